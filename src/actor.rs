@@ -1,0 +1,53 @@
+//! Who makes a change.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// Who made a change, for `status` and the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Actor {
+    /// The user name of the process, or `uid N` where it has none.
+    pub user: String,
+    /// The user who ran `sudo(8)`, from `SUDO_USER`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
+    /// The host name.
+    #[serde(default)]
+    pub host: String,
+    /// The process id on that host.
+    #[serde(default)]
+    pub pid: u32,
+}
+
+impl Actor {
+    /// The current process.
+    #[must_use]
+    pub fn current() -> Self {
+        Self {
+            user: sys::current_user(),
+            sudo_user: std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()),
+            host: sys::host_name(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// The person: whoever ran `sudo`, else the user of the process.
+    #[must_use]
+    pub fn person(&self) -> &str {
+        self.sudo_user.as_deref().unwrap_or(&self.user)
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.person(), self.host)?;
+        match &self.sudo_user {
+            Some(_) => write!(f, " (as {})", self.user),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Bypass tokens: a secret for people who must see the site while it is down.
+//!
+//! The state file can be read by everyone, so it holds only SHA-256 digests.
+//! A token has 160 random bits, which makes a slow hash unnecessary.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::digest::{hexadecimal, sha256};
+use crate::error::{Error, Result};
+
+/// How many tokens a site may have.
+pub const MOST_TOKENS: usize = 1_000;
+
+/// Marks a token as one of maint's, so that secret scanners can find a leaked one.
+const PREFIX: &str = "maint_";
+
+/// A bypass token as the state file holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BypassToken {
+    /// The SHA-256 digest (FIPS 180-4) of the token, in lower-case hexadecimal.
+    #[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{64}$")))]
+    pub sha256: String,
+    /// Whom the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// From this moment on the token lets nobody through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
+    pub expires_at: Option<Timestamp>,
+    /// Whether the token outlives the maintenance. Others are revoked when the
+    /// last window is closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+    /// When the token was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
+    pub added_at: Option<Timestamp>,
+    /// Who made it, as `user@host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_by: Option<String>,
+    /// Fields of later versions, kept as they are.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
+}
+
+impl BypassToken {
+    /// Whether the token is past its expiry. Half-open: at `expires_at` it has expired.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let is_digest = self.sha256.len() == 64
+            && self.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_digest {
+            Ok(())
+        } else {
+            Err(Error::invalid("the digest of a bypass token is not 64 hexadecimal digits"))
+        }
+    }
+}
+
+/// Makes a new token with 160 bits from the operating system.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the operating system has no randomness to give.
+pub fn generate() -> Result<String> {
+    let mut bytes = [0_u8; 20];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::invalid(format!("no randomness for a token: {cause}")))?;
+    Ok(format!("{PREFIX}{}", hexadecimal(&bytes)))
+}
+
+/// The digest under which a token is stored.
+#[must_use]
+pub fn digest(token: &str) -> String {
+    sha256(token.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirement_44_a_token_has_at_least_128_bits_and_is_never_the_same() {
+        let token = generate().unwrap();
+        assert_eq!(token.len(), PREFIX.len() + 40, "160 bits in hexadecimal");
+        assert_ne!(token, generate().unwrap());
+    }
+
+    #[test]
+    fn the_digest_is_sha256() {
+        // FIPS 180-4 example, "abc".
+        assert_eq!(
+            digest("abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What can go wrong, as facts. The command adds exit codes and hints on top.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::lock::Holder;
+
+/// The result of every fallible function of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong.
+///
+/// A message names what failed, where, and why, in lower case without a final
+/// period. [`Error::code`] gives the same fact as a stable word for programs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value someone gave is not acceptable; nothing was read or written.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong with which value.
+        message: String,
+        /// What to write instead, where that can be said.
+        hint: Option<String>,
+    },
+    /// A window, rule, token or template of that name does not exist.
+    #[error("no {kind} named `{name}`")]
+    Unknown {
+        /// What was looked for: `window`, `ignore rule`, …
+        kind: &'static str,
+        /// The name or id that was given.
+        name: String,
+        /// The names that do exist.
+        known: Vec<String>,
+    },
+    /// No site could be chosen.
+    #[error("no site found: {reason}")]
+    NoSite {
+        /// Which places were looked at and why none will do.
+        reason: String,
+    },
+    /// The directory that was named is not a site.
+    #[error("`{}` is not a site: {reason}", path.display())]
+    NotASite {
+        /// The directory as it was given.
+        path: PathBuf,
+        /// What was expected of it.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// A site found by walking up could have been planted by somebody else.
+    #[error("refusing the site `{}`: {reason}", path.display())]
+    Untrusted {
+        /// The site directory that was found.
+        path: PathBuf,
+        /// Whose it is, or who else can write to it.
+        reason: String,
+    },
+    /// A file operation failed before anything was changed.
+    #[error("could not {action} `{}`: {}", path.display(), describe(source))]
+    Io {
+        /// What was being done, as a verb: `replace state file`.
+        action: &'static str,
+        /// The file or directory concerned.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file is of a kind, or in a place, that must not be written to.
+    #[error("refusing to write `{}`: {reason}", path.display())]
+    Refused {
+        /// The file or directory concerned.
+        path: PathBuf,
+        /// Why writing would be unsafe.
+        reason: String,
+        /// How to mend it.
+        hint: Option<String>,
+    },
+    /// Another writer held the lock for longer than this one was willing to wait.
+    #[error("lock `{}` is held{}", path.display(), by(holder.as_ref(), *waited))]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it, if they said so.
+        holder: Option<Holder>,
+        /// How long this writer waited.
+        waited: Duration,
+    },
+    /// The file system cannot lock, so two writers could not be kept apart.
+    #[error("could not lock `{}`: {}", path.display(), describe(source))]
+    LockUnsupported {
+        /// The lock file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The state is not the one the caller expected; nothing was changed.
+    #[error("{message}")]
+    Conflict {
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// The new state is in force, but a power cut could still undo it.
+    #[error("applied revision {revision}, durability unknown: could not sync `{}`: {}", path.display(), describe(source))]
+    Unsynced {
+        /// The directory that could not be synced.
+        path: PathBuf,
+        /// The revision that is in force.
+        revision: u64,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The state exists but cannot be read.
+    #[error("could not read `{}`: {}", path.display(), describe(source))]
+    Unreadable {
+        /// The file concerned.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The state was read but does not make sense.
+    #[error("`{}` is broken: {reason}", path.display())]
+    Corrupt {
+        /// The file concerned.
+        path: PathBuf,
+        /// What is wrong, with line and column where known.
+        reason: String,
+    },
+    /// The state was written by a version of maint that this one does not understand.
+    #[error("`{}` has version {version}, and this maint knows up to {known}", path.display())]
+    Newer {
+        /// The file concerned.
+        path: PathBuf,
+        /// The version it declares.
+        version: u64,
+        /// The newest version this library understands.
+        known: u64,
+    },
+}
+
+impl Error {
+    /// A value that cannot be accepted, without a suggestion.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), hint: None }
+    }
+
+    /// A value that cannot be accepted, and what to write instead.
+    pub fn invalid_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// The kind of failure as one stable word, as printed by `--json`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. }
+            | Self::Unknown { .. }
+            | Self::NoSite { .. }
+            | Self::NotASite { .. }
+            | Self::Untrusted { .. } => "usage",
+            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => "not_applied",
+            Self::Busy { .. } => "busy",
+            Self::Conflict { .. } => "conflict",
+            Self::Unsynced { .. } => "unsynced",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Corrupt { .. } | Self::Newer { .. } => "corrupt",
+        }
+    }
+
+    /// The file or directory the failure is about, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NotASite { path, .. }
+            | Self::Untrusted { path, .. }
+            | Self::Io { path, .. }
+            | Self::Refused { path, .. }
+            | Self::Busy { path, .. }
+            | Self::LockUnsupported { path, .. }
+            | Self::Unsynced { path, .. }
+            | Self::Unreadable { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Newer { path, .. } => Some(path),
+            Self::Invalid { .. }
+            | Self::Unknown { .. }
+            | Self::NoSite { .. }
+            | Self::Conflict { .. } => None,
+        }
+    }
+
+    /// The operating system's error number (errno(3)), if it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Io { source, .. }
+            | Self::LockUnsupported { source, .. }
+            | Self::Unsynced { source, .. }
+            | Self::Unreadable { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+/// The cause in the style of this project: lower case, without Rust's `(os error N)`.
+pub(crate) fn describe(source: &io::Error) -> String {
+    let text = source.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => "unknown cause".to_owned(),
+    }
+}
+
+fn by(holder: Option<&Holder>, waited: Duration) -> String {
+    let mut text = holder.map_or_else(String::new, |holder| format!(" by {holder}"));
+    if !waited.is_zero() {
+        text += &format!("; gave up after {:.1} s", waited.as_secs_f64());
+    }
+    text
+}

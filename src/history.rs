@@ -1,0 +1,188 @@
+//! The history: one line of JSON for each change, newest last.
+//!
+//! The state is the truth and the history follows it. When a writer dies
+//! between the two, the next one writes the missing line, which it finds in the
+//! state itself.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::site::Files;
+use crate::state::{Change, State};
+use crate::sys::{self, Ownership};
+
+/// A history longer than this is set aside, and one such file is kept.
+const LONGEST: u64 = 8 * 1024 * 1024;
+
+/// A line longer than this is written without its changes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// One change of the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When, on the writer's clock.
+    pub time: Timestamp,
+    /// From which revision to which.
+    pub revision: Revisions,
+    /// Who.
+    pub actor: Actor,
+    /// The command, without the name of the program.
+    pub command: String,
+    /// What changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// How many more changes there were than one line can hold.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+    /// Whether only a lease was renewed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewal: bool,
+    /// Whether this line was written by the next writer, from the state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+}
+
+/// The revisions before and after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revisions {
+    /// Before; absent if the state before could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// After.
+    pub after: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Appends a line, after the one that the writer before may have owed.
+pub(crate) fn append(
+    files: &Files,
+    record: &Record,
+    before: &State,
+    owner: Option<Ownership>,
+) -> io::Result<()> {
+    let mut text = Vec::new();
+    let path = &files.history;
+    rotate(files)?;
+    let (file, is_new) = match sys::open_append(path) {
+        Ok(file) => (file, false),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => (create(path, owner)?, true),
+        Err(cause) => return Err(cause),
+    };
+    if let Some(kind) = sys::special_kind(&file.metadata()?) {
+        return Err(io::Error::other(format!("it is {kind}")));
+    }
+    if !is_new {
+        let tail = tail(&file)?;
+        if tail.last().is_some_and(|&byte| byte != b'\n') {
+            text.push(b'\n');
+        }
+        if let Some(owed) = owed(last_record(&tail).as_ref(), before) {
+            text.extend(line(&owed)?);
+        }
+    }
+    text.extend(line(record)?);
+    sys::write_all(&file, &text)
+}
+
+fn create(path: &Path, owner: Option<Ownership>) -> io::Result<File> {
+    drop(sys::create_new(path)?);
+    let file = sys::open_append(path)?;
+    if let Some(owner) = owner {
+        sys::set_owner(&file, Some(owner.uid), Some(owner.gid))?;
+    }
+    // For the site's own people; the state is what everyone may read.
+    sys::set_mode(&file, 0o640)?;
+    Ok(file)
+}
+
+fn rotate(files: &Files) -> io::Result<()> {
+    match fs::symlink_metadata(&files.history) {
+        Ok(metadata) if metadata.is_file() && metadata.len() > LONGEST => {
+            sys::rename(&files.history, &files.old_history)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn line(record: &Record) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    if line.len() > LONGEST_LINE {
+        let short = Record {
+            changes: Vec::new(),
+            left_out: record.left_out + record.changes.len(),
+            command: record.command.chars().take(1_000).collect(),
+            ..record.clone()
+        };
+        line = serde_json::to_vec(&short)?;
+    }
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The line for the state's last change, if the history does not have it.
+fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
+    let change = state.last_change.as_ref()?;
+    let recorded = last.map_or(0, |record| record.revision.after);
+    (recorded < state.revision).then(|| Record {
+        time: change.at,
+        revision: Revisions { before: state.revision.checked_sub(1), after: state.revision },
+        actor: change.by.clone(),
+        command: change.command.clone(),
+        changes: Vec::new(),
+        left_out: 0,
+        renewal: false,
+        recovered: true,
+    })
+}
+
+/// The end of the file, long enough for one line.
+fn tail(mut file: &File) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(2 * LONGEST_LINE as u64)))?;
+    let mut bytes = Vec::new();
+    file.take(4 * LONGEST_LINE as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn last_record(bytes: &[u8]) -> Option<Record> {
+    bytes.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
+}
+
+/// The revision of the last line, to go on from when the state is lost.
+pub(crate) fn last_revision(files: &Files) -> Option<u64> {
+    let tail = tail(&sys::open_read(&files.history).ok()?).ok()?;
+    last_record(&tail).map(|record| record.revision.after)
+}
+
+/// Every record, oldest first, and how many lines could not be read.
+///
+/// # Errors
+///
+/// Fails if a file exists and cannot be read; a missing history is empty.
+pub fn read(files: &Files) -> crate::Result<(Vec<Record>, usize)> {
+    let mut records = Vec::new();
+    let mut broken = 0;
+    for path in [&files.old_history, &files.history] {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(crate::Error::Unreadable { path: path.clone(), source }),
+        };
+        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(record) => records.push(record),
+                Err(_) => broken += 1,
+            }
+        }
+    }
+    Ok((records, broken))
+}

@@ -1,0 +1,51 @@
+//! One switch that takes a web app into maintenance and brings it back.
+//!
+//! ```text
+//! write   maint on … → store::update → state file
+//! read    state file → snapshot → gate → page → tower, Python, your server
+//! ```
+//!
+//! This version holds the writing side: the [site](site) directory, its
+//! [state], and the [store], which is the only writer. The `maint` command is
+//! the binary of this package.
+//!
+//! ```
+//! use maint::{Site, State, store};
+//! use maint::state::WindowSettings;
+//!
+//! # let temp = tempfile::tempdir()?;
+//! # let path = temp.path();
+//! let site = Site::at(path);
+//! let options = store::Options::new("deploy");
+//! let settings = WindowSettings { reason: Some("Back at noon".into()), ..Default::default() };
+//! store::update(&site, &options, |state, now| {
+//!     state.open_window("deploy-42", &settings, now, &options.actor)
+//! })?;
+//! let state: State = maint::load::read(&site.state_file())?;
+//! assert!(state.is_down(jiff::Timestamp::now()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod access;
+pub mod actor;
+pub mod bypass;
+mod digest;
+pub mod error;
+pub mod history;
+pub mod load;
+pub mod lock;
+pub mod page;
+mod replace;
+pub mod rules;
+pub mod site;
+pub mod state;
+pub mod store;
+mod sys;
+pub mod time;
+pub mod window;
+
+pub use actor::Actor;
+pub use error::{Error, Result};
+pub use site::Site;
+pub use state::State;
+pub use window::Window;

@@ -1,0 +1,88 @@
+//! Opening a state file safely: bounded, never blocking, never creating anything.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::state::{self, Malformed, State};
+use crate::sys::{self, FileKey, Ownership};
+
+/// A state file as it was read.
+pub(crate) struct Loaded {
+    pub(crate) state: State,
+    pub(crate) file: File,
+    pub(crate) key: FileKey,
+    pub(crate) ownership: Ownership,
+    pub(crate) hard_links: u64,
+}
+
+/// Reads the state of a site. A missing file means that nothing is down.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file.
+pub fn read(path: &Path) -> Result<State> {
+    Ok(load(path)?.map_or_else(State::default, |loaded| loaded.state))
+}
+
+/// Reads a state file with what a writer has to know about it.
+pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
+    let Some((file, bytes)) = open(path)? else {
+        return Ok(None);
+    };
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    let state = State::from_json(&bytes).map_err(|cause| match cause {
+        Malformed::Newer(version) => {
+            Error::Newer { path: path.to_owned(), version, known: state::VERSION }
+        }
+        Malformed::Broken(reason) => Error::Corrupt { path: path.to_owned(), reason },
+    })?;
+    Ok(Some(Loaded {
+        state,
+        file,
+        key: sys::key(&metadata),
+        ownership: sys::ownership(&metadata),
+        hard_links: sys::hard_links(&metadata),
+    }))
+}
+
+/// Opens a state file and reads its bytes.
+fn open(path: &Path) -> Result<Option<(File, Vec<u8>)>> {
+    let file = match sys::open_read(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            // A socket cannot be opened at all; say so rather than "no such device".
+            if let Ok(metadata) = fs::metadata(path)
+                && let Some(kind) = sys::special_kind(&metadata)
+            {
+                return Err(Error::Corrupt {
+                    path: path.to_owned(),
+                    reason: format!("it is {kind}"),
+                });
+            }
+            return Err(unreadable(path, source));
+        }
+    };
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    if let Some(kind) = sys::special_kind(&metadata) {
+        return Err(Error::Corrupt { path: path.to_owned(), reason: format!("it is {kind}") });
+    }
+    if metadata.len() > state::LARGEST as u64 {
+        return Err(Error::Corrupt {
+            path: path.to_owned(),
+            reason: format!("it has {} bytes; {} are allowed", metadata.len(), state::LARGEST),
+        });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    (&file)
+        .take(state::LARGEST as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| unreadable(path, source))?;
+    Ok(Some((file, bytes)))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::Unreadable { path: path.to_owned(), source }
+}

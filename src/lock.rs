@@ -1,0 +1,248 @@
+//! The lock that keeps writers apart.
+//!
+//! It is a file of its own, since replacing the state file gives its name a new
+//! inode. It is never deleted or renamed, readers never touch it, and the
+//! kernel releases it when its holder dies.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::sys::{self, Ownership};
+
+/// How long a writer waits unless told otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After this long a waiting writer says what it waits for.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The pauses between two attempts, doubling from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who holds the lock, as they wrote into it. Advice for people only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process id on its host.
+    pub pid: u32,
+    /// The host.
+    pub host: String,
+    /// The command, without the name of the program.
+    pub command: String,
+    /// When it got the lock.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`maint {}` (process {} on {})", self.command, self.pid, self.host)
+    }
+}
+
+/// What a writer does about the lock.
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'a Path,
+    /// How long to wait; zero means not at all.
+    pub(crate) patience: Duration,
+    pub(crate) holder: Holder,
+    /// Who the file is given to when it has to be made.
+    pub(crate) owner: Option<Ownership>,
+    /// Whether the group shares the directory.
+    pub(crate) is_shared: bool,
+    /// Told once if waiting takes longer than a second.
+    pub(crate) on_wait: Option<&'a dyn Fn(&Path, Option<&Holder>)>,
+}
+
+/// The lock, held until it is dropped.
+pub(crate) struct Lock {
+    #[cfg_attr(not(test), expect(dead_code, reason = "dropping it releases the lock"))]
+    file: File,
+    /// False where the file could be opened for reading only.
+    pub(crate) is_writable: bool,
+}
+
+impl Lock {}
+
+/// Takes the lock, waiting as long as the request allows.
+///
+/// # Errors
+///
+/// [`Error::Busy`] if somebody else kept it, [`Error::LockUnsupported`] if this
+/// file system has no locks, [`Error::Io`] if the file cannot be made or opened.
+pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut has_told = false;
+    loop {
+        let (file, is_writable) = open(request)?;
+        match fs2::FileExt::try_lock_exclusive(&file) {
+            // Somebody may have deleted the file after it was opened. Then it
+            // would guard nothing: start again with the new one.
+            Ok(()) if is_at(&file, request.path) => {
+                if is_writable {
+                    sign(&file, &request.holder);
+                }
+                return Ok(Lock { file, is_writable });
+            }
+            Ok(()) => {}
+            Err(cause) if is_contended(&cause) => {}
+            Err(source) if sys::is_lock_unsupported(&source) => {
+                return Err(Error::LockUnsupported { path: request.path.to_owned(), source });
+            }
+            Err(source) => return Err(Error::io("lock", request.path, source)),
+        }
+        let waited = begun.elapsed();
+        if waited >= request.patience {
+            return Err(Error::Busy {
+                path: request.path.to_owned(),
+                holder: holder(request.path),
+                waited: if request.patience.is_zero() { Duration::ZERO } else { waited },
+            });
+        }
+        if waited >= QUIET && !has_told {
+            has_told = true;
+            if let Some(tell) = request.on_wait {
+                tell(request.path, holder(request.path).as_ref());
+            }
+        }
+        std::thread::sleep(jittered(pause).min(request.patience - waited));
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+/// flock(2) reports a lock held elsewhere, or that a signal came first.
+fn is_contended(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::WouldBlock
+        || cause.kind() == io::ErrorKind::Interrupted
+        || cause.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+}
+
+fn open(request: &Request<'_>) -> Result<(File, bool)> {
+    let failed = |source| Error::io("open lock", request.path, source);
+    // Bounded, because somebody might delete the file as fast as it is made.
+    for _ in 0..1_000 {
+        match sys::open_lock(request.path) {
+            Ok((file, is_writable)) => {
+                let metadata = file.metadata().map_err(failed)?;
+                if let Some(kind) = sys::special_kind(&metadata) {
+                    return Err(Error::Refused {
+                        path: request.path.to_owned(),
+                        reason: format!("the lock is {kind}"),
+                        hint: Some("move it away; maint makes a new one".to_owned()),
+                    });
+                }
+                return Ok((file, is_writable));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed(source)),
+        }
+        match sys::create_new(request.path) {
+            Ok(file) => {
+                // Whoever can open the file can hold it and lock the owner out,
+                // so it is for those alone who may write to the site.
+                if request.is_shared {
+                    sys::set_mode(&file, 0o660).map_err(failed)?;
+                }
+                if let Some(owner) = request.owner {
+                    sys::set_owner(&file, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+                }
+                return Ok((file, true));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(failed(source)),
+        }
+    }
+    Err(failed(io::Error::other("it disappears as fast as it is made")))
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |one: Metadata, other: Metadata| sys::same_file(&one, &other);
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => same(open, named),
+        _ => false,
+    }
+}
+
+/// Writes down who holds the lock. If it fails, nobody is told, and that is all.
+fn sign(file: &File, holder: &Holder) {
+    if let Ok(mut text) = serde_json::to_vec(holder) {
+        text.push(b'\n');
+        let _ = sys::overwrite(file, &text);
+    }
+}
+
+/// Who holds the lock, if they wrote it down.
+pub(crate) fn holder(path: &Path) -> Option<Holder> {
+    let mut text = String::new();
+    sys::open_read(path).ok()?.take(16 * 1024).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Between half of the pause and all of it, so that waiting writers spread out.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 1];
+    let _ = getrandom::fill(&mut random);
+    pause.mul_f64(0.5 + f64::from(random[0]) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request<'a>(path: &'a Path, patience: Duration) -> Request<'a> {
+        Request {
+            path,
+            patience,
+            holder: Holder {
+                pid: 7,
+                host: "web1".to_owned(),
+                command: "on".to_owned(),
+                since: Timestamp::UNIX_EPOCH,
+            },
+            owner: None,
+            is_shared: false,
+            on_wait: None,
+        }
+    }
+
+    #[test]
+    fn requirement_17_a_contended_lock_is_busy_and_not_an_error() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let held = acquire(&request(&path, Duration::ZERO)).unwrap();
+        match acquire(&request(&path, Duration::ZERO)) {
+            Err(Error::Busy { holder: Some(holder), waited, .. }) => {
+                assert_eq!((holder.pid, waited), (7, Duration::ZERO));
+            }
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("two holders"),
+        }
+        drop(held);
+        assert!(acquire(&request(&path, Duration::ZERO)).is_ok());
+    }
+
+    #[test]
+    fn requirement_14_a_deleted_lock_is_noticed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let held = acquire(&request(&path, Duration::ZERO)).unwrap();
+        fs::remove_file(&path).unwrap();
+        let other = acquire(&request(&path, Duration::ZERO)).unwrap();
+        assert!(is_at(&other.file, &path) && !is_at(&held.file, &path));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn requirement_13_a_link_in_place_of_the_lock_is_not_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(matches!(acquire(&request(&path, Duration::ZERO)), Err(Error::Io { .. })));
+    }
+}

@@ -1,0 +1,272 @@
+//! Replacing a file whole, so that after a crash it holds the old bytes or the
+//! new ones and never anything else.
+//!
+//! In the target's own directory: a new private file, written, given the mode,
+//! owner and access list of the old one, synced, renamed over it, and the
+//! directory synced. See rename(2) and fsync(2).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::digest::hexadecimal;
+use crate::error::Error;
+use crate::sys::{self, FileKey, Ownership};
+
+/// The mode of a new file: everyone may read it, whatever the umask.
+const NEW_FILE: u32 = 0o644;
+
+/// The attribute in which Linux keeps a POSIX access list (acl(5)).
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
+/// What is to be replaced by what.
+pub(crate) struct Replacement<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) bytes: &'a [u8],
+    /// The file that is there now.
+    pub(crate) old: Option<OldFile>,
+    /// Who a new file is given to; the caller if absent.
+    pub(crate) owner: Option<Ownership>,
+    /// Leave the file to root even if the old one was somebody else's.
+    pub(crate) keep_root: bool,
+    /// Where the old file stays available.
+    pub(crate) backup: Option<&'a Path>,
+}
+
+/// What is carried over from the file that is replaced.
+#[derive(Clone, Copy)]
+pub(crate) struct OldFile {
+    pub(crate) key: FileKey,
+    pub(crate) ownership: Ownership,
+}
+
+/// How a replacement failed.
+pub(crate) enum Failure {
+    /// Nothing has changed.
+    NotApplied(Error),
+    /// A new file was there before this one, so nothing has changed.
+    Exists,
+    /// The new file is in place, but may not survive a power cut.
+    Unsynced(PathBuf, io::Error),
+}
+
+/// A file that was replaced.
+pub(crate) struct Replaced {
+    /// The new file. Until it is dropped, writers hold each other off by flock(2) on it.
+    pub(crate) file: fs::File,
+    /// What could not be carried over, in words.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Replaces a file.
+pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure> {
+    let path = replacement.path;
+    let temp = temporary_name(path).map_err(Failure::NotApplied)?;
+    let mut warnings = Vec::new();
+    let result = write_temp(&temp, replacement, &mut warnings).and_then(|file| {
+        if let Some(backup) = replacement.backup
+            && replacement.old.is_some()
+            && let Err(cause) = keep_backup(path, backup)
+        {
+            warnings.push(format!(
+                "the generation before could not be kept as `{}`: {}",
+                backup.display(),
+                crate::error::describe(&cause)
+            ));
+        }
+        rename_over(&temp, replacement).map(|()| file)
+    });
+    let file = match result {
+        Ok(file) => file,
+        Err(failure) => {
+            let _ = sys::unlink(&temp);
+            return Err(failure);
+        }
+    };
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    match sys::sync_dir(directory) {
+        Ok(()) => Ok(Replaced { file, warnings }),
+        Err(cause) => Err(Failure::Unsynced(directory.to_owned(), cause)),
+    }
+}
+
+fn write_temp(
+    temp: &Path,
+    replacement: &Replacement<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<fs::File, Failure> {
+    let failed =
+        |action| move |source| Failure::NotApplied(Error::io(action, replacement.path, source));
+    let file = sys::create_new(temp).map_err(failed("create a new version of"))?;
+    sys::write_all(&file, replacement.bytes).map_err(failed("write a new version of"))?;
+    if let Some(old) = replacement.old {
+        raise_mtime(&file, old.key.mtime_ns).map_err(failed("date a new version of"))?;
+    }
+    carry_over(&file, replacement, warnings).map_err(failed("set the mode of a new version of"))?;
+    sys::sync(&file).map_err(failed("sync a new version of"))?;
+    let _ = sys::try_flock(&file);
+    Ok(file)
+}
+
+/// Sets the owner and the mode. Never adds a permission that was not there.
+fn carry_over(
+    file: &fs::File,
+    replacement: &Replacement<'_>,
+    warnings: &mut Vec<String>,
+) -> io::Result<()> {
+    let new = sys::ownership(&file.metadata()?);
+    let wanted = replacement.old.map(|old| old.ownership).or(replacement.owner);
+    if let Some(wanted) = wanted {
+        let uid = (sys::is_root() && !replacement.keep_root && wanted.uid != new.uid)
+            .then_some(wanted.uid);
+        let gid = (wanted.gid != new.gid).then_some(wanted.gid);
+        if (uid.is_some() || gid.is_some()) && sys::set_owner(file, uid, gid).is_err() {
+            warnings.push(format!(
+                "`{}` could not be left to the owner and group it had",
+                replacement.path.display()
+            ));
+        }
+    }
+    sys::set_mode(file, replacement.old.map_or(NEW_FILE, |old| old.ownership.mode & 0o777))?;
+    if replacement.old.is_some()
+        && let Some(list) = sys::attribute(replacement.path, ACCESS_LIST)
+        && sys::set_attribute(file, ACCESS_LIST, &list).is_err()
+    {
+        warnings.push(format!("the access list of `{}` was lost", replacement.path.display()));
+    }
+    Ok(())
+}
+
+/// Gives a file a later modification time than its predecessor had, so that the
+/// time is a generation number even within one tick of the kernel's clock.
+fn raise_mtime(file: &fs::File, old: i128) -> io::Result<()> {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
+    // File systems keep times in steps of one nanosecond to two seconds.
+    for step in [1, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000] {
+        sys::set_mtime(file, now.max(old + step))?;
+        if sys::key(&file.metadata()?).mtime_ns > old {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("its modification time does not rise"))
+}
+
+/// Gives the old file a second name, so that there is a backup at every moment.
+fn keep_backup(path: &Path, backup: &Path) -> io::Result<()> {
+    let temp = temporary_name(backup).map_err(|cause| io::Error::other(cause.to_string()))?;
+    match sys::link(path, &temp) {
+        Ok(()) => {}
+        // No hard links here (FAT, some network and FUSE file systems): copy.
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            let copied = copy(path, &temp);
+            if copied.is_err() {
+                let _ = sys::unlink(&temp);
+                return copied;
+            }
+        }
+        Err(cause) => return Err(cause),
+    }
+    let renamed = sys::rename(&temp, backup);
+    // rename(2) between two names of one file does nothing and leaves both.
+    let _ = sys::unlink(&temp);
+    renamed
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let bytes = fs::read(from)?;
+    let mode = sys::ownership(&fs::metadata(from)?).mode & 0o777;
+    let file = sys::create_new(to)?;
+    sys::write_all(&file, &bytes)?;
+    sys::set_mode(&file, mode)?;
+    sys::sync(&file)
+}
+
+fn rename_over(temp: &Path, replacement: &Replacement<'_>) -> Result<(), Failure> {
+    let path = replacement.path;
+    let result = match replacement.old {
+        Some(_) => sys::rename(temp, path),
+        None => sys::rename_new(temp, path),
+    };
+    result.map_err(|source| {
+        if replacement.old.is_none() && source.kind() == io::ErrorKind::AlreadyExists {
+            Failure::Exists
+        } else if sys::is_busy_mount(&source) {
+            Failure::NotApplied(mounted(path))
+        } else {
+            Failure::NotApplied(Error::io("replace", path, source))
+        }
+    })
+}
+
+/// The state file is a mount point of its own.
+pub(crate) fn mounted(path: &Path) -> Error {
+    Error::Refused {
+        path: path.to_owned(),
+        reason: "it is a mount point of its own and cannot be replaced".to_owned(),
+        hint: Some("mount the directory it is in, not the file".to_owned()),
+    }
+}
+
+/// `.NAME.RANDOM.tmp`, beside the file. Random, since in containers the process
+/// id is always the same.
+fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|cause| {
+        Error::io("name a new version of", path, io::Error::other(cause.to_string()))
+    })?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}.tmp", hexadecimal(&random))))
+}
+
+/// Removes what killed writers of these files left behind. Only called under the
+/// lock, when no other writer can be at work.
+pub(crate) fn remove_leftovers(directory: &Path, names: &[&str]) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let is_ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| names.iter().any(|&of| is_leftover(name, of)));
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = sys::unlink(&entry.path());
+        }
+    }
+}
+
+fn is_leftover(name: &str, of: &str) -> bool {
+    name.strip_prefix('.')
+        .and_then(|rest| rest.strip_prefix(of))
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(".tmp"))
+        .is_some_and(|random| {
+            random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirement_4_only_our_own_leftovers_are_known() {
+        let name = temporary_name(Path::new("/x/state.json")).unwrap();
+        let name = name.file_name().unwrap().to_str().unwrap();
+        assert!(is_leftover(name, "state.json"), "{name}");
+        for other in [
+            "state.json",
+            "state.tmp",
+            ".state.json.tmp",
+            ".state.json.1234.tmp",
+            ".state.json.0123456789abcdef.tmp.gz",
+            ".other.json.0123456789abcdef.tmp",
+            ".state.json.0123456789abcdeX.tmp",
+        ] {
+            assert!(!is_leftover(other, "state.json"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Header fields that let a request through.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::method::is_token;
+use crate::error::{Error, Result};
+
+/// Fields that carry secrets. The state file can be read by everyone.
+const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// A header field with its exact value.
+///
+/// Whoever can send the field gets through, and whoever can read the state file
+/// knows it. A bypass token is the tool for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderMatch {
+    /// The field name, in lower case.
+    pub name: String,
+    /// The whole value, compared byte for byte.
+    pub value: String,
+}
+
+impl HeaderMatch {
+    /// Which requests are meant, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!(
+            "whoever sends the header `{}: {}`, which anyone can who knows it",
+            self.name, self.value
+        )
+    }
+}
+
+impl fmt::Display for HeaderMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.value)
+    }
+}
+
+impl FromStr for HeaderMatch {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::invalid_with(
+                format!("`{}` is not a header field with a value", text.escape_debug()),
+                "write it like `X-Probe: blue`",
+            )
+        };
+        let (name, value) = text.split_once(':').ok_or_else(bad)?;
+        let value = value.trim_matches([' ', '\t']);
+        let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+        if !is_token(name) || value.is_empty() || !printable || text.len() > 1024 {
+            return Err(bad());
+        }
+        let name = name.to_ascii_lowercase();
+        if SECRET.contains(&name.as_str()) {
+            return Err(Error::invalid_with(
+                format!("`{name}` carries a secret, and the state file can be read by everyone"),
+                "make a bypass token: `maint bypass new`",
+            ));
+        }
+        Ok(Self { name, value: value.to_owned() })
+    }
+}

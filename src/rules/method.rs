@@ -1,0 +1,33 @@
+//! Request methods.
+
+use crate::error::{Error, Result};
+
+/// The safe methods of RFC 9110, 9.2.1: a read-only window lets them through.
+pub const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+
+/// Methods that completion offers.
+pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Reads a method and returns it in upper case.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it is not a token of RFC 9110, 5.6.2.
+pub fn parse(text: &str) -> Result<String> {
+    if is_token(text) && text.len() <= 64 {
+        Ok(text.to_ascii_uppercase())
+    } else {
+        Err(Error::invalid_with(
+            format!("`{}` is not a request method", text.escape_debug()),
+            "write one method, like `POST`",
+        ))
+    }
+}
+
+/// Whether a text is a token of RFC 9110, 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}

@@ -1,0 +1,433 @@
+//! The changes a person can ask for, as edits of the state.
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{ProxyHeader, State, TrustedProxies};
+use crate::actor::Actor;
+use crate::bypass::BypassToken;
+use crate::error::{Error, Result};
+use crate::page::PageSettings;
+use crate::rules::{Kind, Matcher, Rule};
+use crate::window::{self, Phase, Scope, Window};
+
+/// What `on` asks of a window. Whatever is left out has its default, also when
+/// a window of that name is open already.
+#[derive(Clone, Debug, Default)]
+pub struct WindowSettings {
+    /// What visitors are told.
+    pub reason: Option<String>,
+    /// When it begins; at once if absent.
+    pub start: Option<Timestamp>,
+    /// When it ends by itself; never if absent.
+    pub end: Option<Timestamp>,
+    /// Which requests it covers.
+    pub scope: Scope,
+    /// How its page is answered.
+    pub page: PageSettings,
+    /// Seconds by which a live holder moves `end` on.
+    pub lease: Option<u32>,
+}
+
+/// What opening a window did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// There was no window of that name, or its end had passed.
+    New,
+    /// The settings of a window in this phase were replaced.
+    Replaced(Phase),
+}
+
+/// What closing a window did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    /// The names of the windows that are gone, with the phase they were in.
+    pub windows: Vec<(String, Phase)>,
+    /// The ids of the bypass tokens that went with the last window.
+    pub revoked: Vec<String>,
+}
+
+impl State {
+    /// Opens a window, or replaces the settings of the one that has this name.
+    ///
+    /// A window that is open already keeps the moment and the person it was
+    /// opened by, so that `status` goes on telling how long visitors wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the end is not after the start, or has passed.
+    pub fn open_window(
+        &mut self,
+        name: &str,
+        settings: &WindowSettings,
+        now: Timestamp,
+        by: &Actor,
+    ) -> Result<Opened> {
+        window::validate_name(name)?;
+        if let Some(end) = settings.end
+            && end <= now
+        {
+            return Err(Error::invalid(format!("the end, {end}, has passed")));
+        }
+        let before = self.windows.get(name).filter(|window| window.phase(now) != Phase::Ended);
+        let opened = before.map_or(Opened::New, |window| Opened::Replaced(window.phase(now)));
+        let (opened_at, opened_by, extra) = match before {
+            Some(window) if window.phase(now) == Phase::Open => {
+                (window.since(), window.opened_by.clone(), window.extra.clone())
+            }
+            _ => (now, by.clone(), serde_json::Map::new()),
+        };
+        let window = Window {
+            reason: settings.reason.clone(),
+            opened_at,
+            opened_by,
+            start: settings.start,
+            end: settings.end,
+            scope: settings.scope.clone(),
+            page: settings.page.clone(),
+            lease: settings.lease,
+            extra,
+        };
+        window.validate()?;
+        self.windows.retain(|_, window| !window.is_forgotten(now));
+        self.windows.insert(name.to_owned(), window);
+        Ok(opened)
+    }
+
+    /// Closes one window. With the last one go the bypass tokens that were not
+    /// made to be kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is no window of that name.
+    pub fn close_window(&mut self, name: &str, now: Timestamp) -> Result<Closed> {
+        let Some(window) = self.windows.remove(name) else {
+            return Err(Error::Unknown {
+                kind: "window",
+                name: name.to_owned(),
+                known: self.windows.keys().cloned().collect(),
+            });
+        };
+        let windows = vec![(name.to_owned(), window.phase(now))];
+        Ok(Closed { windows, revoked: self.revoke_with_last_window(now) })
+    }
+
+    /// Closes every window, scheduled ones included.
+    pub fn close_all_windows(&mut self, now: Timestamp) -> Closed {
+        let windows = std::mem::take(&mut self.windows)
+            .into_iter()
+            .map(|(name, window)| (name, window.phase(now)))
+            .collect();
+        Closed { windows, revoked: self.revoke_with_last_window(now) }
+    }
+
+    fn revoke_with_last_window(&mut self, now: Timestamp) -> Vec<String> {
+        if self.windows.values().any(|window| window.phase(now) != Phase::Ended) {
+            return Vec::new();
+        }
+        let revoked =
+            self.bypass.iter().filter(|(_, token)| !token.keep).map(|(id, _)| id.clone()).collect();
+        self.bypass.retain(|_, token| token.keep);
+        revoked
+    }
+
+    /// Moves the end of a leased window on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if somebody closed it meanwhile.
+    pub fn renew_lease(&mut self, name: &str, now: Timestamp) -> Result<()> {
+        match self.windows.get_mut(name) {
+            Some(Window { lease: Some(seconds), end, .. }) => {
+                *end = Some(lease_end(now, *seconds));
+                Ok(())
+            }
+            _ => Err(Error::Unknown {
+                kind: "leased window",
+                name: name.to_owned(),
+                known: Vec::new(),
+            }),
+        }
+    }
+
+    /// Adds an ignore rule and returns its id. The same rule once more keeps its
+    /// id and takes the new note and expiry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a rule that lets everyone in, unless `everything`
+    /// says that it is meant, and for an expiry in the past.
+    pub fn add_rule(
+        &mut self,
+        kind: &Kind,
+        matcher: &Matcher,
+        note: Option<&str>,
+        expires_at: Option<Timestamp>,
+        everything: bool,
+        now: Timestamp,
+        by: &Actor,
+    ) -> Result<String> {
+        if expires_at.is_some_and(|expiry| expiry <= now) {
+            return Err(Error::invalid("the expiry has passed"));
+        }
+        if matcher.is_everything() && !everything {
+            return Err(Error::invalid_with(
+                format!("`{matcher}` would let everyone through every window"),
+                "if that is meant, add `--yes-everything`",
+            ));
+        }
+        if matcher.is_root_path() && !everything {
+            return Err(Error::invalid_with(
+                "`/` is the home page alone, though it often is meant for everything",
+                "for the home page add `--yes-everything`; for a part of the site write `/part/**`",
+            ));
+        }
+        let value = matcher.to_string();
+        let same =
+            self.ignore.iter_mut().find(|(_, rule)| rule.kind == *kind && rule.value == value);
+        if let Some((id, rule)) = same {
+            rule.note = note.map(str::to_owned);
+            rule.expires_at = expires_at;
+            return Ok(id.clone());
+        }
+        let id = self.next_id('r', |state, id| state.ignore.contains_key(id));
+        self.ignore.insert(
+            id.clone(),
+            Rule {
+                kind: kind.clone(),
+                value,
+                note: note.map(str::to_owned),
+                expires_at,
+                added_at: Some(now),
+                added_by: Some(by.to_string()),
+                extra: serde_json::Map::new(),
+            },
+        );
+        Ok(id)
+    }
+
+    /// Removes an ignore rule.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is none with that id.
+    pub fn remove_rule(&mut self, id: &str) -> Result<Rule> {
+        self.ignore.remove(id).ok_or_else(|| Error::Unknown {
+            kind: "ignore rule",
+            name: id.to_owned(),
+            known: super::by_number(&self.ignore)
+                .into_iter()
+                .map(|(id, _)| id.to_owned())
+                .collect(),
+        })
+    }
+
+    /// Adds a bypass token by its digest and returns its id.
+    pub fn add_token(&mut self, token: BypassToken) -> String {
+        let id = self.next_id('b', |state, id| state.bypass.contains_key(id));
+        self.bypass.insert(id.clone(), token);
+        id
+    }
+
+    /// Revokes a bypass token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is none with that id.
+    pub fn revoke_token(&mut self, id: &str) -> Result<BypassToken> {
+        self.bypass.remove(id).ok_or_else(|| Error::Unknown {
+            kind: "bypass token",
+            name: id.to_owned(),
+            known: super::by_number(&self.bypass)
+                .into_iter()
+                .map(|(id, _)| id.to_owned())
+                .collect(),
+        })
+    }
+
+    /// Trusts what the proxies in these networks say of the client's address,
+    /// in addition to those already trusted. `header` replaces the one in use.
+    pub fn trust_proxies(&mut self, networks: &[IpNet], header: Option<ProxyHeader>) {
+        let proxies = self.trusted_proxies.get_or_insert_with(|| TrustedProxies {
+            header: ProxyHeader::XForwardedFor,
+            networks: Vec::new(),
+            extra: serde_json::Map::new(),
+        });
+        proxies.networks.extend_from_slice(networks);
+        proxies.networks.sort();
+        proxies.networks.dedup();
+        if let Some(header) = header {
+            proxies.header = header;
+        }
+    }
+
+    /// Stops trusting a network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if it was not trusted.
+    pub fn distrust_proxy(&mut self, network: &IpNet) -> Result<()> {
+        let known =
+            self.trusted_proxies.as_ref().map_or(Vec::new(), |proxies| proxies.networks.clone());
+        if !known.contains(network) {
+            return Err(Error::Unknown {
+                kind: "trusted proxy",
+                name: network.to_string(),
+                known: known.iter().map(ToString::to_string).collect(),
+            });
+        }
+        if let Some(proxies) = &mut self.trusted_proxies {
+            proxies.networks.retain(|trusted| trusted != network);
+            if proxies.networks.is_empty() {
+                self.trusted_proxies = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// An id that was never used: the revision that this change makes is in it.
+    fn next_id(&self, letter: char, taken: impl Fn(&Self, &str) -> bool) -> String {
+        (self.revision + 1..)
+            .map(|number| format!("{letter}{number}"))
+            .find(|id| !taken(self, id))
+            .expect("numbers do not run out")
+    }
+}
+
+/// When a lease of so many seconds ends.
+#[must_use]
+pub fn lease_end(now: Timestamp, seconds: u32) -> Timestamp {
+    now.saturating_add(jiff::SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn actor(user: &str) -> Actor {
+        Actor { user: user.to_owned(), ..Actor::default() }
+    }
+
+    fn settings(reason: &str) -> WindowSettings {
+        WindowSettings { reason: Some(reason.to_owned()), ..WindowSettings::default() }
+    }
+
+    #[test]
+    fn overlapping_windows_each_hold_the_site_down() {
+        let mut state = State::default();
+        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
+        state.open_window("b", &settings("y"), at(2), &actor("bob")).unwrap();
+        state.close_window("a", at(3)).unwrap();
+        assert!(state.is_down(at(3)), "b still holds");
+        state.close_window("b", at(4)).unwrap();
+        assert!(!state.is_down(at(4)));
+    }
+
+    #[test]
+    fn opening_again_replaces_the_settings_and_keeps_the_beginning() {
+        let mut state = State::default();
+        let first = WindowSettings { end: Some(at(100)), ..settings("x") };
+        assert_eq!(state.open_window("a", &first, at(1), &actor("ann")).unwrap(), Opened::New);
+        let again = state.open_window("a", &settings("y"), at(50), &actor("bob")).unwrap();
+        assert_eq!(again, Opened::Replaced(Phase::Open));
+        let window = &state.windows["a"];
+        assert_eq!((window.reason.as_deref(), window.end), (Some("y"), None));
+        assert_eq!((window.since(), window.opened_by.user.as_str()), (at(1), "ann"));
+    }
+
+    #[test]
+    fn a_window_that_ended_is_opened_anew() {
+        let mut state = State::default();
+        let first = WindowSettings { end: Some(at(10)), ..settings("x") };
+        state.open_window("a", &first, at(1), &actor("ann")).unwrap();
+        assert_eq!(
+            state.open_window("a", &settings("y"), at(20), &actor("bob")).unwrap(),
+            Opened::New
+        );
+        assert_eq!(state.windows["a"].since(), at(20));
+    }
+
+    #[test]
+    fn a_scheduled_window_opens_now_when_on_is_run_without_a_start() {
+        let mut state = State::default();
+        let later = WindowSettings { start: Some(at(100)), ..settings("x") };
+        state.open_window("a", &later, at(1), &actor("ann")).unwrap();
+        assert!(!state.is_down(at(50)));
+        let opened = state.open_window("a", &settings("x"), at(50), &actor("ann")).unwrap();
+        assert_eq!(opened, Opened::Replaced(Phase::Scheduled));
+        assert!(state.is_down(at(50)));
+        assert_eq!(state.windows["a"].since(), at(50));
+    }
+
+    #[test]
+    fn long_ended_windows_are_forgotten_when_another_opens() {
+        let mut state = State::default();
+        let short = WindowSettings { end: Some(at(10)), ..settings("x") };
+        state.open_window("old", &short, at(1), &actor("ann")).unwrap();
+        state.open_window("new", &settings("y"), at(8 * 24 * 3600), &actor("ann")).unwrap();
+        assert_eq!(state.windows.keys().collect::<Vec<_>>(), ["new"]);
+    }
+
+    #[test]
+    fn requirement_44_tokens_go_with_the_last_window_unless_they_are_kept() {
+        let token = |keep| BypassToken {
+            sha256: "0".repeat(64),
+            note: None,
+            expires_at: None,
+            keep,
+            added_at: None,
+            added_by: None,
+            extra: serde_json::Map::new(),
+        };
+        let mut state = State::default();
+        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
+        state.open_window("b", &settings("x"), at(1), &actor("ann")).unwrap();
+        let gone = state.add_token(token(false));
+        let kept = state.add_token(token(true));
+        assert_eq!(state.close_window("a", at(2)).unwrap().revoked, [""; 0]);
+        assert_eq!(state.close_window("b", at(2)).unwrap().revoked, [gone]);
+        assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&kept]);
+    }
+
+    #[test]
+    fn the_same_rule_twice_is_one_rule() {
+        let mut state = State { revision: 6, ..State::default() };
+        let matcher = Matcher::parse(&Kind::Path, "/health").unwrap();
+        let add = |state: &mut State, note| {
+            state.add_rule(&Kind::Path, &matcher, note, None, false, at(1), &actor("ann")).unwrap()
+        };
+        assert_eq!(add(&mut state, None), "r7");
+        state.revision = 7;
+        assert_eq!(add(&mut state, Some("probe")), "r7");
+        assert_eq!(state.ignore["r7"].note.as_deref(), Some("probe"));
+        assert_eq!(state.ignore.len(), 1);
+    }
+
+    #[test]
+    fn requirement_43_everything_must_be_asked_for() {
+        let mut state = State::default();
+        for value in ["/", "/**", "re:.*"] {
+            let matcher = Matcher::parse(&Kind::Path, value).unwrap();
+            let mut add = |everything| {
+                state.add_rule(&Kind::Path, &matcher, None, None, everything, at(1), &actor("ann"))
+            };
+            assert!(add(false).is_err(), "{value}");
+            assert!(add(true).is_ok(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_not_renewed_once_somebody_closed_the_window() {
+        let mut state = State::default();
+        let leased = WindowSettings { lease: Some(60), end: Some(at(61)), ..settings("x") };
+        state.open_window("run", &leased, at(1), &actor("ann")).unwrap();
+        state.renew_lease("run", at(30)).unwrap();
+        assert_eq!(state.windows["run"].end, Some(at(90)));
+        state.close_window("run", at(31)).unwrap();
+        assert!(state.renew_lease("run", at(32)).is_err());
+    }
+}

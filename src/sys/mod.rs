@@ -1,0 +1,44 @@
+//! The operating system, behind one interface.
+//!
+//! Only this module knows which platform it is on. On Unix every call is made
+//! once through `rustix` and interrupted calls are retried a bounded number of
+//! times, so that no fault can make a writer hang.
+
+#[cfg(not(unix))]
+mod other;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+pub(crate) use other::*;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+/// What tells two generations of a file apart.
+///
+/// The writer forces the modification time strictly upwards, so equal keys mean
+/// an unchanged file even where inode numbers are reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileKey {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime_ns: i128,
+    pub(crate) ctime_ns: i128,
+}
+
+/// Who may do what with a file, as stat(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ownership {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Permission bits, including setuid, setgid and sticky.
+    pub(crate) mode: u32,
+}
+
+impl Ownership {
+    /// Whether users other than the owner and the group may write.
+    pub(crate) fn is_world_writable(self) -> bool {
+        self.mode & 0o002 != 0
+    }
+}

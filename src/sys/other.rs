@@ -1,0 +1,170 @@
+//! Windows and whatever else Rust's standard library reaches.
+//!
+//! Replacement is atomic and locks are real; owners, modes, access lists and
+//! directory syncing have no counterpart here and are left to the system.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{FileKey, Ownership};
+
+pub(crate) fn open_read(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+pub(crate) fn open_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).open(path)
+}
+
+pub(crate) fn open_lock(path: &Path) -> io::Result<(File, bool)> {
+    OpenOptions::new().read(true).write(true).open(path).map(|file| (file, true))
+}
+
+pub(crate) fn write_all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)
+}
+
+pub(crate) fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(bytes)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn set_owner(_file: &File, _uid: Option<u32>, _gid: Option<u32>) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn set_mtime(file: &File, mtime_ns: i128) -> io::Result<()> {
+    let since = u64::try_from(mtime_ns).map_err(|_| io::ErrorKind::InvalidInput)?;
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(since))
+}
+
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn sync_dir(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the write path's own rename")]
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    rename(from, to)
+}
+
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)
+}
+
+pub(crate) fn unlink(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+pub(crate) fn try_flock(_file: &File) -> io::Result<bool> {
+    // Locks are mandatory on Windows and would keep readers out.
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::Unsupported
+}
+
+pub(crate) fn is_busy_mount(_cause: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn key(metadata: &Metadata) -> FileKey {
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
+    FileKey { dev: 0, ino: 0, size: metadata.len(), mtime_ns: modified, ctime_ns: 0 }
+}
+
+pub(crate) fn same_file(_one: &Metadata, _other: &Metadata) -> bool {
+    // An open file cannot be deleted or replaced there.
+    true
+}
+
+pub(crate) fn hard_links(_metadata: &Metadata) -> u64 {
+    1
+}
+
+pub(crate) fn ownership(_metadata: &Metadata) -> Ownership {
+    Ownership { uid: 0, gid: 0, mode: 0o644 }
+}
+
+pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
+    match metadata.file_type() {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a directory"),
+        _ => Some("not a regular file"),
+    }
+}
+
+pub(crate) fn effective_uid() -> u32 {
+    0
+}
+
+pub(crate) fn is_root() -> bool {
+    false
+}
+
+pub(crate) fn user_name(uid: u32) -> String {
+    format!("uid {uid}")
+}
+
+pub(crate) fn current_user() -> String {
+    std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
+}
+
+pub(crate) fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".to_owned())
+}
+
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gids: Vec<u32>,
+}
+
+pub(crate) fn account(_name: &str) -> Option<Account> {
+    None
+}
+
+pub(crate) fn attribute(_path: &Path, _name: &str) -> Option<Vec<u8>> {
+    None
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn file_system(_path: &Path) -> Option<&'static str> {
+    None
+}
+
+pub(crate) fn is_mount_point(_path: &Path) -> bool {
+    false
+}

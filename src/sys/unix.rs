@@ -1,0 +1,340 @@
+//! Linux, macOS and the BSDs.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::{FileKey, Ownership};
+
+/// How often an interrupted call is repeated before the interruption is reported.
+const RETRIES: usize = 100;
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    for _ in 0..RETRIES {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(io::Error::from),
+        }
+    }
+    call().map_err(io::Error::from)
+}
+
+fn open(path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
+    retry(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode as _)))
+        .map(File::from)
+}
+
+/// Opens for reading without blocking on a FIFO or taking over a terminal.
+pub(crate) fn open_read(path: &Path) -> io::Result<File> {
+    open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
+}
+
+/// Creates a file that must not exist yet, private to its owner.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, 0o600)
+}
+
+/// Opens an existing file for appending, not following a link.
+pub(crate) fn open_append(path: &Path) -> io::Result<File> {
+    open(
+        path,
+        OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
+        0,
+    )
+}
+
+/// Opens an existing lock file, for writing if that is allowed; `true` if so.
+pub(crate) fn open_lock(path: &Path) -> io::Result<(File, bool)> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match open(path, OFlags::RDWR | flags, 0) {
+        Ok(file) => Ok((file, true)),
+        Err(cause) if matches!(Errno::from_io_error(&cause), Some(Errno::ACCESS | Errno::ROFS)) => {
+            open(path, OFlags::RDONLY | flags, 0).map(|file| (file, false))
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Writes everything, tolerating short writes.
+pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match retry(|| rustix::io::write(file, bytes))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => bytes = &bytes[written..],
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the content of a small advisory file such as the lock.
+pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    retry(|| rustix::fs::ftruncate(file, 0))?;
+    retry(|| rustix::io::pwrite(file, bytes, 0)).map(drop)
+}
+
+pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    retry(|| rustix::fs::fchmod(file, Mode::from_raw_mode(mode as _)))
+}
+
+pub(crate) fn set_owner(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let uid = uid.map(rustix::fs::Uid::from_raw);
+    let gid = gid.map(rustix::fs::Gid::from_raw);
+    retry(|| rustix::fs::fchown(file, uid, gid))
+}
+
+pub(crate) fn set_mtime(file: &File, mtime_ns: i128) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: i64::try_from(mtime_ns.div_euclid(1_000_000_000)).unwrap_or(i64::MAX) as _,
+        tv_nsec: mtime_ns.rem_euclid(1_000_000_000) as _,
+    };
+    let times = Timestamps { last_access: time, last_modification: time };
+    retry(|| rustix::fs::futimens(file, &times))
+}
+
+/// fsync(2), once: after a failure the kernel may have dropped the dirty pages,
+/// so a second call that succeeds would prove nothing.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    retry(|| rustix::fs::fsync(file))
+}
+
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
+    match sync(&dir) {
+        // Some file systems (older CIFS, FUSE) cannot sync a directory and say so.
+        Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    retry(|| rustix::fs::rename(from, to))
+}
+
+/// Renames unless `to` exists, which is `AlreadyExists`.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match retry(|| renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)) {
+            Err(cause)
+                if matches!(
+                    Errno::from_io_error(&cause),
+                    Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
+                ) => {}
+            other => return other,
+        }
+    }
+    rename(from, to)
+}
+
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
+    retry(|| rustix::fs::linkat(rustix::fs::CWD, from, rustix::fs::CWD, to, AtFlags::empty()))
+}
+
+pub(crate) fn unlink(path: &Path) -> io::Result<()> {
+    retry(|| rustix::fs::unlink(path))
+}
+
+/// Tries flock(2) on a file opened for reading; `Ok(false)` if another holds it.
+///
+/// Unlike the lock proper this is a second line of defence, so callers may
+/// treat an error as "not available here".
+pub(crate) fn try_flock(file: &File) -> io::Result<bool> {
+    use rustix::fs::{FlockOperation, flock};
+    match retry(|| flock(file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Whether flock(2) failed because this file system cannot lock at all.
+pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(cause),
+        Some(Errno::NOLCK | Errno::NOSYS | Errno::NOTSUP | Errno::BADF | Errno::INVAL)
+    )
+}
+
+pub(crate) fn is_busy_mount(cause: &io::Error) -> bool {
+    matches!(Errno::from_io_error(cause), Some(Errno::BUSY | Errno::XDEV))
+}
+
+pub(crate) fn key(metadata: &Metadata) -> FileKey {
+    FileKey {
+        dev: metadata.dev(),
+        ino: metadata.ino(),
+        size: metadata.size(),
+        mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+}
+
+/// Whether two metadata describe the same file, whatever its content.
+pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+pub(crate) fn hard_links(metadata: &Metadata) -> u64 {
+    metadata.nlink()
+}
+
+pub(crate) fn ownership(metadata: &Metadata) -> Ownership {
+    Ownership { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() & 0o7777 }
+}
+
+/// What a file is, if it is not a regular one.
+pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_fifo() {
+        Some("a FIFO")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else if kind.is_block_device() || kind.is_char_device() {
+        Some("a device")
+    } else {
+        Some("not a regular file")
+    }
+}
+
+/// The effective user id.
+pub(crate) fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+pub(crate) fn is_root() -> bool {
+    effective_uid() == 0
+}
+
+/// The name of a user, or `uid N` if the user database does not know it.
+pub(crate) fn user_name(uid: u32) -> String {
+    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
+        .ok()
+        .flatten()
+        .map_or_else(|| format!("uid {uid}"), |user| user.name)
+}
+
+pub(crate) fn current_user() -> String {
+    user_name(effective_uid())
+}
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A user as access checks need it: its id and all its groups.
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gids: Vec<u32>,
+}
+
+/// Looks a user up by name; `None` if there is no such user.
+pub(crate) fn account(name: &str) -> Option<Account> {
+    let user = nix::unistd::User::from_name(name).ok().flatten()?;
+    let mut gids = vec![user.gid.as_raw()];
+    #[cfg(not(target_vendor = "apple"))]
+    if let Ok(name) = std::ffi::CString::new(name)
+        && let Ok(groups) = nix::unistd::getgrouplist(&name, user.gid)
+    {
+        gids = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    }
+    Some(Account { uid: user.uid.as_raw(), gids })
+}
+
+/// The value of an extended attribute, or `None` if there is none or no support.
+pub(crate) fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; 64 * 1024];
+    let length = rustix::fs::getxattr(path, name, &mut value).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
+pub(crate) fn set_attribute(file: &File, name: &str, value: &[u8]) -> io::Result<()> {
+    retry(|| rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()))
+}
+
+/// The file system a path is on, where its name matters: `nfs`, `tmpfs`, ….
+pub(crate) fn file_system(path: &Path) -> Option<&'static str> {
+    #[cfg(target_os = "linux")]
+    {
+        let statfs = rustix::fs::statfs(path).ok()?;
+        // linux/magic.h
+        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
+        match statfs.f_type as u32 {
+            0x6969 => Some("nfs"),
+            0xff53_4d42 | 0xfe53_4d42 => Some("smb"),
+            0x0102_1994 => Some("tmpfs"),
+            0x8584_58f6 => Some("ramfs"),
+            _ => None,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Whether a path is itself a mount point, according to proc_pid_mountinfo(5).
+pub(crate) fn is_mount_point(path: &Path) -> bool {
+    let Ok(table) = fs::read("/proc/self/mountinfo") else {
+        return false;
+    };
+    table.split(|&byte| byte == b'\n').any(|line| {
+        line.split(|&byte| byte == b' ').nth(4).is_some_and(|field| {
+            use std::os::unix::ffi::OsStrExt;
+            OsStr::from_bytes(&unescape(field)) == path.as_os_str()
+        })
+    })
+}
+
+/// Undoes the octal escapes of proc_pid_mountinfo(5): `\040` is a space.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = (byte == b'\\')
+            .then(|| tail.get(..3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(code) = code {
+            plain.push(code);
+            rest = &tail[3..];
+        } else {
+            plain.push(byte);
+            rest = tail;
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_point_escapes_are_undone() {
+        assert_eq!(unescape(br"/srv/my\040app/x\134y"), br"/srv/my app/x\y");
+        assert_eq!(unescape(br"/a\04"), br"/a\04", "a cut escape is left alone");
+    }
+
+    #[test]
+    fn the_root_is_a_mount_point_and_this_directory_is_not() {
+        assert!(is_mount_point(Path::new("/")));
+        assert!(!is_mount_point(Path::new("/no/such/place")));
+    }
+}

@@ -1,0 +1,179 @@
+//! Durations and times as people type them.
+
+use jiff::civil;
+use jiff::tz::{Disambiguation, TimeZone};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Zoned};
+
+use crate::error::{Error, Result};
+
+/// The longest duration accepted, so that adding it to any time stays in range.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
+
+/// Reads a duration such as `90s`, `30m`, `1h30m`, `2d` or `PT30M`.
+///
+/// A day is 24 hours. Months and years are refused, since their length depends
+/// on a date.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for anything else, for zero or less, and for more than ten years.
+pub fn parse_duration(text: &str) -> Result<SignedDuration> {
+    let bad = |why: &str| {
+        Error::invalid_with(
+            format!("`{text}` is not a duration: {why}"),
+            "write it like `90s`, `30m`, `1h30m` or `2d`",
+        )
+    };
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+        return Err(bad("the unit is missing"));
+    }
+    let span: Span = text.trim().parse().map_err(|_| bad("it cannot be read"))?;
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| bad("months and years differ in length"))?;
+    if !duration.is_positive() {
+        return Err(bad("it must be longer than zero"));
+    }
+    if duration > LONGEST {
+        return Err(bad("it is longer than ten years"));
+    }
+    Ok(duration)
+}
+
+/// Reads a point in time: RFC 3339 (`2026-11-22T03:00:00Z`), RFC 9557
+/// (`2026-11-22T03:00[Europe/Paris]`), a local `2026-11-22 03:00`, or a local
+/// `03:00`, which is the next one after `now`.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it cannot be read, or if `zone` skips or repeats that
+/// local time (daylight saving), since guessing would be off by an hour.
+pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    if text.contains('[') {
+        return text
+            .parse::<Zoned>()
+            .map(|zoned| zoned.timestamp())
+            .map_err(|cause| Error::invalid(format!("`{text}` is not a time: {cause}")));
+    }
+    if let Ok(local) = text.parse::<civil::DateTime>() {
+        // A bare date parses as midnight; nobody should have to guess that.
+        if text.contains(':') {
+            return resolve(text, local, zone);
+        }
+    } else if let Ok(time) = text.parse::<civil::Time>()
+        && text.contains(':')
+    {
+        let today = now.to_zoned(zone.clone()).date();
+        let next = resolve(text, today.to_datetime(time), zone);
+        return match next {
+            Ok(next) if next <= now => {
+                let tomorrow =
+                    today.tomorrow().map_err(|_| Error::invalid("the calendar ends here"))?;
+                resolve(text, tomorrow.to_datetime(time), zone)
+            }
+            other => other,
+        };
+    }
+    Err(Error::invalid_with(
+        format!("`{text}` is not a time"),
+        "write it like `03:00`, `2026-11-22 03:00` or `2026-11-22T03:00:00Z`",
+    ))
+}
+
+fn resolve(text: &str, local: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
+    let ambiguous = zone.to_ambiguous_zoned(local);
+    let is_ambiguous = ambiguous.is_ambiguous();
+    ambiguous
+        .disambiguate(Disambiguation::Reject)
+        .map(|zoned| zoned.timestamp())
+        .map_err(|_| {
+            if is_ambiguous {
+                Error::invalid_with(
+                    format!("`{text}` ({local}) does not exist or exists twice in this time zone, because the clocks change"),
+                    "add the offset, like `2026-10-25T02:30+01:00`",
+                )
+            } else {
+                Error::invalid(format!("`{text}` is out of range"))
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn paris() -> TimeZone {
+        // POSIX rules, so that the test needs no time zone database.
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+            ("2d", 172_800),
+            ("1w", 604_800),
+            ("PT30M", 1800),
+        ] {
+            assert_eq!(parse_duration(text).unwrap().as_secs(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_that_could_be_misread_are_refused() {
+        for text in ["", "30", "0s", "-5m", "1mo", "1y", "soon", "30x", "9999999d", "1e9h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_next_one() {
+        let now = at("2026-11-22T09:00:00Z"); // 10:00 in Paris
+        let time = |text| parse_time(text, now, &paris()).unwrap();
+        assert_eq!(time("11:00"), at("2026-11-22T10:00:00Z"));
+        assert_eq!(time("03:00"), at("2026-11-23T02:00:00Z"));
+        assert_eq!(time("10:00"), at("2026-11-23T09:00:00Z"), "now itself is not next");
+    }
+
+    #[test]
+    fn every_documented_form_is_read() {
+        let now = at("2026-11-22T09:00:00Z");
+        for text in [
+            "2026-12-01T03:00:00Z",
+            "2026-12-01T04:00:00+01:00",
+            "2026-12-01 04:00",
+            "2026-12-01T04:00",
+        ] {
+            assert_eq!(
+                parse_time(text, now, &paris()).unwrap(),
+                at("2026-12-01T03:00:00Z"),
+                "{text}"
+            );
+        }
+        for text in ["", "noon", "2026-12-01", "25:00", "2026-13-01 03:00", "2026-02-30 03:00"] {
+            assert!(parse_time(text, now, &paris()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn requirement_37_local_times_that_the_clock_change_skips_or_repeats_are_refused() {
+        let now = at("2026-01-01T00:00:00Z");
+        for text in ["2026-03-29 02:30", "2026-10-25 02:30"] {
+            let error = parse_time(text, now, &paris()).unwrap_err();
+            assert!(error.to_string().contains("clocks change"), "{error}");
+        }
+        let with_offset = parse_time("2026-10-25T02:30+01:00", now, &paris()).unwrap();
+        assert_eq!(with_offset, at("2026-10-25T01:30:00Z"));
+    }
+}

@@ -1,0 +1,330 @@
+//! Windows: independent holds that take the site, or part of it, down.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::actor::Actor;
+use crate::error::{Error, Result};
+use crate::page::PageSettings;
+use crate::rules::host::HostPattern;
+use crate::rules::method;
+use crate::rules::path::PathPattern;
+
+/// The window that `maint on` opens when it is given no name.
+pub const DEFAULT: &str = "default";
+
+/// The longest reason accepted, in bytes.
+pub const LONGEST_REASON: usize = 64 * 1024;
+
+/// How many windows a site may have.
+pub const MOST_WINDOWS: usize = 1_000;
+
+/// How many entries of each kind a scope may have.
+pub const MOST_SCOPES: usize = 1_000;
+
+/// For how long `on` leaves windows that have ended in the state.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// One named maintenance window.
+///
+/// It covers requests from `start` (or from when it was written) until `end`
+/// (or until it is closed), half-open: `start <= now < end`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Window {
+    /// What visitors are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the window was opened, or for a scheduled one, written down.
+    #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
+    pub opened_at: Timestamp,
+    /// Who opened it.
+    #[serde(default)]
+    pub opened_by: Actor,
+    /// The first moment of the window. Absent: it has begun, whatever a
+    /// reader's clock says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
+    pub start: Option<Timestamp>,
+    /// The first moment after the window. Absent: it stays until it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
+    pub end: Option<Timestamp>,
+    /// Which requests it covers.
+    #[serde(default, skip_serializing_if = "Scope::is_everything")]
+    pub scope: Scope,
+    /// How the page is answered.
+    #[serde(default, skip_serializing_if = "PageSettings::is_default")]
+    pub page: PageSettings,
+    /// Seconds by which `end` is moved on while a `maint run` is alive. Present
+    /// only in a window that ends by itself when its holder dies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<u32>,
+    /// Fields of later versions, kept as they are.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
+}
+
+/// Where a window stands at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Its start is still to come.
+    Scheduled,
+    /// It holds the site down.
+    Open,
+    /// Its end has passed.
+    Ended,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheduled => "scheduled",
+            Self::Open => "open",
+            Self::Ended => "ended",
+        })
+    }
+}
+
+impl Window {
+    /// Where the window stands at `now`.
+    #[must_use]
+    pub fn phase(&self, now: Timestamp) -> Phase {
+        if self.end.is_some_and(|end| end <= now) {
+            Phase::Ended
+        } else if self.start.is_some_and(|start| now < start) {
+            Phase::Scheduled
+        } else {
+            Phase::Open
+        }
+    }
+
+    /// Since when the window holds, or will hold, the site down.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.start.unwrap_or(self.opened_at)
+    }
+
+    /// The next moment after `now` at which the clock alone changes the phase.
+    #[must_use]
+    pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.start, self.end].into_iter().flatten().filter(|&edge| edge > now).min()
+    }
+
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.end.is_some_and(|end| now.duration_since(end) > FORGOTTEN_AFTER)
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        if let Some(reason) = &self.reason {
+            validate_text("the message", reason, LONGEST_REASON)?;
+        }
+        if let (Some(start), Some(end)) = (self.start, self.end)
+            && end <= start
+        {
+            return Err(Error::invalid(format!("the end, {end}, is not after the start, {start}")));
+        }
+        self.scope.validate()?;
+        self.page.validate()
+    }
+}
+
+/// Which requests a window covers. An empty list does not restrict.
+///
+/// A request is covered if it matches one entry of every list that has entries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Scope {
+    /// Path patterns, see [`PathPattern`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Request methods, in upper case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// Host patterns, see [`HostPattern`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Covers every method but the safe ones: GET, HEAD, OPTIONS and TRACE
+    /// (RFC 9110, 9.2.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Fields of later versions, kept as they are. An unknown restriction is
+    /// not obeyed, so that the window covers more rather than less.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
+}
+
+impl Scope {
+    /// Whether every request is covered.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        for (what, list) in
+            [("paths", &self.paths), ("methods", &self.methods), ("hosts", &self.hosts)]
+        {
+            if list.len() > MOST_SCOPES {
+                return Err(Error::invalid(format!(
+                    "a window covers at most {MOST_SCOPES} {what}"
+                )));
+            }
+        }
+        if self.read_only && !self.methods.is_empty() {
+            return Err(Error::invalid("a read-only window already says which methods it covers"));
+        }
+        for path in &self.paths {
+            path.parse::<PathPattern>()?;
+        }
+        for name in &self.methods {
+            if method::parse(name)? != *name {
+                return Err(Error::invalid(format!("the method `{name}` is not in upper case")));
+            }
+        }
+        for host in &self.hosts {
+            host.parse::<HostPattern>()?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_everything() {
+            return f.write_str("every request");
+        }
+        let mut parts = Vec::new();
+        if self.read_only {
+            parts.push("writes only (GET, HEAD, OPTIONS and TRACE pass)".to_owned());
+        }
+        for (what, list) in
+            [("paths", &self.paths), ("methods", &self.methods), ("hosts", &self.hosts)]
+        {
+            if !list.is_empty() {
+                parts.push(format!("{what} {}", list.join(", ")));
+            }
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// Accepts letters, digits, `.`, `_` and `-`, beginning with a letter or digit,
+/// 64 characters at most.
+pub fn validate_name(name: &str) -> Result<()> {
+    let fits = (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && name.as_bytes()[0].is_ascii_alphanumeric();
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid_with(
+        format!("`{}` cannot be the name of a window", name.escape_debug()),
+        "use up to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+    ))
+}
+
+/// Refuses control characters other than tab and newline, and too much text.
+pub(crate) fn validate_text(what: &str, text: &str, longest: usize) -> Result<()> {
+    if text.len() > longest {
+        return Err(Error::invalid(format!(
+            "{what} has {} bytes; {longest} are allowed",
+            text.len()
+        )));
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err(Error::invalid(format!("{what} holds a control character")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(start: Option<i64>, end: Option<i64>) -> Window {
+        let time = |seconds| Timestamp::from_second(seconds).unwrap();
+        Window {
+            reason: None,
+            opened_at: time(0),
+            opened_by: Actor::default(),
+            start: start.map(time),
+            end: end.map(time),
+            scope: Scope::default(),
+            page: PageSettings::default(),
+            lease: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// The last second of year 9999, and the first of year 1.
+    const LAST: i64 = 253_402_207_200;
+    const FIRST: i64 = -62_135_596_800;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50_000))]
+
+        #[test]
+        fn requirement_37_the_phase_agrees_with_a_naive_model(
+            start in proptest::option::of(prop_oneof![-5i64..5, FIRST..LAST]),
+            length in proptest::option::of(1i64..5),
+            now in prop_oneof![-10i64..10, FIRST..LAST],
+        ) {
+            let end = length.and_then(|length| Some(start.unwrap_or(0).checked_add(length)?.min(LAST)));
+            let phase = window(start, end).phase(Timestamp::from_second(now).unwrap());
+            let begun = start.is_none_or(|start| start <= now);
+            let over = end.is_some_and(|end| end <= now);
+            prop_assert_eq!(phase == Phase::Open, begun && !over);
+            prop_assert_eq!(phase == Phase::Ended, over);
+        }
+    }
+
+    #[test]
+    fn requirement_37_a_clock_that_steps_back_reopens_nothing_it_should_not() {
+        let window = window(Some(100), Some(200));
+        let at = |second| window.phase(Timestamp::from_second(second).unwrap());
+        for (second, phase) in [
+            (99, Phase::Scheduled),
+            (100, Phase::Open),
+            (199, Phase::Open),
+            (200, Phase::Ended),
+            (199, Phase::Open),
+            (99, Phase::Scheduled),
+        ] {
+            assert_eq!(at(second), phase, "at {second}");
+        }
+    }
+
+    #[test]
+    fn a_window_opened_now_does_not_depend_on_the_readers_clock() {
+        let long_before = Timestamp::from_second(FIRST).unwrap();
+        assert_eq!(window(None, None).phase(long_before), Phase::Open);
+    }
+
+    #[test]
+    fn the_end_must_follow_the_start() {
+        assert!(window(Some(10), Some(11)).validate().is_ok());
+        assert!(window(Some(10), Some(10)).validate().is_err());
+        assert!(window(Some(10), Some(9)).validate().is_err());
+    }
+
+    #[test]
+    fn names_are_safe_on_a_command_line_and_in_a_path() {
+        for name in ["default", "deploy-42", "v1.2_3", "7"] {
+            assert!(validate_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "-x", ".x", "a b", "a/b", "ä", "a\n", &"x".repeat(65)] {
+            assert!(validate_name(name).is_err(), "{name:?}");
+        }
+    }
+}
