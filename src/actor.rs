@@ -51,3 +51,10 @@ impl fmt::Display for Actor {
         }
     }
 }
+
+/// The name of the user whom a file or directory belongs to, if it can be told.
+#[must_use]
+pub fn owner_of(path: &std::path::Path) -> Option<String> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    cfg!(unix).then(|| sys::user_name(sys::ownership(&metadata).uid))
+}

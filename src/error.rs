@@ -208,7 +208,8 @@ impl Error {
 }
 
 /// The cause in the style of this project: lower case, without Rust's `(os error N)`.
-pub(crate) fn describe(source: &io::Error) -> String {
+#[must_use]
+pub fn describe(source: &io::Error) -> String {
     let text = source.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = text.chars();

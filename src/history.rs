@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::custody::Custody;
 use crate::site::Files;
 use crate::state::{Change, State};
-use crate::sys::{self, Ownership};
+use crate::sys;
 
 /// A history longer than this is set aside, and one such file is kept.
 const LONGEST: u64 = 8 * 1024 * 1024;
@@ -67,14 +68,14 @@ pub(crate) fn append(
     files: &Files,
     record: &Record,
     before: &State,
-    owner: Option<Ownership>,
+    custody: Custody,
 ) -> io::Result<()> {
     let mut text = Vec::new();
     let path = &files.history;
     rotate(files)?;
     let (file, is_new) = match sys::open_append(path) {
         Ok(file) => (file, false),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => (create(path, owner)?, true),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => (create(path, custody)?, true),
         Err(cause) => return Err(cause),
     };
     if let Some(kind) = sys::special_kind(&file.metadata()?) {
@@ -93,14 +94,11 @@ pub(crate) fn append(
     sys::write_all(&file, &text)
 }
 
-fn create(path: &Path, owner: Option<Ownership>) -> io::Result<File> {
+fn create(path: &Path, custody: Custody) -> io::Result<File> {
     drop(sys::create_new(path)?);
     let file = sys::open_append(path)?;
-    if let Some(owner) = owner {
-        sys::set_owner(&file, Some(owner.uid), Some(owner.gid))?;
-    }
     // For the site's own people; the state is what everyone may read.
-    sys::set_mode(&file, 0o640)?;
+    custody.hand_over(&file, 0o640)?;
     Ok(file)
 }
 
@@ -172,7 +170,7 @@ pub fn read(files: &Files) -> crate::Result<(Vec<Record>, usize)> {
     let mut records = Vec::new();
     let mut broken = 0;
     for path in [&files.old_history, &files.history] {
-        let text = match fs::read(path) {
+        let text = match read_bytes(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(crate::Error::Unreadable { path: path.clone(), source }),
@@ -185,4 +183,15 @@ pub fn read(files: &Files) -> crate::Result<(Vec<Record>, usize)> {
         }
     }
     Ok((records, broken))
+}
+
+/// Reads a file of the history; one that somebody swapped for a pipe is refused.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let file = sys::open_read(path)?;
+    if let Some(kind) = sys::special_kind(&file.metadata()?) {
+        return Err(io::Error::other(format!("it is {kind}")));
+    }
+    let mut bytes = Vec::new();
+    file.take(2 * LONGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -29,7 +29,9 @@
 mod access;
 pub mod actor;
 pub mod bypass;
+mod custody;
 mod digest;
+pub mod doctor;
 pub mod error;
 pub mod history;
 pub mod load;
@@ -42,6 +44,7 @@ pub mod state;
 pub mod store;
 mod sys;
 pub mod time;
+pub mod watch;
 pub mod window;
 
 pub use actor::Actor;

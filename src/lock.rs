@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::custody::Custody;
 use crate::error::{Error, Result};
-use crate::sys::{self, Ownership};
+use crate::sys;
 
 /// How long a writer waits unless told otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,10 +52,7 @@ pub(crate) struct Request<'a> {
     /// How long to wait; zero means not at all.
     pub(crate) patience: Duration,
     pub(crate) holder: Holder,
-    /// Who the file is given to when it has to be made.
-    pub(crate) owner: Option<Ownership>,
-    /// Whether the group shares the directory.
-    pub(crate) is_shared: bool,
+    pub(crate) custody: Custody,
     /// Told once if waiting takes longer than a second.
     pub(crate) on_wait: Option<&'a dyn Fn(&Path, Option<&Holder>)>,
 }
@@ -146,12 +144,7 @@ fn open(request: &Request<'_>) -> Result<(File, bool)> {
             Ok(file) => {
                 // Whoever can open the file can hold it and lock the owner out,
                 // so it is for those alone who may write to the site.
-                if request.is_shared {
-                    sys::set_mode(&file, 0o660).map_err(failed)?;
-                }
-                if let Some(owner) = request.owner {
-                    sys::set_owner(&file, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
-                }
+                request.custody.hand_over(&file, 0o600).map_err(failed)?;
                 return Ok((file, true));
             }
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
@@ -194,6 +187,7 @@ fn jittered(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::Ownership;
 
     fn request<'a>(path: &'a Path, patience: Duration) -> Request<'a> {
         Request {
@@ -205,8 +199,7 @@ mod tests {
                 command: "on".to_owned(),
                 since: Timestamp::UNIX_EPOCH,
             },
-            owner: None,
-            is_shared: false,
+            custody: Custody::new(Ownership { uid: 0, gid: 0, mode: 0o755 }, true),
             on_wait: None,
         }
     }

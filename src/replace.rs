@@ -10,15 +10,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::access::ACCESS_LIST;
 use crate::digest::hexadecimal;
 use crate::error::Error;
 use crate::sys::{self, FileKey, Ownership};
 
 /// The mode of a new file: everyone may read it, whatever the umask.
 const NEW_FILE: u32 = 0o644;
-
-/// The attribute in which Linux keeps a POSIX access list (acl(5)).
-const ACCESS_LIST: &str = "system.posix_acl_access";
 
 /// What is to be replaced by what.
 pub(crate) struct Replacement<'a> {
@@ -238,7 +236,7 @@ pub(crate) fn remove_leftovers(directory: &Path, names: &[&str]) {
     }
 }
 
-fn is_leftover(name: &str, of: &str) -> bool {
+pub(crate) fn is_leftover(name: &str, of: &str) -> bool {
     name.strip_prefix('.')
         .and_then(|rest| rest.strip_prefix(of))
         .and_then(|rest| rest.strip_prefix('.'))

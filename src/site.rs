@@ -185,6 +185,26 @@ impl Site {
         Self { dir: dir.into(), found: Found::Given }
     }
 
+    /// Makes the site directory with an empty `templates/`, unless it is there.
+    /// Everyone may enter and read, whatever the umask; as root the directory
+    /// goes to the owner of the one it is in, unless `keep_root`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be made.
+    pub fn create(&self, keep_root: bool) -> Result<()> {
+        if self.dir.is_dir() {
+            return Ok(());
+        }
+        let above = self.dir.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
+        for dir in [self.dir.clone(), self.templates()] {
+            sys::create_dir(&dir, !keep_root)
+                .map_err(|source| Error::io("create", &dir, source))?;
+        }
+        Ok(())
+    }
+
     /// The site directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::access;
 use crate::actor::Actor;
+use crate::custody::Custody;
 use crate::error::{Error, Result, describe};
 use crate::history::{self, Record, Revisions};
 use crate::load::{self, Loaded};
@@ -50,6 +51,8 @@ pub struct Options<'a> {
     /// Whether this only renews a lease. Such a change makes no backup, so
     /// that `restore` goes back to what a person did.
     pub renewal: bool,
+    /// Whether to write a state file where there is none, even if it says nothing.
+    pub create: bool,
     /// Told once if waiting for the lock takes longer than a second.
     pub on_wait: Option<&'a dyn Fn(&Path, Option<&Holder>)>,
 }
@@ -66,12 +69,13 @@ impl Options<'_> {
             command: command.into(),
             now: None,
             renewal: false,
+            create: false,
             on_wait: None,
         }
     }
 
     fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(Timestamp::now)
+        self.now.unwrap_or_else(crate::time::now)
     }
 }
 
@@ -207,19 +211,17 @@ fn refuse_if_used(state: &State, name: &str, now: Timestamp) -> Result<()> {
 /// Brings back the generation before, as a new revision. Run again, it undoes
 /// itself.
 ///
-/// A state that cannot be understood is set aside as `….broken`.
+/// Bypass tokens that were revoked stay revoked. A state that cannot be
+/// understood is set aside as `….broken`.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] if there is no backup.
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
     let backup = backup(site)?;
+    let salvaged = matches!(load::read(&site.files()?.state), Err(Error::Corrupt { .. }));
     transact(site, options, None, true, |state, _| {
-        *state = State {
-            revision: state.revision,
-            last_change: state.last_change.clone(),
-            ..backup.clone()
-        };
+        *state = restored(state, &backup, salvaged);
         Ok(())
     })
 }
@@ -227,13 +229,24 @@ pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
 /// What [`restore`] would do.
 pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
     let files = site.files()?;
-    let after = backup(site)?;
-    let before = match load::read(&files.state) {
-        Err(Error::Corrupt { .. }) => State::default(),
-        other => other?,
+    let backup = backup(site)?;
+    let (before, salvaged) = match load::read(&files.state) {
+        Err(Error::Corrupt { .. }) => (State::default(), true),
+        other => (other?, false),
     };
+    let after = restored(&before, &backup, salvaged);
     let changes = diff(&before, &after);
     Ok(Applied { value: (), before, after, changes, warnings: Vec::new(), file: files.state })
+}
+
+/// The backup, as a successor of the state now.
+fn restored(now: &State, backup: &State, salvaged: bool) -> State {
+    let mut state =
+        State { revision: now.revision, last_change: now.last_change.clone(), ..backup.clone() };
+    if !salvaged {
+        state.bypass.retain(|id, _| now.bypass.contains_key(id));
+    }
+    state
 }
 
 fn backup(site: &Site) -> Result<State> {
@@ -274,9 +287,8 @@ fn transact<T>(
 ) -> Result<Applied<T>> {
     let files = site.files()?;
     let directory = prepare(site, &files)?;
-    let owner = (sys::is_root() && !options.keep_root).then_some(directory);
-    let lock =
-        if options.locking { Some(take_lock(&files, options, owner, directory)?) } else { None };
+    let custody = Custody::new(directory, options.keep_root);
+    let lock = if options.locking { Some(take_lock(&files, options, custody)?) } else { None };
     for _ in 0..RERUNS {
         let Some(current) = settled(&files, salvage)? else {
             continue;
@@ -284,7 +296,8 @@ fn transact<T>(
         check_target(&files, &current)?;
         let now = options.now();
         let (value, mut after, changes) = run(&current.state, now, &change)?;
-        if changes.is_empty() && current.revision.is_some() && template.is_none() {
+        let is_missing = current.old.is_none() && options.create;
+        if changes.is_empty() && current.revision.is_some() && template.is_none() && !is_missing {
             let before = current.state;
             return Ok(Applied {
                 value,
@@ -310,7 +323,7 @@ fn transact<T>(
 
         clear_leftovers(site, &files);
         if let Some(template) = template {
-            put(template, options, owner)?;
+            put(template, options, custody)?;
         }
         if salvage && current.revision.is_none() {
             set_aside(&files, &mut warnings);
@@ -320,7 +333,7 @@ fn transact<T>(
             path: &files.state,
             bytes: &bytes,
             old: current.old,
-            owner,
+            owner: custody.owner(),
             keep_root: options.keep_root,
             backup: has_backup.then_some(files.backup.as_path()),
         });
@@ -334,11 +347,11 @@ fn transact<T>(
             Err(Failure::Exists) => continue,
             Err(Failure::NotApplied(error)) => return Err(error),
             Err(Failure::Unsynced(path, source)) => {
-                let _ = record(&files, options, &current, &after, &changes, owner);
+                let _ = record(&files, options, &current, &after, &changes, custody);
                 return Err(Error::Unsynced { path, revision: after.revision, source });
             }
         };
-        if let Err(cause) = record(&files, options, &current, &after, &changes, owner) {
+        if let Err(cause) = record(&files, options, &current, &after, &changes, custody) {
             warnings.push(format!(
                 "could not write history `{}`: {}",
                 files.history.display(),
@@ -346,7 +359,7 @@ fn transact<T>(
             ));
         }
         if let Some(user) = &after.web_user
-            && let Some(obstacle) = access::obstacle(&files.state, user)
+            && let Some(obstacle) = access::obstacle(&site.state_file(), user)
         {
             warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
         }
@@ -382,8 +395,8 @@ fn run<T>(
 
 /// Checks the directory, and makes the user's own one at its first use.
 fn prepare(site: &Site, files: &Files) -> Result<Ownership> {
-    if site.found() == Found::User && !site.dir().exists() {
-        fs::create_dir_all(site.dir()).map_err(|source| Error::io("create", site.dir(), source))?;
+    if site.found() == Found::User {
+        site.create(false)?;
     }
     let look = |path: &Path| {
         fs::metadata(path)
@@ -410,12 +423,7 @@ fn prepare(site: &Site, files: &Files) -> Result<Ownership> {
     Ok(directory)
 }
 
-fn take_lock(
-    files: &Files,
-    options: &Options<'_>,
-    owner: Option<Ownership>,
-    directory: Ownership,
-) -> Result<Lock> {
+fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<Lock> {
     lock::acquire(&lock::Request {
         path: &files.lock,
         patience: options.patience,
@@ -425,8 +433,7 @@ fn take_lock(
             command: options.command.clone(),
             since: options.now(),
         },
-        owner,
-        is_shared: directory.mode & 0o020 != 0,
+        custody,
         on_wait: options.on_wait,
     })
 }
@@ -446,10 +453,11 @@ fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
         other => other?,
     };
     let Some(Loaded { state, file, key, ownership, hard_links }) = loaded else {
-        let state = State::default();
+        // A state that somebody deleted means "off", but its numbers are used up.
+        let state = State { revision: last_known_revision(files), ..State::default() };
         return Ok(Some(Current {
+            revision: Some(state.revision),
             state,
-            revision: Some(0),
             old: None,
             hard_links: 1,
             _file: None,
@@ -487,8 +495,7 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
     if sys::special_kind(&metadata).is_some() {
         return Err(Error::Corrupt { path, reason });
     }
-    let backup = load::load(&files.backup)?.map_or(0, |loaded| loaded.state.revision);
-    let revision = backup.max(history::last_revision(files).unwrap_or(0)).saturating_add(1);
+    let revision = last_known_revision(files).saturating_add(1);
     Ok(Current {
         state: State { revision, ..State::default() },
         revision: None,
@@ -496,6 +503,12 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
         hard_links: 1,
         _file: None,
     })
+}
+
+/// The highest revision that the backup or the history tells of.
+fn last_known_revision(files: &Files) -> u64 {
+    let backup = load::read(&files.backup).map_or(0, |state| state.revision);
+    backup.max(history::last_revision(files).unwrap_or(0))
 }
 
 /// Keeps a state that makes no sense, for whoever wants to know how it came to that.
@@ -579,7 +592,7 @@ fn clear_leftovers(site: &Site, files: &Files) {
     }
 }
 
-fn put(template: &TemplateFile<'_>, options: &Options<'_>, owner: Option<Ownership>) -> Result<()> {
+fn put(template: &TemplateFile<'_>, options: &Options<'_>, custody: Custody) -> Result<()> {
     let path = template.path;
     let Some(text) = template.text else {
         return match sys::unlink(path) {
@@ -590,7 +603,10 @@ fn put(template: &TemplateFile<'_>, options: &Options<'_>, owner: Option<Ownersh
         };
     };
     let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(directory).map_err(|source| Error::io("create", directory, source))?;
+    if !directory.is_dir() {
+        sys::create_dir(directory, !options.keep_root)
+            .map_err(|source| Error::io("create", directory, source))?;
+    }
     let old = fs::symlink_metadata(path).ok();
     if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
         return Err(Error::Refused {
@@ -606,7 +622,7 @@ fn put(template: &TemplateFile<'_>, options: &Options<'_>, owner: Option<Ownersh
             key: sys::key(&metadata),
             ownership: sys::ownership(&metadata),
         }),
-        owner,
+        owner: custody.owner(),
         keep_root: options.keep_root,
         backup: None,
     });
@@ -626,11 +642,11 @@ fn record(
     current: &Current,
     after: &State,
     changes: &[Change],
-    owner: Option<Ownership>,
+    custody: Custody,
 ) -> io::Result<()> {
     let kept = changes.len().min(MOST_RECORDED);
     let record = Record {
-        time: after.last_change.as_ref().map_or_else(Timestamp::now, |change| change.at),
+        time: after.last_change.as_ref().map_or_else(crate::time::now, |change| change.at),
         revision: Revisions { before: current.revision, after: after.revision },
         actor: options.actor.clone(),
         command: options.command.clone(),
@@ -639,5 +655,5 @@ fn record(
         renewal: options.renewal,
         recovered: false,
     };
-    history::append(files, &record, &current.state, owner)
+    history::append(files, &record, &current.state, custody)
 }

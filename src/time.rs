@@ -9,6 +9,35 @@ use crate::error::{Error, Result};
 /// The longest duration accepted, so that adding it to any time stays in range.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
 
+/// The system clock, in whole milliseconds, so that files and people are spared
+/// nine digits.
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// The time zone of this system, or UTC if it has none.
+///
+/// jiff looks a zone up by walking the whole zone database, which takes longer
+/// than all else that `maint status` does. Where the system names one file, that
+/// file is read instead; the answer is the same.
+#[must_use]
+pub fn zone() -> TimeZone {
+    zone_file().unwrap_or_else(|| TimeZone::try_system().unwrap_or(TimeZone::UTC))
+}
+
+/// The zone that `/etc/localtime` links to, unless a variable says otherwise.
+fn zone_file() -> Option<TimeZone> {
+    const LINK: &str = "/etc/localtime";
+    if !cfg!(unix) || ["TZ", "TZDIR"].iter().any(|name| std::env::var_os(name).is_some()) {
+        return None;
+    }
+    let target = std::fs::read_link(LINK).ok()?;
+    let (_, name) = target.to_str()?.rsplit_once("zoneinfo/")?;
+    TimeZone::tzif(name, &std::fs::read(LINK).ok()?).ok()
+}
+
 /// Reads a duration such as `90s`, `30m`, `1h30m`, `2d` or `PT30M`.
 ///
 /// A day is 24 hours. Months and years are refused, since their length depends
@@ -113,6 +142,18 @@ mod tests {
     fn paris() -> TimeZone {
         // POSIX rules, so that the test needs no time zone database.
         TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn the_zone_read_from_its_file_is_the_one_jiff_finds() {
+        let found = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        let zone = zone();
+        assert_eq!(zone.iana_name(), found.iana_name());
+        for text in
+            ["1950-07-01T00:00Z", "2026-01-01T00:00Z", "2026-07-01T00:00Z", "2050-07-01T00:00Z"]
+        {
+            assert_eq!(zone.to_offset(at(text)), found.to_offset(at(text)), "{text}");
+        }
     }
 
     #[test]

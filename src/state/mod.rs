@@ -262,6 +262,9 @@ impl State {
         if let Some(proxies) = &self.trusted_proxies {
             validate_proxies(&proxies.networks)?;
         }
+        if let Some(user) = &self.web_user {
+            window::validate_text("the web user", user, 64)?;
+        }
         for file in self.templates.keys() {
             let (name, extension) = file.rsplit_once('.').unwrap_or((file, ""));
             template::validate_name(name)?;
@@ -383,7 +386,7 @@ mod tests {
             ("{\"version\":1,\"revision\":1,\"revision\":2}", "duplicate key `revision`"),
             ("{\"version\":1,\"revision\":1,\"x\":{\"a\":1,\"a\":2}}", "duplicate key `a`"),
             ("{\"version\":1,\"revision\":1} x", "trailing"),
-            ("{\"version\":1,\"revision\":-1}", "revision"),
+            ("{\"version\":1,\"revision\":-1}", "expected u64"),
             ("{\"revision\":1}", "version"),
             ("{\"version\":0,\"revision\":1}", "version 0"),
             (

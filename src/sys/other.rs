@@ -60,6 +60,10 @@ pub(crate) fn sync_dir(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+pub(crate) fn create_dir(path: &Path, _hand_over: bool) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the write path's own rename")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
@@ -167,4 +171,18 @@ pub(crate) fn file_system(_path: &Path) -> Option<&'static str> {
 
 pub(crate) fn is_mount_point(_path: &Path) -> bool {
     false
+}
+
+pub(crate) struct Room {
+    pub(crate) bytes: u64,
+    pub(crate) files: Option<u64>,
+    pub(crate) is_read_only: bool,
+}
+
+pub(crate) fn room(_path: &Path) -> Option<Room> {
+    None
+}
+
+pub(crate) fn current_account() -> Account {
+    Account { uid: 0, gids: Vec::new() }
 }

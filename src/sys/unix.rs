@@ -111,6 +111,19 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory that everyone may enter and read, whatever the umask. As
+/// root it goes to the owner of the directory it is in, if `hand_over`.
+pub(crate) fn create_dir(path: &Path, hand_over: bool) -> io::Result<()> {
+    retry(|| rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)))?;
+    let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
+    set_mode(&dir, 0o755)?;
+    if hand_over && is_root() {
+        let above = ownership(&fs::metadata(path.parent().unwrap_or(Path::new("/")))?);
+        set_owner(&dir, Some(above.uid), Some(above.gid))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| rustix::fs::rename(from, to))
 }
@@ -241,9 +254,12 @@ pub(crate) struct Account {
     pub(crate) gids: Vec<u32>,
 }
 
-/// Looks a user up by name; `None` if there is no such user.
+/// Looks a user up by name or number; `None` if there is no such name. A number
+/// needs no entry in the user database, as is usual in containers.
 pub(crate) fn account(name: &str) -> Option<Account> {
-    let user = nix::unistd::User::from_name(name).ok().flatten()?;
+    let Some(user) = nix::unistd::User::from_name(name).ok().flatten() else {
+        return name.parse().ok().map(|uid| Account { uid, gids: vec![] });
+    };
     let mut gids = vec![user.gid.as_raw()];
     #[cfg(not(target_vendor = "apple"))]
     if let Ok(name) = std::ffi::CString::new(name)
@@ -271,21 +287,61 @@ pub(crate) fn file_system(path: &Path) -> Option<&'static str> {
     #[cfg(target_os = "linux")]
     {
         let statfs = rustix::fs::statfs(path).ok()?;
-        // linux/magic.h
         #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
-        match statfs.f_type as u32 {
-            0x6969 => Some("nfs"),
-            0xff53_4d42 | 0xfe53_4d42 => Some("smb"),
-            0x0102_1994 => Some("tmpfs"),
-            0x8584_58f6 => Some("ramfs"),
-            _ => None,
-        }
+        file_system_name(statfs.f_type as u32)
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = path;
         None
     }
+}
+
+/// The name of a file system by its number in linux/magic.h.
+#[cfg(target_os = "linux")]
+fn file_system_name(magic: u32) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "nfs",
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => "smb",
+        0x5346_414f => "afs",
+        0x00c3_6400 => "ceph",
+        0x0102_1997 => "9p",
+        0x6573_5546 => "fuse",
+        0x0102_1994 => "tmpfs",
+        0x8584_58f6 => "ramfs",
+        0x794c_7630 => "overlay",
+        _ => return None,
+    })
+}
+
+/// What a file system has left for this process.
+pub(crate) struct Room {
+    pub(crate) bytes: u64,
+    /// Absent where files need no number.
+    pub(crate) files: Option<u64>,
+    pub(crate) is_read_only: bool,
+}
+
+/// The room on the file system of a path, if it can be told.
+pub(crate) fn room(path: &Path) -> Option<Room> {
+    let vfs = rustix::fs::statvfs(path).ok()?;
+    // Root may use the blocks that are kept back for it.
+    let (blocks, files) =
+        if is_root() { (vfs.f_bfree, vfs.f_ffree) } else { (vfs.f_bavail, vfs.f_favail) };
+    Some(Room {
+        bytes: blocks.saturating_mul(vfs.f_frsize),
+        files: (vfs.f_files > 0).then_some(files),
+        is_read_only: vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+/// The user that this process acts as.
+pub(crate) fn current_account() -> Account {
+    let mut gids = vec![rustix::process::getegid().as_raw()];
+    if let Ok(groups) = rustix::process::getgroups() {
+        gids.extend(groups.into_iter().map(rustix::process::Gid::as_raw));
+    }
+    Account { uid: effective_uid(), gids }
 }
 
 /// Whether a path is itself a mount point, according to proc_pid_mountinfo(5).
@@ -330,6 +386,22 @@ mod tests {
     fn mount_point_escapes_are_undone() {
         assert_eq!(unescape(br"/srv/my\040app/x\134y"), br"/srv/my app/x\y");
         assert_eq!(unescape(br"/a\04"), br"/a\04", "a cut escape is left alone");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn requirement_30_file_systems_are_known_by_their_numbers() {
+        // As statfs(2) lists them.
+        for (magic, name) in [
+            (0x6969, "nfs"),
+            (0xff53_4d42, "smb"),
+            (0xfe53_4d42, "smb"),
+            (0x0102_1994, "tmpfs"),
+            (0x8584_58f6, "ramfs"),
+        ] {
+            assert_eq!(file_system_name(magic), Some(name));
+        }
+        assert_eq!(file_system_name(0xef53), None, "ext4");
     }
 
     #[test]

@@ -1,1 +1,101 @@
-fn main() {}
+//! The `maint` command: parses, calls the library once, prints, and exits.
+
+mod args;
+mod bypass;
+mod complete;
+mod doctor;
+mod exit;
+#[cfg(test)]
+mod generated;
+mod ignore;
+mod init;
+mod log;
+mod man;
+mod off;
+mod on;
+mod output;
+mod path;
+mod proxy;
+mod report;
+mod restore;
+mod run;
+mod session;
+mod status;
+mod template;
+mod wait;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::json;
+
+use args::{Args, Command};
+use exit::Exit;
+use output::{Clock, Output};
+use session::Session;
+
+fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let output = Output::new(&args.global);
+    // Read here and nowhere else: tests fix the clock.
+    let clock = match std::env::var("MAINT_NOW").ok().map(|now| now.parse()).transpose() {
+        Ok(fixed) => Clock::new(fixed),
+        Err(cause) => {
+            let error = maint::Error::invalid(format!("`MAINT_NOW` is not a time: {cause}"));
+            return exit::report(&error.into(), &output).into();
+        }
+    };
+    let session = Session::new(args.global, output, clock);
+    match dispatch(&session, &args.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error, &session.output).into(),
+    }
+}
+
+fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(session, args),
+        Command::On(args) => on::run(session, args),
+        Command::Off(args) => off::run(session, args),
+        Command::Status(args) => status::run(session, args),
+        Command::Wait(args) => wait::run(session, args),
+        Command::Run(args) => run::run(session, args),
+        Command::Ignore(args) => ignore::run(session, args),
+        Command::Bypass(args) => bypass::run(session, args),
+        Command::Template(args) => template::run(session, args),
+        Command::Proxy(args) => proxy::run(session, args),
+        Command::Log(args) => log::run(session, args),
+        Command::Restore(args) => restore::run(session, args),
+        Command::Doctor(args) => doctor::run(session, args),
+        Command::Path(_) => path::run(session),
+        Command::Completions(args) => complete::run(session, args),
+        Command::Man(args) => man::run(session, args),
+    }
+}
+
+/// Help and version are answers; anything else is a mistake, in JSON if that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let is_answer = !error.use_stderr();
+    if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let object = json!({ "error": {
+            "code": "usage", "exit": Exit::Usage.code(), "message": message,
+            "path": null, "errno": null, "hint": "see `maint --help`",
+        }});
+        eprintln!("{object}");
+        return Exit::Usage.into();
+    }
+    match error.print() {
+        Err(cause) if is_answer && cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Exit::Output.into()
+        }
+        _ if is_answer => Exit::Done.into(),
+        _ => Exit::Usage.into(),
+    }
+}

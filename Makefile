@@ -1,0 +1,49 @@
+# `make test` is all that CI runs. It installs what the tests need, where it can.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PACKAGES := strace zsh fish mandoc acl shellcheck
+TOOLS := strace zsh fish mandoc setfacl shellcheck
+
+.PHONY: help test tools check unit generate bench install dist
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+test: tools check unit ## Format, lints, documentation and every test
+
+# Debian and its kin; elsewhere the tests that need a tool say that they skip.
+tools:
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; \
+	if command -v apt-get >/dev/null && $$as_root true 2>/dev/null; then \
+		$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null \
+		|| echo "SKIPPED: could not install:$$missing; the tests that need them will skip"; \
+	else \
+		echo "SKIPPED: not installed:$$missing; the tests that need them will skip"; \
+	fi
+
+check: ## Format, lints and documentation
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --lib --no-default-features --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --document-private-items
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
+
+unit: ## Every test, with and without the command
+	cargo test --no-fail-fast --locked
+	cargo test --no-fail-fast --locked --no-default-features --lib
+
+generate: ## Rewrite completions, man pages, schema, picture and the README's help
+	MAINT_REGENERATE=1 cargo test --locked --bin maint generated
+	MAINT_REGENERATE=1 cargo test --locked --lib the_committed_schema
+	MAINT_REGENERATE=1 cargo test --locked --test picture
+
+bench: ## Measure the command against its budgets
+	cargo bench --locked
+
+install: ## Install the command
+	cargo install --path . --locked

@@ -1,0 +1,605 @@
+//! Every definition of the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
+use maint::page::template::Format;
+use maint::state::ProxyHeader;
+
+use crate::complete;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Take a web app into maintenance and bring it back
+#[derive(Debug, Parser)]
+#[command(
+    name = "maint",
+    version,
+    about,
+    styles = STYLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    infer_subcommands = false,
+    max_term_width = 100,
+    after_help = crate::exit::HELP
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// The site directory; else `MAINT_SITE`, else the nearest `.maint`, else the user's own
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options", display_order = 100)]
+    pub(crate) site: Option<PathBuf>,
+    /// Print one JSON object, and errors as JSON on standard error
+    #[arg(long, global = true, help_heading = "Global options", display_order = 101)]
+    pub(crate) json: bool,
+    /// Print nothing but errors and what was asked for
+    #[arg(short, long, global = true, help_heading = "Global options", display_order = 102)]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Global options",
+        display_order = 103
+    )]
+    pub(crate) color: When,
+    /// How long to wait for another writer [default: 10s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        conflicts_with = "no_wait",
+        help_heading = "Global options",
+        display_order = 104
+    )]
+    pub(crate) wait: Option<String>,
+    /// Fail at once if another writer is at work
+    #[arg(long, global = true, help_heading = "Global options", display_order = 105)]
+    pub(crate) no_wait: bool,
+    /// Write without the lock, where the file system has none; two writers can lose a change
+    #[arg(long, global = true, help_heading = "Global options", display_order = 106)]
+    pub(crate) no_lock: bool,
+    /// As root, leave files to root instead of the owner of the directory
+    #[arg(long, global = true, help_heading = "Global options", display_order = 107)]
+    pub(crate) keep_root: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(Init),
+    On(On),
+    Off(Off),
+    Status(Status),
+    Wait(Wait),
+    Run(Run),
+    #[command(subcommand)]
+    Ignore(Ignore),
+    #[command(subcommand)]
+    Bypass(Bypass),
+    #[command(subcommand)]
+    Template(Template),
+    #[command(subcommand)]
+    Proxy(Proxy),
+    Log(Log),
+    Restore(Restore),
+    Doctor(Doctor),
+    Path(Path),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Make a site, and show how to connect the framework it recognises
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Init {
+    /// The project; its site becomes `DIR/.maint` [default: the working directory]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The user the web server runs as; from then on a change it could not read is reported
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub(crate) web_user: Option<String>,
+}
+
+/// Open a window, or replace the settings of the one with this name
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Windows are independent holds: the site is down as long as any of them is open,
+so two deploys that overlap cannot end each other's.
+
+Examples:
+  maint on -m 'Back at noon'
+  maint on deploy-42 --for 30m
+  maint on --at 03:00 --until 04:30 --read-only
+  maint on --path '/shop/**' -m 'The shop opens again at 9'")]
+pub(crate) struct On {
+    /// The window
+    #[arg(value_name = "NAME", default_value = maint::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// When it opens: 03:00, '2026-11-22 03:00' or RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", display_order = 3)]
+    pub(crate) at: Option<String>,
+    /// When it closes by itself
+    #[arg(long, value_name = "TIME", conflicts_with = "duration", display_order = 2)]
+    pub(crate) until: Option<String>,
+    /// How long it stays open: 90s, 30m, 1h30m
+    #[arg(long = "for", id = "duration", value_name = "DURATION", display_order = 1)]
+    pub(crate) duration: Option<String>,
+    #[command(flatten)]
+    pub(crate) expect: ExpectRevision,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+/// What a window says and covers.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct WindowArgs {
+    /// What visitors are told
+    #[arg(short, long, value_name = "TEXT", display_order = 0)]
+    pub(crate) message: Option<String>,
+    /// Cover only these paths: /shop, '/shop/**', '/api/*/edit', 're:/v[0-9]+/.*'
+    #[arg(long, value_name = "PATTERN", num_args = 1, action = ArgAction::Append, help_heading = "Scope", display_order = 10)]
+    pub(crate) path: Vec<String>,
+    /// Cover only these methods
+    #[arg(long, value_name = "METHOD", num_args = 1, action = ArgAction::Append, help_heading = "Scope", display_order = 11, add = ArgValueCandidates::new(complete::methods))]
+    pub(crate) method: Vec<String>,
+    /// Cover only these hosts: example.com, '*.example.com'
+    #[arg(long, value_name = "HOST", num_args = 1, action = ArgAction::Append, help_heading = "Scope", display_order = 12)]
+    pub(crate) host: Vec<String>,
+    /// Cover writes only: GET, HEAD, OPTIONS and TRACE pass
+    #[arg(long, conflicts_with = "method", help_heading = "Scope", display_order = 13)]
+    pub(crate) read_only: bool,
+    /// The status code of the page [default: 503]
+    #[arg(long, value_name = "CODE", help_heading = "Page", display_order = 20)]
+    pub(crate) status: Option<u16>,
+    /// When clients may try again while no end is known
+    #[arg(long, value_name = "DURATION", help_heading = "Page", display_order = 21)]
+    pub(crate) retry_after: Option<String>,
+    /// The template that becomes the page
+    #[arg(long, value_name = "NAME", help_heading = "Page", display_order = 22, add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) template: Option<String>,
+    /// Send browsers here instead
+    #[arg(long, value_name = "URL", help_heading = "Page", display_order = 23, value_hint = ValueHint::Url)]
+    pub(crate) redirect: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct ExpectRevision {
+    /// Only if the state still has this revision; else exit 5 and change nothing
+    #[arg(long, value_name = "N", display_order = 30)]
+    pub(crate) if_revision: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct DryRun {
+    /// Show what would change, and change nothing
+    #[arg(short = 'n', long, display_order = 31)]
+    pub(crate) dry_run: bool,
+}
+
+/// Close a window, and say what still holds the site down
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Off {
+    /// The window [default: default]
+    #[arg(value_name = "NAME", conflicts_with = "all", add = ArgValueCandidates::new(complete::windows))]
+    pub(crate) name: Option<String>,
+    /// Close every window, scheduled ones too
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) expect: ExpectRevision,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+/// Tell what is down, since when, by whom, until when, and who gets through
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Exit 1 unless the site is like this: on (a window is open), off (none is), scheduled (one is to come)
+    #[arg(long, value_name = "STATE")]
+    pub(crate) expect: Option<Expected>,
+    /// Exit 1 if a window has been open for longer than this
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) max_age: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Expected {
+    /// A window is open
+    On,
+    /// No window is open
+    Off,
+    /// A window is still to come
+    Scheduled,
+}
+
+/// Wait until the site goes on or off; exit 1 if that takes too long
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Wait {
+    /// What to wait for
+    #[arg(value_name = "STATE")]
+    pub(crate) state: Switch,
+    /// Give up after this long [default: never]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// A window is open
+    On,
+    /// No window is open
+    Off,
+}
+
+/// Run a command inside a window of its own, and hand on its exit code
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+The window is closed when the command succeeds. When it fails, `--on-failure keep`
+leaves the window open, since a half-done migration must not meet visitors.
+
+With `--on-failure release` the window is a lease: it is renewed while this process
+lives and ends by itself soon after, even if this process is killed outright.
+
+Exits with the code of the command, 128 + N if signal N ended it, 127 if there is
+no such command, 126 if it cannot be run.
+
+Example:
+  maint run -m 'Moving house' -- ./manage.py migrate")]
+pub(crate) struct Run {
+    /// The window [default: run-RANDOM]; it must not exist yet
+    #[arg(long, value_name = "NAME", display_order = 1)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// What happens to the window if the command fails
+    #[arg(long, value_name = "WHAT", default_value = "keep", display_order = 2)]
+    pub(crate) on_failure: OnFailure,
+    /// With `release`: how long the window outlives this process if it is killed
+    #[arg(long, value_name = "DURATION", default_value = "60s", display_order = 3)]
+    pub(crate) lease: String,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true, value_hint = ValueHint::CommandWithArguments)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// Leave it open, and say how to close it
+    Keep,
+    /// Close it
+    Release,
+}
+
+/// Let requests through every window
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ignore {
+    Add(IgnoreAdd),
+    /// List the rules
+    List,
+    Remove(IgnoreRemove),
+    Clear(IgnoreClear),
+}
+
+/// Add a rule, and show whom it lets in
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  maint ignore add path /health --note 'load balancer'
+  maint ignore add path '/static/**'
+  maint ignore add ip 203.0.113.7 --for 2h
+  maint ignore add host staging.example.com
+  maint ignore add user staff
+  maint ignore add header 'X-Probe: blue'")]
+pub(crate) struct IgnoreAdd {
+    /// What the rule looks at
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: RuleKind,
+    /// What it looks for
+    #[arg(value_name = "VALUE", allow_hyphen_values = true, add = ArgValueCandidates::new(complete::rule_values))]
+    pub(crate) value: String,
+    /// Why the rule exists
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) expiry: Expiry,
+    /// The rule is meant to let everyone through
+    #[arg(long)]
+    pub(crate) yes_everything: bool,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuleKind {
+    /// The path: /health, '/static/**', '/api/*/status', 're:/v[0-9]+/.*'
+    Path,
+    /// The client's address or network: 203.0.113.7, 10.0.0.0/8
+    Ip,
+    /// The request method: GET
+    Method,
+    /// The host: example.com, '*.example.com'
+    Host,
+    /// The class of the user: anonymous, authenticated, staff, superuser
+    User,
+    /// A header field with its value: 'X-Probe: blue'
+    Header,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Expiry {
+    /// For how long it holds: 90s, 30m, 1h30m
+    #[arg(long = "for", id = "duration", value_name = "DURATION", conflicts_with = "until")]
+    pub(crate) duration: Option<String>,
+    /// Until when it holds
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+/// Remove a rule
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IgnoreRemove {
+    /// Its id, as `maint ignore list` shows it
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::rules))]
+    pub(crate) id: String,
+}
+
+/// Remove every rule, or every rule of a kind
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IgnoreClear {
+    /// Only rules of this kind
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<RuleKind>,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+/// Hand out secrets that let people through
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bypass {
+    New(BypassNew),
+    /// List the tokens; the secrets themselves are not stored
+    List,
+    Revoke(BypassRevoke),
+}
+
+/// Make a token and print it, this once
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BypassNew {
+    /// Whom it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) expiry: Expiry,
+    /// Keep it after the maintenance; others are revoked when the last window is closed
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Revoke a token
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BypassRevoke {
+    /// Its id, as `maint bypass list` shows it
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::tokens))]
+    pub(crate) id: String,
+}
+
+/// Manage the site's own pages
+#[derive(Debug, Subcommand)]
+pub(crate) enum Template {
+    /// List the templates
+    List,
+    Show(TemplateShow),
+    Add(TemplateAdd),
+    Edit(TemplateEdit),
+    Remove(TemplateRemove),
+    Use(TemplateUse),
+}
+
+/// Print a template
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TemplateShow {
+    /// The template
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: String,
+    /// Which of its formats
+    #[arg(long, value_name = "FORMAT", value_parser = clap::value_parser!(TemplateFormat))]
+    pub(crate) format: Option<TemplateFormat>,
+}
+
+/// Add a template from a file or standard input
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TemplateAdd {
+    /// The template: letters, digits, `_` and `-`
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where to read it; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// What it becomes [default: the file's extension, else html]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<TemplateFormat>,
+    /// Replace the template if it exists
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// Edit a template with $VISUAL or $EDITOR
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TemplateEdit {
+    /// The template
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: String,
+    /// Which of its formats
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<TemplateFormat>,
+}
+
+/// Remove a template
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TemplateRemove {
+    /// The template
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: String,
+}
+
+/// Make a template the page of the site
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TemplateUse {
+    /// The template
+    #[arg(value_name = "NAME", required_unless_present = "builtin", conflicts_with = "builtin", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: Option<String>,
+    /// Go back to the built-in page
+    #[arg(long)]
+    pub(crate) builtin: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TemplateFormat {
+    /// A page for browsers
+    Html,
+    /// An answer for API clients (RFC 9457)
+    Json,
+    /// Plain text
+    Txt,
+}
+
+impl From<TemplateFormat> for Format {
+    fn from(format: TemplateFormat) -> Self {
+        match format {
+            TemplateFormat::Html => Self::Html,
+            TemplateFormat::Json => Self::Json,
+            TemplateFormat::Txt => Self::Txt,
+        }
+    }
+}
+
+/// Say which proxies may tell the client's address
+#[derive(Debug, Subcommand)]
+pub(crate) enum Proxy {
+    Add(ProxyAdd),
+    /// List the trusted proxies
+    List,
+    Remove(ProxyRemove),
+    /// Trust no proxy
+    Clear,
+}
+
+/// Trust the proxies in a network
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProxyAdd {
+    /// The networks they connect from: 10.0.0.0/8
+    #[arg(value_name = "NETWORK", required = true)]
+    pub(crate) networks: Vec<String>,
+    /// The header field that they set [default: x-forwarded-for]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) header: Option<Header>,
+}
+
+/// Stop trusting the proxies in a network
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProxyRemove {
+    /// The network, as `maint proxy list` shows it
+    #[arg(value_name = "NETWORK", add = ArgValueCandidates::new(complete::proxies))]
+    pub(crate) network: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Header {
+    /// The usual one
+    XForwardedFor,
+    /// The one of RFC 7239
+    Forwarded,
+}
+
+impl From<Header> for ProxyHeader {
+    fn from(header: Header) -> Self {
+        match header {
+            Header::XForwardedFor => Self::XForwardedFor,
+            Header::Forwarded => Self::Forwarded,
+        }
+    }
+}
+
+/// Print the history, newest last
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Log {
+    /// Go on printing changes as they happen
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the last so many
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) lines: Option<usize>,
+    /// Show renewed leases too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+}
+
+/// Bring back the state before the last change; run again, it undoes itself
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+/// Tell what would go wrong, and the mend; exit 1 if there is a problem
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Doctor {
+    /// The user the web server runs as [default: the one that `init` was told]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub(crate) web_user: Option<String>,
+}
+
+/// Tell which site is meant, and why that one
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Path {}
+
+/// Print a completion script that knows windows, rules and templates
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Try it:
+  bash  source <(maint completions bash)
+  zsh   source <(maint completions zsh)
+  fish  maint completions fish | source
+  elvish, powershell: see the README")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// Write the man pages
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Man {
+    /// The directory to write them to
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+}

@@ -1,0 +1,113 @@
+//! `maint bypass`
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::bypass::{BypassToken, digest, generate};
+use maint::state::by_number;
+use maint::{Error, State, load, store};
+use serde_json::{Map, Value, json};
+
+use crate::args::{Bypass, BypassNew, BypassRevoke};
+use crate::exit::Exit;
+use crate::output::{BOLD, paint, printable, quoted};
+use crate::report;
+use crate::session::Session;
+use crate::status::expiry_text;
+
+pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
+    match args {
+        Bypass::New(args) => new(session, args),
+        Bypass::List => list(session),
+        Bypass::Revoke(args) => revoke(session, args),
+    }
+}
+
+fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let options = session.options(&on_wait)?;
+    let expires_at = session.expiry(&args.expiry)?;
+    if expires_at.is_some_and(|expiry| expiry <= session.clock.now()) {
+        return Err(Error::invalid("the expiry has passed").into());
+    }
+    let secret = generate()?;
+    let applied = store::update(&site, &options, |state, now| {
+        Ok(state.add_token(BypassToken {
+            sha256: digest(&secret),
+            note: args.note.clone(),
+            expires_at,
+            keep: args.keep,
+            added_at: Some(now),
+            added_by: Some(options.actor.to_string()),
+            extra: Map::new(),
+        }))
+    })?;
+    session.output.warn(&applied.warnings);
+    let id = &applied.value;
+    let more = json!({ "id": id, "token": secret, "expires_at": expires_at, "keep": args.keep });
+    let object = report::object(&site, &applied, session.clock.now(), more);
+    if !session.output.is_json() {
+        let ends = match (args.keep, expires_at) {
+            (true, None) => "it is kept until you revoke it".to_owned(),
+            (true, Some(time)) => format!("it is kept until {}", session.clock.relative(time)),
+            (false, None) => "it goes with the last window that is closed".to_owned(),
+            (false, Some(time)) => {
+                format!(
+                    "it goes with the last window that is closed, or at {}",
+                    session.clock.relative(time)
+                )
+            }
+        };
+        session.output.note(&format!("bypass token `{id}`, shown this once; {ends}"));
+    }
+    // Alone on standard output, so that a script can take it.
+    session.output.answer(&format!("{secret}\n"), &object)?;
+    Ok(Exit::Done)
+}
+
+fn list(session: &Session) -> Result<Exit> {
+    let state = load::read(&session.site()?.state_file())?;
+    let mut text = String::new();
+    for (id, token) in by_number(&state.bypass) {
+        let note =
+            token.note.as_deref().map_or_else(String::new, |note| format!("  {}", quoted(note)));
+        let by = token
+            .added_by
+            .as_deref()
+            .map_or_else(String::new, |by| format!("  by {}", printable(by)));
+        let keep = if token.keep { "  kept" } else { "" };
+        let expiry = expiry_text(token.expires_at, session);
+        text += &format!("{}{note}{keep}{expiry}{by}\n", paint(BOLD, format!("{id:<4}")));
+    }
+    if text.is_empty() {
+        session.output.progress("there is no bypass token");
+    }
+    session.output.answer(&text, &json!({ "bypass": objects(&state, session.clock.now()) }))?;
+    Ok(Exit::Done)
+}
+
+fn revoke(session: &Session, args: &BypassRevoke) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied =
+        store::update(&site, &session.options(&on_wait)?, |state, _| state.revoke_token(&args.id))?;
+    session.output.warn(&applied.warnings);
+    let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
+    let text = format!("bypass token `{}` revoked\n{}", args.id, report::written(&applied));
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+/// The tokens as `--json` shows them. Digests are of no use to anyone here.
+pub(crate) fn objects(state: &State, now: Timestamp) -> Vec<Value> {
+    by_number(&state.bypass)
+        .into_iter()
+        .map(|(id, token)| {
+            json!({
+                "id": id, "note": token.note, "keep": token.keep,
+                "expires_at": token.expires_at, "expired": token.has_expired(now),
+                "added_at": token.added_at, "added_by": token.added_by,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! `maint completions`, and the names that completion offers.
+//!
+//! The script that a shell loads asks this very binary at every press of the
+//! key, so that it knows the windows, rules and templates of the site.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap_complete::Shell;
+use clap_complete::engine::CompletionCandidate;
+use clap_complete::env::EnvCompleter;
+use clap_complete::env::{Bash, Elvish, Fish, Powershell, Zsh};
+use maint::page::template;
+use maint::rules::method;
+use maint::rules::user::UserClass;
+use maint::state::by_number;
+use maint::{Error, Site, State, load};
+
+use crate::args::Completions;
+use crate::exit::Exit;
+use crate::output::printable;
+use crate::session::Session;
+
+/// The variable by which a completion script asks this binary.
+pub(crate) const VARIABLE: &str = "MAINT_COMPLETE";
+
+pub(crate) fn run(session: &Session, args: &Completions) -> Result<Exit> {
+    session.output.text(&script(args.shell)?)?;
+    Ok(Exit::Done)
+}
+
+/// The script for a shell.
+pub(crate) fn script(shell: Shell) -> Result<String> {
+    let completer: &dyn EnvCompleter = match shell {
+        Shell::Bash => &Bash,
+        Shell::Zsh => &Zsh,
+        Shell::Fish => &Fish,
+        Shell::Elvish => &Elvish,
+        Shell::PowerShell => &Powershell,
+        other => return Err(Error::invalid(format!("there is no completion for `{other}`")).into()),
+    };
+    let mut text = Vec::new();
+    completer.write_registration(VARIABLE, "maint", "maint", "maint", &mut text)?;
+    Ok(String::from_utf8(text)?)
+}
+
+/// What the words typed so far say; a shell passes them after `--`.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
+}
+
+/// The site that the words typed so far mean. Completion stays silent on errors.
+fn site() -> Option<Site> {
+    let words = words();
+    let mut given = None;
+    for (position, word) in words.iter().enumerate() {
+        if word == "--site" {
+            given = words.get(position + 1).map(PathBuf::from);
+        } else if let Some(path) = word.to_str().and_then(|word| word.strip_prefix("--site=")) {
+            given = Some(PathBuf::from(path));
+        }
+    }
+    Site::discover(given.as_deref()).ok()
+}
+
+fn state() -> Option<State> {
+    load::read(&site()?.state_file()).ok()
+}
+
+fn candidate(value: impl Into<OsString>, help: Option<&str>) -> CompletionCandidate {
+    let help = help.map(|help| printable(help.lines().next().unwrap_or_default()).into_owned());
+    CompletionCandidate::new(value).help(help.map(Into::into))
+}
+
+pub(crate) fn windows() -> Vec<CompletionCandidate> {
+    let state = state().unwrap_or_default();
+    state.windows.iter().map(|(name, window)| candidate(name, window.reason.as_deref())).collect()
+}
+
+pub(crate) fn rules() -> Vec<CompletionCandidate> {
+    let state = state().unwrap_or_default();
+    by_number(&state.ignore)
+        .into_iter()
+        .map(|(id, rule)| candidate(id, Some(&format!("{} {}", rule.kind, rule.value))))
+        .collect()
+}
+
+pub(crate) fn tokens() -> Vec<CompletionCandidate> {
+    let state = state().unwrap_or_default();
+    by_number(&state.bypass)
+        .into_iter()
+        .map(|(id, token)| candidate(id, token.note.as_deref()))
+        .collect()
+}
+
+pub(crate) fn templates() -> Vec<CompletionCandidate> {
+    let templates =
+        site().and_then(|site| template::list(&site.templates()).ok()).unwrap_or_default();
+    let mut names: Vec<String> = templates.into_iter().map(|template| template.name).collect();
+    names.dedup();
+    names.into_iter().map(|name| candidate(name, None)).collect()
+}
+
+pub(crate) fn proxies() -> Vec<CompletionCandidate> {
+    let networks = state()
+        .and_then(|state| state.trusted_proxies)
+        .map_or_else(Vec::new, |proxies| proxies.networks);
+    networks.iter().map(|network| candidate(network.to_string(), None)).collect()
+}
+
+pub(crate) fn methods() -> Vec<CompletionCandidate> {
+    method::COMMON.iter().map(|name| candidate(*name, None)).collect()
+}
+
+/// The values of a rule, where its kind has a known few.
+pub(crate) fn rule_values() -> Vec<CompletionCandidate> {
+    let words = words();
+    if words.iter().any(|word| word == "user") {
+        UserClass::ALL
+            .iter()
+            .map(|class| candidate(class.as_str(), Some(class.describe())))
+            .collect()
+    } else if words.iter().any(|word| word == "method") {
+        methods()
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,48 @@
+//! `maint doctor`
+
+use anyhow::Result;
+use maint::doctor::{Finding, Level, examine};
+use maint::{Error, Site};
+use serde_json::json;
+
+use crate::args::Doctor;
+use crate::exit::Exit;
+use crate::output::{DIM, GREEN, RED, YELLOW, paint, printable};
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
+    let site = match session.site() {
+        Ok(site) => site,
+        // That there is no site where one was named is a finding too.
+        Err(error) => match (error.downcast_ref(), session.given_site()) {
+            (Some(Error::NotASite { .. }), Some(path)) => Site::at(path),
+            _ => return Err(error),
+        },
+    };
+    let findings =
+        examine(&site, &Session::surroundings(), args.web_user.as_deref(), session.clock.now());
+    let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
+    let object = json!({ "site": site.dir(), "healthy": problems == 0, "findings": findings });
+    let mut text: String = findings.iter().map(one).collect();
+    text += &match (problems, findings.len()) {
+        (0, 0) => format!("{} nothing is wrong with {}\n", paint(GREEN, "●"), site.dir().display()),
+        (0, _) => format!("{} no problem with {}\n", paint(GREEN, "●"), site.dir().display()),
+        (1, _) => format!("{} one problem with {}\n", paint(RED, "●"), site.dir().display()),
+        (many, _) => format!("{} {many} problems with {}\n", paint(RED, "●"), site.dir().display()),
+    };
+    session.output.done(&text, &object)?;
+    Ok(if problems == 0 { Exit::Done } else { Exit::No })
+}
+
+fn one(finding: &Finding) -> String {
+    let level = match finding.level {
+        Level::Problem => paint(RED, "problem"),
+        Level::Warning => paint(YELLOW, "warning"),
+        Level::Note => paint(DIM, "note"),
+    };
+    let mut text = format!("{level}: {}\n", printable(&finding.message));
+    if let Some(mend) = &finding.mend {
+        text += &format!("  mend: {}\n", printable(mend));
+    }
+    text
+}

@@ -1,0 +1,175 @@
+//! `maint ignore`
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::State;
+use maint::rules::{Kind, Matcher};
+use maint::state::by_number;
+use maint::{load, store};
+use serde_json::{Value, json};
+
+use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove, RuleKind};
+use crate::exit::Exit;
+use crate::output::{BOLD, paint, printable, quoted};
+use crate::report;
+use crate::session::Session;
+use crate::status::expiry_text;
+
+impl From<RuleKind> for Kind {
+    fn from(kind: RuleKind) -> Self {
+        match kind {
+            RuleKind::Path => Self::Path,
+            RuleKind::Ip => Self::Ip,
+            RuleKind::Method => Self::Method,
+            RuleKind::Host => Self::Host,
+            RuleKind::User => Self::User,
+            RuleKind::Header => Self::Header,
+        }
+    }
+}
+
+pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
+    match args {
+        Ignore::Add(args) => add(session, args),
+        Ignore::List => list(session),
+        Ignore::Remove(args) => remove(session, args),
+        Ignore::Clear(args) => clear(session, args),
+    }
+}
+
+fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let options = session.options(&on_wait)?;
+    let kind = Kind::from(args.kind);
+    let matcher = Matcher::parse(&kind, &args.value)?;
+    let expires_at = session.expiry(&args.expiry)?;
+    let change = |state: &mut State, now: Timestamp| {
+        let is_new = !state
+            .ignore
+            .values()
+            .any(|rule| rule.kind == kind && rule.value == matcher.to_string());
+        let note = args.note.as_deref();
+        let by = &options.actor;
+        let id = state.add_rule(&kind, &matcher, note, expires_at, args.yes_everything, now, by)?;
+        Ok((id, is_new))
+    };
+    let applied = if args.dry_run.dry_run {
+        store::preview(&site, &options, change)?
+    } else {
+        store::update(&site, &options, change)?
+    };
+    let (id, is_new) = &applied.value;
+    let lets_in = matcher.describe();
+    let object = report::object(
+        &site,
+        &applied,
+        session.clock.now(),
+        json!({ "dry_run": args.dry_run.dry_run, "id": id, "new": is_new, "lets_in": lets_in }),
+    );
+    let lets_in = format!("  lets in {}\n", printable(&lets_in));
+    if args.dry_run.dry_run {
+        let text = report::dry_run_text(&applied.changes) + &lets_in;
+        session.output.answer(&text, &object)?;
+        return Ok(Exit::Done);
+    }
+    session.output.warn(&applied.warnings);
+    let did = match (is_new, applied.changes.is_empty()) {
+        (true, _) => "added",
+        (false, false) => "was there; its note and expiry are replaced",
+        (false, true) => "unchanged: it is there with just this note and expiry",
+    };
+    let text = format!("rule `{id}` {did}\n{lets_in}{}", report::written(&applied));
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+fn list(session: &Session) -> Result<Exit> {
+    let state = load::read(&session.site()?.state_file())?;
+    let mut text = String::new();
+    for (id, rule) in by_number(&state.ignore) {
+        let note =
+            rule.note.as_deref().map_or_else(String::new, |note| format!("  {}", quoted(note)));
+        let by = rule
+            .added_by
+            .as_deref()
+            .map_or_else(String::new, |by| format!("  by {}", printable(by)));
+        let expiry = expiry_text(rule.expires_at, session);
+        text += &format!(
+            "{}  {:<6}  {}{note}{expiry}{by}\n",
+            paint(BOLD, format!("{id:<4}")),
+            printable(rule.kind.as_str()),
+            printable(&rule.value)
+        );
+    }
+    if text.is_empty() {
+        session.output.progress("no rule lets anybody through");
+    }
+    let object = json!({ "ignore": objects(&state, session.clock.now()) });
+    session.output.answer(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied =
+        store::update(&site, &session.options(&on_wait)?, |state, _| state.remove_rule(&args.id))?;
+    session.output.warn(&applied.warnings);
+    let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
+    let rule = format!("{} {}", applied.value.kind, applied.value.value);
+    let text =
+        format!("rule `{}` ({}) removed\n{}", args.id, printable(&rule), report::written(&applied));
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let options = session.options(&on_wait)?;
+    let kind = args.kind.map(Kind::from);
+    let change = |state: &mut State, _: Timestamp| {
+        let before = state.ignore.len();
+        state.ignore.retain(|_, rule| kind.as_ref().is_some_and(|kind| rule.kind != *kind));
+        Ok(before - state.ignore.len())
+    };
+    let applied = if args.dry_run.dry_run {
+        store::preview(&site, &options, change)?
+    } else {
+        store::update(&site, &options, change)?
+    };
+    let removed = applied.value;
+    let more = json!({ "dry_run": args.dry_run.dry_run, "removed": removed });
+    let object = report::object(&site, &applied, session.clock.now(), more);
+    if args.dry_run.dry_run {
+        session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
+        return Ok(Exit::Done);
+    }
+    session.output.warn(&applied.warnings);
+    let what = match removed {
+        0 => "unchanged: there was no rule to remove".to_owned(),
+        1 => "1 rule removed".to_owned(),
+        many => format!("{many} rules removed"),
+    };
+    session.output.done(&format!("{what}\n{}", report::written(&applied)), &object)?;
+    Ok(Exit::Done)
+}
+
+/// The rules as `--json` shows them, in the order in which they were added.
+pub(crate) fn objects(state: &State, now: Timestamp) -> Vec<Value> {
+    by_number(&state.ignore)
+        .into_iter()
+        .map(|(id, rule)| {
+            let lets_in = match rule.matcher() {
+                Ok(Some(matcher)) => Some(matcher.describe()),
+                _ => None,
+            };
+            json!({
+                "id": id, "kind": rule.kind, "value": rule.value, "note": rule.note,
+                "expires_at": rule.expires_at, "expired": rule.has_expired(now),
+                "added_at": rule.added_at, "added_by": rule.added_by, "lets_in": lets_in,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! `maint log`
+
+use std::fs;
+
+use anyhow::Result;
+use maint::history::{self, Record};
+use maint::site::Files;
+
+use crate::args::Log;
+use crate::exit::Exit;
+use crate::output::{BOLD, DIM, paint, printable};
+use crate::report;
+use crate::session::Session;
+use crate::wait::LOOK;
+
+pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
+    let files = session.site()?.files()?;
+    let (records, broken) = history::read(&files)?;
+    if broken > 0 {
+        session
+            .output
+            .note(&format!("{broken} lines of the history cannot be read and are passed over"));
+    }
+    let last = records.last().map(|record| record.revision.after);
+    let shown: Vec<&Record> = records.iter().filter(|record| args.all || !record.renewal).collect();
+    let skipped = args.lines.map_or(0, |lines| shown.len().saturating_sub(lines));
+    let mut text = String::new();
+    for record in &shown[skipped..] {
+        text += &line(session, record)?;
+    }
+    if !session.output.text(&text)? || !args.follow {
+        return Ok(Exit::Done);
+    }
+    follow(session, args, &files, last)
+}
+
+/// Prints what is added, until nobody reads any more.
+fn follow(session: &Session, args: &Log, files: &Files, mut last: Option<u64>) -> Result<Exit> {
+    let size = || fs::metadata(&files.history).map_or(0, |metadata| metadata.len());
+    let mut seen = size();
+    loop {
+        std::thread::sleep(LOOK);
+        let now = size();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        let (records, _) = history::read(files)?;
+        for record in &records {
+            if Some(record.revision.after) <= last {
+                continue;
+            }
+            last = Some(record.revision.after);
+            if (args.all || !record.renewal) && !session.output.text(&line(session, record)?)? {
+                return Ok(Exit::Done);
+            }
+        }
+    }
+}
+
+/// One record: JSON on a line, or text with what changed below.
+fn line(session: &Session, record: &Record) -> Result<String> {
+    if session.output.is_json() {
+        return Ok(serde_json::to_string(record)? + "\n");
+    }
+    let time = session.clock.full(record.time);
+    let revision = format!("#{}", record.revision.after);
+    let command = printable(&record.command).into_owned();
+    let recovered = if record.recovered { "  (recovered from the state)" } else { "" };
+    let mut text = format!(
+        "{}  {}  {}  {}{recovered}\n",
+        paint(DIM, time),
+        paint(BOLD, revision),
+        printable(&record.actor.to_string()),
+        paint(BOLD, format!("maint {}", command.replace('\n', " "))),
+    );
+    text += &report::changes_text(&record.changes);
+    if record.left_out > 0 {
+        text += &format!("  and {} more changes\n", record.left_out);
+    }
+    Ok(text)
+}

@@ -1,0 +1,80 @@
+//! `maint off`
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::state::Closed;
+use maint::store::{self, Applied};
+use maint::window::{DEFAULT, Phase};
+use maint::{Site, State};
+use serde_json::json;
+
+use crate::args::Off;
+use crate::exit::Exit;
+use crate::on::expect_revision;
+use crate::report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let options = session.options(&on_wait)?;
+    let change = |state: &mut State, now: Timestamp| {
+        expect_revision(state, args.expect)?;
+        match &args.name {
+            _ if args.all => Ok(state.close_all_windows(now)),
+            Some(name) => state.close_window(name, now),
+            // Nobody named a window, so that there is none is nothing wrong.
+            None if !state.windows.contains_key(DEFAULT) => {
+                Ok(Closed { windows: Vec::new(), revoked: Vec::new() })
+            }
+            None => state.close_window(DEFAULT, now),
+        }
+    };
+    let applied = if args.dry_run.dry_run {
+        store::preview(&site, &options, change)?
+    } else {
+        store::update(&site, &options, change)?
+    };
+    show(session, &site, args, &applied)?;
+    Ok(Exit::Done)
+}
+
+fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -> Result<()> {
+    let now = session.clock.now();
+    let Closed { windows, revoked } = &applied.value;
+    let object = report::object(
+        site,
+        applied,
+        now,
+        json!({
+            "dry_run": args.dry_run.dry_run,
+            "closed": windows.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "revoked": revoked,
+        }),
+    );
+    if args.dry_run.dry_run {
+        return session.output.answer(&report::dry_run_text(&applied.changes), &object);
+    }
+    session.output.warn(&applied.warnings);
+    let mut text = String::new();
+    for (name, phase) in windows {
+        text += &match phase {
+            Phase::Open => format!("window `{name}` is closed\n"),
+            Phase::Scheduled => format!("window `{name}` was scheduled, and is cancelled\n"),
+            Phase::Ended => format!("window `{name}` had ended already, and is cleared away\n"),
+        };
+    }
+    if windows.is_empty() {
+        text += if args.all {
+            "unchanged: there is no window\n"
+        } else {
+            "unchanged: there is no window `default`\n"
+        };
+    }
+    if !revoked.is_empty() {
+        text += &format!("bypass tokens revoked with the last window: {}\n", revoked.join(", "));
+    }
+    text += &report::holds(&applied.after, &session.clock);
+    text += &report::written(applied);
+    session.output.done(&text, &object)
+}

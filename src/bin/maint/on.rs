@@ -1,0 +1,138 @@
+//! `maint on`
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::page::{PageSettings, template};
+use maint::rules::method;
+use maint::state::{Opened, WindowSettings};
+use maint::store::{self, Applied};
+use maint::time::parse_duration;
+use maint::window::{Phase, Scope};
+use maint::{Error, Site, State};
+use serde_json::json;
+
+use crate::args::{ExpectRevision, On, WindowArgs};
+use crate::exit::Exit;
+use crate::output::{GREEN, RED, paint};
+use crate::report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let options = session.options(&on_wait)?;
+    let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
+    let from = start.unwrap_or_else(|| session.clock.now());
+    let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
+    let settings = WindowSettings { start, end, ..settings(&site, &args.window)? };
+    let change = |state: &mut State, now: Timestamp| {
+        expect_revision(state, args.expect)?;
+        state.open_window(&args.name, &settings, now, &options.actor)
+    };
+    let applied = if args.dry_run.dry_run {
+        store::preview(&site, &options, change)?
+    } else {
+        store::update(&site, &options, change)?
+    };
+    show(session, &site, args, &applied)?;
+    Ok(Exit::Done)
+}
+
+fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) -> Result<()> {
+    let now = session.clock.now();
+    let window = &applied.after.windows[&args.name];
+    let object = report::object(
+        site,
+        applied,
+        now,
+        json!({
+            "dry_run": args.dry_run.dry_run,
+            "opened": applied.value == Opened::New,
+            "window": report::window_object(&args.name, window, now),
+        }),
+    );
+    if args.dry_run.dry_run {
+        return session.output.answer(&report::dry_run_text(&applied.changes), &object);
+    }
+    session.output.warn(&applied.warnings);
+    if window.page.status.is_some_and(|status| status < 400) {
+        session
+            .output
+            .warn(&["caches and search engines will keep a page that is not an error".to_owned()]);
+    }
+    let name = &args.name;
+    let phase = window.phase(now);
+    let mut text = match (applied.value, phase) {
+        _ if applied.changes.is_empty() => {
+            format!("unchanged: window `{name}` is {phase} with just these settings\n")
+        }
+        (Opened::New, Phase::Scheduled) => {
+            format!("{} window `{name}` is scheduled\n", paint(GREEN, "● up"))
+        }
+        (Opened::New, _) if window.scope.is_everything() => {
+            format!("{} window `{name}` is open\n", paint(RED, "● down"))
+        }
+        (Opened::New, _) => format!("{} window `{name}` is open\n", paint(RED, "● partly down")),
+        (Opened::Replaced(before), after) if before == after => {
+            format!("window `{name}` was {before} already; its settings are replaced\n")
+        }
+        (Opened::Replaced(before), after) => {
+            format!("window `{name}` was {before} and is {after} now\n")
+        }
+    };
+    text += &report::window_text(name, window, &session.clock);
+    if matches!(applied.value, Opened::Replaced(_)) {
+        text += &report::changes_text(&applied.changes);
+    }
+    text += &report::written(applied);
+    session.output.done(&text, &object)
+}
+
+/// Fails unless the state still has the revision that the caller saw.
+pub(crate) fn expect_revision(state: &State, expect: ExpectRevision) -> Result<(), Error> {
+    match expect.if_revision {
+        Some(wanted) if wanted != state.revision => Err(Error::Conflict {
+            message: format!("the state has revision {}, not {wanted}", state.revision),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What the options say of a window, apart from its times.
+pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings> {
+    let retry_after = args.retry_after.as_deref().map(parse_duration).transpose()?;
+    let retry_after =
+        retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
+    let page = PageSettings {
+        status: args.status,
+        retry_after,
+        template: args.template.clone(),
+        redirect: args.redirect.clone(),
+        ..PageSettings::default()
+    };
+    if let Some(name) = &page.template {
+        for file in template::find(&site.templates(), name)? {
+            template::validate(&template::read(&file.path)?)?;
+        }
+    }
+    let scope = Scope {
+        paths: normalised(&args.path, |text| text.parse::<maint::rules::path::PathPattern>())?,
+        methods: normalised(&args.method, method::parse)?,
+        hosts: normalised(&args.host, |text| text.parse::<maint::rules::host::HostPattern>())?,
+        read_only: args.read_only,
+        ..Scope::default()
+    };
+    Ok(WindowSettings {
+        reason: args.message.clone().filter(|message| !message.trim().is_empty()),
+        scope,
+        page,
+        ..WindowSettings::default()
+    })
+}
+
+fn normalised<T: ToString>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, Error>,
+) -> Result<Vec<String>, Error> {
+    texts.iter().map(|text| parse(text).map(|value| value.to_string())).collect()
+}

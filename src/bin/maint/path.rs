@@ -1,0 +1,33 @@
+//! `maint path`
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::output::printable;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session) -> Result<Exit> {
+    let site = session.site()?;
+    let files = site.files()?;
+    let exists = site.state_file().exists();
+    let object = json!({
+        "site": site.dir(),
+        "chosen_by": site.found().as_str(),
+        "file": files.state,
+        "links": files.links,
+        "exists": exists,
+        "backup": files.backup,
+        "lock": files.lock,
+        "history": files.history,
+        "templates": site.templates(),
+    });
+    // The directory alone on standard output, so that a script can take it.
+    if !session.output.is_json() {
+        session.output.note(&format!("chosen because {}", site.found()));
+        let state = if exists { "state" } else { "no state yet, which means up" };
+        session.output.note(&printable(&format!("{state}: {}", files.state.display())));
+    }
+    session.output.answer(&format!("{}\n", site.dir().display()), &object)?;
+    Ok(Exit::Done)
+}

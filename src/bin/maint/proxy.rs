@@ -1,0 +1,68 @@
+//! `maint proxy`
+
+use anyhow::Result;
+use maint::rules::network;
+use maint::state::TrustedProxies;
+use maint::{Error, State, load, store};
+use serde_json::json;
+
+use crate::args::Proxy;
+use crate::exit::Exit;
+use crate::report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
+    match args {
+        Proxy::Add(args) => {
+            let networks: Vec<_> =
+                args.networks.iter().map(|text| network::parse(text)).collect::<Result<_, _>>()?;
+            let header = args.header.map(Into::into);
+            change(session, |state| {
+                state.trust_proxies(&networks, header);
+                Ok(())
+            })
+        }
+        Proxy::List => list(session),
+        Proxy::Remove(args) => {
+            let network = network::parse(&args.network)?;
+            change(session, |state| state.distrust_proxy(&network))
+        }
+        Proxy::Clear => change(session, |state| {
+            state.trusted_proxies = None;
+            Ok(())
+        }),
+    }
+}
+
+fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied = store::update(&site, &session.options(&on_wait)?, |state, _| change(state))?;
+    session.output.warn(&applied.warnings);
+    let proxies = applied.after.trusted_proxies.as_ref();
+    let object =
+        report::object(&site, &applied, session.clock.now(), json!({ "trusted_proxies": proxies }));
+    let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
+    let text = format!("{unchanged}{}{}", in_words(proxies), report::written(&applied));
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+fn list(session: &Session) -> Result<Exit> {
+    let state = load::read(&session.site()?.state_file())?;
+    let proxies = state.trusted_proxies.as_ref();
+    session.output.answer(&in_words(proxies), &json!({ "trusted_proxies": proxies }))?;
+    Ok(Exit::Done)
+}
+
+fn in_words(proxies: Option<&TrustedProxies>) -> String {
+    let Some(proxies) = proxies else {
+        return "no proxy is trusted: a client's address is the one that connects\n".to_owned();
+    };
+    let header = match proxies.header {
+        maint::state::ProxyHeader::XForwardedFor => "X-Forwarded-For",
+        maint::state::ProxyHeader::Forwarded => "Forwarded",
+    };
+    let networks: Vec<String> = proxies.networks.iter().map(network::normalised).collect();
+    format!("`{header}` is believed from {}\n", networks.join(", "))
+}

@@ -1,0 +1,216 @@
+//! How windows and changes read, for the verbs that show them.
+
+use jiff::Timestamp;
+use maint::state::Change;
+use maint::store::Applied;
+use maint::window::{Phase, Window};
+use maint::{Site, State};
+use serde_json::{Map, Value, json};
+
+use crate::output::{BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, paint, printable, quoted};
+
+/// The fields that every changing verb prints with `--json`.
+pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
+    let mut object = json!({
+        "changed": !applied.changes.is_empty(),
+        "revision": applied.after.revision,
+        "site": site.dir(),
+        "file": applied.file,
+        "state": overall(&applied.after, now),
+        "open": names(&applied.after, Phase::Open, now),
+        "scheduled": names(&applied.after, Phase::Scheduled, now),
+        "changes": applied.changes,
+        "warnings": applied.warnings,
+    });
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
+}
+
+/// `on`, `scheduled` or `off`.
+pub(crate) fn overall(state: &State, now: Timestamp) -> &'static str {
+    if state.is_down(now) {
+        "on"
+    } else if state.windows_in(Phase::Scheduled, now).next().is_some() {
+        "scheduled"
+    } else {
+        "off"
+    }
+}
+
+fn names(state: &State, phase: Phase, now: Timestamp) -> Vec<&str> {
+    state.windows_in(phase, now).map(|(name, _)| name).collect()
+}
+
+/// A window with its name and what follows from the time.
+pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Value {
+    let mut object = Map::new();
+    object.insert("name".to_owned(), json!(name));
+    object.insert("phase".to_owned(), json!(window.phase(now)));
+    object.insert("since".to_owned(), json!(window.since()));
+    if let Ok(Value::Object(fields)) = serde_json::to_value(window) {
+        object.extend(fields);
+    }
+    Value::Object(object)
+}
+
+/// A window in two or three lines.
+pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> String {
+    let now = clock.now();
+    let mut lines = Vec::new();
+    let name = paint(BOLD, name);
+    let reason =
+        window.reason.as_deref().map_or_else(String::new, |reason| format!("  {}", quoted(reason)));
+    lines.push(format!("  {name}{reason}"));
+    let by = printable(&window.opened_by.to_string()).into_owned();
+    let end = match window.end {
+        None => "until somebody closes it".to_owned(),
+        Some(end) if window.lease.is_some() => {
+            format!("while its command runs (lease until {})", clock.time(end))
+        }
+        Some(end) => format!("until {}", clock.relative(end)),
+    };
+    lines.push(match window.phase(now) {
+        Phase::Open => {
+            let age = now.duration_since(window.since());
+            format!(
+                "    since {} ({}) by {by}, {end}",
+                clock.time(window.since()),
+                duration(age.abs())
+            )
+        }
+        Phase::Scheduled => {
+            let end =
+                window.end.map_or_else(|| end.clone(), |end| format!("until {}", clock.time(end)));
+            format!("    from {} by {by}, {end}", clock.relative(window.since()))
+        }
+        Phase::Ended => {
+            let end = window.end.map_or_else(String::new, |end| clock.relative(end));
+            format!("    opened by {by}, ended {end}")
+        }
+    });
+    lines.push(format!("    covers {}", printable(&window.scope.to_string())));
+    let page = page_text(window);
+    if !page.is_empty() {
+        lines.push(format!("    page: {}", printable(&page)));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn page_text(window: &Window) -> String {
+    let page = &window.page;
+    let parts = [
+        page.status.map(|status| format!("status {status}")),
+        page.retry_after.map(|seconds| format!("retry after {seconds} s")),
+        page.template.as_ref().map(|name| format!("template {name}")),
+        page.redirect.as_ref().map(|url| format!("redirects browsers to {url}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// One line: whether the site is down.
+pub(crate) fn headline(state: &State, now: Timestamp) -> String {
+    let open: Vec<&str> = names(state, Phase::Open, now);
+    let scheduled = names(state, Phase::Scheduled, now);
+    let partly =
+        state.windows_in(Phase::Open, now).all(|(_, window)| !window.scope.is_everything());
+    match (open.as_slice(), scheduled.len()) {
+        ([], 0) => format!("{} no window is open", paint(GREEN, "● up")),
+        ([], 1) => format!("{} one window is scheduled", paint(GREEN, "● up")),
+        ([], more) => format!("{} {more} windows are scheduled", paint(GREEN, "● up")),
+        (open, _) => {
+            let word =
+                if partly { paint(YELLOW, "● partly down") } else { paint(RED, "● down") };
+            match open {
+                [only] => format!("{word} window `{only}` is open"),
+                many => format!("{word} {} windows are open", many.len()),
+            }
+        }
+    }
+}
+
+/// What still holds the site down, or that nothing does.
+pub(crate) fn holds(state: &State, clock: &Clock) -> String {
+    let now = clock.now();
+    let mut text = headline(state, now) + "\n";
+    for phase in [Phase::Open, Phase::Scheduled] {
+        for (name, window) in state.windows_in(phase, now) {
+            text += &window_text(name, window, clock);
+        }
+    }
+    text
+}
+
+/// Where it was written, since nobody should have to wonder.
+pub(crate) fn written<T>(applied: &Applied<T>) -> String {
+    let text = format!("{} (revision {})", applied.file.display(), applied.after.revision);
+    format!("  {}\n", paint(DIM, printable(&text)))
+}
+
+/// Fields that say who and when, which the history tells anyway.
+const UNTOLD: [&str; 5] = ["opened_at", "opened_by", "added_at", "added_by", "sha256"];
+
+/// The differences, one line each.
+pub(crate) fn changes_text(changes: &[Change]) -> String {
+    let mut text = String::new();
+    for change in changes {
+        let what = place(&change.at);
+        let (sign, line) = match (&change.before, &change.after) {
+            (Some(before), Some(after)) => {
+                (paint(YELLOW, "~"), format!("{what}: {} → {}", brief(before), brief(after)))
+            }
+            (None, Some(after)) => (paint(GREEN, "+"), told(&what, after)),
+            (Some(before), None) => (paint(RED, "-"), told(&what, before)),
+            (None, None) => continue,
+        };
+        text += &format!("  {sign} {}\n", printable(&line));
+    }
+    text
+}
+
+/// A place in the state file in words: `/windows/default/end` is `window default end`.
+fn place(pointer: &str) -> String {
+    let parts: Vec<String> =
+        pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let noun = match parts.first().map_or("", String::as_str) {
+        "windows" => "window",
+        "ignore" => "rule",
+        "bypass" => "bypass token",
+        "templates" => "template",
+        other => other,
+    };
+    [noun.to_owned()].into_iter().chain(parts.into_iter().skip(1)).collect::<Vec<_>>().join(" ")
+}
+
+fn told(what: &str, value: &Value) -> String {
+    match brief(value) {
+        text if text.is_empty() || text == "{}" => what.to_owned(),
+        text => format!("{what}: {text}"),
+    }
+}
+
+/// A value on one line, without quotes and braces where it is clear without.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains([' ', ',']) || text.is_empty() => quoted(text),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(key, _)| !UNTOLD.contains(&key.as_str()))
+            .map(|(key, value)| format!("{key} {}", brief(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// What a dry run prints.
+pub(crate) fn dry_run_text(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        "nothing would change\n".to_owned()
+    } else {
+        format!("would change, but nothing was written:\n{}", changes_text(changes))
+    }
+}

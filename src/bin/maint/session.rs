@@ -1,0 +1,145 @@
+//! What every verb needs: the site, the clock, the output, and how to write.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::lock::{Holder, PATIENCE};
+use maint::site::Surroundings;
+use maint::store::Options;
+use maint::time::{parse_duration, parse_time};
+use maint::{Actor, Error, Site};
+
+use crate::args::{Expiry, Global};
+use crate::output::{Clock, Output};
+
+/// The longest command line that is written down.
+const LONGEST_COMMAND: usize = 2_000;
+
+pub(crate) struct Session {
+    global: Global,
+    pub(crate) output: Output,
+    pub(crate) clock: Clock,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global, output: Output, clock: Clock) -> Self {
+        Self { global, output, clock }
+    }
+
+    /// The site that is meant.
+    pub(crate) fn site(&self) -> Result<Site> {
+        Ok(Site::discover(self.given_site())?)
+    }
+
+    pub(crate) fn given_site(&self) -> Option<&Path> {
+        self.global.site.as_deref()
+    }
+
+    pub(crate) fn surroundings() -> Surroundings {
+        Surroundings::current()
+    }
+
+    pub(crate) fn keep_root(&self) -> bool {
+        self.global.keep_root
+    }
+
+    /// How this command changes the state.
+    pub(crate) fn options<'a>(
+        &self,
+        on_wait: &'a dyn Fn(&Path, Option<&Holder>),
+    ) -> Result<Options<'a>> {
+        let patience = match (&self.global.wait, self.global.no_wait) {
+            (_, true) => Duration::ZERO,
+            (Some(text), false) => parse_duration(text)?.unsigned_abs(),
+            (None, false) => PATIENCE,
+        };
+        Ok(Options {
+            patience,
+            locking: !self.global.no_lock,
+            keep_root: self.global.keep_root,
+            actor: Actor::current(),
+            command: command_line(),
+            now: self.clock.fixed(),
+            renewal: false,
+            create: false,
+            on_wait: Some(on_wait),
+        })
+    }
+
+    /// Tells a person what is waited for.
+    pub(crate) fn tell_waiting(&self, path: &Path, holder: Option<&Holder>) {
+        let by = holder.map_or_else(String::new, |holder| format!(", held by {holder}"));
+        self.output.note(&format!("waiting for lock `{}`{by}", path.display()));
+    }
+
+    pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {
+        parse_time(text, self.clock.now(), self.clock.zone())
+    }
+
+    /// When something that is to last so long, or until then, ends.
+    pub(crate) fn end(
+        &self,
+        duration: Option<&str>,
+        until: Option<&str>,
+        from: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        match (duration, until) {
+            (Some(text), _) => {
+                let end = from.checked_add(parse_duration(text)?);
+                Ok(Some(
+                    end.map_err(|_| {
+                        Error::invalid(format!("`{text}` leads beyond the year 9999"))
+                    })?,
+                ))
+            }
+            (None, Some(text)) => Ok(Some(self.time(text)?)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(crate) fn expiry(&self, expiry: &Expiry) -> Result<Option<Timestamp>> {
+        self.end(expiry.duration.as_deref(), expiry.until.as_deref(), self.clock.now())
+    }
+}
+
+/// The command line without the name of the program, quoted for a shell.
+fn command_line() -> String {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy())).collect();
+    let line = words.join(" ");
+    if line.chars().count() <= LONGEST_COMMAND {
+        return line;
+    }
+    line.chars().take(LONGEST_COMMAND).chain(['…']).collect()
+}
+
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_recorded_command_can_be_pasted_into_a_shell() {
+        for (word, quoted) in [
+            ("on", "on"),
+            ("deploy-42", "deploy-42"),
+            ("Back at noon", "'Back at noon'"),
+            ("it's", r"'it'\''s'"),
+            ("/static/**", "'/static/**'"),
+            ("", "''"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quote(word), quoted);
+        }
+    }
+}

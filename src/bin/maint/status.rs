@@ -1,0 +1,138 @@
+//! `maint status`
+
+use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
+use maint::state::by_number;
+use maint::time::parse_duration;
+use maint::window::{Phase, Window};
+use maint::{Site, State, load};
+use serde_json::json;
+
+use crate::args::{Expected, Status};
+use crate::exit::Exit;
+use crate::output::{BOLD, DIM, YELLOW, duration, paint, printable};
+use crate::report;
+use crate::session::Session;
+use crate::{bypass, ignore};
+
+/// How many rules are shown before the rest is only counted.
+const SHOWN_RULES: usize = 8;
+
+pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
+    let site = session.site()?;
+    let max_age = args.max_age.as_deref().map(parse_duration).transpose()?;
+    let state = load::read(&site.state_file())?;
+    let now = session.clock.now();
+    let too_old: Vec<(&str, &Window)> = match max_age {
+        Some(max_age) => state
+            .windows_in(Phase::Open, now)
+            .filter(|(_, window)| now.duration_since(window.since()) > max_age)
+            .collect(),
+        None => Vec::new(),
+    };
+    let is_met = args.expect.is_none_or(|expected| is_met(&state, expected, now));
+
+    let text = text(session, &site, &state, &too_old, max_age);
+    let object = json!({
+        "site": site.dir(),
+        "file": site.state_file(),
+        "revision": state.revision,
+        "state": report::overall(&state, now),
+        "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),
+        "ignore": ignore::objects(&state, now),
+        "bypass": bypass::objects(&state, now),
+        "page": state.page,
+        "last_change": state.last_change,
+        "expected": args.expect.map(|_| is_met),
+        "too_old": too_old.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+    });
+    // A question that is only asked for its exit code is quiet with `--quiet`.
+    if args.expect.is_some() || max_age.is_some() {
+        session.output.done(&text, &object)?;
+    } else {
+        session.output.answer(&text, &object)?;
+    }
+    Ok(if is_met && too_old.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn is_met(state: &State, expected: Expected, now: Timestamp) -> bool {
+    match expected {
+        Expected::On => state.is_down(now),
+        Expected::Off => !state.is_down(now),
+        Expected::Scheduled => state.windows_in(Phase::Scheduled, now).next().is_some(),
+    }
+}
+
+fn text(
+    session: &Session,
+    site: &Site,
+    state: &State,
+    too_old: &[(&str, &Window)],
+    max_age: Option<SignedDuration>,
+) -> String {
+    let clock = &session.clock;
+    let now = clock.now();
+    let mut text = report::holds(state, clock);
+    for (name, window) in too_old {
+        let age = duration(now.duration_since(window.since()));
+        let most = max_age.map_or_else(String::new, duration);
+        text += &format!(
+            "{}: window `{name}` is open for {age}, longer than {most}\n",
+            paint(YELLOW, "too old")
+        );
+    }
+    let ended: Vec<&str> = state.windows_in(Phase::Ended, now).map(|(name, _)| name).collect();
+    if !ended.is_empty() {
+        text += &format!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
+    }
+    text += &let_through(state, now);
+    if let Some(name) = &state.page.template {
+        text += &format!("{} template {name}\n", paint(BOLD, "page"));
+    }
+    let place = match &state.last_change {
+        Some(change) => format!(
+            "{} (revision {}, changed {} by {})",
+            site.state_file().display(),
+            state.revision,
+            clock.relative(change.at),
+            change.by
+        ),
+        None => format!("{} (nothing was ever changed)", site.state_file().display()),
+    };
+    text + &format!("{}\n", paint(DIM, printable(&place)))
+}
+
+/// Who gets through, at a glance.
+fn let_through(state: &State, now: Timestamp) -> String {
+    let rules: Vec<_> =
+        by_number(&state.ignore).into_iter().filter(|(_, rule)| !rule.has_expired(now)).collect();
+    let tokens = state.bypass.values().filter(|token| !token.has_expired(now)).count();
+    if rules.is_empty() && tokens == 0 {
+        return String::new();
+    }
+    let mut parts: Vec<String> = rules
+        .iter()
+        .take(SHOWN_RULES)
+        .map(|(id, rule)| format!("{} {} ({id})", rule.kind, rule.value))
+        .collect();
+    if rules.len() > SHOWN_RULES {
+        parts.push(format!("{} more rules", rules.len() - SHOWN_RULES));
+    }
+    match tokens {
+        0 => {}
+        1 => parts.push("1 bypass token".to_owned()),
+        many => parts.push(format!("{many} bypass tokens")),
+    }
+    format!("{} {}\n", paint(BOLD, "gets through"), printable(&parts.join(", ")))
+}
+
+/// Until when something holds, as the end of a line in a listing.
+pub(crate) fn expiry_text(expires_at: Option<Timestamp>, session: &Session) -> String {
+    match expires_at {
+        Some(time) if time <= session.clock.now() => {
+            format!("  expired {}", session.clock.time(time))
+        }
+        Some(time) => format!("  until {}", session.clock.relative(time)),
+        None => String::new(),
+    }
+}

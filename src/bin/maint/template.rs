@@ -1,0 +1,229 @@
+//! `maint template`
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use maint::page::template::{self, Format, LARGEST};
+use maint::{Error, Site, load, store};
+use serde_json::json;
+
+use crate::args::{
+    Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
+};
+use crate::exit::Exit;
+use crate::output::{BOLD, GREEN, paint, printable};
+use crate::report;
+use crate::session::Session;
+
+pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
+    match args {
+        Template::List => list(session),
+        Template::Show(args) => show(session, args),
+        Template::Add(args) => add(session, args),
+        Template::Edit(args) => edit(session, args),
+        Template::Remove(args) => remove(session, args),
+        Template::Use(args) => choose(session, args),
+    }
+}
+
+fn list(session: &Session) -> Result<Exit> {
+    let site = session.site()?;
+    let state = load::read(&site.state_file())?;
+    let templates = template::list(&site.templates())?;
+    let is_used = |name: &str| state.page.template.as_deref() == Some(name);
+    let mut text = String::new();
+    let mut objects = Vec::new();
+    for file in &templates {
+        let used = is_used(&file.name);
+        let mark = if used { paint(GREEN, "  the page of this site") } else { String::new() };
+        let size = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
+        text += &format!(
+            "{}  {:<4}  {size} bytes{mark}\n",
+            paint(BOLD, &file.name),
+            file.format.extension()
+        );
+        objects.push(json!({
+            "name": file.name, "format": file.format.extension(), "path": file.path, "bytes": size, "used": used,
+        }));
+    }
+    if text.is_empty() {
+        session.output.progress("there is no template; the built-in page is shown");
+    }
+    session.output.answer(&text, &json!({ "templates": objects, "page": state.page.template }))?;
+    Ok(Exit::Done)
+}
+
+fn show(session: &Session, args: &TemplateShow) -> Result<Exit> {
+    let site = session.site()?;
+    let (format, text) = existing(&site, &args.name, args.format)?;
+    let object = json!({ "name": args.name, "format": format.extension(), "text": text });
+    session.output.answer(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+/// The one file of a template that is meant.
+fn existing(site: &Site, name: &str, format: Option<TemplateFormat>) -> Result<(Format, String)> {
+    let files = template::find(&site.templates(), name)?;
+    let file = match format.map(Format::from) {
+        Some(format) => {
+            files.iter().find(|file| file.format == format).ok_or_else(|| Error::Unknown {
+                kind: "template",
+                name: format!("{name}.{format}"),
+                known: files.iter().map(|file| format!("{}.{}", file.name, file.format)).collect(),
+            })?
+        }
+        None => match files.as_slice() {
+            [only] => only,
+            many => {
+                let formats: Vec<String> =
+                    many.iter().map(|file| format!("`--format {}`", file.format)).collect();
+                let message = format!("the template `{name}` has {} formats", many.len());
+                return Err(Error::invalid_with(
+                    message,
+                    format!("say which: {}", formats.join(" or ")),
+                )
+                .into());
+            }
+        },
+    };
+    Ok((file.format, template::read(&file.path)?))
+}
+
+fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
+    let site = session.site()?;
+    template::validate_name(&args.name)?;
+    let by_name = args
+        .file
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .and_then(|text| text.parse().ok());
+    let format = args.format.map(Format::from).or(by_name).unwrap_or(Format::Html);
+    let text =
+        if args.file == Path::new("-") {
+            let mut bytes = Vec::new();
+            io::stdin().lock().take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(
+                |cause| Error::invalid(format!("could not read standard input: {cause}")),
+            )?;
+            String::from_utf8(bytes).map_err(|_| Error::invalid("standard input is not UTF-8"))?
+        } else {
+            template::read(&args.file).map_err(|cause| Error::invalid(cause.to_string()))?
+        };
+    put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)
+}
+
+fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied = store::put_template(site, &session.options(&on_wait)?, file_name, text, replace)?;
+    session.output.warn(&applied.warnings);
+    let path = site.templates().join(file_name);
+    let object = report::object(site, &applied, session.clock.now(), json!({ "template": path }));
+    let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
+    let text = format!(
+        "{unchanged}{}\n{}",
+        printable(&path.display().to_string()),
+        report::written(&applied)
+    );
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+/// Edits a copy. The template changes only if the result is one.
+fn edit(session: &Session, args: &TemplateEdit) -> Result<Exit> {
+    let site = session.site()?;
+    let (format, before) = existing(&site, &args.name, args.format)?;
+    let file_name = format!("{}.{format}", args.name);
+    let copy = std::env::temp_dir().join(format!("maint-{}-{file_name}", std::process::id()));
+    write_copy(&copy, &before)?;
+    let edited = run_editor(&copy).and_then(|()| Ok(template::read(&copy)?));
+    let text = match edited {
+        Ok(text) => text,
+        Err(error) => {
+            let _ = fs::remove_file(&copy);
+            return Err(error);
+        }
+    };
+    if text == before {
+        let _ = fs::remove_file(&copy);
+        session.output.done("unchanged: the text is the same\n", &json!({ "changed": false }))?;
+        return Ok(Exit::Done);
+    }
+    let result = put(session, &site, &file_name, &text, true);
+    if result.is_ok() {
+        let _ = fs::remove_file(&copy);
+    } else {
+        // Nobody should lose what they wrote to a missing brace.
+        session.output.note(&format!("your text is kept in `{}`", copy.display()));
+    }
+    result
+}
+
+fn write_copy(path: &Path, text: &str) -> Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .with_context(|| format!("could not create `{}`", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("could not write `{}`", path.display()))
+}
+
+fn run_editor(path: &Path) -> Result<()> {
+    let editor = ["VISUAL", "EDITOR"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
+        .ok_or_else(|| {
+            Error::invalid_with(
+                "no editor is set",
+                "set `EDITOR`, or change the file and use `maint template add --replace`",
+            )
+        })?;
+    // By a shell, since the variable may hold arguments, as in `code --wait`.
+    let status = if cfg!(unix) {
+        Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status()
+    } else {
+        Command::new(&editor).arg(path).status()
+    }
+    .with_context(|| format!("could not run the editor `{editor}`"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the editor `{editor}` failed, so the template is as it was"))
+        .into())
+}
+
+fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
+    let site = session.site()?;
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied = store::remove_template(&site, &session.options(&on_wait)?, &args.name)?;
+    session.output.warn(&applied.warnings);
+    let paths: Vec<&Path> = applied.value.iter().map(|file| file.path.as_path()).collect();
+    let object = report::object(&site, &applied, session.clock.now(), json!({ "removed": paths }));
+    let text = format!("template `{}` removed\n{}", args.name, report::written(&applied));
+    session.output.done(&text, &object)?;
+    Ok(Exit::Done)
+}
+
+fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
+    let site = session.site()?;
+    if let Some(name) = &args.name {
+        for file in template::find(&site.templates(), name)? {
+            template::validate(&template::read(&file.path)?)?;
+        }
+    }
+    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
+    let applied = store::update(&site, &session.options(&on_wait)?, |state, _| {
+        state.page.template.clone_from(&args.name);
+        Ok(())
+    })?;
+    session.output.warn(&applied.warnings);
+    let object = report::object(&site, &applied, session.clock.now(), json!({ "page": args.name }));
+    let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
+    let page = match &args.name {
+        Some(name) => format!("the page of this site is the template `{name}`"),
+        None => "the page of this site is the built-in one".to_owned(),
+    };
+    session.output.done(&format!("{unchanged}{page}\n{}", report::written(&applied)), &object)?;
+    Ok(Exit::Done)
+}

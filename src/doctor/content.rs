@@ -1,0 +1,267 @@
+//! Traps of what the files of a site hold: state, backup, leftovers.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value};
+
+use super::{Finding, Patient, moment, names, spell, tick, word};
+use crate::error::Error;
+use crate::history;
+use crate::load;
+use crate::page::template;
+use crate::replace::is_leftover;
+use crate::site::Files;
+use crate::state::{State, VERSION};
+use crate::sys;
+
+/// By how much the clocks of two hosts may differ before it is told.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
+
+pub(super) fn state(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    if let Some(error) = &patient.trouble {
+        findings.push(about_trouble(patient, files, error).at(&files.state));
+        return;
+    }
+    if patient.state.is_some() || !files.links.is_empty() || !files.directory().is_dir() {
+        return;
+    }
+    let had_one = files.backup.exists() || history::last_revision(files).is_some();
+    findings.push(if had_one {
+        let finding = Finding::warning(
+            "state-lost",
+            format!("{} is gone though there was one, so nothing is down", tick(&files.state)),
+        )
+        .at(&files.state);
+        if has_backup(files) {
+            finding.mended_by(format!("to see what was there: {}", patient.maint("restore -n")))
+        } else {
+            finding
+        }
+    } else {
+        Finding::note(
+            "state-missing",
+            format!("there is no {} yet, so nothing is down", tick(&files.state)),
+        )
+        .at(&files.state)
+    });
+}
+
+fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding {
+    let state = word(&files.state);
+    let is_special =
+        fs::metadata(&files.state).is_ok_and(|metadata| sys::special_kind(&metadata).is_some());
+    match error {
+        Error::Newer { .. } => Finding::problem("state-newer", error.to_string())
+            .mended_by("update `maint` on this host"),
+        Error::Corrupt { .. } if is_special => {
+            Finding::problem("state-not-a-file", error.to_string())
+                .mended_by(format!("move it away: `mv {state} {state}.old`"))
+        }
+        Error::Corrupt { .. } => {
+            Finding::problem("state-corrupt", error.to_string()).mended_by(if has_backup(files) {
+                patient.maint("restore")
+            } else {
+                format!("mend it with an editor, or start anew: `mv {state} {state}.broken`")
+            })
+        }
+        _ => Finding::problem("state-unreadable", error.to_string()).mended_by(
+            if error.errno().map(|code| io::Error::from_raw_os_error(code).kind())
+                == Some(io::ErrorKind::PermissionDenied)
+            {
+                "run `maint doctor` as the owner of the site or as root".to_owned()
+            } else if has_backup(files) {
+                patient.maint("restore")
+            } else {
+                format!("look at the disk: `ls -l {state}`, `dmesg`")
+            },
+        ),
+    }
+}
+
+fn has_backup(files: &Files) -> bool {
+    matches!(load::load(&files.backup), Ok(Some(_)))
+}
+
+pub(super) fn version(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    if let (Some(state), Some(files)) = (&patient.state, &patient.files)
+        && state.version > VERSION
+    {
+        findings.push(
+            Finding::warning(
+                "state-newer",
+                format!(
+                    "{} has version {}: this `maint` can read it but not change it",
+                    tick(&files.state),
+                    state.version
+                ),
+            )
+            .mended_by("update `maint` on this host")
+            .at(&files.state),
+        );
+    }
+}
+
+pub(super) fn backup(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    let backup = &files.backup;
+    match load::load(backup) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            if patient.state.as_ref().is_some_and(|state| state.revision > 1) {
+                findings.push(
+                    Finding::note(
+                        "backup-missing",
+                        format!("there is no {}, so `maint restore` has nothing to bring back; the next change makes one", tick(backup)),
+                    )
+                    .at(backup),
+                );
+            }
+        }
+        Err(error) => findings.push(
+            Finding::warning("backup-broken", format!("{error}, so `maint restore` cannot use it"))
+                .mended_by(
+                    "none is needed while the state is sound: the next change makes a new one",
+                )
+                .at(backup),
+        ),
+    }
+}
+
+pub(super) fn clock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(change) = patient.state.as_ref().and_then(|state| state.last_change.as_ref()) else {
+        return;
+    };
+    let ahead = change.at.duration_since(patient.now);
+    if ahead > TOLERANCE {
+        findings.push(
+            Finding::warning(
+                "clock-behind",
+                format!(
+                    "the last change, at {} on `{}`, is {} in the future of this clock, {}: windows will open and close at the wrong time on one of them",
+                    moment(change.at),
+                    change.by.host,
+                    spell(ahead),
+                    moment(patient.now)
+                ),
+            )
+            .mended_by("set the clocks: `timedatectl` tells whether this one is synchronised"),
+        );
+    }
+}
+
+/// Fields and kinds of a later version, or misspelt by hand.
+pub(super) fn unknown_parts(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let (Some(state), Some(files)) = (&patient.state, &patient.files) else {
+        return;
+    };
+    let places = unknown_fields(state);
+    if !places.is_empty() {
+        findings.push(
+            Finding::note(
+                "unknown-fields",
+                format!(
+                    "{} holds what this `maint` passes over: {}; a later version wrote it, or it is misspelt",
+                    tick(&files.state),
+                    names(places.iter().map(String::as_str))
+                ),
+            )
+            .at(&files.state),
+        );
+    }
+    let rules = state.ignore.iter().filter(|(_, rule)| matches!(rule.matcher(), Ok(None)));
+    let ids: Vec<&str> = rules.map(|(id, _)| id.as_str()).collect();
+    if !ids.is_empty() {
+        findings.push(
+            Finding::warning(
+                "unknown-rules",
+                format!(
+                    "this `maint` does not know the kind of {}, so nobody gets through by it",
+                    names(ids)
+                ),
+            )
+            .mended_by("update `maint` on this host and the library in the app")
+            .at(&files.state),
+        );
+    }
+}
+
+fn unknown_fields(state: &State) -> Vec<String> {
+    let mut places = Vec::new();
+    let mut add = |above: &str, extra: &Map<String, Value>| {
+        places.extend(extra.keys().map(|key| format!("{above}/{key}")));
+    };
+    add("", &state.extra);
+    add("/page", &state.page.extra);
+    for (name, window) in &state.windows {
+        add(&format!("/windows/{name}"), &window.extra);
+        add(&format!("/windows/{name}/scope"), &window.scope.extra);
+        add(&format!("/windows/{name}/page"), &window.page.extra);
+    }
+    for (id, rule) in &state.ignore {
+        add(&format!("/ignore/{id}"), &rule.extra);
+    }
+    for (id, token) in &state.bypass {
+        add(&format!("/bypass/{id}"), &token.extra);
+    }
+    if let Some(proxies) = &state.trusted_proxies {
+        add("/trusted_proxies", &proxies.extra);
+    }
+    places
+}
+
+pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let templates = patient.site.templates();
+    let pages = template::list(&templates).unwrap_or_default();
+    let of_templates: Vec<String> = pages.iter().map(|page| name(&page.path)).collect();
+    let of_state = vec![name(&files.state), name(&files.backup)];
+    let count =
+        count_leftovers(files.directory(), &of_state) + count_leftovers(&templates, &of_templates);
+    if count > 0 {
+        let what = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+        findings.push(
+            Finding::note(
+                "leftovers",
+                format!("{what} in {} were left by a writer that was killed; the next change removes them", tick(files.directory())),
+            )
+            .at(files.directory()),
+        );
+    }
+    let mut broken = files.state.as_os_str().to_owned();
+    broken.push(".broken");
+    let broken = Path::new(&broken);
+    if broken.exists() {
+        findings.push(
+            Finding::note(
+                "broken-state-kept",
+                format!("{} is a state that `maint restore` replaced and kept", tick(broken)),
+            )
+            .mended_by(format!("once it is understood: `rm {}`", word(broken)))
+            .at(broken),
+        );
+    }
+}
+
+fn count_leftovers(directory: &Path, of: &[String]) -> usize {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return 0;
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter(|entry| {
+            entry.file_name().to_str().is_some_and(|name| of.iter().any(|of| is_leftover(name, of)))
+        })
+        .count()
+}

@@ -1,0 +1,180 @@
+//! Traps of links and mounts: one file under several names, or another than meant.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Finding, Level, Patient, ownership, place, tick, word};
+use crate::sys;
+
+pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let link = patient.site.state_file();
+    let Some(files) = &patient.files else {
+        findings.push(
+            Finding::problem(
+                "link-loop",
+                format!("{} is behind a loop or too many symbolic links", tick(&link)),
+            )
+            .mended_by(format!("let it lead to the file itself: `ln -sfn FILE {}`", word(&link)))
+            .at(&link),
+        );
+        return;
+    };
+    if files.links.is_empty() {
+        return;
+    }
+    let (from, to) = (tick(&link), tick(&files.state));
+    if !files.directory().is_dir() {
+        findings.push(
+            Finding::problem(
+                "link-dangling",
+                format!("{from} leads to {to}, whose directory does not exist, so nothing is down and nothing can be changed"),
+            )
+            .mended_by(format!("make it: `mkdir -p {}`", word(files.directory())))
+            .at(&link),
+        );
+        return;
+    }
+    if fs::symlink_metadata(&files.state).is_err() {
+        findings.push(
+            Finding::warning(
+                "link-dangling",
+                format!("{from} leads to {to}, which does not exist, so nothing is down"),
+            )
+            .mended_by(format!(
+                "if the state was moved, let the link follow: `ln -sfn FILE {}`",
+                word(&link)
+            ))
+            .at(&link),
+        );
+    }
+    let is_inside =
+        match (fs::canonicalize(files.directory()), fs::canonicalize(patient.site.dir())) {
+            (Ok(target), Ok(site)) => target.starts_with(site),
+            _ => false,
+        };
+    if is_inside {
+        findings.push(
+            Finding::note("state-linked", format!("{from} is a link; the state is {to}")).at(&link),
+        );
+        return;
+    }
+    // From a release into `shared/` is how it should be.
+    let level = if place::is_in_release(patient) { Level::Note } else { Level::Warning };
+    let finding = Finding::new(
+        level,
+        "link-leaves-site",
+        format!(
+            "{from} leads out of the site to {to}; the lock, the backup and the history are there too, but the templates are not"
+        ),
+    )
+    .at(&link);
+    findings.push(if level == Level::Warning {
+        finding.mended_by(format!(
+            "if that is not meant, put the state back: `mv {} {}`",
+            word(&files.state),
+            word(&link)
+        ))
+    } else {
+        finding
+    });
+}
+
+/// A link that somebody else put there decides what the server reads.
+pub(super) fn planted(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    let site = ownership(patient.site.dir()).map(|owner| owner.uid);
+    for link in &files.links {
+        let Ok(owner) = fs::symlink_metadata(link).map(|metadata| sys::ownership(&metadata)) else {
+            continue;
+        };
+        let parent = link.parent().and_then(ownership).map(|owner| owner.uid);
+        if owner.uid != 0 && ![site, parent].contains(&Some(owner.uid)) {
+            findings.push(
+                Finding::warning(
+                    "link-of-stranger",
+                    format!(
+                        "the link {} belongs to `{}`, who can let it lead elsewhere",
+                        tick(link),
+                        sys::user_name(owner.uid)
+                    ),
+                )
+                .mended_by(format!("make it anew as the owner of {}", tick(patient.site.dir())))
+                .at(link),
+            );
+        }
+    }
+}
+
+pub(super) fn mount_point(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    let Ok(state) = fs::canonicalize(&files.state) else {
+        return;
+    };
+    if sys::is_mount_point(&state) {
+        findings.push(
+            Finding::problem(
+                "state-mounted",
+                format!(
+                    "{} is a mount point of its own: it cannot be replaced from here, and changes made outside are not seen here",
+                    tick(&state)
+                ),
+            )
+            .mended_by("mount the directory it is in, not the file")
+            .at(&state),
+        );
+    }
+}
+
+pub(super) fn names(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = &patient.files else {
+        return;
+    };
+    let state = &files.state;
+    let Ok(metadata) = fs::metadata(state) else {
+        return;
+    };
+    if !metadata.is_file() {
+        return;
+    }
+    match sys::hard_links(&metadata) {
+        0 => findings.push(
+            Finding::problem(
+                "state-deleted",
+                format!(
+                    "{} was replaced outside, and what is mounted here is the old one, which never changes again",
+                    tick(state)
+                ),
+            )
+            .mended_by("mount the directory it is in, not the file, and restart the container")
+            .at(state),
+        ),
+        links => {
+            let is_backup = fs::metadata(&files.backup)
+                .is_ok_and(|backup| sys::same_file(&metadata, &backup));
+            let others = links - 1 - u64::from(is_backup && links > 1);
+            if others > 0 {
+                findings.push(about_names(state, others));
+            }
+        }
+    }
+}
+
+fn about_names(state: &Path, others: u64) -> Finding {
+    let (names, lead) = if others == 1 { ("name", "leads") } else { ("names", "lead") };
+    Finding::warning(
+        "state-hard-linked",
+        format!(
+            "{} has {others} more {names}, which after the next change still {lead} to the old state",
+            tick(state)
+        ),
+    )
+    .mended_by(format!(
+        "find them with `find / -xdev -samefile {}`, and make them symbolic links",
+        word(state)
+    ))
+    .at(state)
+}

@@ -1,0 +1,45 @@
+//! `maint bypass`
+
+use std::fs;
+
+use crate::env::TestEnv;
+
+#[test]
+fn requirement_44_the_token_is_shown_once_and_stored_nowhere() {
+    let env = TestEnv::new();
+    let token = env.ok(&["bypass", "new", "--note", "ann"]);
+    let token = token.trim();
+    assert!(token.starts_with("maint_") && token.len() >= 6 + 32, "{token}");
+    for (path, bytes) in env.files() {
+        assert!(!String::from_utf8_lossy(&bytes).contains(token), "in {}", path.display());
+    }
+    assert!(!fs::read_to_string(env.site().join("lock")).unwrap().contains(token));
+    assert!(!env.ok(&["bypass", "list"]).contains(token));
+    let digest = env.state()["bypass"]["b2"]["sha256"].as_str().unwrap().to_owned();
+    assert_eq!(digest, maint::bypass::digest(token));
+}
+
+#[test]
+fn the_token_stands_alone_on_standard_output() {
+    let env = TestEnv::new();
+    let ran = env.run(&["bypass", "new", "--for", "1h"]);
+    assert_eq!(ran.stdout.lines().count(), 1);
+    assert!(ran.stderr.contains("bypass token `b2`, shown this once"), "{ran:?}");
+    assert!(ran.stderr.contains("04:00 UTC"), "{ran:?}");
+}
+
+#[test]
+fn a_revoked_token_is_gone_and_restore_does_not_bring_it_back() {
+    let env = TestEnv::new();
+    env.ok(&["bypass", "new"]);
+    env.ok(&["bypass", "revoke", "b2"]);
+    env.fails(2, &["bypass", "revoke", "b2"]);
+    env.ok(&["restore"]);
+    assert_eq!(env.state().get("bypass"), None);
+}
+
+#[test]
+fn a_token_that_would_be_expired_is_not_made() {
+    let env = TestEnv::new();
+    env.fails(2, &["bypass", "new", "--until", "2020-01-01T00:00Z"]);
+}

@@ -1,0 +1,112 @@
+//! `maint ignore`
+
+use crate::env::TestEnv;
+
+#[test]
+fn all_six_kinds_are_added_and_say_whom_they_let_in() {
+    let env = TestEnv::new();
+    for (kind, value, lets_in) in [
+        ("path", "/static/**", "`/static` and everything below it, but not `/staticx`"),
+        ("ip", "10.0.0.0/8", "16 777 216 addresses, 10.0.0.0 to 10.255.255.255"),
+        ("method", "get", "every `GET` request"),
+        ("host", "*.example.com", "any host below `example.com`"),
+        ("user", "staff", "users whom the framework knows as staff"),
+        ("header", "X-Probe: blue", "whoever sends the header `x-probe: blue`"),
+    ] {
+        let text = env.ok(&["ignore", "add", kind, value, "--note", "why"]);
+        assert!(text.contains(lets_in), "{kind}: {text}");
+    }
+    let rules = env.json(&["ignore", "list"])["ignore"].clone();
+    let ids: Vec<&str> =
+        rules.as_array().unwrap().iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["r2", "r3", "r4", "r5", "r6", "r7"]);
+    assert_eq!(rules[2]["value"], "GET");
+}
+
+#[test]
+fn requirement_43_a_rule_for_everyone_must_be_meant() {
+    let env = TestEnv::new();
+    for (kind, value) in
+        [("path", "/**"), ("path", "/"), ("ip", "0.0.0.0/0"), ("ip", "::/0"), ("host", "*")]
+    {
+        let error = env.fails(2, &["ignore", "add", kind, value]);
+        assert!(error.contains("--yes-everything"), "{error}");
+        env.ok(&["ignore", "add", kind, value, "--yes-everything"]);
+    }
+}
+
+#[test]
+fn requirement_43_mistakes_are_refused_and_change_nothing() {
+    let env = TestEnv::new();
+    for (kind, value) in [
+        ("path", ""),
+        ("path", "**"),
+        ("path", "health"),
+        ("path", "/a?b"),
+        ("path", "/a/../b"),
+        ("path", "re:("),
+        ("ip", "10.0.0.1/8"),
+        ("ip", "10.0.0"),
+        ("method", "GET POST"),
+        ("host", "http://example.com"),
+        ("user", "root"),
+        ("header", "X-Probe"),
+        ("header", "Authorization: x"),
+        ("cookie", "x"),
+    ] {
+        env.fails(2, &["ignore", "add", kind, value]);
+    }
+    let error = env.fails(2, &["ignore", "add", "ip", "10.0.0.1/8"]);
+    assert!(
+        error.contains("hint: write `10.0.0.0/8` for the network or `10.0.0.1` for the address"),
+        "{error}"
+    );
+    env.fails(2, &["ignore", "add", "path", "/a", "--until", "2020-01-01T00:00Z"]);
+    env.fails(2, &["ignore", "add", "path", "/a", "--note", "a\u{7}b"]);
+}
+
+#[test]
+fn the_same_rule_again_changes_its_note_alone() {
+    let env = TestEnv::new();
+    env.ok(&["ignore", "add", "path", "/health"]);
+    let text = env.ok(&["ignore", "add", "path", "/health"]);
+    assert!(text.contains("rule `r2` unchanged"), "{text}");
+    let text = env.ok(&["ignore", "add", "path", "/health", "--note", "probe"]);
+    assert!(text.contains("rule `r2` was there; its note and expiry are replaced"), "{text}");
+    assert_eq!(env.json(&["ignore", "list"])["ignore"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_expired_rule_is_shown_as_expired_and_lets_nobody_in() {
+    let mut env = TestEnv::new();
+    env.ok(&["ignore", "add", "ip", "203.0.113.7", "--for", "2h"]);
+    assert!(env.ok(&["status"]).contains("gets through ip 203.0.113.7"));
+    env.set_now("2026-11-22T05:00:00Z");
+    assert!(!env.ok(&["status"]).contains("gets through"));
+    assert!(env.ok(&["ignore", "list"]).contains("expired 05:00 UTC"));
+}
+
+#[test]
+fn rules_are_removed_one_by_one_by_kind_or_all() {
+    let env = TestEnv::new();
+    for (kind, value) in [("path", "/a"), ("path", "/b"), ("ip", "10.0.0.1"), ("ip", "10.0.0.2")] {
+        env.ok(&["ignore", "add", kind, value]);
+    }
+    env.ok(&["ignore", "remove", "r2"]);
+    let error = env.fails(2, &["ignore", "remove", "r2"]);
+    assert!(error.contains("there are `r3`, `r4`, `r5`"), "{error}");
+    let text = env.ok(&["ignore", "clear", "--kind", "ip", "--dry-run"]);
+    assert!(text.contains("- rule r4") && text.contains("- rule r5"), "{text}");
+    assert!(env.ok(&["ignore", "clear", "--kind", "ip"]).starts_with("2 rules removed"));
+    assert!(env.ok(&["ignore", "clear"]).starts_with("1 rule removed"));
+    assert!(env.ok(&["ignore", "clear"]).starts_with("unchanged"));
+}
+
+#[test]
+fn an_id_is_never_used_twice() {
+    let env = TestEnv::new();
+    env.ok(&["ignore", "add", "path", "/a"]);
+    env.ok(&["ignore", "remove", "r2"]);
+    let added = env.json(&["ignore", "add", "path", "/b"]);
+    assert_eq!(added["id"], "r4");
+}

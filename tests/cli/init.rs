@@ -1,0 +1,68 @@
+//! `maint init`
+
+use std::fs;
+
+use crate::env::TestEnv;
+
+#[test]
+fn init_makes_a_site_and_twice_is_quiet() {
+    let env = TestEnv::bare();
+    assert!(env.ok(&["init"]).starts_with("made the site"));
+    assert_eq!(env.state()["revision"], 1);
+    assert!(env.site().join("templates").is_dir());
+    let before = env.files();
+    assert!(env.ok(&["init"]).starts_with("unchanged"));
+    assert_eq!(before, env.files());
+}
+
+#[cfg(unix)]
+#[test]
+fn requirement_28_a_site_can_be_entered_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = TestEnv::bare();
+    let mut shell = std::process::Command::new("sh");
+    env.seal(shell.args(["-c", "umask 077; maint init"]));
+    assert!(shell.output().unwrap().status.success());
+    let mode =
+        |name: &str| fs::metadata(env.site().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(""), mode("state.json"), mode("templates")), (0o755, 0o644, 0o755));
+}
+
+#[test]
+fn init_makes_the_site_of_another_project_or_exactly_where_it_is_told() {
+    let env = TestEnv::bare();
+    fs::create_dir(env.dir().join("app")).unwrap();
+    env.ok(&["init", "app"]);
+    assert!(env.dir().join("app/.maint/state.json").is_file());
+    env.ok(&["--site", "run/maint", "init"]);
+    assert!(env.dir().join("run/maint/state.json").is_file());
+    env.fails(2, &["init", "missing"]);
+    env.fails(2, &["--site", "x", "init", "app"]);
+    env.fails(2, &["--site", "home/..", "init"]);
+}
+
+#[test]
+fn init_recognises_frameworks_and_does_not_promise_what_is_not_there() {
+    for (file, text, name) in [
+        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'x')", "Django"),
+        ("requirements.txt", "Flask==3.1\n", "Flask"),
+        ("pyproject.toml", "dependencies = ['fastapi']", "FastAPI"),
+        ("Cargo.toml", "axum = '0.8'", "axum"),
+    ] {
+        let env = TestEnv::bare();
+        env.write(file, text);
+        let text = env.ok(&["init"]);
+        assert!(
+            text.contains(&format!("This looks like {name}. Once that part of maint is released")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn requirement_30_a_web_user_who_does_not_exist_is_told() {
+    let env = TestEnv::new();
+    let ran = env.run(&["init", "--web-user", "no-such-user"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.stderr.contains("there is no user `no-such-user`"), "{ran:?}");
+}

@@ -1,0 +1,21 @@
+//! The command as people and scripts meet it: the built binary, one file a verb.
+
+mod bypass;
+mod completion;
+mod doctor;
+mod env;
+mod errors;
+mod ignore;
+mod init;
+mod json;
+mod log;
+mod man;
+mod off;
+mod on;
+mod proxy;
+mod restore;
+mod run;
+mod site;
+mod status;
+mod template;
+mod wait;

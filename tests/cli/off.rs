@@ -1,0 +1,79 @@
+//! `maint off`
+
+use crate::env::TestEnv;
+
+#[test]
+fn off_twice_is_quiet() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    env.ok(&["off"]);
+    let before = env.files();
+    let text = env.ok(&["off"]);
+    assert!(text.starts_with("unchanged:") && text.contains("● up"), "{text}");
+    assert_eq!(before, env.files());
+}
+
+#[test]
+fn two_deploys_that_overlap_cannot_end_each_other() {
+    let env = TestEnv::new();
+    env.ok(&["on", "deploy-41", "-m", "one"]);
+    env.ok(&["on", "deploy-42", "-m", "two"]);
+    let text = env.ok(&["off", "deploy-41"]);
+    assert!(text.contains("window `deploy-41` is closed"), "{text}");
+    assert!(text.contains("● down window `deploy-42` is open") && text.contains("“two”"), "{text}");
+    assert_eq!(env.run(&["status", "--expect", "off"]).code, 1);
+    let text = env.ok(&["off", "deploy-42"]);
+    assert!(text.contains("● up no window is open"), "{text}");
+    assert_eq!(env.run(&["status", "--expect", "off"]).code, 0);
+}
+
+#[test]
+fn plain_off_says_who_else_holds_the_site_down() {
+    let env = TestEnv::new();
+    env.ok(&["on", "deploy-42"]);
+    let text = env.ok(&["off"]);
+    assert!(text.contains("unchanged: there is no window `default`"), "{text}");
+    assert!(text.contains("● down window `deploy-42` is open"), "{text}");
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_known_ones() {
+    let env = TestEnv::new();
+    env.ok(&["on", "deploy-42"]);
+    let error = env.fails(2, &["off", "deploy-24"]);
+    assert_eq!(error, "maint: no window named `deploy-24`\nhint: there is only `deploy-42`\n");
+}
+
+#[test]
+fn all_closes_scheduled_windows_too() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    env.ok(&["on", "later", "--at", "05:00"]);
+    let text = env.ok(&["off", "--all"]);
+    assert!(text.contains("window `later` was scheduled, and is cancelled"), "{text}");
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[test]
+fn tokens_go_with_the_last_window() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    env.ok(&["bypass", "new"]);
+    env.ok(&["bypass", "new", "--keep"]);
+    let text = env.ok(&["off"]);
+    assert!(text.contains("bypass tokens revoked with the last window: b3"), "{text}");
+    let left = env.json(&["bypass", "list"]);
+    assert_eq!(left["bypass"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn off_obeys_if_revision_and_dry_run() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    env.fails(5, &["off", "--if-revision", "1"]);
+    let before = env.files();
+    let text = env.ok(&["off", "-n"]);
+    assert!(text.contains("- window default"), "{text}");
+    assert_eq!(before, env.files());
+    env.ok(&["off", "--if-revision", "2"]);
+}

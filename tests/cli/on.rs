@@ -1,0 +1,166 @@
+//! `maint on`
+
+use serde_json::json;
+
+use crate::env::TestEnv;
+
+#[test]
+fn on_opens_the_default_window_and_says_where_it_is_written() {
+    let env = TestEnv::new();
+    let text = env.ok(&["on", "-m", "Back at noon"]);
+    assert!(text.starts_with("● down window `default` is open\n"), "{text}");
+    assert!(text.contains("“Back at noon”"), "{text}");
+    assert!(text.contains(".maint/state.json (revision 2)"), "{text}");
+    assert_eq!(env.state()["windows"]["default"]["reason"], "Back at noon");
+}
+
+#[test]
+fn a_window_opened_now_has_no_start_so_that_no_clock_can_deny_it() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    assert_eq!(env.state()["windows"]["default"].get("start"), None);
+}
+
+#[test]
+fn on_again_replaces_the_settings_keeps_the_beginning_and_says_so() {
+    let mut env = TestEnv::new();
+    env.ok(&["on", "-m", "one", "--for", "1h", "--path", "/shop/**"]);
+    env.set_now("2026-11-22T03:10:00Z");
+    let text = env.ok(&["on", "-m", "two"]);
+    assert!(
+        text.contains("window `default` was open already; its settings are replaced"),
+        "{text}"
+    );
+    assert!(text.contains("~ window default reason: one → two"), "{text}");
+    let window = &env.state()["windows"]["default"];
+    assert_eq!(window["opened_at"], "2026-11-22T03:00:00Z");
+    assert_eq!((window.get("end"), window.get("scope")), (None, None));
+}
+
+#[test]
+fn requirement_9_the_same_once_more_changes_nothing() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "x"]);
+    let before = env.files();
+    let text = env.ok(&["on", "-m", "x"]);
+    assert!(text.starts_with("unchanged:"), "{text}");
+    assert_eq!(before, env.files());
+}
+
+#[test]
+fn every_setting_reaches_the_state() {
+    let env = TestEnv::new();
+    env.write("sorry.html", "<p>{{ reason }}</p>");
+    env.ok(&["template", "add", "sorry", "sorry.html"]);
+    env.ok(&[
+        "on",
+        "deploy-42",
+        "-m",
+        "x",
+        "--at",
+        "04:00",
+        "--until",
+        "2026-11-22T06:00:00+01:00",
+        "--path",
+        "/a",
+        "--path",
+        "/b/**",
+        "--method",
+        "post",
+        "--host",
+        "Example.com",
+        "--status",
+        "500",
+        "--retry-after",
+        "2m",
+        "--template",
+        "sorry",
+        "--redirect",
+        "/sorry",
+    ]);
+    let window = &env.state()["windows"]["deploy-42"];
+    assert_eq!(window["start"], "2026-11-22T04:00:00Z");
+    assert_eq!(window["end"], "2026-11-22T05:00:00Z");
+    assert_eq!(
+        window["scope"],
+        json!({"paths": ["/a", "/b/**"], "methods": ["POST"], "hosts": ["example.com"]})
+    );
+    assert_eq!(
+        window["page"],
+        json!({"status": 500, "retry_after": 120, "template": "sorry", "redirect": "/sorry"})
+    );
+}
+
+#[test]
+fn a_duration_counts_from_the_start() {
+    let env = TestEnv::new();
+    env.ok(&["on", "--at", "04:00", "--for", "1h30m"]);
+    assert_eq!(env.state()["windows"]["default"]["end"], "2026-11-22T05:30:00Z");
+}
+
+#[test]
+fn a_scheduled_window_opens_and_closes_by_the_clock_with_the_file_untouched() {
+    let mut env = TestEnv::new();
+    let text = env.ok(&["on", "--at", "04:00", "--for", "1h"]);
+    assert!(text.starts_with("● up window `default` is scheduled"), "{text}");
+    let before = env.files();
+    for (now, state) in [
+        ("2026-11-22T03:59:59.999Z", "scheduled"),
+        ("2026-11-22T04:00:00Z", "on"),
+        ("2026-11-22T04:59:59.999Z", "on"),
+        ("2026-11-22T05:00:00Z", "off"),
+    ] {
+        env.set_now(now);
+        assert_eq!(env.json(&["status"])["state"], state, "{now}");
+    }
+    assert_eq!(before, env.files());
+}
+
+#[test]
+fn requirement_16_if_revision_loses_cleanly() {
+    let env = TestEnv::new();
+    env.ok(&["on", "--if-revision", "1"]);
+    let error = env.fails(5, &["on", "-m", "x", "--if-revision", "1"]);
+    assert!(error.contains("the state has revision 2, not 1"), "{error}");
+}
+
+#[test]
+fn a_dry_run_shows_the_difference_and_writes_nothing() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    let before = env.files();
+    let text = env.ok(&["on", "-m", "two", "--dry-run"]);
+    assert!(text.contains("would change") && text.contains("one → two"), "{text}");
+    assert_eq!(env.ok(&["on", "-m", "one", "-n"]), "nothing would change\n");
+    assert_eq!(before, env.files());
+}
+
+#[test]
+fn local_times_are_echoed_with_their_zone() {
+    let env = TestEnv::new();
+    let output =
+        env.command(&["on", "--at", "05:00", "--for", "30m"]).env("TZ", "CET-1").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("from 05:00 CET (in 1 h)"), "{text}");
+    assert_eq!(env.state()["windows"]["default"]["start"], "2026-11-22T04:00:00Z");
+}
+
+#[test]
+fn requirement_37_an_end_that_is_not_after_the_start_is_refused() {
+    let env = TestEnv::new();
+    for args in [
+        ["on", "--until", "2026-11-22T02:00:00Z"].as_slice(),
+        &["on", "--until", "2026-11-22T03:00:00Z"],
+        &["on", "--at", "05:00", "--until", "04:00"],
+        &["on", "--at", "2026-11-22T05:00Z", "--until", "2026-11-22T05:00Z"],
+    ] {
+        env.fails(2, args);
+    }
+}
+
+#[test]
+fn a_status_that_is_no_error_is_warned_about() {
+    let env = TestEnv::new();
+    let ran = env.run(&["on", "--status", "200"]);
+    assert!(ran.code == 0 && ran.stderr.contains("search engines"), "{ran:?}");
+}

@@ -1,0 +1,61 @@
+//! `maint restore`
+
+use crate::env::TestEnv;
+
+#[test]
+fn requirement_10_restore_brings_back_the_state_before_and_undoes_itself() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    env.ok(&["off"]);
+    let text = env.ok(&["restore"]);
+    assert!(text.contains("+ window default") && text.contains("● down"), "{text}");
+    assert_eq!(env.state()["revision"], 4, "a revision never comes back");
+    env.ok(&["restore"]);
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[test]
+fn a_broken_state_is_replaced_and_kept_aside() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    env.ok(&["on", "-m", "two"]);
+    env.write(".maint/state.json", "{\"version\":1,");
+    let error = env.fails(8, &["status"]);
+    assert!(error.contains("hint:") && error.contains("maint restore"), "{error}");
+    env.fails(8, &["on"]);
+    let ran = env.run(&["restore"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("state.json.broken"), "{ran:?}");
+    assert_eq!(env.state()["windows"]["default"]["reason"], "one");
+    assert!(env.state()["revision"].as_u64().unwrap() > 3);
+    assert_eq!(
+        std::fs::read_to_string(env.site().join("state.json.broken")).unwrap(),
+        "{\"version\":1,"
+    );
+    env.ok(&["off"]);
+}
+
+#[test]
+fn without_a_backup_nothing_is_restored() {
+    let env = TestEnv::new();
+    let error = env.fails(2, &["restore"]);
+    assert!(error.contains("nothing to restore"), "{error}");
+}
+
+#[test]
+fn a_broken_backup_is_not_restored() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    env.write(".maint/state.json.bak", "oops");
+    env.fails(8, &["restore"]);
+}
+
+#[test]
+fn a_dry_run_shows_what_would_come_back() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    let before = env.files();
+    let text = env.ok(&["restore", "--dry-run"]);
+    assert!(text.contains("- window default: reason one"), "{text}");
+    assert_eq!(before, env.files());
+}

@@ -1,0 +1,145 @@
+//! Which site is meant: `maint path`, and requirement 35.
+
+use std::fs;
+use std::process::Command;
+
+use crate::env::{TestEnv, has, skip};
+
+#[test]
+fn path_names_the_site_alone_on_standard_output_and_why_beside_it() {
+    let env = TestEnv::new();
+    let ran = env.run(&["path"]);
+    assert_eq!(ran.stdout, format!("{}\n", env.site().display()));
+    assert!(ran.stderr.contains("nearest `.maint`"), "{ran:?}");
+    assert_eq!(env.json(&["path"])["chosen_by"], "nearest");
+    assert_eq!(env.json(&["--site", ".maint", "path"])["chosen_by"], "given");
+}
+
+#[test]
+fn requirement_35_the_same_site_is_found_from_everywhere() {
+    let env = TestEnv::new();
+    fs::create_dir_all(env.dir().join("a/b")).unwrap();
+    let site = format!("{}\n", env.site().display());
+    let path = |command: &mut Command| String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert_eq!(path(env.command(&["path"]).current_dir(env.dir().join("a/b"))), site, "from below");
+    assert_eq!(path(env.command(&["path"]).env_remove("HOME")), site, "without HOME");
+    let binary = env!("CARGO_BIN_EXE_maint");
+    assert_eq!(
+        path(Command::new("env").args(["-i", binary, "path"]).current_dir(env.dir())),
+        site,
+        "env -i"
+    );
+    assert_eq!(
+        path(env.command(&["path"]).current_dir("/").env("MAINT_SITE", env.site())),
+        site,
+        "by the variable"
+    );
+    let given = env.site();
+    assert_eq!(
+        path(env.command(&["--site", given.to_str().unwrap(), "path"]).current_dir("/")),
+        site,
+        "by name"
+    );
+}
+
+#[test]
+fn requirement_35_without_home_and_site_nothing_is_written() {
+    let env = TestEnv::bare();
+    let output = env.command(&["on"]).env_remove("HOME").output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.starts_with("maint: no site found") && error.contains("hint: run `maint init`"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 1, "only home");
+}
+
+#[test]
+fn a_first_on_just_works_and_names_its_file() {
+    let env = TestEnv::bare();
+    let text = env.ok(&["on", "-m", "Back at noon"]);
+    let file = env.dir().join("home/.local/state/maint/state.json");
+    assert!(text.contains(file.to_str().unwrap()), "{text}");
+    assert!(env.ok(&["status"]).contains("“Back at noon”"));
+    let ran = env.run(&["path"]);
+    assert!(ran.stderr.contains("it is the one of this user"), "{ran:?}");
+}
+
+#[test]
+fn a_site_that_is_not_there_is_a_mistake_with_a_mend() {
+    let env = TestEnv::new();
+    let error = env.fails(2, &["--site", "nope", "on"]);
+    assert!(error.contains("hint: to make a site there: `maint --site nope init`"), "{error}");
+    let error = env.fails(2, &["--site", ".", "on"]);
+    assert!(error.contains("hint: it has a site: `--site ./.maint`"), "{error}");
+    env.fails(2, &["--site", "", "on"]);
+    env.write("file", "");
+    env.fails(2, &["--site", "file", "on"]);
+}
+
+#[test]
+fn requirement_36_two_sites_do_not_touch_each_other() {
+    let env = TestEnv::new();
+    fs::create_dir(env.dir().join("other")).unwrap();
+    env.ok(&["init", "other"]);
+    env.ok(&["--site", "other/.maint", "on"]);
+    assert_eq!(env.json(&["status"])["state"], "off");
+    assert_eq!(env.json(&["--site", "other/.maint", "status"])["state"], "on");
+}
+
+/// As root: a directory tree where other users plant sites.
+#[test]
+fn requirement_35b_a_planted_site_is_refused_with_its_owner() {
+    if !rustix::process::geteuid().is_root() || !has("setpriv") || !has("chown") {
+        return skip("only root can plant sites of other users");
+    }
+    let env = TestEnv::bare();
+    let root = env.dir();
+    let sh = |line: &str| {
+        let mut shell = Command::new("sh");
+        env.seal(shell.args(["-ec", line]).current_dir(root));
+        let output = shell.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(
+        sh("chmod 755 . && mkdir -p sticky stranger/app own/app shared && chmod 1777 sticky").0,
+        Some(0)
+    );
+    let as_user = |uid: u32, line: &str| {
+        sh(&format!("setpriv --reuid {uid} --regid {uid} --clear-groups sh -ec '{line}'"))
+    };
+    let refused = [
+        // A stranger's site in a sticky directory, for root and for another user.
+        ("mkdir -p sticky/.maint && chown 65534 sticky/.maint", 0, "cd sticky && maint status"),
+        ("true", 1234, "cd sticky && maint status"),
+        // Below a stranger's tree, in a directory of somebody else.
+        (
+            "mkdir -p stranger/.maint && chown 65534 stranger stranger/.maint && chown 1234 stranger/app",
+            0,
+            "cd stranger/app && maint on",
+        ),
+        // Everyone may write to it.
+        ("mkdir -p shared/.maint && chmod 777 shared/.maint", 0, "cd shared && maint on"),
+    ];
+    for (plant, uid, line) in refused {
+        assert_eq!(sh(plant).0, Some(0));
+        let (code, error) = as_user(uid, line);
+        assert_eq!(code, Some(2), "{line}: {error}");
+        assert!(error.contains("refusing the site") && error.contains("hint:"), "{error}");
+    }
+    assert!(as_user(0, "cd sticky && maint status").1.contains("belongs to `nobody`"));
+    let accepted = [
+        // One's own, root's, and that of the owner of the working directory.
+        ("mkdir -p own/.maint && chown -R 1234 own", 1234, "cd own/app && maint status"),
+        ("mkdir -p rooted/.maint rooted/app", 1234, "cd rooted/app && maint status"),
+        ("true", 0, "cd own/app && maint status"),
+    ];
+    for (prepare, uid, line) in accepted {
+        assert_eq!(sh(prepare).0, Some(0));
+        let (code, error) = as_user(uid, line);
+        assert_eq!(code, Some(0), "{line}: {error}");
+    }
+    let (code, error) = as_user(0, "cd sticky && maint --site .maint status");
+    assert_eq!(code, Some(0), "--site overrides: {error}");
+}

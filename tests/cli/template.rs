@@ -1,0 +1,138 @@
+//! `maint template`
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::env::{Ran, TestEnv};
+
+const PAGE: &str = "<h1>{{ title }}</h1>{% if reason %}<p>{{ reason }}</p>{% endif %}\n";
+
+fn with_page() -> TestEnv {
+    let env = TestEnv::new();
+    env.write("page.html", PAGE);
+    env.ok(&["template", "add", "sorry", "page.html"]);
+    env
+}
+
+#[test]
+fn a_template_is_added_listed_shown_used_and_removed() {
+    let env = with_page();
+    assert_eq!(fs::read_to_string(env.site().join("templates/sorry.html")).unwrap(), PAGE);
+    assert_eq!(env.ok(&["template", "show", "sorry"]), PAGE);
+    env.ok(&["template", "use", "sorry"]);
+    assert!(env.ok(&["template", "list"]).contains("the page of this site"));
+    let error = env.fails(2, &["template", "remove", "sorry"]);
+    assert!(error.contains("maint template use --builtin"), "{error}");
+    env.ok(&["template", "use", "--builtin"]);
+    env.ok(&["template", "remove", "sorry"]);
+    assert_eq!(env.ok(&["template", "list"]), "");
+    assert_eq!(env.state().get("templates"), None);
+}
+
+#[test]
+fn a_template_can_come_from_standard_input_in_three_formats() {
+    let env = TestEnv::new();
+    for format in ["html", "json", "txt"] {
+        let mut child = env
+            .command(&["template", "add", "sorry", "--format", format])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"{{ reason }}").unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+    let error = env.fails(2, &["template", "show", "sorry"]);
+    assert!(error.contains("`--format html` or `--format json` or `--format txt`"), "{error}");
+    assert_eq!(env.ok(&["template", "show", "sorry", "--format", "txt"]), "{{ reason }}");
+}
+
+#[test]
+fn a_second_template_of_the_same_name_is_refused_unless_it_shall_replace() {
+    let env = with_page();
+    env.write("other.html", "other");
+    let error = env.fails(2, &["template", "add", "sorry", "other.html"]);
+    assert!(error.contains("exists already"), "{error}");
+    env.ok(&["template", "add", "sorry", "other.html", "--replace"]);
+    assert_eq!(env.ok(&["template", "show", "sorry"]), "other");
+}
+
+#[test]
+fn a_change_of_a_template_raises_the_revision_so_that_readers_notice() {
+    let env = with_page();
+    let before = env.state()["revision"].as_u64().unwrap();
+    env.write("other.html", "other");
+    env.ok(&["template", "add", "sorry", "other.html", "--replace"]);
+    assert_eq!(env.state()["revision"].as_u64().unwrap(), before + 1);
+}
+
+#[test]
+fn requirement_52_bad_templates_and_names_change_nothing() {
+    let env = with_page();
+    env.write("bad.html", "{% if %}");
+    env.write("large.html", &"x".repeat(256 * 1024 + 1));
+    for args in [
+        ["add", "bad", "bad.html"].as_slice(),
+        &["add", "large", "large.html"],
+        &["add", "gone", "missing.html"],
+        &["add", "../evil", "page.html"],
+        &["add", "/etc/evil", "page.html"],
+        &["add", "", "page.html"],
+        &["show", "../../etc/passwd"],
+        &["show", "gone"],
+        &["use", "gone"],
+        &["remove", "gone"],
+        &["edit", "gone"],
+    ] {
+        let args: Vec<&str> = ["template"].iter().chain(args).copied().collect();
+        env.fails(2, &args);
+    }
+    env.fails(2, &["on", "--template", "gone"]);
+}
+
+#[test]
+fn a_template_that_a_window_uses_is_not_removed() {
+    let env = with_page();
+    env.ok(&["on", "--template", "sorry"]);
+    let error = env.fails(2, &["template", "remove", "sorry"]);
+    assert!(error.contains("the window `default` uses"), "{error}");
+}
+
+fn edit(env: &TestEnv, editor: &str) -> Ran {
+    Ran::from(env.command(&["template", "edit", "sorry"]).env("EDITOR", editor).output().unwrap())
+}
+
+#[test]
+fn edit_runs_the_editor_with_its_arguments() {
+    let env = with_page();
+    let ran = edit(&env, "sed -i s/h1/h2/g");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(env.ok(&["template", "show", "sorry"]).starts_with("<h2>"));
+    let ran = edit(&env, "true");
+    assert!(ran.stdout.starts_with("unchanged"), "{ran:?}");
+}
+
+#[test]
+fn visual_comes_before_editor() {
+    let env = with_page();
+    let mut command = env.command(&["template", "edit", "sorry"]);
+    let output = command.env("VISUAL", "sed -i s/h1/h3/g").env("EDITOR", "false").output().unwrap();
+    assert!(output.status.success());
+    assert!(env.ok(&["template", "show", "sorry"]).starts_with("<h3>"));
+}
+
+#[test]
+fn a_failed_edit_leaves_the_template_and_keeps_what_was_typed() {
+    let env = with_page();
+    let before = env.files();
+    assert_eq!(edit(&env, "false").code, 2);
+    assert_eq!(env.run(&["template", "edit", "sorry"]).code, 2, "no editor");
+    let ran = edit(&env, "printf '{%% if %%}' >");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let kept =
+        ran.stderr.split("your text is kept in `").nth(1).unwrap().split('`').next().unwrap();
+    assert_eq!(fs::read_to_string(kept).unwrap(), "{% if %}");
+    fs::remove_file(kept).unwrap();
+    assert_eq!(before, env.files());
+}

@@ -1,0 +1,56 @@
+//! Requirements 2 to 4: a writer dies before each of its system calls in turn.
+
+use crate::env::{TestSite, can_trace, figure, on_two_threads};
+use crate::faults::{Point, Scene, interfered, points};
+
+#[test]
+fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
+    if !can_trace() {
+        return;
+    }
+    let model = TestSite::in_use();
+    let cases: Vec<(Scene, Point)> = Scene::ALL
+        .into_iter()
+        .flat_map(|scene| points(scene, &model).into_iter().map(move |point| (scene, point)))
+        .collect();
+    let verdicts = on_two_threads(&cases, |(scene, point)| killed(*scene, point, &model));
+    let faults: Vec<String> = verdicts.iter().filter_map(|verdict| verdict.clone().err()).collect();
+    let done = verdicts.iter().filter(|verdict| **verdict == Ok(true)).count();
+    let left = cases.len() - done;
+    figure(&format!("{} kills, {left} before the rename, {done} after it", cases.len()));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(done > 0 && left > 0, "one of the two was never reached");
+}
+
+/// Whether the change was in force, if everything else is as it must be.
+fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String> {
+    let site = scene.site(model);
+    let before = site.state();
+    let run = interfered(&site, scene, point, &format!("signal=SIGKILL:when={}", point.nth));
+    let wrong = |what: &str| Err(format!("{scene:?} {point:?}: {what}: {run:?}"));
+    if run.code != 128 + 9 {
+        return wrong("was not killed");
+    }
+    let Ok(after) = maint::load::read(&site.state_file()) else {
+        return wrong("the state is torn");
+    };
+    let is_done = scene.is_done(&site);
+    if after.revision != before.revision + u64::from(is_done) || !is_done && after != before {
+        return wrong("the state is neither the old one nor the new one");
+    }
+    if maint::load::read(&site.file("state.json.bak")).is_err() {
+        return wrong("the backup is torn");
+    }
+    let next = site.run(&["on", "-m", "next"]);
+    if next.code != 0 || site.state().revision != after.revision + 1 {
+        return Err(format!("{scene:?} {point:?}: the next command: {next:?}"));
+    }
+    if !site.leftovers().is_empty() {
+        return wrong("the next command did not clean up");
+    }
+    // The line that the dead writer owed was written by the next one.
+    if site.recorded() != (1..=after.revision + 1).collect::<Vec<_>>() {
+        return wrong("the history has a gap");
+    }
+    Ok(is_done)
+}

@@ -1,0 +1,271 @@
+//! A site of its own for each test, and what it takes to put it under stress.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use maint::State;
+use tempfile::TempDir;
+
+pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
+
+/// The uids that stand for people who are not root.
+pub(crate) const DEPLOY: u32 = 1234;
+pub(crate) const NOBODY: u32 = 65534;
+
+/// No command here takes this long unless it hangs.
+const HANG: Duration = Duration::from_secs(60);
+
+/// A project with a site in it, gone when dropped.
+pub(crate) struct TestSite {
+    _temp: TempDir,
+    pub(crate) project: PathBuf,
+    pub(crate) dir: PathBuf,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// The exit code, or 128 and the signal.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl TestSite {
+    /// An empty site directory.
+    pub(crate) fn new() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    /// The same on a file system of the test's choice.
+    pub(crate) fn under(place: &Path) -> Self {
+        let temp = tempfile::Builder::new().prefix("maint-store-").tempdir_in(place).unwrap();
+        // Other users have to get through; what they may do is settled below.
+        chmod(temp.path(), 0o755);
+        let project = fs::canonicalize(temp.path()).unwrap().join("app");
+        let dir = project.join(".maint");
+        fs::create_dir_all(&dir).unwrap();
+        chmod(&project, 0o755);
+        chmod(&dir, 0o755);
+        Self { _temp: temp, project, dir }
+    }
+
+    /// A site with a state, a backup and a history.
+    pub(crate) fn in_use() -> Self {
+        let site = Self::new();
+        site.ok(&["on", "-m", "one"]);
+        site.ok(&["on", "-m", "two"]);
+        site
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.file("state.json")
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        maint(&self.dir, args)
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        run(&mut self.command(args))
+    }
+
+    /// Runs a command that has to succeed.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> Run {
+        let done = self.run(args);
+        assert_eq!(done.code, 0, "maint {args:?}: {done:?}");
+        done
+    }
+
+    /// The state as a reader finds it.
+    #[track_caller]
+    pub(crate) fn state(&self) -> State {
+        maint::load::read(&self.state_file()).unwrap()
+    }
+
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.state().windows.get("default").and_then(|window| window.reason.clone())
+    }
+
+    /// Every revision that the history tells of, in its order.
+    pub(crate) fn recorded(&self) -> Vec<u64> {
+        let files = maint::Site::at(&self.dir).files().unwrap();
+        let (records, broken) = maint::history::read(&files).unwrap();
+        assert_eq!(broken, 0, "torn lines in the history");
+        records.iter().map(|record| record.revision.after).collect()
+    }
+
+    /// Everything in the directory by name, with the bytes of regular files.
+    pub(crate) fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<_> = names(&self.dir)
+            .into_iter()
+            .map(|name| {
+                let bytes = fs::read(self.dir.join(&name)).unwrap_or_default();
+                (name, bytes)
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// The temporary files that writers left behind.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let mut all = names(&self.dir);
+        all.extend(names(&self.dir.join("templates")));
+        all.retain(|name| name.starts_with('.') && name.ends_with(".tmp"));
+        all
+    }
+
+    /// Gives everything to a user.
+    pub(crate) fn give_to(&self, uid: u32) {
+        for path in [&self.project, &self.dir] {
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+        }
+    }
+}
+
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The command on a site, in an environment that says nothing.
+pub(crate) fn maint(site: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(MAINT);
+    clean(&mut command).arg("--site").arg(site).args(args);
+    command
+}
+
+/// A program in front of the command: `strace …`, `setpriv …`.
+pub(crate) fn wrapped<S: AsRef<OsStr>>(before: &[S], site: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(before[0].as_ref());
+    clean(&mut command).args(&before[1..]).arg(MAINT).arg("--site").arg(site).args(args);
+    command
+}
+
+fn clean(command: &mut Command) -> &mut Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.env_clear().env("PATH", path).current_dir("/")
+}
+
+/// The command as another user, without any of root's privileges.
+pub(crate) fn as_user(uid: u32, site: &Path, args: &[&str]) -> Command {
+    wrapped(&drop_to(uid), site, args)
+}
+
+/// A prefix that runs a program as another user.
+pub(crate) fn drop_to(uid: u32) -> Vec<String> {
+    let id = uid.to_string();
+    let words = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"];
+    words.map(str::to_owned).into()
+}
+
+/// Runs a command to its end; a hang is an end too, with signal 9.
+pub(crate) fn run(command: &mut Command) -> Run {
+    let owned = std::mem::replace(command, Command::new("true"));
+    finished(&assert_cmd::Command::from_std(owned).timeout(HANG).output().unwrap())
+}
+
+pub(crate) fn finished(output: &Output) -> Run {
+    use std::os::unix::process::ExitStatusExt as _;
+    let status = output.status;
+    Run {
+        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+pub(crate) fn owner(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().uid()
+}
+
+/// Writes a file that is none of `maint`'s business.
+#[expect(clippy::disallowed_methods, reason = "files of others, made by hand")]
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
+    fs::write(path, text).unwrap();
+}
+
+/// Says that a test did not run. Past the capture of the test harness, since a
+/// test that was skipped in silence looks like one that passed.
+pub(crate) fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+/// Prints a figure past the capture of the test harness.
+pub(crate) fn figure(text: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "figure: {test}: {text}");
+}
+
+fn works(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether this runs as root and can be somebody else; says so if not.
+pub(crate) fn can_be_others() -> bool {
+    let can = works("setpriv", &["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"]);
+    if !can {
+        skip("needs root and setpriv(1)");
+    }
+    can
+}
+
+/// Whether strace(1) may trace here; says so if not.
+pub(crate) fn can_trace() -> bool {
+    let can = works("strace", &["-f", "-o", "/dev/null", "true"]);
+    if !can {
+        skip("needs strace(1), and permission to trace");
+    }
+    can
+}
+
+/// Whether mounts can be made in a namespace of their own; says so if not.
+pub(crate) fn can_mount() -> bool {
+    let can = works("unshare", &["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
+    if !can {
+        skip("needs root, unshare(1) and permission to mount");
+    }
+    can
+}
+
+/// Does every piece of work on two threads, which is as many as CI has cores.
+pub(crate) fn on_two_threads<W: Sync, R: Send>(
+    work: &[W],
+    each: impl Fn(&W) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(piece) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = each(piece);
+                    results.lock().unwrap().push(result);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap()
+}

@@ -1,0 +1,90 @@
+//! Requirement 7: no room, or nowhere to write.
+
+use std::fs;
+use std::process::Command;
+
+use crate::env::{MAINT, Run, TestSite, can_mount, run, wrapped};
+
+/// Mounts a small file system on the site, changes its state once, runs a script,
+/// and shows how the next change fares. `$1` is the site.
+fn on_a_small_disk(options: &str, trouble: &str) -> (Run, String) {
+    let site = TestSite::new();
+    let script = format!(
+        r#"set -e
+        mount -t tmpfs -o {options},mode=755 none "$1"
+        "$2" --site "$1" on -m one >/dev/null
+        "$2" --site "$1" on -m two >/dev/null
+        cp "$1/state.json" "$1/state.json.bak" "$1/history.jsonl" "$3"
+        {trouble}
+        set +e
+        "$2" --site "$1" on -m "$4"
+        code=$?
+        for name in state.json state.json.bak history.jsonl; do
+            cmp "$1/$name" "$3/$name" && echo "same $name"
+        done
+        ls -A "$1" | grep 'tmp$' && echo leftover
+        exit $code"#
+    );
+    let big = "x".repeat(60_000);
+    let kept = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script, "sh"]).arg(&site.dir).arg(MAINT).arg(kept.path());
+    (run(command.arg(big)), site.dir.to_str().unwrap().to_owned())
+}
+
+#[track_caller]
+fn assert_untouched(done: &Run, dir: &str, cause: &str) {
+    assert_eq!(done.code, 3, "{done:?}");
+    for name in ["state.json", "state.json.bak", "history.jsonl"] {
+        assert!(done.stdout.contains(&format!("same {name}\n")), "{name}: {done:?}");
+    }
+    assert!(!done.stdout.contains("leftover"), "{done:?}");
+    assert!(done.stderr.contains(dir) && done.stderr.contains(cause), "path and cause: {done:?}");
+}
+
+#[test]
+fn requirement_07_a_full_disk_changes_nothing_and_is_named() {
+    if !can_mount() {
+        return;
+    }
+    let (done, dir) = on_a_small_disk("size=64k", r#"head -c 1M /dev/zero > "$1/ballast" || true"#);
+    assert_untouched(&done, &dir, "no space left on device");
+}
+
+#[test]
+fn requirement_07_a_disk_without_inodes_changes_nothing_and_is_named() {
+    if !can_mount() {
+        return;
+    }
+    let trouble = r#"i=0; while touch "$1/ballast$i" 2>/dev/null; do i=$((i+1)); done"#;
+    let (done, dir) = on_a_small_disk("nr_inodes=32", trouble);
+    assert_untouched(&done, &dir, "no space left on device");
+}
+
+#[test]
+fn requirement_07_a_read_only_disk_changes_nothing_and_is_named() {
+    if !can_mount() {
+        return;
+    }
+    let (done, dir) = on_a_small_disk("size=1m", r#"mount -o remount,ro "$1""#);
+    assert_untouched(&done, &dir, "read-only file system");
+}
+
+#[test]
+fn requirement_07_a_file_size_limit_changes_nothing_and_is_named() {
+    // In blocks of 512 bytes: nothing at all, and less than the new state needs.
+    for limit in ["0", "8"] {
+        let site = TestSite::in_use();
+        let before = site.snapshot();
+        let big = "x".repeat(60_000);
+        let words = ["sh", "-c", r#"ulimit -f "$0"; exec "$@""#, limit];
+        let done = run(&mut wrapped(&words, &site.dir, &["on", "-m", &big]));
+        assert_eq!(done.code, 3, "limit {limit}: {:?}", (done.code, &done.stderr));
+        assert!(done.stderr.contains(site.dir.to_str().unwrap()), "{}", done.stderr);
+        assert!(done.stderr.contains("file too large"), "{}", done.stderr);
+        for (name, bytes) in before.iter().filter(|(name, _)| name != "lock") {
+            assert_eq!(&fs::read(site.file(name)).unwrap(), bytes, "{name}");
+        }
+        assert_eq!(site.leftovers(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,239 @@
+//! Requirements 15, 17 to 19: waiting for the lock, and doing without.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::env::{
+    DEPLOY, NOBODY, TestSite, as_user, can_be_others, can_trace, chmod, figure, mode, run, wrapped,
+};
+
+/// Holds the lock of a site as another `maint` would, until dropped.
+fn hold(site: &TestSite) -> File {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(site.file("lock")).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    let holder =
+        r#"{"pid":4242,"host":"web7","command":"run -- ./migrate","since":"2026-11-22T03:00:00Z"}"#;
+    writeln!(file, "{holder}").unwrap();
+    file
+}
+
+const HOLDER: &str = "`maint run -- ./migrate` (process 4242 on web7)";
+
+#[test]
+fn requirement_15_without_patience_a_held_lock_is_busy_and_its_holder_named() {
+    let site = TestSite::in_use();
+    let before = site.snapshot();
+    let lock = hold(&site);
+    let begun = Instant::now();
+    let done = site.run(&["on", "-m", "three", "--no-wait"]);
+    figure(&format!("--no-wait gave up after {} ms", begun.elapsed().as_millis()));
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stderr.contains(HOLDER), "{done:?}");
+    assert!(done.stderr.contains(site.file("lock").to_str().unwrap()), "{done:?}");
+    drop(lock);
+    let changed = |(name, bytes): &(String, Vec<u8>)| {
+        name != "lock" && fs::read(site.file(name)).unwrap() != *bytes
+    };
+    assert!(!before.iter().any(changed));
+    site.ok(&["on", "-m", "three", "--no-wait"]);
+}
+
+#[test]
+fn requirement_15_patience_ends() {
+    let site = TestSite::in_use();
+    let _lock = hold(&site);
+    let begun = Instant::now();
+    let done = site.run(&["on", "-m", "three", "--wait", "300ms"]);
+    let waited = begun.elapsed();
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
+    assert!(waited >= Duration::from_millis(300), "{waited:?}");
+    figure(&format!("--wait 300ms gave up after {} ms", waited.as_millis()));
+}
+
+#[test]
+fn requirement_15_who_waits_longer_is_told_for_whom_and_gets_its_turn() {
+    let site = TestSite::in_use();
+    let lock = hold(&site);
+    let mut child = waiting(site.command(&["on", "-m", "three", "--wait", "50s"]));
+    let line = first_line(&mut child);
+    assert!(line.contains("waiting") && line.contains(HOLDER), "{line}");
+    drop(lock);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(site.reason().as_deref(), Some("three"));
+}
+
+#[test]
+fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
+    let site = TestSite::in_use();
+    let lock = hold(&site);
+    // Without a handler an alarm is meant to end a process. `trap ''` has it
+    // ignored, and stopping and continuing interrupts what the process sleeps in.
+    let words = ["sh", "-c", r#"trap "" ALRM; exec "$0" "$@""#];
+    let mut child = waiting(wrapped(&words, &site.dir, &["on", "-m", "three", "--wait", "50s"]));
+    let line = first_line(&mut child);
+    assert!(line.contains("waiting"), "{line}");
+    let process = Pid::from_child(&child);
+    for _ in 0..200 {
+        for signal in [Signal::ALARM, Signal::STOP, Signal::CONT] {
+            kill_process(process, signal).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it waits on");
+    drop(lock);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(site.reason().as_deref(), Some("three"));
+}
+
+fn waiting(mut command: std::process::Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
+}
+
+fn first_line(child: &mut Child) -> String {
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    line
+}
+
+/// Runs a command whose every flock(2), or those that `when` picks, fails.
+fn without_flock(site: &TestSite, error: &str, when: &str, args: &[&str]) -> crate::env::Run {
+    let inject = format!("inject=flock:error={error}{when}");
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=flock", "-e", &inject, "--"];
+    run(&mut wrapped(&strace, &site.dir, args))
+}
+
+#[test]
+fn requirement_15_an_interrupted_try_is_tried_again_even_without_patience() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let done = without_flock(&site, "EINTR", ":when=1..3", &["on", "-m", "three", "--no-wait"]);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn requirement_19_a_file_system_without_locks_is_refused_with_advice() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"] {
+        let before = fs::read(site.state_file()).unwrap();
+        let done = without_flock(&site, error, "", &["on", "-m", error]);
+        assert_eq!(done.code, 3, "{error}: {done:?}");
+        assert!(
+            done.stderr.contains("lock") && done.stderr.contains("--no-lock"),
+            "{error}: {done:?}"
+        );
+        assert_eq!(fs::read(site.state_file()).unwrap(), before, "{error}");
+
+        let done = without_flock(&site, error, "", &["on", "-m", error, "--no-lock"]);
+        assert_eq!(done.code, 0, "{error}: {done:?}");
+        assert!(done.stderr.contains("no lock was taken"), "{error}: {done:?}");
+        assert_eq!(site.reason().as_deref(), Some(error));
+    }
+}
+
+#[test]
+fn requirement_19_only_the_lock_proper_is_needed() {
+    if !can_trace() {
+        return;
+    }
+    // The state file is locked as well, as far as that is possible.
+    let site = TestSite::in_use();
+    let done = without_flock(&site, "ENOLCK", ":when=2+", &["on", "-m", "three"]);
+    assert_eq!((done.code, site.reason().as_deref()), (0, Some("three")), "{done:?}");
+}
+
+#[test]
+fn requirement_18_the_lock_is_for_those_who_may_write() {
+    for (directory, lock) in [(0o755, 0o600), (0o700, 0o600), (0o775, 0o660)] {
+        let site = TestSite::new();
+        chmod(&site.dir, directory);
+        site.ok(&["on"]);
+        assert_eq!(mode(&site.file("lock")), lock, "in a directory of mode {directory:o}");
+    }
+}
+
+#[test]
+fn requirement_18_a_stranger_can_read_the_state_but_not_hold_the_lock() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let lock = site.file("lock");
+    let path = lock.to_str().unwrap();
+    let nobody = crate::env::drop_to(NOBODY);
+    let words: Vec<&str> = nobody.iter().map(String::as_str).collect();
+    let done = run(std::process::Command::new(words[0]).args(&words[1..]).args(["cat", path]));
+    assert!(done.code != 0 && done.stderr.contains("Permission denied"), "{done:?}");
+    assert_eq!(run(&mut as_user(NOBODY, &site.dir, &["status"])).code, 0);
+    let done = run(&mut as_user(NOBODY, &site.dir, &["on", "-m", "three"]));
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains(path) && done.stderr.contains("permission denied"), "{done:?}");
+}
+
+#[test]
+fn requirement_18_a_lock_that_can_only_be_read_still_locks_and_is_mentioned() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::new();
+    site.give_to(DEPLOY);
+    site.ok(&["on", "-m", "one", "--keep-root"]);
+    chmod(&site.file("lock"), 0o644);
+    let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", "two"]));
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("for reading only"), "{done:?}");
+    let _held = hold(&site);
+    let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", "three", "--no-wait"]));
+    assert_eq!(done.code, 4, "{done:?}");
+}
+
+#[test]
+fn requirement_17_only_lock_rs_locks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = 0;
+    let mut directories = vec![root.join("src")];
+    while let Some(directory) = directories.pop() {
+        for name in crate::env::names(&directory) {
+            let path = directory.join(&name);
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            files += 1;
+            if path.ends_with("src/lock.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for word in ["fs2", "FileExt::lock", ".try_lock(", ".lock_shared(", ".lock_exclusive("]
+            {
+                assert!(!text.contains(word), "`{word}` in {}", path.display());
+            }
+            // Locking standard output for printing is another thing.
+            let locks = text.matches(".lock()").count();
+            let prints = ["stdout()", "stderr()", "stdin()"];
+            let prints: usize =
+                prints.iter().map(|of| text.matches(&format!("{of}.lock()")).count()).sum();
+            assert_eq!(locks, prints, "a lock in {}", path.display());
+        }
+    }
+    assert!(files > 10, "found the sources");
+    let lints = fs::read_to_string(root.join("clippy.toml")).unwrap();
+    for method in ["lock", "try_lock", "lock_shared", "try_lock_shared", "unlock"] {
+        assert!(lints.contains(&format!("\"std::fs::File::{method}\"")), "{method}");
+    }
+}

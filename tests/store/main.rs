@@ -1,0 +1,21 @@
+//! What the store promises when things go wrong: kills, full disks, broken
+//! system calls, many writers, strange files and foreign users.
+//!
+//! Tests that need root, strace(1) or a mount namespace say so on standard error
+//! when they cannot run. None of them decides anything by how long things take.
+#![cfg(target_os = "linux")]
+
+mod crash;
+mod env;
+mod faults;
+mod full;
+mod linear;
+mod lock;
+mod mounts;
+mod ownership;
+mod sequence;
+mod storm;
+mod targets;
+mod trace;
+mod unchanged;
+mod writers;

@@ -1,0 +1,133 @@
+//! Requirements 9, 10 and 20: what is not written, what is kept, and when.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use maint::Site;
+use maint::state::WindowSettings;
+use maint::store::{self, Options};
+
+use crate::env::{TestSite, figure, skip, write};
+
+#[test]
+fn requirement_09_saying_the_same_again_writes_nothing() {
+    let site = TestSite::in_use();
+    site.ok(&["ignore", "add", "path", "/health", "--note", "load balancer"]);
+    site.ok(&["proxy", "add", "10.0.0.0/8"]);
+    let identity = || {
+        let metadata = fs::metadata(site.state_file()).unwrap();
+        (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.ctime_nsec())
+    };
+    let (before, files) = (identity(), site.snapshot());
+    for _ in 0..25 {
+        for args in [
+            &["on", "-m", "two"][..],
+            &["ignore", "add", "path", "/health", "--note", "load balancer"],
+            &["proxy", "add", "10.0.0.0/8"],
+            &["template", "use", "--builtin"],
+        ] {
+            site.ok(args);
+            assert_eq!(identity(), before, "{args:?}");
+        }
+    }
+    let kept = |files: Vec<(String, Vec<u8>)>| -> Vec<(String, Vec<u8>)> {
+        files.into_iter().filter(|(name, _)| name != "lock").collect()
+    };
+    assert_eq!(kept(site.snapshot()), kept(files), "revision, backup and history");
+}
+
+#[test]
+fn requirement_10_restore_brings_back_the_generation_before_and_undoes_itself() {
+    let site = TestSite::in_use();
+    for (reason, revision) in [("one", 3), ("two", 4), ("one", 5)] {
+        site.ok(&["restore"]);
+        let state = site.state();
+        assert_eq!((site.reason().as_deref(), state.revision), (Some(reason), revision));
+    }
+    assert_eq!(site.recorded(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn requirement_10_a_corrupt_state_can_be_restored() {
+    for broken in ["", "{", "not JSON at all", "{\"version\":1,\"revision\":1,\"revision\":9}"] {
+        let site = TestSite::in_use();
+        site.ok(&["on", "-m", "three"]);
+        write(&site.state_file(), broken);
+        let done = site.run(&["on", "-m", "four"]);
+        assert_eq!(done.code, 8, "{done:?}");
+        assert!(done.stderr.contains("maint restore"), "{done:?}");
+        site.ok(&["restore"]);
+        assert_eq!(site.reason().as_deref(), Some("two"), "after {broken:?}");
+        assert!(site.state().revision > 3, "it goes on rising");
+        assert_eq!(fs::read_to_string(site.file("state.json.broken")).unwrap(), broken);
+        assert!(maint::load::read(&site.file("state.json.bak")).is_ok());
+        site.ok(&["on", "-m", "four"]);
+    }
+}
+
+#[test]
+fn requirement_10_a_lost_state_is_restored_without_counting_backwards() {
+    let site = TestSite::in_use();
+    fs::remove_file(site.state_file()).unwrap();
+    site.ok(&["restore"]);
+    assert_eq!(site.reason().as_deref(), Some("one"));
+    assert_eq!(site.state().revision, 3, "the history knows of 2");
+}
+
+#[test]
+fn requirement_10_without_a_backup_there_is_nothing_to_restore() {
+    let site = TestSite::new();
+    let done = site.run(&["restore"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(!site.state_file().exists());
+}
+
+#[test]
+fn requirement_20_the_modification_time_rises_with_each_of_two_thousand_writes() {
+    for place in ["/dev/shm", "/tmp"] {
+        if !Path::new(place).is_dir() {
+            skip(&format!("there is no {place}"));
+            continue;
+        }
+        let site = TestSite::under(Path::new(place));
+        let writes = 2_000;
+        let mut last = 0;
+        let mut same_tick = 0;
+        for number in 0..writes {
+            change(&site, number);
+            let metadata = fs::metadata(site.state_file()).unwrap();
+            let time =
+                i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+            assert!(time > last, "write {number} in {place}: {time} after {last}");
+            same_tick += usize::from(time - last == 1);
+            last = time;
+        }
+        figure(&format!("{writes} of {writes} rise in {place}, {same_tick} by one nanosecond"));
+    }
+}
+
+#[test]
+fn requirement_20_a_modification_time_in_the_future_rises_still() {
+    let site = TestSite::in_use();
+    let future = "2099-01-01T00:00:00Z";
+    let done =
+        std::process::Command::new("touch").args(["-d", future]).arg(site.state_file()).status();
+    assert!(done.unwrap().success());
+    let time = || {
+        let metadata = fs::metadata(site.state_file()).unwrap();
+        (metadata.mtime(), metadata.mtime_nsec())
+    };
+    let before = time();
+    site.ok(&["on", "-m", "three"]);
+    assert!(time() > before, "{:?} after {before:?}", time());
+}
+
+fn change(site: &TestSite, number: usize) {
+    let options = Options::new("test");
+    let settings = WindowSettings { reason: Some(number.to_string()), ..WindowSettings::default() };
+    store::update(&Site::at(&site.dir), &options, |state, now| {
+        state.open_window("default", &settings, now, &options.actor)
+    })
+    .unwrap();
+}
