@@ -46,6 +46,9 @@ impl fmt::Display for Holder {
     }
 }
 
+/// Is told which lock is waited for, and who holds it.
+pub type OnWait<'a> = &'a dyn Fn(&Path, Option<&Holder>);
+
 /// What a writer does about the lock.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
@@ -54,7 +57,7 @@ pub(crate) struct Request<'a> {
     pub(crate) holder: Holder,
     pub(crate) custody: Custody,
     /// Told once if waiting takes longer than a second.
-    pub(crate) on_wait: Option<&'a dyn Fn(&Path, Option<&Holder>)>,
+    pub(crate) on_wait: Option<OnWait<'a>>,
 }
 
 /// The lock, held until it is dropped.
@@ -109,7 +112,7 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
                 tell(request.path, holder(request.path).as_ref());
             }
         }
-        std::thread::sleep(jittered(pause).min(request.patience - waited));
+        std::thread::sleep(jittered(pause).min(request.patience.saturating_sub(waited)));
         pause = (pause * 2).min(LAST_PAUSE);
     }
 }
@@ -189,7 +192,7 @@ mod tests {
     use super::*;
     use crate::sys::Ownership;
 
-    fn request<'a>(path: &'a Path, patience: Duration) -> Request<'a> {
+    fn request(path: &Path, patience: Duration) -> Request<'_> {
         Request {
             path,
             patience,

@@ -16,7 +16,7 @@ use crate::custody::Custody;
 use crate::error::{Error, Result, describe};
 use crate::history::{self, Record, Revisions};
 use crate::load::{self, Loaded};
-use crate::lock::{self, Holder, Lock};
+use crate::lock::{self, Holder, Lock, OnWait};
 use crate::page::template::{self, Template};
 use crate::replace::{self, Failure, OldFile, Replacement};
 use crate::site::{Files, Found, Site};
@@ -48,13 +48,10 @@ pub struct Options<'a> {
     pub command: String,
     /// The time; that of the system clock if absent.
     pub now: Option<Timestamp>,
-    /// Whether this only renews a lease. Such a change makes no backup, so
-    /// that `restore` goes back to what a person did.
-    pub renewal: bool,
-    /// Whether to write a state file where there is none, even if it says nothing.
-    pub create: bool,
+    /// What the change is for.
+    pub purpose: Purpose,
     /// Told once if waiting for the lock takes longer than a second.
-    pub on_wait: Option<&'a dyn Fn(&Path, Option<&Holder>)>,
+    pub on_wait: Option<OnWait<'a>>,
 }
 
 impl Options<'_> {
@@ -68,8 +65,7 @@ impl Options<'_> {
             actor: Actor::current(),
             command: command.into(),
             now: None,
-            renewal: false,
-            create: false,
+            purpose: Purpose::Change,
             on_wait: None,
         }
     }
@@ -77,6 +73,18 @@ impl Options<'_> {
     fn now(&self) -> Timestamp {
         self.now.unwrap_or_else(crate::time::now)
     }
+}
+
+/// What a change is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It changes what the state says.
+    Change,
+    /// It also writes a state file where there is none, even if it says nothing.
+    Create,
+    /// It renews a lease. There is no backup, so that `restore` goes back to
+    /// what a person did.
+    Renew,
 }
 
 /// What a change did.
@@ -296,7 +304,7 @@ fn transact<T>(
         check_target(&files, &current)?;
         let now = options.now();
         let (value, mut after, changes) = run(&current.state, now, &change)?;
-        let is_missing = current.old.is_none() && options.create;
+        let is_missing = current.old.is_none() && options.purpose == Purpose::Create;
         if changes.is_empty() && current.revision.is_some() && template.is_none() && !is_missing {
             let before = current.state;
             return Ok(Applied {
@@ -328,7 +336,7 @@ fn transact<T>(
         if salvage && current.revision.is_none() {
             set_aside(&files, &mut warnings);
         }
-        let has_backup = !options.renewal && current.revision.is_some();
+        let has_backup = options.purpose != Purpose::Renew && current.revision.is_some();
         let replaced = replace::replace(&Replacement {
             path: &files.state,
             bytes: &bytes,
@@ -520,7 +528,7 @@ fn set_aside(files: &Files, warnings: &mut Vec<String>) {
     match sys::link(&files.state, &aside) {
         Ok(()) => warnings.push(format!("the broken state is kept as `{}`", aside.display())),
         Err(cause) => {
-            warnings.push(format!("the broken state could not be kept: {}", describe(&cause)))
+            warnings.push(format!("the broken state could not be kept: {}", describe(&cause)));
         }
     }
 }
@@ -560,7 +568,7 @@ fn warnings_about(files: &Files, current: &Current, lock: Option<&Lock>) -> Vec<
     let mut warnings = Vec::new();
     match lock {
         None => {
-            warnings.push("no lock was taken, so a change by somebody else may be lost".to_owned())
+            warnings.push("no lock was taken, so a change by somebody else may be lost".to_owned());
         }
         Some(lock) if !lock.is_writable => {
             warnings
@@ -652,7 +660,7 @@ fn record(
         command: options.command.clone(),
         changes: changes[..kept].to_vec(),
         left_out: changes.len() - kept,
-        renewal: options.renewal,
+        renewal: options.purpose == Purpose::Renew,
         recovered: false,
     };
     history::append(files, &record, &current.state, custody)

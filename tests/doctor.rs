@@ -592,7 +592,7 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     for (kind, value, expiry, everything) in rules {
         let matcher = Matcher::parse(&kind, value).unwrap();
         store::update(&clinic.site, &options, |state, _| {
-            state.add_rule(&kind, &matcher, None, expiry, everything, ago(5), &options.actor)
+            state.add_rule(&matcher, None, expiry, everything, ago(5), &options.actor)
         })
         .unwrap();
     }

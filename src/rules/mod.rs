@@ -153,6 +153,19 @@ impl Matcher {
         })
     }
 
+    /// What the rule looks at.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Path(_) => Kind::Path,
+            Self::Ip(_) => Kind::Ip,
+            Self::Method(_) => Kind::Method,
+            Self::Host(_) => Kind::Host,
+            Self::User(_) => Kind::User,
+            Self::Header(_) => Kind::Header,
+        }
+    }
+
     /// Whether the rule would let everyone in, which must be asked for explicitly.
     #[must_use]
     pub fn is_everything(&self) -> bool {

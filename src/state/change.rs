@@ -118,8 +118,7 @@ mod tests {
 
     #[test]
     fn the_revision_alone_is_no_difference() {
-        let mut after = State::default();
-        after.revision = 7;
+        let after = State { revision: 7, ..State::default() };
         assert_eq!(diff(&State::default(), &after), []);
     }
 }

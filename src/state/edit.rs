@@ -8,7 +8,7 @@ use crate::actor::Actor;
 use crate::bypass::BypassToken;
 use crate::error::{Error, Result};
 use crate::page::PageSettings;
-use crate::rules::{Kind, Matcher, Rule};
+use crate::rules::{Matcher, Rule};
 use crate::window::{self, Phase, Scope, Window};
 
 /// What `on` asks of a window. Whatever is left out has its default, also when
@@ -159,7 +159,6 @@ impl State {
     /// says that it is meant, and for an expiry in the past.
     pub fn add_rule(
         &mut self,
-        kind: &Kind,
         matcher: &Matcher,
         note: Option<&str>,
         expires_at: Option<Timestamp>,
@@ -182,9 +181,9 @@ impl State {
                 "for the home page add `--yes-everything`; for a part of the site write `/part/**`",
             ));
         }
-        let value = matcher.to_string();
+        let (kind, value) = (matcher.kind(), matcher.to_string());
         let same =
-            self.ignore.iter_mut().find(|(_, rule)| rule.kind == *kind && rule.value == value);
+            self.ignore.iter_mut().find(|(_, rule)| rule.kind == kind && rule.value == value);
         if let Some((id, rule)) = same {
             rule.note = note.map(str::to_owned);
             rule.expires_at = expires_at;
@@ -194,7 +193,7 @@ impl State {
         self.ignore.insert(
             id.clone(),
             Rule {
-                kind: kind.clone(),
+                kind,
                 value,
                 note: note.map(str::to_owned),
                 expires_at,
@@ -287,10 +286,14 @@ impl State {
 
     /// An id that was never used: the revision that this change makes is in it.
     fn next_id(&self, letter: char, taken: impl Fn(&Self, &str) -> bool) -> String {
-        (self.revision + 1..)
-            .map(|number| format!("{letter}{number}"))
-            .find(|id| !taken(self, id))
-            .expect("numbers do not run out")
+        let mut number = self.revision.saturating_add(1);
+        loop {
+            let id = format!("{letter}{number}");
+            if !taken(self, &id) {
+                return id;
+            }
+            number = number.wrapping_add(1);
+        }
     }
 }
 
@@ -303,6 +306,7 @@ pub fn lease_end(now: Timestamp, seconds: u32) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Kind;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -398,7 +402,7 @@ mod tests {
         let mut state = State { revision: 6, ..State::default() };
         let matcher = Matcher::parse(&Kind::Path, "/health").unwrap();
         let add = |state: &mut State, note| {
-            state.add_rule(&Kind::Path, &matcher, note, None, false, at(1), &actor("ann")).unwrap()
+            state.add_rule(&matcher, note, None, false, at(1), &actor("ann")).unwrap()
         };
         assert_eq!(add(&mut state, None), "r7");
         state.revision = 7;
@@ -412,9 +416,8 @@ mod tests {
         let mut state = State::default();
         for value in ["/", "/**", "re:.*"] {
             let matcher = Matcher::parse(&Kind::Path, value).unwrap();
-            let mut add = |everything| {
-                state.add_rule(&Kind::Path, &matcher, None, None, everything, at(1), &actor("ann"))
-            };
+            let mut add =
+                |everything| state.add_rule(&matcher, None, None, everything, at(1), &actor("ann"));
             assert!(add(false).is_err(), "{value}");
             assert!(add(true).is_ok(), "{value}");
         }

@@ -318,7 +318,7 @@ fn validate_proxies(networks: &[IpNet]) -> Result<()> {
 
 /// Sorts ids as people count: `r9` before `r10`.
 #[must_use]
-pub fn by_number<'a, T>(items: &'a BTreeMap<String, T>) -> Vec<(&'a str, &'a T)> {
+pub fn by_number<T>(items: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
     let number = |id: &str| {
         id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap_or(u64::MAX)
     };
@@ -400,7 +400,7 @@ mod tests {
             (deep.as_str(), "recursion limit"),
         ] {
             let reason = read(text).unwrap_err();
-            assert!(reason.contains(part), "{:.80}: {reason}", text);
+            assert!(reason.contains(part), "{text:.80}: {reason}");
         }
         let error = State::from_json(&vec![b' '; LARGEST + 1]).unwrap_err();
         assert!(matches!(error, Malformed::Broken(reason) if reason.contains("larger")));
@@ -428,9 +428,9 @@ mod tests {
 
     #[test]
     fn ids_sort_as_people_count() {
-        let map: BTreeMap<String, ()> =
-            ["r10", "r9", "x", "r1"].map(|id| (id.to_owned(), ())).into();
-        let ids: Vec<&str> = by_number(&map).into_iter().map(|(id, ())| id).collect();
+        let map: BTreeMap<String, u8> =
+            ["r10", "r9", "x", "r1"].map(|id| (id.to_owned(), 0)).into();
+        let ids: Vec<&str> = by_number(&map).into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids, ["r1", "r9", "r10", "x"]);
     }
 }

@@ -87,6 +87,7 @@ pub(crate) fn set_owner(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::
     retry(|| rustix::fs::fchown(file, uid, gid))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the width of a second differs by platform")]
 pub(crate) fn set_mtime(file: &File, mtime_ns: i128) -> io::Result<()> {
     let time = Timespec {
         tv_sec: i64::try_from(mtime_ns.div_euclid(1_000_000_000)).unwrap_or(i64::MAX) as _,
@@ -344,7 +345,7 @@ pub(crate) fn current_account() -> Account {
     Account { uid: effective_uid(), gids }
 }
 
-/// Whether a path is itself a mount point, according to proc_pid_mountinfo(5).
+/// Whether a path is itself a mount point, according to `proc_pid_mountinfo(5)`.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
     let Ok(table) = fs::read("/proc/self/mountinfo") else {
         return false;
@@ -357,7 +358,7 @@ pub(crate) fn is_mount_point(path: &Path) -> bool {
     })
 }
 
-/// Undoes the octal escapes of proc_pid_mountinfo(5): `\040` is a space.
+/// Undoes the octal escapes of `proc_pid_mountinfo(5)`: `\040` is a space.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;

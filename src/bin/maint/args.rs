@@ -1,4 +1,6 @@
 //! Every definition of the command line.
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts here, and no Markdown")]
+#![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;

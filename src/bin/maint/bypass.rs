@@ -4,7 +4,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::bypass::{BypassToken, digest, generate};
 use maint::state::by_number;
-use maint::{Error, State, load, store};
+use maint::{Error, State, load};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};
@@ -24,25 +24,22 @@ pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
 
 fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
     let expires_at = session.expiry(&args.expiry)?;
     if expires_at.is_some_and(|expiry| expiry <= session.clock.now()) {
         return Err(Error::invalid("the expiry has passed").into());
     }
     let secret = generate()?;
-    let applied = store::update(&site, &options, |state, now| {
+    let applied = session.apply(&site, false, |state, now, by| {
         Ok(state.add_token(BypassToken {
             sha256: digest(&secret),
             note: args.note.clone(),
             expires_at,
             keep: args.keep,
             added_at: Some(now),
-            added_by: Some(options.actor.to_string()),
+            added_by: Some(by.to_string()),
             extra: Map::new(),
         }))
     })?;
-    session.output.warn(&applied.warnings);
     let id = &applied.value;
     let more = json!({ "id": id, "token": secret, "expires_at": expires_at, "keep": args.keep });
     let object = report::object(&site, &applied, session.clock.now(), more);
@@ -88,10 +85,7 @@ fn list(session: &Session) -> Result<Exit> {
 
 fn revoke(session: &Session, args: &BypassRevoke) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied =
-        store::update(&site, &session.options(&on_wait)?, |state, _| state.revoke_token(&args.id))?;
-    session.output.warn(&applied.warnings);
+    let applied = session.apply(&site, false, |state, _, _| state.revoke_token(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
     let text = format!("bypass token `{}` revoked\n{}", args.id, report::written(&applied));
     session.output.done(&text, &object)?;

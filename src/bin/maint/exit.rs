@@ -174,8 +174,7 @@ fn hint(error: &Error) -> Option<String> {
         }),
         Error::NoSite { .. } => Some("run `maint init` in the project, or name a site with `--site`".to_owned()),
         Error::Untrusted { path, .. } => Some(format!("if you mean it, name it: `--site {}`", path.display())),
-        Error::Io { path, source, .. } => by_cause(path, source),
-        Error::Unreadable { path, source } => by_cause(path, source),
+        Error::Io { path, source, .. } | Error::Unreadable { path, source } => by_cause(path, source),
         Error::Busy { .. } => Some("try again, or wait longer: `--wait 60s`".to_owned()),
         Error::LockUnsupported { .. } => Some(
             "put the site on a local file system; if nobody else writes to it, `--no-lock` goes on without".to_owned(),

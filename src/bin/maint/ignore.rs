@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use maint::State;
 use maint::rules::{Kind, Matcher};
 use maint::state::by_number;
-use maint::{load, store};
+use maint::{Actor, load};
 use serde_json::{Value, json};
 
 use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove, RuleKind};
@@ -39,26 +39,19 @@ pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
 
 fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
     let kind = Kind::from(args.kind);
     let matcher = Matcher::parse(&kind, &args.value)?;
     let expires_at = session.expiry(&args.expiry)?;
-    let change = |state: &mut State, now: Timestamp| {
+    let change = |state: &mut State, now: Timestamp, by: &Actor| {
         let is_new = !state
             .ignore
             .values()
             .any(|rule| rule.kind == kind && rule.value == matcher.to_string());
         let note = args.note.as_deref();
-        let by = &options.actor;
-        let id = state.add_rule(&kind, &matcher, note, expires_at, args.yes_everything, now, by)?;
+        let id = state.add_rule(&matcher, note, expires_at, args.yes_everything, now, by)?;
         Ok((id, is_new))
     };
-    let applied = if args.dry_run.dry_run {
-        store::preview(&site, &options, change)?
-    } else {
-        store::update(&site, &options, change)?
-    };
+    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
     let (id, is_new) = &applied.value;
     let lets_in = matcher.describe();
     let object = report::object(
@@ -73,7 +66,6 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         session.output.answer(&text, &object)?;
         return Ok(Exit::Done);
     }
-    session.output.warn(&applied.warnings);
     let did = match (is_new, applied.changes.is_empty()) {
         (true, _) => "added",
         (false, false) => "was there; its note and expiry are replaced",
@@ -112,10 +104,7 @@ fn list(session: &Session) -> Result<Exit> {
 
 fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied =
-        store::update(&site, &session.options(&on_wait)?, |state, _| state.remove_rule(&args.id))?;
-    session.output.warn(&applied.warnings);
+    let applied = session.apply(&site, false, |state, _, _| state.remove_rule(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
     let rule = format!("{} {}", applied.value.kind, applied.value.value);
     let text =
@@ -126,19 +115,13 @@ fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
 
 fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
     let kind = args.kind.map(Kind::from);
-    let change = |state: &mut State, _: Timestamp| {
+    let change = |state: &mut State, _: Timestamp, _: &Actor| {
         let before = state.ignore.len();
         state.ignore.retain(|_, rule| kind.as_ref().is_some_and(|kind| rule.kind != *kind));
         Ok(before - state.ignore.len())
     };
-    let applied = if args.dry_run.dry_run {
-        store::preview(&site, &options, change)?
-    } else {
-        store::update(&site, &options, change)?
-    };
+    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
     let removed = applied.value;
     let more = json!({ "dry_run": args.dry_run.dry_run, "removed": removed });
     let object = report::object(&site, &applied, session.clock.now(), more);
@@ -146,7 +129,6 @@ fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
         session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
         return Ok(Exit::Done);
     }
-    session.output.warn(&applied.warnings);
     let what = match removed {
         0 => "unchanged: there was no rule to remove".to_owned(),
         1 => "1 rule removed".to_owned(),

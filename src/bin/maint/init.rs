@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use maint::doctor::{Level, examine};
 use maint::site::DIRECTORY;
-use maint::{Error, Site, State, store};
+use maint::store::{self, Options, Purpose};
+use maint::{Error, Site};
 use serde_json::json;
 
 use crate::args::Init;
@@ -56,15 +57,15 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let site = Site::at(&dir);
     let is_new = !dir.exists();
     site.create(session.keep_root())?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = store::Options { create: true, ..session.options(&on_wait)? };
-    let applied = store::update(&site, &options, |state: &mut State, _| {
-        if let Some(user) = &args.web_user {
-            state.web_user = Some(user.clone());
-        }
-        Ok(())
+    let applied = session.write(|options| {
+        let options = Options { purpose: Purpose::Create, ..options.clone() };
+        store::update(&site, &options, |state, _| {
+            if let Some(user) = &args.web_user {
+                state.web_user = Some(user.clone());
+            }
+            Ok(())
+        })
     })?;
-    session.output.warn(&applied.warnings);
     for finding in examine(&site, &Session::surroundings(), None, session.clock.now()) {
         if finding.level != Level::Note {
             session.output.warn(&[finding.message]);

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::state::Closed;
-use maint::store::{self, Applied};
+use maint::store::Applied;
 use maint::window::{DEFAULT, Phase};
-use maint::{Site, State};
+use maint::{Actor, Site, State};
 use serde_json::json;
 
 use crate::args::Off;
@@ -16,9 +16,7 @@ use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
-    let change = |state: &mut State, now: Timestamp| {
+    let change = |state: &mut State, now: Timestamp, _: &Actor| {
         expect_revision(state, args.expect)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
@@ -30,11 +28,7 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
             None => state.close_window(DEFAULT, now),
         }
     };
-    let applied = if args.dry_run.dry_run {
-        store::preview(&site, &options, change)?
-    } else {
-        store::update(&site, &options, change)?
-    };
+    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
     show(session, &site, args, &applied)?;
     Ok(Exit::Done)
 }
@@ -55,7 +49,6 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if args.dry_run.dry_run {
         return session.output.answer(&report::dry_run_text(&applied.changes), &object);
     }
-    session.output.warn(&applied.warnings);
     let mut text = String::new();
     for (name, phase) in windows {
         text += &match phase {

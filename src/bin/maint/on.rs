@@ -3,12 +3,14 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::page::{PageSettings, template};
+use maint::rules::host::HostPattern;
 use maint::rules::method;
+use maint::rules::path::PathPattern;
 use maint::state::{Opened, WindowSettings};
-use maint::store::{self, Applied};
+use maint::store::Applied;
 use maint::time::parse_duration;
 use maint::window::{Phase, Scope};
-use maint::{Error, Site, State};
+use maint::{Actor, Error, Site, State};
 use serde_json::json;
 
 use crate::args::{ExpectRevision, On, WindowArgs};
@@ -19,21 +21,15 @@ use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let from = start.unwrap_or_else(|| session.clock.now());
     let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
     let settings = WindowSettings { start, end, ..settings(&site, &args.window)? };
-    let change = |state: &mut State, now: Timestamp| {
+    let change = |state: &mut State, now: Timestamp, by: &Actor| {
         expect_revision(state, args.expect)?;
-        state.open_window(&args.name, &settings, now, &options.actor)
+        state.open_window(&args.name, &settings, now, by)
     };
-    let applied = if args.dry_run.dry_run {
-        store::preview(&site, &options, change)?
-    } else {
-        store::update(&site, &options, change)?
-    };
+    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
     show(session, &site, args, &applied)?;
     Ok(Exit::Done)
 }
@@ -54,7 +50,6 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     if args.dry_run.dry_run {
         return session.output.answer(&report::dry_run_text(&applied.changes), &object);
     }
-    session.output.warn(&applied.warnings);
     if window.page.status.is_some_and(|status| status < 400) {
         session
             .output
@@ -116,9 +111,9 @@ pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings>
         }
     }
     let scope = Scope {
-        paths: normalised(&args.path, |text| text.parse::<maint::rules::path::PathPattern>())?,
+        paths: normalised(&args.path, str::parse::<PathPattern>)?,
         methods: normalised(&args.method, method::parse)?,
-        hosts: normalised(&args.host, |text| text.parse::<maint::rules::host::HostPattern>())?,
+        hosts: normalised(&args.host, str::parse::<HostPattern>)?,
         read_only: args.read_only,
         ..Scope::default()
     };

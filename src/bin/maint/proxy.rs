@@ -3,7 +3,7 @@
 use anyhow::Result;
 use maint::rules::network;
 use maint::state::TrustedProxies;
-use maint::{Error, State, load, store};
+use maint::{Error, State, load};
 use serde_json::json;
 
 use crate::args::Proxy;
@@ -36,9 +36,7 @@ pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
 
 fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied = store::update(&site, &session.options(&on_wait)?, |state, _| change(state))?;
-    session.output.warn(&applied.warnings);
+    let applied = session.apply(&site, false, |state, _, _| change(state))?;
     let proxies = applied.after.trusted_proxies.as_ref();
     let object =
         report::object(&site, &applied, session.clock.now(), json!({ "trusted_proxies": proxies }));

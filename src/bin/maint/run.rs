@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use maint::state::{WindowSettings, lease_end};
-use maint::store::{self, Options};
+use maint::store::{self, Options, Purpose};
 use maint::time::parse_duration;
 use maint::window::Phase;
 use maint::{Error, Site, State};
@@ -85,7 +85,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("nobody waits for the command"),
         }
     };
-    hold.finish(status, args.on_failure)
+    Ok(hold.finish(status, args.on_failure))
 }
 
 fn random_name() -> Result<String> {
@@ -136,7 +136,7 @@ impl Hold<'_> {
     /// Moves the end of the lease on. If that fails, the next heartbeat tries again.
     fn renew(&self) {
         let options = Options {
-            renewal: true,
+            purpose: Purpose::Renew,
             command: format!("run (renews {})", self.name),
             ..self.options.clone()
         };
@@ -170,7 +170,7 @@ impl Hold<'_> {
         Ok(closed.after)
     }
 
-    fn finish(&self, status: ExitStatus, on_failure: OnFailure) -> Result<Exit> {
+    fn finish(&self, status: ExitStatus, on_failure: OnFailure) -> Exit {
         let code = exit_code(status);
         let keeps = !status.success() && on_failure == OnFailure::Keep;
         if keeps {
@@ -184,14 +184,14 @@ impl Hold<'_> {
                 "hint: window `{0}` is still open: `maint off {0}`",
                 self.name
             ));
-            return Ok(if status.success() { exit } else { Exit::Command(code) });
+            return if status.success() { exit } else { Exit::Command(code) };
         }
         if self.session.output.is_json() {
             // Standard output is the command's own.
             let object = json!({ "window": self.name, "exit": code, "open": keeps });
             self.session.output.error_line(&object.to_string());
         }
-        Ok(Exit::Command(code))
+        Exit::Command(code)
     }
 }
 

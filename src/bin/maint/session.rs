@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::lock::{Holder, PATIENCE};
+use maint::lock::{Holder, OnWait, PATIENCE};
 use maint::site::Surroundings;
-use maint::store::Options;
+use maint::store::{self, Applied, Options, Purpose};
 use maint::time::{parse_duration, parse_time};
-use maint::{Actor, Error, Site};
+use maint::{Actor, Error, Site, State};
 
 use crate::args::{Expiry, Global};
 use crate::output::{Clock, Output};
@@ -46,10 +46,7 @@ impl Session {
     }
 
     /// How this command changes the state.
-    pub(crate) fn options<'a>(
-        &self,
-        on_wait: &'a dyn Fn(&Path, Option<&Holder>),
-    ) -> Result<Options<'a>> {
+    pub(crate) fn options<'a>(&self, on_wait: OnWait<'a>) -> Result<Options<'a>> {
         let patience = match (&self.global.wait, self.global.no_wait) {
             (_, true) => Duration::ZERO,
             (Some(text), false) => parse_duration(text)?.unsigned_abs(),
@@ -62,10 +59,37 @@ impl Session {
             actor: Actor::current(),
             command: command_line(),
             now: self.clock.fixed(),
-            renewal: false,
-            create: false,
+            purpose: Purpose::Change,
             on_wait: Some(on_wait),
         })
+    }
+
+    /// Changes the state, or with `is_dry` shows what would change.
+    pub(crate) fn apply<T>(
+        &self,
+        site: &Site,
+        is_dry: bool,
+        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<T>,
+    ) -> Result<Applied<T>> {
+        self.write(|options| {
+            let change = |state: &mut State, now| change(state, now, &options.actor);
+            if is_dry {
+                store::preview(site, options, change)
+            } else {
+                store::update(site, options, change)
+            }
+        })
+    }
+
+    /// Writes in the name of this command, and reports what did not go as it should.
+    pub(crate) fn write<T>(
+        &self,
+        write: impl FnOnce(&Options<'_>) -> maint::Result<Applied<T>>,
+    ) -> Result<Applied<T>> {
+        let on_wait = |path: &Path, holder: Option<&Holder>| self.tell_waiting(path, holder);
+        let applied = write(&self.options(&on_wait)?)?;
+        self.output.warn(&applied.warnings);
+        Ok(applied)
     }
 
     /// Tells a person what is waited for.

@@ -39,14 +39,14 @@ fn list(session: &Session) -> Result<Exit> {
     for file in &templates {
         let used = is_used(&file.name);
         let mark = if used { paint(GREEN, "  the page of this site") } else { String::new() };
-        let size = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
+        let bytes = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
         text += &format!(
-            "{}  {:<4}  {size} bytes{mark}\n",
+            "{}  {:<4}  {bytes} bytes{mark}\n",
             paint(BOLD, &file.name),
             file.format.extension()
         );
         objects.push(json!({
-            "name": file.name, "format": file.format.extension(), "path": file.path, "bytes": size, "used": used,
+            "name": file.name, "format": file.format.extension(), "path": file.path, "bytes": bytes, "used": used,
         }));
     }
     if text.is_empty() {
@@ -115,9 +115,8 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied = store::put_template(site, &session.options(&on_wait)?, file_name, text, replace)?;
-    session.output.warn(&applied.warnings);
+    let applied =
+        session.write(|options| store::put_template(site, options, file_name, text, replace))?;
     let path = site.templates().join(file_name);
     let object = report::object(site, &applied, session.clock.now(), json!({ "template": path }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
@@ -195,9 +194,7 @@ fn run_editor(path: &Path) -> Result<()> {
 
 fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
     let site = session.site()?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied = store::remove_template(&site, &session.options(&on_wait)?, &args.name)?;
-    session.output.warn(&applied.warnings);
+    let applied = session.write(|options| store::remove_template(&site, options, &args.name))?;
     let paths: Vec<&Path> = applied.value.iter().map(|file| file.path.as_path()).collect();
     let object = report::object(&site, &applied, session.clock.now(), json!({ "removed": paths }));
     let text = format!("template `{}` removed\n{}", args.name, report::written(&applied));
@@ -212,12 +209,10 @@ fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
             template::validate(&template::read(&file.path)?)?;
         }
     }
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let applied = store::update(&site, &session.options(&on_wait)?, |state, _| {
+    let applied = session.apply(&site, false, |state, _, _| {
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;
-    session.output.warn(&applied.warnings);
     let object = report::object(&site, &applied, session.clock.now(), json!({ "page": args.name }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
     let page = match &args.name {

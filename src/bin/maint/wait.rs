@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maint::State;
 use maint::time::parse_duration;
 use maint::watch::Watch;
@@ -21,12 +21,8 @@ pub(crate) const LOOK: Duration = Duration::from_millis(25);
 
 pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
     let site = session.site()?;
-    let patience = args
-        .timeout
-        .as_deref()
-        .map(parse_duration)
-        .transpose()?
-        .map(|timeout| timeout.unsigned_abs());
+    let patience =
+        args.timeout.as_deref().map(parse_duration).transpose()?.map(SignedDuration::unsigned_abs);
     let begun = Instant::now();
     let mut watch = Watch::new(&site.state_file());
     let mut state = State::default();
@@ -43,7 +39,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
             // From the start there is nothing to go by; later the last good state holds.
             Some(Err(error)) if !is_known => return Err(error.into()),
             Some(Err(error)) => {
-                session.output.note(&format!("maint: {}", printable(&error.to_string())))
+                session.output.note(&format!("maint: {}", printable(&error.to_string())));
             }
             None => {}
         }
