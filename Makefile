@@ -7,7 +7,7 @@ SHELL := bash
 PACKAGES := strace zsh fish mandoc acl shellcheck
 TOOLS := strace zsh fish mandoc setfacl shellcheck
 
-.PHONY: help test tools check unit generate bench install dist
+.PHONY: help test tools check unit platforms generate bench install dist
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -31,11 +31,19 @@ check: ## Format, lints and documentation
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --document-private-items
+	@crates=$$(cargo tree --locked --edges normal --prefix none | sed 's/ (\*)$$//' | sort -u | wc -l); \
+		echo "$$((crates - 1)) crates in the tree of the binary, 60 are allowed"; [ "$$crates" -le 61 ]
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
 
 unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --locked
 	cargo test --no-fail-fast --locked --no-default-features --lib
+
+platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
+	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
+		if rustup target add $$target 2>/dev/null; then cargo clippy --locked --target $$target -- -D warnings; \
+		else echo "SKIPPED: the target $$target cannot be added here"; fi; \
+	done
 
 generate: ## Rewrite completions, man pages, schema, picture and the README's help
 	MAINT_REGENERATE=1 cargo test --locked --bin maint generated

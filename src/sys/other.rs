@@ -76,6 +76,14 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     rename(from, to)
 }
 
+pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn names(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
 pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)
 }
@@ -125,10 +133,6 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
         kind if kind.is_dir() => Some("a directory"),
         _ => Some("not a regular file"),
     }
-}
-
-pub(crate) fn effective_uid() -> u32 {
-    0
 }
 
 pub(crate) fn is_root() -> bool {

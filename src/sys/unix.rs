@@ -1,6 +1,6 @@
 //! Linux, macOS and the BSDs.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -24,9 +24,16 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     call().map_err(io::Error::from)
 }
 
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a mode has 16 bits on some platforms, and needs 12"
+)]
+fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode((mode & 0o7777) as _)
+}
+
 fn open(path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
-    retry(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(mode as _)))
-        .map(File::from)
+    retry(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, permissions(mode))).map(File::from)
 }
 
 /// Opens for reading without blocking on a FIFO or taking over a terminal.
@@ -60,8 +67,18 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Writes everything, tolerating short writes.
+/// Fails where writing on to this length would not fail but end the process: past
+/// `RLIMIT_FSIZE` the kernel sends SIGXFSZ.
+fn check_size_limit(length: u64) -> io::Result<()> {
+    match rustix::process::getrlimit(rustix::process::Resource::Fsize).current {
+        Some(limit) if length > limit => Err(Errno::FBIG.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes everything at the end of a file, tolerating short writes.
 pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    check_size_limit(file.metadata()?.len() + bytes.len() as u64)?;
     while !bytes.is_empty() {
         match retry(|| rustix::io::write(file, bytes))? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -73,12 +90,13 @@ pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Replaces the content of a small advisory file such as the lock.
 pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    check_size_limit(bytes.len() as u64)?;
     retry(|| rustix::fs::ftruncate(file, 0))?;
     retry(|| rustix::io::pwrite(file, bytes, 0)).map(drop)
 }
 
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    retry(|| rustix::fs::fchmod(file, Mode::from_raw_mode(mode as _)))
+    retry(|| rustix::fs::fchmod(file, permissions(mode)))
 }
 
 pub(crate) fn set_owner(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
@@ -112,10 +130,25 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The names in a directory. `std::fs::read_dir` would panic if closing it failed.
+pub(crate) fn names(path: &Path) -> io::Result<Vec<OsString>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::new(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    Ok(names)
+}
+
 /// Makes a directory that everyone may enter and read, whatever the umask. As
 /// root it goes to the owner of the directory it is in, if `hand_over`.
 pub(crate) fn create_dir(path: &Path, hand_over: bool) -> io::Result<()> {
-    retry(|| rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)))?;
+    retry(|| rustix::fs::mkdir(path, permissions(0o755)))?;
     let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
     set_mode(&dir, 0o755)?;
     if hand_over && is_root() {
@@ -144,6 +177,20 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     rename(from, to)
+}
+
+/// Gives two existing files each other's name, where the file system can.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        retry(|| renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    {
+        let _ = (one, other);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
@@ -261,17 +308,25 @@ pub(crate) fn account(name: &str) -> Option<Account> {
     let Some(user) = nix::unistd::User::from_name(name).ok().flatten() else {
         return name.parse().ok().map(|uid| Account { uid, gids: vec![] });
     };
-    let mut gids = vec![user.gid.as_raw()];
-    #[cfg(not(target_vendor = "apple"))]
-    if let Ok(name) = std::ffi::CString::new(name)
-        && let Ok(groups) = nix::unistd::getgrouplist(&name, user.gid)
-    {
-        gids = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
-    }
+    let gids = groups(name, user.gid).unwrap_or_else(|| vec![user.gid.as_raw()]);
     Some(Account { uid: user.uid.as_raw(), gids })
 }
 
+#[cfg(not(target_vendor = "apple"))]
+fn groups(name: &str, primary: nix::unistd::Gid) -> Option<Vec<u32>> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let groups = nix::unistd::getgrouplist(&name, primary).ok()?;
+    Some(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+}
+
+/// nix does not offer `getgrouplist(3)` there.
+#[cfg(target_vendor = "apple")]
+fn groups(_name: &str, _primary: nix::unistd::Gid) -> Option<Vec<u32>> {
+    None
+}
+
 /// The value of an extended attribute, or `None` if there is none or no support.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
     let mut value = vec![0; 64 * 1024];
     let length = rustix::fs::getxattr(path, name, &mut value).ok()?;
@@ -279,8 +334,19 @@ pub(crate) fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
     Some(value)
 }
 
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn set_attribute(file: &File, name: &str, value: &[u8]) -> io::Result<()> {
     retry(|| rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn attribute(_path: &Path, _name: &str) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The file system a path is on, where its name matters: `nfs`, `tmpfs`, ….

@@ -99,6 +99,15 @@ fn a_duration_counts_from_the_start() {
 }
 
 #[test]
+fn an_end_by_the_time_of_day_is_the_next_one_after_the_start() {
+    let mut env = TestEnv::new();
+    env.set_now("2026-11-22T03:30:00Z");
+    env.ok(&["on", "--at", "03:00", "--until", "04:30"]);
+    assert_eq!(env.state()["windows"]["default"]["start"], "2026-11-23T03:00:00Z");
+    assert_eq!(env.state()["windows"]["default"]["end"], "2026-11-23T04:30:00Z");
+}
+
+#[test]
 fn a_scheduled_window_opens_and_closes_by_the_clock_with_the_file_untouched() {
     let mut env = TestEnv::new();
     let text = env.ok(&["on", "--at", "04:00", "--for", "1h"]);
@@ -151,7 +160,7 @@ fn requirement_37_an_end_that_is_not_after_the_start_is_refused() {
     for args in [
         ["on", "--until", "2026-11-22T02:00:00Z"].as_slice(),
         &["on", "--until", "2026-11-22T03:00:00Z"],
-        &["on", "--at", "05:00", "--until", "04:00"],
+        &["on", "--at", "05:00", "--until", "2026-11-22 04:00"],
         &["on", "--at", "2026-11-22T05:00Z", "--until", "2026-11-22T05:00Z"],
     ] {
         env.fails(2, args);

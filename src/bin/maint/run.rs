@@ -28,6 +28,7 @@ enum Event {
     /// The command ended.
     Ended(std::io::Result<ExitStatus>),
     /// A signal came that the command has to get.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Signal(i32),
 }
 

@@ -118,7 +118,8 @@ impl Session {
                     })?,
                 ))
             }
-            (None, Some(text)) => Ok(Some(self.time(text)?)),
+            // A time of day is the next one after the start.
+            (None, Some(text)) => Ok(Some(parse_time(text, from, self.clock.zone())?)),
             (None, None) => Ok(None),
         }
     }
