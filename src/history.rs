@@ -23,6 +23,9 @@ const LONGEST: u64 = 8 * 1024 * 1024;
 /// A line longer than this is written without its changes.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// The end of a history is looked for in this much of it first.
+const SHORT_LINES: u64 = 4 * 1024;
+
 /// One change of the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -63,35 +66,59 @@ const fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Appends a line, after the one that the writer before may have owed.
-pub(crate) fn append(
-    files: &Files,
-    record: &Record,
-    before: &State,
-    custody: Custody,
-) -> io::Result<()> {
-    let mut text = Vec::new();
+/// A history that is complete up to the state; absent if there is none yet.
+pub(crate) struct Complete(Option<File>);
+
+/// Opens the history and writes the line that the writer before may have owed.
+///
+/// To be called before the state is replaced: the state tells of its last change
+/// alone, so a debt that is not paid by then is lost if this writer dies as well.
+pub(crate) fn complete(files: &Files, state: &State, custody: Custody) -> io::Result<Complete> {
     let path = &files.history;
     rotate(files)?;
-    let (file, is_new) = match sys::open_append(path) {
-        Ok(file) => (file, false),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => (create(path, custody)?, true),
+    let mut text = Vec::new();
+    let mut file = match sys::open_append(path) {
+        Ok(file) => Some(file),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => return Err(cause),
     };
-    if let Some(kind) = sys::special_kind(&file.metadata()?) {
-        return Err(io::Error::other(format!("it is {kind}")));
-    }
-    if !is_new {
-        let tail = tail(&file)?;
+    let mut last = None;
+    if let Some(file) = &file {
+        if let Some(kind) = sys::special_kind(&file.metadata()?) {
+            return Err(io::Error::other(format!("it is {kind}")));
+        }
+        let tail = tail(file)?;
+        last = last_record(&tail);
         if tail.last().is_some_and(|&byte| byte != b'\n') {
             text.push(b'\n');
         }
-        if let Some(owed) = owed(last_record(&tail).as_ref(), before) {
-            text.extend(line(&owed)?);
+    }
+    if let Some(owed) = owed(last.as_ref(), state) {
+        text.extend(line(&owed)?);
+        if file.is_none() {
+            file = Some(create(path, custody)?);
         }
     }
-    text.extend(line(record)?);
-    sys::write_all(&file, &text)
+    if let Some(file) = &file
+        && !text.is_empty()
+    {
+        sys::write_all(file, &text)?;
+    }
+    Ok(Complete(file))
+}
+
+/// Appends the line of the change that was just made.
+pub(crate) fn append(
+    history: Complete,
+    files: &Files,
+    record: &Record,
+    custody: Custody,
+) -> io::Result<()> {
+    let file = match history.0 {
+        Some(file) => file,
+        None => create(&files.history, custody)?,
+    };
+    sys::write_all(&file, &line(record)?)
 }
 
 fn create(path: &Path, custody: Custody) -> io::Result<File> {
@@ -145,9 +172,19 @@ fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
 /// The end of the file, long enough for one line.
 fn tail(mut file: &File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(2 * LONGEST_LINE as u64)))?;
     let mut bytes = Vec::new();
-    file.take(4 * LONGEST_LINE as u64).read_to_end(&mut bytes)?;
+    // Lines are short as a rule, and reading the most a line can have takes longer
+    // than all else that is done about the history.
+    for most in [SHORT_LINES, 2 * LONGEST_LINE as u64] {
+        let start = length.saturating_sub(most);
+        file.seek(SeekFrom::Start(start))?;
+        bytes.clear();
+        bytes.reserve(usize::try_from(length - start).unwrap_or(0) + 1);
+        file.take(2 * most).read_to_end(&mut bytes)?;
+        if start == 0 || last_record(&bytes).is_some() {
+            break;
+        }
+    }
     Ok(bytes)
 }
 
@@ -194,4 +231,38 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(2 * LONGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_found_however_long_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("history.jsonl");
+        let record = |after, command: &str| Record {
+            time: Timestamp::UNIX_EPOCH,
+            revision: Revisions { before: None, after },
+            actor: Actor::default(),
+            command: command.to_owned(),
+            changes: Vec::new(),
+            left_out: 0,
+            renewal: false,
+            recovered: false,
+        };
+        let file = sys::create_new(&path).unwrap();
+        for after in 1..=200 {
+            sys::write_all(&file, &line(&record(after, "on")).unwrap()).unwrap();
+        }
+        for (after, command) in [(201, "on".to_owned()), (202, "x".repeat(20_000))] {
+            sys::write_all(&file, &line(&record(after, &command)).unwrap()).unwrap();
+            let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
+            assert_eq!(last_record(&tail).unwrap().revision.after, after);
+        }
+        // A line that a killed writer left unfinished is passed over.
+        sys::write_all(&file, b"{\"time\":\"20").unwrap();
+        let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
+        assert_eq!(last_record(&tail).unwrap().revision.after, 202);
+    }
 }

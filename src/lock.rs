@@ -82,7 +82,7 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
     let mut has_told = false;
     loop {
         let (file, is_writable) = open(request)?;
-        match fs2::FileExt::try_lock_exclusive(&file) {
+        match try_lock(&file) {
             // Somebody may have deleted the file after it was opened. Then it
             // would guard nothing: start again with the new one.
             Ok(()) if is_at(&file, request.path) => {
@@ -117,10 +117,20 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
     }
 }
 
-/// flock(2) reports a lock held elsewhere, or that a signal came first.
+/// A signal says nothing about the lock, so the call is repeated, though not without end.
+fn try_lock(file: &File) -> io::Result<()> {
+    for _ in 0..100 {
+        match fs2::FileExt::try_lock_exclusive(file) {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Whether somebody else holds the lock.
 fn is_contended(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::WouldBlock
-        || cause.kind() == io::ErrorKind::Interrupted
         || cause.raw_os_error() == fs2::lock_contended_error().raw_os_error()
 }
 

@@ -43,8 +43,9 @@ pub(crate) struct OldFile {
 pub(crate) enum Failure {
     /// Nothing has changed.
     NotApplied(Error),
-    /// A new file was there before this one, so nothing has changed.
-    Exists,
+    /// Another writer came first, so nothing has changed: there is a new file, or
+    /// that writer took ours for a leftover.
+    Overtaken,
     /// The new file is in place, but may not survive a power cut.
     Unsynced(PathBuf, io::Error),
 }
@@ -62,16 +63,19 @@ pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure
     let path = replacement.path;
     let temp = temporary_name(path).map_err(Failure::NotApplied)?;
     let mut warnings = Vec::new();
+    let mut kept = None;
     let result = write_temp(&temp, replacement, &mut warnings).and_then(|file| {
         if let Some(backup) = replacement.backup
             && replacement.old.is_some()
-            && let Err(cause) = keep_backup(path, backup)
         {
-            warnings.push(format!(
-                "the generation before could not be kept as `{}`: {}",
-                backup.display(),
-                crate::error::describe(&cause)
-            ));
+            match keep_backup(path, backup) {
+                Ok(earlier) => kept = Some(earlier),
+                Err(cause) => warnings.push(format!(
+                    "the generation before could not be kept as `{}`: {}",
+                    backup.display(),
+                    crate::error::describe(&cause)
+                )),
+            }
         }
         rename_over(&temp, replacement).map(|()| file)
     });
@@ -79,9 +83,15 @@ pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure
         Ok(file) => file,
         Err(failure) => {
             let _ = sys::unlink(&temp);
+            if let Some(earlier) = kept {
+                earlier.undo();
+            }
             return Err(failure);
         }
     };
+    if let Some(earlier) = kept {
+        earlier.settle();
+    }
     let directory = path.parent().unwrap_or(Path::new("/"));
     match sys::sync_dir(directory) {
         Ok(()) => Ok(Replaced { file, warnings }),
@@ -152,25 +162,84 @@ fn raise_mtime(file: &fs::File, old: i128) -> io::Result<()> {
     Err(io::Error::other("its modification time does not rise"))
 }
 
+/// The file that a path led to before a change, kept until it is certain whether
+/// that change holds.
+pub(crate) struct Earlier<'a> {
+    path: &'a Path,
+    before: Before,
+}
+
+enum Before {
+    /// There was none.
+    Nothing,
+    /// It is still there, under this name.
+    Aside(PathBuf),
+    /// It is gone, since this file system cannot do that.
+    Lost,
+}
+
+impl<'a> Earlier<'a> {
+    /// Gives the file a second name; its own is about to change or to go.
+    pub(crate) fn keep(path: &'a Path) -> crate::error::Result<Self> {
+        let aside = temporary_name(path)?;
+        let before = match sys::link(path, &aside) {
+            Ok(()) => Before::Aside(aside),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Before::Nothing,
+            Err(_) => Before::Lost,
+        };
+        Ok(Self { path, before })
+    }
+
+    /// The change holds.
+    pub(crate) fn settle(self) {
+        if let Before::Aside(aside) = self.before {
+            let _ = sys::unlink(&aside);
+        }
+    }
+
+    /// The change does not hold.
+    pub(crate) fn undo(self) {
+        match self.before {
+            Before::Nothing => {
+                let _ = sys::unlink(self.path);
+            }
+            Before::Aside(aside) => {
+                if sys::exchange(&aside, self.path).is_err() {
+                    let _ = sys::rename_new(&aside, self.path);
+                }
+                let _ = sys::unlink(&aside);
+            }
+            Before::Lost => {}
+        }
+    }
+}
+
 /// Gives the old file a second name, so that there is a backup at every moment.
-fn keep_backup(path: &Path, backup: &Path) -> io::Result<()> {
+fn keep_backup<'a>(path: &Path, backup: &'a Path) -> io::Result<Earlier<'a>> {
     let temp = temporary_name(backup).map_err(|cause| io::Error::other(cause.to_string()))?;
     match sys::link(path, &temp) {
         Ok(()) => {}
         // No hard links here (FAT, some network and FUSE file systems): copy.
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            let copied = copy(path, &temp);
-            if copied.is_err() {
+            if let Err(cause) = copy(path, &temp) {
                 let _ = sys::unlink(&temp);
-                return copied;
+                return Err(cause);
             }
         }
         Err(cause) => return Err(cause),
     }
+    // A directory would be exchanged as well.
+    let before = match fs::symlink_metadata(backup) {
+        Ok(metadata) if metadata.is_file() && sys::exchange(&temp, backup).is_ok() => {
+            return Ok(Earlier { path: backup, before: Before::Aside(temp) });
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Before::Nothing,
+        _ => Before::Lost,
+    };
     let renamed = sys::rename(&temp, backup);
     // rename(2) between two names of one file does nothing and leaves both.
     let _ = sys::unlink(&temp);
-    renamed
+    renamed.map(|()| Earlier { path: backup, before })
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
@@ -189,8 +258,13 @@ fn rename_over(temp: &Path, replacement: &Replacement<'_>) -> Result<(), Failure
         None => sys::rename_new(temp, path),
     };
     result.map_err(|source| {
-        if replacement.old.is_none() && source.kind() == io::ErrorKind::AlreadyExists {
-            Failure::Exists
+        let is_overtaken = match source.kind() {
+            io::ErrorKind::AlreadyExists => replacement.old.is_none(),
+            io::ErrorKind::NotFound => true,
+            _ => false,
+        };
+        if is_overtaken {
+            Failure::Overtaken
         } else if sys::is_busy_mount(&source) {
             Failure::NotApplied(mounted(path))
         } else {
@@ -210,7 +284,7 @@ pub(crate) fn mounted(path: &Path) -> Error {
 
 /// `.NAME.RANDOM.tmp`, beside the file. Random, since in containers the process
 /// id is always the same.
-fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
+pub(crate) fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).map_err(|cause| {
         Error::io("name a new version of", path, io::Error::other(cause.to_string()))
@@ -219,31 +293,28 @@ fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
     Ok(path.with_file_name(format!(".{name}.{}.tmp", hexadecimal(&random))))
 }
 
-/// Removes what killed writers of these files left behind. Only called under the
+/// Removes what killed writers of some files left behind. Only called under the
 /// lock, when no other writer can be at work.
-pub(crate) fn remove_leftovers(directory: &Path, names: &[&str]) {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.filter_map(Result::ok) {
-        let is_ours = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| names.iter().any(|&of| is_leftover(name, of)));
-        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            let _ = sys::unlink(&entry.path());
+pub(crate) fn remove_leftovers(directory: &Path, is_ours: impl Fn(&str) -> bool) {
+    for name in sys::names(directory).unwrap_or_default() {
+        let path = directory.join(&name);
+        if name.to_str().and_then(leftover_of).is_some_and(&is_ours)
+            && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file())
+        {
+            let _ = sys::unlink(&path);
         }
     }
 }
 
+/// The name of the file that a temporary file was to become, if it is one of ours.
+fn leftover_of(name: &str) -> Option<&str> {
+    let (of, random) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_random.then_some(of)
+}
+
 pub(crate) fn is_leftover(name: &str, of: &str) -> bool {
-    name.strip_prefix('.')
-        .and_then(|rest| rest.strip_prefix(of))
-        .and_then(|rest| rest.strip_prefix('.'))
-        .and_then(|rest| rest.strip_suffix(".tmp"))
-        .is_some_and(|random| {
-            random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
+    leftover_of(name) == Some(of)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::history::{self, Record, Revisions};
 use crate::load::{self, Loaded};
 use crate::lock::{self, Holder, Lock, OnWait};
 use crate::page::template::{self, Template};
-use crate::replace::{self, Failure, OldFile, Replacement};
+use crate::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::site::{Files, Found, Site};
 use crate::state::{Change, LastChange, State, VERSION, diff};
 use crate::sys::{self, Ownership};
@@ -275,6 +275,13 @@ struct TemplateFile<'a> {
     text: Option<&'a str>,
 }
 
+impl TemplateFile<'_> {
+    /// Whether the file has the new content already.
+    fn is_there(&self) -> bool {
+        self.text.is_some_and(|text| template::read(self.path).is_ok_and(|now| now == text))
+    }
+}
+
 /// The state as a writer finds it.
 struct Current {
     state: State,
@@ -302,10 +309,14 @@ fn transact<T>(
             continue;
         };
         check_target(&files, &current)?;
+        if lock.is_some() {
+            clear_leftovers(site, &files);
+        }
         let now = options.now();
         let (value, mut after, changes) = run(&current.state, now, &change)?;
+        let is_template_there = template.is_none_or(TemplateFile::is_there);
         let is_missing = current.old.is_none() && options.purpose == Purpose::Create;
-        if changes.is_empty() && current.revision.is_some() && template.is_none() && !is_missing {
+        if changes.is_empty() && current.revision.is_some() && is_template_there && !is_missing {
             let before = current.state;
             return Ok(Applied {
                 value,
@@ -316,23 +327,13 @@ fn transact<T>(
                 file: files.state,
             });
         }
-        after.revision = current
-            .state
-            .revision
-            .checked_add(1)
-            .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
-        after.last_change = Some(LastChange {
-            at: now,
-            by: options.actor.clone(),
-            command: options.command.clone(),
-        });
+        sign(&mut after, &current.state, now, options)?;
         let bytes = after.to_json()?;
         let mut warnings = warnings_about(&files, &current, lock.as_ref());
 
-        clear_leftovers(site, &files);
-        if let Some(template) = template {
-            put(template, options, custody)?;
-        }
+        let history = history::complete(&files, &current.state, custody);
+        let earlier_template =
+            template.map(|template| put(template, options, custody)).transpose()?;
         if salvage && current.revision.is_none() {
             set_aside(&files, &mut warnings);
         }
@@ -345,6 +346,14 @@ fn transact<T>(
             keep_root: options.keep_root,
             backup: has_backup.then_some(files.backup.as_path()),
         });
+        if let Some(template) = earlier_template {
+            match replaced {
+                Ok(_) | Err(Failure::Unsynced(..)) => template.settle(),
+                Err(_) => template.undo(),
+            }
+        }
+        let record =
+            |history| record(history, &files, options, &current, &after, &changes, custody);
         // Held until the history is written, so that whoever reads the new state
         // to change it waits even if the lock file was deleted.
         let _second_lock = match replaced {
@@ -352,14 +361,14 @@ fn transact<T>(
                 warnings.extend(done.warnings);
                 Some(done.file)
             }
-            Err(Failure::Exists) => continue,
+            Err(Failure::Overtaken) => continue,
             Err(Failure::NotApplied(error)) => return Err(error),
             Err(Failure::Unsynced(path, source)) => {
-                let _ = record(&files, options, &current, &after, &changes, custody);
+                let _ = history.and_then(record);
                 return Err(Error::Unsynced { path, revision: after.revision, source });
             }
         };
-        if let Err(cause) = record(&files, options, &current, &after, &changes, custody) {
+        if let Err(cause) = history.and_then(record) {
             warnings.push(format!(
                 "could not write history `{}`: {}",
                 files.history.display(),
@@ -399,6 +408,20 @@ fn run<T>(
     after.validate()?;
     let changes = diff(before, &after);
     Ok((value, after, changes))
+}
+
+/// Makes a state the successor of another.
+fn sign(after: &mut State, before: &State, now: Timestamp, options: &Options<'_>) -> Result<()> {
+    after.revision = before
+        .revision
+        .checked_add(1)
+        .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
+    after.last_change = Some(LastChange {
+        at: now,
+        by: options.actor.clone(),
+        command: options.command.clone(),
+    });
+    Ok(())
 }
 
 /// Checks the directory, and makes the user's own one at its first use.
@@ -592,24 +615,33 @@ fn warnings_about(files: &Files, current: &Current, lock: Option<&Lock>) -> Vec<
 
 fn clear_leftovers(site: &Site, files: &Files) {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    replace::remove_leftovers(files.directory(), &[&name(&files.state), &name(&files.backup)]);
-    if let Ok(templates) = template::list(&site.templates()) {
-        let names: Vec<String> = templates.iter().map(|template| name(&template.path)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        replace::remove_leftovers(&site.templates(), &names);
+    let ours = [name(&files.state), name(&files.backup)];
+    replace::remove_leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
+    replace::remove_leftovers(&site.templates(), |of| template::parse_file_name(of).is_some());
+}
+
+/// Writes or removes a template, in such a way that it can be undone.
+fn put<'a>(
+    template: &TemplateFile<'a>,
+    options: &Options<'_>,
+    custody: Custody,
+) -> Result<Earlier<'a>> {
+    let path = template.path;
+    let earlier = Earlier::keep(path)?;
+    let written = match template.text {
+        Some(text) => write_template(path, text, options, custody),
+        None => sys::unlink(path).map_err(|source| Error::io("remove", path, source)),
+    };
+    match written {
+        Ok(()) => Ok(earlier),
+        Err(error) => {
+            earlier.settle();
+            Err(error)
+        }
     }
 }
 
-fn put(template: &TemplateFile<'_>, options: &Options<'_>, custody: Custody) -> Result<()> {
-    let path = template.path;
-    let Some(text) = template.text else {
-        return match sys::unlink(path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("remove", path, cause))
-            }
-            _ => Ok(()),
-        };
-    };
+fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custody) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.is_dir() {
         sys::create_dir(directory, !options.keep_root)
@@ -638,13 +670,14 @@ fn put(template: &TemplateFile<'_>, options: &Options<'_>, custody: Custody) -> 
         // A template that a power cut may undo is written again by whoever notices.
         Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
         Err(Failure::NotApplied(error)) => Err(error),
-        Err(Failure::Exists) => {
+        Err(Failure::Overtaken) => {
             Err(Error::Conflict { message: format!("`{}` appeared meanwhile", path.display()) })
         }
     }
 }
 
 fn record(
+    history: history::Complete,
     files: &Files,
     options: &Options<'_>,
     current: &Current,
@@ -663,5 +696,5 @@ fn record(
         renewal: options.purpose == Purpose::Renew,
         recovered: false,
     };
-    history::append(files, &record, &current.state, custody)
+    history::append(history, files, &record, custody)
 }

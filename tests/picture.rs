@@ -81,9 +81,8 @@ fn run(directory: &Path, now: &str, words: &[&str]) -> String {
 
 /// As a person types it.
 fn typed(words: &[&str]) -> String {
-    let quoted = words.iter().map(|word| match word.contains(' ') {
-        true => format!("\"{word}\""),
-        false => (*word).to_owned(),
-    });
-    quoted.collect::<Vec<_>>().join(" ")
+    let quote = |word: &&str| {
+        if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() }
+    };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

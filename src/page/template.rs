@@ -85,23 +85,27 @@ pub fn validate_name(name: &str) -> Result<()> {
 /// The templates in a directory, sorted by name. Other files are passed over;
 /// a missing directory has none.
 pub fn list(directory: &Path) -> Result<Vec<Template>> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let names = match sys::names(directory) {
+        Ok(names) => names,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(Error::Unreadable { path: directory.to_owned(), source }),
     };
-    let mut templates: Vec<Template> = entries
-        .filter_map(std::result::Result::ok)
-        .filter_map(|entry| {
-            let path = entry.path();
-            let name = path.file_stem()?.to_str()?.to_owned();
-            let format = path.extension()?.to_str()?.parse().ok()?;
-            validate_name(&name).ok()?;
-            Some(Template { name, format, path })
+    let mut templates: Vec<Template> = names
+        .into_iter()
+        .filter_map(|file_name| {
+            let (name, format) = parse_file_name(file_name.to_str()?)?;
+            Some(Template { name: name.to_owned(), format, path: directory.join(&file_name) })
         })
         .collect();
     templates.sort();
     Ok(templates)
+}
+
+/// What the file of a template says by its name: `503.html` is `503` as HTML.
+pub(crate) fn parse_file_name(file_name: &str) -> Option<(&str, Format)> {
+    let (name, extension) = file_name.rsplit_once('.')?;
+    validate_name(name).ok()?;
+    Some((name, extension.parse().ok()?))
 }
 
 /// The files of one template, at least one.

@@ -91,8 +91,12 @@ pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
 /// Replaces the content of a small advisory file such as the lock.
 pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     check_size_limit(bytes.len() as u64)?;
-    retry(|| rustix::fs::ftruncate(file, 0))?;
-    retry(|| rustix::io::pwrite(file, bytes, 0)).map(drop)
+    // Cut afterwards: a file that is cut to nothing first loses its block on the disk,
+    // and the sync of the state would pay for finding it a new one.
+    let written = retry(|| rustix::io::pwrite(file, bytes, 0));
+    let length = written.as_ref().map_or(0, |&length| length as u64);
+    retry(|| rustix::fs::ftruncate(file, length))?;
+    written.map(drop)
 }
 
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
@@ -411,8 +415,19 @@ pub(crate) fn current_account() -> Account {
     Account { uid: effective_uid(), gids }
 }
 
-/// Whether a path is itself a mount point, according to `proc_pid_mountinfo(5)`.
+/// Whether a path is itself a mount point; on older kernels according to
+/// `proc_pid_mountinfo(5)`.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
+    // Since Linux 5.8 statx(2) tells, without reading a table that may be long.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, StatxAttributes, StatxFlags, statx};
+        if let Ok(found) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+            && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+        {
+            return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        }
+    }
     let Ok(table) = fs::read("/proc/self/mountinfo") else {
         return false;
     };

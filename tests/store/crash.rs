@@ -1,14 +1,14 @@
 //! Requirements 2 to 4: a writer dies before each of its system calls in turn.
 
 use crate::env::{TestSite, can_trace, figure, on_two_threads};
-use crate::faults::{Point, Scene, interfered, points};
+use crate::faults::{Point, Scene, interfered, model, points};
 
 #[test]
 fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     if !can_trace() {
         return;
     }
-    let model = TestSite::in_use();
+    let model = model();
     let cases: Vec<(Scene, Point)> = Scene::ALL
         .into_iter()
         .flat_map(|scene| points(scene, &model).into_iter().map(move |point| (scene, point)))
@@ -34,8 +34,11 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     let Ok(after) = maint::load::read(&site.state_file()) else {
         return wrong("the state is torn");
     };
-    let is_done = scene.is_done(&site);
-    if after.revision != before.revision + u64::from(is_done) || !is_done && after != before {
+    let is_done = match scene.is_done(&site, before.revision) {
+        Ok(is_done) => is_done,
+        Err(why) => return wrong(&why),
+    };
+    if !is_done && after != before {
         return wrong("the state is neither the old one nor the new one");
     }
     if maint::load::read(&site.file("state.json.bak")).is_err() {

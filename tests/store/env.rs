@@ -1,5 +1,6 @@
 //! A site of its own for each test, and what it takes to put it under stress.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
@@ -7,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use maint::State;
@@ -107,24 +108,25 @@ impl TestSite {
         records.iter().map(|record| record.revision.after).collect()
     }
 
-    /// Everything in the directory by name, with the bytes of regular files.
-    pub(crate) fn snapshot(&self) -> Vec<(String, Vec<u8>)> {
-        let mut files: Vec<_> = names(&self.dir)
-            .into_iter()
+    /// Every file by name with its bytes, but the lock, which is no part of the state.
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+        let templates = names(&self.file("templates"));
+        let names = names(&self.dir).into_iter();
+        names
+            .chain(templates.into_iter().map(|name| format!("templates/{name}")))
+            .filter(|name| name != "lock" && name != "templates")
             .map(|name| {
-                let bytes = fs::read(self.dir.join(&name)).unwrap_or_default();
+                let bytes = fs::read(self.file(&name)).unwrap_or_default();
                 (name, bytes)
             })
-            .collect();
-        files.sort();
-        files
+            .collect()
     }
 
     /// The temporary files that writers left behind.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut all = names(&self.dir);
         all.extend(names(&self.dir.join("templates")));
-        all.retain(|name| name.starts_with('.') && name.ends_with(".tmp"));
+        all.retain(|name| is_temporary(name));
         all
     }
 
@@ -134,6 +136,11 @@ impl TestSite {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
         }
     }
+}
+
+/// Whether a name is like those that writers give their temporary files.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && Path::new(name).extension() == Some(OsStr::new("tmp"))
 }
 
 pub(crate) fn names(dir: &Path) -> Vec<String> {
@@ -174,8 +181,14 @@ pub(crate) fn drop_to(uid: u32) -> Vec<String> {
 
 /// Runs a command to its end; a hang is an end too, with signal 9.
 pub(crate) fn run(command: &mut Command) -> Run {
+    run_with(command, "")
+}
+
+/// The same with something to read on standard input.
+pub(crate) fn run_with(command: &mut Command, input: &str) -> Run {
     let owned = std::mem::replace(command, Command::new("true"));
-    finished(&assert_cmd::Command::from_std(owned).timeout(HANG).output().unwrap())
+    let mut command = assert_cmd::Command::from_std(owned);
+    finished(&command.timeout(HANG).write_stdin(input).output().unwrap())
 }
 
 pub(crate) fn finished(output: &Output) -> Run {
@@ -209,14 +222,18 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
 /// Says that a test did not run. Past the capture of the test harness, since a
 /// test that was skipped in silence looks like one that passed.
 pub(crate) fn skip(why: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+    aloud("skipped", why);
 }
 
 /// Prints a figure past the capture of the test harness.
 pub(crate) fn figure(text: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "figure: {test}: {text}");
+    aloud("figure", text);
+}
+
+fn aloud(what: &str, text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
 }
 
 fn works(program: &str, args: &[&str]) -> bool {
@@ -248,6 +265,31 @@ pub(crate) fn can_mount() -> bool {
         skip("needs root, unshare(1) and permission to mount");
     }
     can
+}
+
+/// Ends what runs beside a test when the test ends, however it does.
+pub(crate) struct Meanwhile(AtomicBool);
+
+impl Meanwhile {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs the test proper; afterwards nothing goes on, even if it panicked.
+    pub(crate) fn of<R>(&self, test: impl FnOnce() -> R) -> R {
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        let _end = End(&self.0);
+        test()
+    }
 }
 
 /// Does every piece of work on two threads, which is as many as CI has cores.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::env::{Run, TestSite, can_trace, figure, on_two_threads, run, wrapped, write};
+use maint::page::template::digest;
+
+use crate::env::{Run, TestSite, can_trace, figure, on_two_threads, run, run_with, wrapped, write};
 use crate::trace::traced;
 
 /// The calls that a change makes on the site, and its answer.
@@ -30,6 +32,9 @@ const CALLS: [&str; 17] = [
 
 const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "EINTR"];
 
+const OLD_PAGE: &str = "<h1>old</h1>";
+const NEW_PAGE: &str = "<h1>new</h1>";
+
 /// A kind of change, on a site of its own each time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scene {
@@ -38,16 +43,23 @@ pub(crate) enum Scene {
     /// On an empty directory.
     Fresh,
     /// A template, which is a file of its own beside the state.
-    Template,
+    Added,
+    /// Another text for it.
+    Replaced,
+    /// The end of it.
+    Removed,
 }
 
 impl Scene {
-    pub(crate) const ALL: [Self; 3] = [Self::InUse, Self::Fresh, Self::Template];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::InUse, Self::Fresh, Self::Added, Self::Replaced, Self::Removed];
 
     pub(crate) fn args(self) -> &'static [&'static str] {
         match self {
             Self::InUse | Self::Fresh => &["on", "-m", "new"],
-            Self::Template => &["template", "add", "page", "--format", "html"],
+            Self::Added => &["template", "add", "new"],
+            Self::Replaced => &["template", "add", "page", "--replace"],
+            Self::Removed => &["template", "remove", "page"],
         }
     }
 
@@ -55,23 +67,38 @@ impl Scene {
     pub(crate) fn site(self, model: &TestSite) -> TestSite {
         let site = TestSite::new();
         if self != Self::Fresh {
+            fs::create_dir(site.file("templates")).unwrap();
             for (name, bytes) in model.snapshot() {
-                if fs::metadata(model.file(&name)).unwrap().is_file() {
-                    write(&site.file(&name), bytes);
-                }
+                write(&site.file(&name), bytes);
             }
-            fs::create_dir_all(site.file("templates")).unwrap();
+            fs::copy(model.file("lock"), site.file("lock")).unwrap();
         }
         site
     }
 
-    /// Whether the change is in force.
-    pub(crate) fn is_done(self, site: &TestSite) -> bool {
-        match self {
+    /// Whether the change is in force, if the state is the old one or the new one.
+    pub(crate) fn is_done(self, site: &TestSite, before: u64) -> Result<bool, String> {
+        let state = maint::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
+        let is_done = match self {
             Self::InUse | Self::Fresh => site.reason().as_deref() == Some("new"),
-            Self::Template => !site.state().templates.is_empty(),
+            Self::Added => state.templates.contains_key("new.html"),
+            Self::Replaced => state.templates.get("page.html") == Some(&digest(NEW_PAGE)),
+            Self::Removed => !state.templates.contains_key("page.html"),
+        };
+        if state.revision == before + u64::from(is_done) {
+            Ok(is_done)
+        } else {
+            Err(format!("revision {} after {before}, done: {is_done}", state.revision))
         }
     }
+}
+
+/// The site that every case starts with a copy of.
+pub(crate) fn model() -> TestSite {
+    let site = TestSite::in_use();
+    let done = run_with(&mut site.command(&["template", "add", "page"]), OLD_PAGE);
+    assert_eq!(done.code, 0, "{done:?}");
+    site
 }
 
 /// Which call fails: the so-manieth of its name.
@@ -87,7 +114,7 @@ pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
     let log = site.project.join("trace");
     let trace = format!("trace={}", CALLS.join(","));
     let strace = ["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", &trace, "--"];
-    let done = with_page(&mut wrapped(&strace, &site.dir, scene.args()));
+    let done = run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE);
     assert_eq!(done.code, 0, "{done:?}");
     let dir = site.dir.to_str().unwrap();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -110,14 +137,7 @@ pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &
     let trace = format!("trace={}", point.call);
     let inject = format!("inject={}:{inject}", point.call);
     let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
-    with_page(&mut wrapped(&strace, &site.dir, scene.args()))
-}
-
-/// Gives a page on standard input to whoever reads it.
-fn with_page(command: &mut std::process::Command) -> Run {
-    let page = tempfile::NamedTempFile::new().unwrap();
-    write(page.path(), "<h1>{{ title }}</h1>\n");
-    run(command.stdin(page.reopen().unwrap()))
+    run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE)
 }
 
 /// A fault: which call, which error, and for how long.
@@ -147,7 +167,7 @@ fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which
     if !can_trace() {
         return;
     }
-    let model = TestSite::in_use();
+    let model = model();
     let mut cases = Vec::new();
     for scene in Scene::ALL {
         // Every error in the usual case, and in the others two that stand for all.
@@ -174,10 +194,21 @@ fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// That the file of a template says what the state says of it.
+fn templates_agree(site: &TestSite) -> bool {
+    let files = crate::env::names(&site.file("templates"));
+    let said = site.state().templates;
+    files.len() == said.len()
+        && files.iter().all(|name| {
+            let text = fs::read_to_string(site.file("templates").join(name)).unwrap();
+            said.get(name) == Some(&digest(&text))
+        })
+}
+
 /// The exit code of a case, if everything is as that code says.
 fn judged(case: &Case, model: &TestSite) -> Result<i32, String> {
     let site = case.scene.site(model);
-    let before = site.snapshot();
+    let (before, revision) = (site.snapshot(), site.state().revision);
     let done = interfered(&site, case.scene, &case.point, &case.inject());
     let name = format!("{:?} {} {}", case.scene, case.point.call, case.inject());
     let wrong = |what: &str| Err(format!("{name}: {what}: {done:?}"));
@@ -187,24 +218,27 @@ fn judged(case: &Case, model: &TestSite) -> Result<i32, String> {
     if case.point.call != "unlink" && !site.leftovers().is_empty() {
         return wrong("left a temporary file");
     }
-    let state = std::panic::catch_unwind(|| case.scene.is_done(&site));
-    let Ok(is_done) = state else {
-        return wrong("the state is neither the old one nor the new one");
+    let is_done = match case.scene.is_done(&site, revision) {
+        Ok(is_done) => is_done,
+        Err(why) => return wrong(&format!("neither the old state nor the new one: {why}")),
     };
+    // What cannot be removed stays, and the next command sees to it.
+    let cannot_remove = case.point.call == "unlink";
+    if !cannot_remove && !templates_agree(&site) {
+        return wrong("the template is not the one that the state tells of");
+    }
     match done.code {
         0 if !is_done => return wrong("says done, and the state is the old one"),
-        0 => {}
         6 if !is_done || !done.stderr.contains("durability unknown") => {
             return wrong("says that durability is unknown, and means something else");
         }
-        6 => {}
         // The answer could not be printed; the change was made before.
         9 if case.point.call != "write" => return wrong("says that the answer was lost"),
-        9 => {}
         2 | 3 | 4 | 7 if is_done => return wrong("says nothing changed, and it did"),
-        2 | 3 | 4 | 7 => {
-            same_as(&before, &site).map_err(|what| format!("{name}: {what}: {done:?}"))?
+        2 | 3 | 4 | 7 if !cannot_remove && site.snapshot() != before => {
+            return wrong("says nothing changed, and a file did");
         }
+        0 | 2 | 3 | 4 | 6 | 7 | 9 => {}
         _ => return wrong("an exit code that says nothing"),
     }
     if !(done.code == 0 || done.code == 9 || case.persistent && case.point.call == "write")
@@ -217,26 +251,6 @@ fn judged(case: &Case, model: &TestSite) -> Result<i32, String> {
         return Err(format!("{name}: the next command: {next:?}, {:?}", site.leftovers()));
     }
     Ok(done.code)
-}
-
-/// That nothing has changed but the lock, which is no part of the state.
-fn same_as(before: &[(String, Vec<u8>)], site: &TestSite) -> Result<(), String> {
-    let kept = |files: &[(String, Vec<u8>)]| -> Vec<(String, Vec<u8>)> {
-        files.iter().filter(|(name, _)| name != "lock").cloned().collect()
-    };
-    let (before, after) = (kept(before), kept(&site.snapshot()));
-    for (name, bytes) in &after {
-        if !before.iter().any(|(other, old)| other == name && old == bytes) {
-            return Err(format!("says nothing changed, and `{name}` did"));
-        }
-    }
-    if before.len() != after.len() {
-        return Err("says nothing changed, and a file is gone".to_owned());
-    }
-    match crate::env::names(&site.file("templates")).as_slice() {
-        [] => Ok(()),
-        names => Err(format!("says nothing changed, and there is a template: {names:?}")),
-    }
 }
 
 #[test]

@@ -41,10 +41,7 @@ fn requirement_15_without_patience_a_held_lock_is_busy_and_its_holder_named() {
     assert!(done.stderr.contains(HOLDER), "{done:?}");
     assert!(done.stderr.contains(site.file("lock").to_str().unwrap()), "{done:?}");
     drop(lock);
-    let changed = |(name, bytes): &(String, Vec<u8>)| {
-        name != "lock" && fs::read(site.file(name)).unwrap() != *bytes
-    };
-    assert!(!before.iter().any(changed));
+    assert_eq!(site.snapshot(), before);
     site.ok(&["on", "-m", "three", "--no-wait"]);
 }
 
@@ -200,6 +197,15 @@ fn requirement_18_a_lock_that_can_only_be_read_still_locks_and_is_mentioned() {
     let _held = hold(&site);
     let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", "three", "--no-wait"]));
     assert_eq!(done.code, 4, "{done:?}");
+}
+
+#[test]
+fn requirement_18_a_reader_who_locks_the_state_delays_a_writer_and_no_more() {
+    let site = TestSite::in_use();
+    let state = File::open(site.state_file()).unwrap();
+    flock(&state, FlockOperation::LockExclusive).unwrap();
+    site.ok(&["on", "-m", "three", "--no-wait"]);
+    assert_eq!(site.reason().as_deref(), Some("three"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod linear;
 mod lock;
 mod mounts;
 mod ownership;
+mod power;
 mod sequence;
 mod storm;
 mod targets;

@@ -9,6 +9,9 @@ use crate::env::{
     wrapped,
 };
 
+type Write = fn(&TestSite, &str);
+type Open = fn(&TestSite);
+
 #[test]
 fn requirement_28_the_mode_is_what_it_was_and_0644_at_first_whatever_the_umask() {
     for umask in ["000", "022", "027", "077"] {
@@ -59,7 +62,6 @@ fn requirement_29_root_does_not_lock_the_owner_of_a_directory_out() {
     if !can_be_others() {
         return;
     }
-    type Write = fn(&TestSite, &str);
     let by_root: Write = |site, text| drop(site.ok(&["on", "-m", text]));
     let by_owner: Write = |site, text| {
         let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", text]));
@@ -137,7 +139,6 @@ fn requirement_31_root_does_not_write_where_everyone_can() {
     if !can_be_others() {
         return;
     }
-    type Open = fn(&TestSite);
     let table: [(&str, Open); 3] = [
         ("directory", |site| chmod(&site.dir, 0o777)),
         ("sticky directory", |site| chmod(&site.dir, 0o1777)),

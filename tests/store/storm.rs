@@ -3,11 +3,10 @@
 
 use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::env::{TestSite, figure, write};
+use crate::env::{Meanwhile, TestSite, figure, write};
 
 const KILLS: u64 = 150;
 
@@ -21,32 +20,30 @@ fn requirement_03_writers_killed_at_random_lose_nothing_they_acknowledged() {
     let mut acknowledged = Vec::new();
     let mut killed = 0;
     let mut left_behind = 0;
-    let is_over = AtomicBool::new(false);
+    let meanwhile = Meanwhile::new();
     let (reads, seen) = thread::scope(|scope| {
-        let reader = scope.spawn(|| watch(&site, &is_over));
-        for number in 0..KILLS {
-            let path = format!("/kill/{number}");
-            let mut child = site
-                .command(&["ignore", "add", "path", &path])
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            // Anywhere within the life of a writer; whatever comes of it must hold.
-            thread::sleep(whole.mul_f64(f64::from(random()) / 200.0));
-            let _ = child.kill();
-            if child.wait().unwrap().success() {
-                acknowledged.push(path);
-            } else {
-                killed += 1;
+        let reader = scope.spawn(|| watch(&site, &meanwhile));
+        meanwhile.of(|| {
+            for number in 0..KILLS {
+                let path = format!("/kill/{number}");
+                let mut command = site.command(&["ignore", "add", "path", &path]);
+                let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+                // Anywhere within the life of a writer; whatever comes of it must hold.
+                thread::sleep(whole.mul_f64(f64::from(random()) / 100.0));
+                let _ = child.kill();
+                if child.wait().unwrap().success() {
+                    acknowledged.push(path);
+                } else {
+                    killed += 1;
+                }
+                left_behind += usize::from(!site.leftovers().is_empty());
+                let rules = site.state().ignore;
+                for path in &acknowledged {
+                    let is_there = rules.values().any(|rule| rule.value == *path);
+                    assert!(is_there, "{path} was acknowledged and is lost");
+                }
             }
-            left_behind += usize::from(!site.leftovers().is_empty());
-            let values: Vec<String> =
-                site.state().ignore.into_values().map(|rule| rule.value).collect();
-            for path in &acknowledged {
-                assert!(values.contains(path), "{path} was acknowledged and is lost");
-            }
-        }
-        is_over.store(true, Ordering::Relaxed);
+        });
         reader.join().unwrap()
     });
     site.ok(&["ignore", "add", "path", "/last"]);
@@ -61,9 +58,9 @@ fn requirement_03_writers_killed_at_random_lose_nothing_they_acknowledged() {
 }
 
 /// Reads without pause; every read must be whole and no older than the one before.
-fn watch(site: &TestSite, is_over: &AtomicBool) -> (usize, u64) {
+fn watch(site: &TestSite, meanwhile: &Meanwhile) -> (usize, u64) {
     let (mut reads, mut revision) = (0, 0);
-    while !is_over.load(Ordering::Relaxed) {
+    while meanwhile.goes_on() {
         let state = site.state();
         assert!(state.revision >= revision, "{} after {revision}", state.revision);
         revision = state.revision;

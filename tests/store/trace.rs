@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::env::{Run, run, wrapped};
+use crate::env::{Run, is_temporary, run_with, wrapped};
 
 /// What the oracle has to see.
 pub(crate) const CALLS: &str = "openat,open,creat,write,writev,pwrite64,fchmod,fchmodat,chmod,\
 fchown,fchownat,chown,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
 flock,fcntl,close,ftruncate,truncate,utimensat,exit_group";
+
+/// What a verb that reads standard input finds there.
+const INPUT: &str = "<p>{{ message }}</p>\n";
 
 /// One finished system call.
 #[derive(Clone, Debug)]
@@ -21,22 +24,22 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         !self.result.starts_with('-') && !self.result.starts_with('?')
     }
 
     /// The quoted paths among the arguments.
-    fn paths(&self) -> Vec<&str> {
+    pub(crate) fn paths(&self) -> Vec<&str> {
         self.arguments.split('"').skip(1).step_by(2).collect()
     }
 
     /// The path behind the descriptor that is the first argument.
-    fn descriptor(&self) -> Option<&str> {
+    pub(crate) fn descriptor(&self) -> Option<&str> {
         let first = self.arguments.split(", ").next()?;
         first.split_once('<')?.1.strip_suffix('>')
     }
 
-    fn is(&self, names: &[&str]) -> bool {
+    pub(crate) fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name.as_str())
     }
 
@@ -57,7 +60,7 @@ pub(crate) fn traced(
     let strace = ["strace", "-f", "-y", "-s", "4096", "-o", path, "-e", &trace, "--"];
     let mut command = wrapped(&strace, site, args);
     setup(&mut command);
-    let done = run(&mut command);
+    let done = run_with(&mut command, INPUT);
     (done, parse(&std::fs::read_to_string(path).unwrap()))
 }
 
@@ -135,7 +138,7 @@ fn sequence(before: &[&Call], after: &[&Call], temp: &str, dir: &Path) -> Result
     let lock = lock.to_str().unwrap();
     let path = PathBuf::from(temp);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if path.parent() != Some(dir) || !name.starts_with(".state.json.") || !name.ends_with(".tmp") {
+    if path.parent() != Some(dir) || !name.starts_with(".state.json.") || !is_temporary(name) {
         return Err(format!("`{temp}` is not a temporary file in the state's own directory"));
     }
     let find = |what: &str, wanted: &dyn Fn(&Call) -> bool| {

@@ -2,11 +2,10 @@
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
 
-use crate::env::{TestSite, figure, maint, run};
+use crate::env::{Meanwhile, TestSite, figure, maint, run};
 
 /// How often the lock is deleted. Without a pause nobody would ever hold one.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -26,6 +25,23 @@ fn add_rules(spellings: &[PathBuf], processes: usize, each: usize) {
             });
         }
     });
+}
+
+/// Runs a test next to somebody who deletes the lock all the time; how often.
+fn while_the_lock_is_deleted(site: &TestSite, test: impl FnOnce()) -> usize {
+    let meanwhile = Meanwhile::new();
+    thread::scope(|scope| {
+        let vandal = scope.spawn(|| {
+            let mut deleted = 0;
+            while meanwhile.goes_on() {
+                deleted += usize::from(fs::remove_file(site.file("lock")).is_ok());
+                thread::sleep(PAUSE);
+            }
+            deleted
+        });
+        meanwhile.of(test);
+        vandal.join().unwrap()
+    })
 }
 
 /// Every rule is there, and the history has each revision once.
@@ -58,20 +74,8 @@ fn requirement_13_a_thousand_writes_by_eight_processes_and_four_spellings_all_co
 fn requirement_14_writes_survive_somebody_who_keeps_deleting_the_lock() {
     let site = TestSite::new();
     site.ok(&["on"]);
-    let is_over = AtomicBool::new(false);
-    let mut deleted = 0;
-    thread::scope(|scope| {
-        let vandal = scope.spawn(|| {
-            let mut deleted = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                deleted += usize::from(fs::remove_file(site.file("lock")).is_ok());
-                thread::sleep(PAUSE);
-            }
-            deleted
-        });
+    let deleted = while_the_lock_is_deleted(&site, || {
         add_rules(std::slice::from_ref(&site.dir), 8, 40);
-        is_over.store(true, Ordering::Relaxed);
-        deleted = vandal.join().unwrap();
     });
     assert_all(&site, 8, 40);
     assert!(deleted > 0, "nothing was deleted");
@@ -83,17 +87,7 @@ fn requirement_14_first_writers_survive_it_too() {
     // Without a state there is no second lock, only one that may make the file.
     for _ in 0..10 {
         let site = TestSite::new();
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    let _ = fs::remove_file(site.file("lock"));
-                    thread::sleep(PAUSE);
-                }
-            });
-            add_rules(std::slice::from_ref(&site.dir), 6, 1);
-            is_over.store(true, Ordering::Relaxed);
-        });
+        while_the_lock_is_deleted(&site, || add_rules(std::slice::from_ref(&site.dir), 6, 1));
         let state = site.state();
         assert_eq!((state.ignore.len(), state.revision), (6, 6));
         assert_eq!(site.recorded(), (1..=6).collect::<Vec<_>>());

@@ -1,0 +1,462 @@
+//! What the command costs, as whole processes: `cargo bench --bench command`.
+//!
+//! Every figure is a ratio to something done in the same run, in turn with it
+//! (A B C A B C …), so that a busy machine slows both sides. A round takes the
+//! median of several turns; a table shows the median of the rounds and their
+//! smallest and largest ratio. No timing ever fails this program.
+//!
+//! - `MAINT_BENCH_BINARY`: another binary to measure, such as the static one
+//! - `MAINT_BENCH_ROUNDS`: how many rounds (20)
+//! - `MAINT_BENCH_DIR`: where to work; it must not be in memory (the target directory)
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use maint::rules::{Kind, Matcher};
+use maint::state::WindowSettings;
+use maint::store::{self, Options};
+use maint::{Site, load};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Turns of each contender in one round; the round counts their median.
+const TURNS: usize = 11;
+
+/// How often `maint wait` is raced, and for how long it is watched doing nothing.
+const RACES: u32 = 20;
+const IDLE: Duration = Duration::from_secs(5);
+
+/// With one of these as its first argument this program is a contender itself.
+const WRITE: &str = "--bare-durable-write";
+const NOTHING: &str = "--nothing";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [WRITE, path, text] => durable_write(Path::new(path), text.as_bytes()).map_err(Into::into),
+        [NOTHING] => Ok(()),
+        // Cargo passes `--bench` and whatever it was given.
+        _ => bench(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("command: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What no durable replacement can do without: create, write, fsync, rename,
+/// fsync of the directory.
+fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let temp = path.with_extension("tmp");
+    let mut file = File::options().write(true).create_new(true).open(&temp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    #[expect(clippy::disallowed_methods, reason = "this is what the store is compared with")]
+    fs::rename(&temp, path)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn bench() -> Result<()> {
+    let rounds = match env::var("MAINT_BENCH_ROUNDS") {
+        Ok(rounds) => rounds.parse::<usize>()?.max(3),
+        Err(_) => 20,
+    };
+    let under = env::var_os("MAINT_BENCH_DIR").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
+    let place = Place::new(Path::new(&under))?;
+    let binary = match env::var_os("MAINT_BENCH_BINARY") {
+        Some(path) => fs::canonicalize(path)?,
+        None => env!("CARGO_BIN_EXE_maint").into(),
+    };
+    print_facts(&binary, &place.dir, rounds)?;
+    println!("\n{}", status(&binary, &place, rounds)?);
+    println!("{}", switch(&binary, &place, rounds)?);
+    println!("{}", update(&place, rounds)?);
+    print!("{}", wait(&binary, &place)?);
+    Ok(())
+}
+
+/// `maint status`, on sites from small to huge, against `/bin/true`.
+fn status(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
+    let sites =
+        [("down, 10 rules", 10), ("down, 1 000 rules", 1_000), ("down, 10 000 rules", 10_000)];
+    let up = place.site("up", None)?;
+    let mut commands = vec![
+        ("/bin/true".to_owned(), command(Path::new("/bin/true"), &[], &up)),
+        ("a Rust program that does nothing".to_owned(), itself(&[NOTHING.as_ref()], &up)?),
+        ("maint --version".to_owned(), command(binary, &["--version".as_ref()], &up)),
+        ("maint status: up".to_owned(), command(binary, &["status".as_ref()], &up)),
+    ];
+    for (name, rules) in sites {
+        let dir = place.site(name, Some(rules))?;
+        commands
+            .push((format!("maint status: {name}"), command(binary, &["status".as_ref()], &dir)));
+    }
+    let mut contenders: Vec<_> =
+        commands.into_iter().map(|(name, mut command)| (name, move || run(&mut command))).collect();
+    let times = race(rounds, &mut contenders)?;
+    let budget = if is_static(binary)? { 0.7 } else { 1.6 };
+    Ok(Table {
+        title: "maint status, whole process",
+        baseline: 0,
+        budgets: &[(3, budget), (4, budget)],
+    }
+    .show(&times))
+}
+
+/// `maint on` and `maint off` in turn, so that each of them changes the state.
+fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
+    let dir = place.site("switch", None)?;
+    let site = Site::at(dir.join(".maint"));
+    let on = ["on".as_ref(), "-m".as_ref(), "Back at noon".as_ref()];
+    run(&mut command(binary, &on, &dir))?;
+    let text = fs::read_to_string(site.state_file())?;
+    run(&mut command(binary, &["off".as_ref()], &dir))?;
+
+    let beside = place.dir.join("bare");
+    fs::create_dir(&beside)?;
+    let file = beside.join("state.json");
+    let write = [WRITE.as_ref(), file.as_os_str(), text.as_ref()];
+    let before = load::read(&site.state_file())?.revision;
+    let mut contenders: Vec<(String, _)> = [
+        ("a bare durable write", itself(&write, &beside)?),
+        ("touch FILE", command(Path::new("touch"), &[beside.join("touched").as_os_str()], &beside)),
+        ("a Rust program that does nothing", itself(&[NOTHING.as_ref()], &beside)?),
+        ("maint on", command(binary, &on, &dir)),
+        ("maint off", command(binary, &["off".as_ref()], &dir)),
+    ]
+    .into_iter()
+    .map(|(name, mut command)| (name.to_owned(), move || run(&mut command)))
+    .collect();
+    let times = race(rounds, &mut contenders)?;
+    let changes = load::read(&site.state_file())?.revision - before;
+    assert_eq!(changes, times.turns * 2, "each command changes the state");
+    let title = format!(
+        "maint on and off, whole process ({} bytes of state, {changes} changes)",
+        text.len()
+    );
+    Ok(Table { title: &title, baseline: 0, budgets: &[(3, 1.15), (4, 1.15)] }.show(&times))
+}
+
+/// The store alone: the same without the start of a process.
+fn update(place: &Place, rounds: usize) -> Result<String> {
+    type Contender<'a> = Box<dyn FnMut() -> Result<Duration> + 'a>;
+    let dir = place.site("update", None)?;
+    let site = Site::at(dir.join(".maint"));
+    set(&site, true)?;
+    let bytes = fs::read(site.state_file())?;
+    set(&site, false)?;
+
+    let beside = place.dir.join("bare-in-process");
+    fs::create_dir(&beside)?;
+    let file = beside.join("state.json");
+    let clock = |work: &mut dyn FnMut() -> Result<()>| {
+        let begun = Instant::now();
+        work()?;
+        Ok(begun.elapsed())
+    };
+    let mut is_on = false;
+    let mut contenders: [(String, Contender<'_>); 2] = [
+        (
+            "a bare durable write".to_owned(),
+            Box::new(|| clock(&mut || Ok(durable_write(&file, &bytes)?))),
+        ),
+        (
+            "store::update".to_owned(),
+            Box::new(|| {
+                is_on = !is_on;
+                clock(&mut || set(&site, is_on))
+            }),
+        ),
+    ];
+    let times = race(rounds, &mut contenders)?;
+    Ok(Table { title: "the same inside one process", baseline: 0, budgets: &[] }.show(&times))
+}
+
+/// How soon `maint wait` notices, and what it costs while nothing happens.
+fn wait(binary: &Path, place: &Place) -> Result<String> {
+    const BUDGET: Duration = Duration::from_millis(100);
+    let dir = place.site("wait", Some(10))?;
+    let site = Site::at(dir.join(".maint"));
+    set(&site, false)?;
+    let start = || -> Result<Child> {
+        set(&site, true)?;
+        let child =
+            command(binary, &["wait", "off", "--timeout", "60s"].map(OsStr::new), &dir).spawn()?;
+        // Anywhere between two looks, once it is past its start.
+        sleep(Duration::from_millis(150));
+        Ok(child)
+    };
+    let mut times = Vec::new();
+    for race in 0..RACES {
+        let mut child = start()?;
+        sleep(Duration::from_millis(u64::from(race * 7 % 50)));
+        // From before the change is made, which a reader sees a little later.
+        let begun = Instant::now();
+        set(&site, false)?;
+        let status = child.wait()?;
+        times.push(begun.elapsed().as_secs_f64());
+        assert!(status.success(), "`maint wait off` failed");
+    }
+    let slowest = times.iter().copied().fold(0.0, f64::max);
+    let verdict = if slowest < BUDGET.as_secs_f64() { "met" } else { "MISSED" };
+    let mut text = format!(
+        "maint wait off, from just before the change to the end of the process ({RACES} times)\n  \
+         median {}, slowest {}; budget < {}: {verdict}\n",
+        span(median(&mut times)),
+        span(slowest),
+        span(BUDGET.as_secs_f64()),
+    );
+
+    let mut child = start()?;
+    let begun = (Instant::now(), processor_time(child.id()));
+    sleep(IDLE);
+    let passed = begun.0.elapsed().as_secs_f64();
+    match (begun.1, processor_time(child.id())) {
+        (Some(before), Some(after)) => {
+            let used = after.saturating_sub(before).as_secs_f64() / passed;
+            writeln!(
+                text,
+                "  while waiting {} of processor time a second ({:.3} % of a core)",
+                span(used),
+                used * 100.0
+            )?;
+        }
+        _ => text += "  processor time: /proc tells nothing here\n",
+    }
+    set(&site, false)?;
+    child.wait()?;
+    Ok(text)
+}
+
+/// What a process used so far, to the nanosecond where /proc/PID/schedstat is kept.
+fn processor_time(pid: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Opens or closes the window `default`, without a process of its own.
+fn set(site: &Site, down: bool) -> Result<()> {
+    let options = Options::new("bench");
+    let settings =
+        WindowSettings { reason: Some("Back at noon".to_owned()), ..WindowSettings::default() };
+    let applied = store::update(site, &options, |state, now| {
+        if down {
+            state.open_window("default", &settings, now, &options.actor)?;
+        } else {
+            state.close_window("default", now)?;
+        }
+        Ok(())
+    })?;
+    assert!(!applied.changes.is_empty(), "the state has to change");
+    Ok(())
+}
+
+/// A directory for this run alone.
+struct Place {
+    dir: PathBuf,
+}
+
+impl Place {
+    fn new(under: &Path) -> Result<Self> {
+        let dir = under.join(format!("maint-bench-{}", std::process::id()));
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir: fs::canonicalize(dir)? })
+    }
+
+    /// An application with a site that is up, or down with so many rules.
+    fn site(&self, name: &str, rules: Option<u32>) -> Result<PathBuf> {
+        let dir = self.dir.join(name.replace([' ', ','], "-"));
+        fs::create_dir(&dir)?;
+        let site = Site::at(dir.join(".maint"));
+        site.create(false)?;
+        set(&site, true)?;
+        let options = Options::new("bench");
+        let Some(rules) = rules else {
+            set(&site, false)?;
+            return Ok(dir);
+        };
+        store::update(&site, &options, |state, now| {
+            for number in 0..rules {
+                let (kind, value) = match number % 2 {
+                    0 => (Kind::Path, format!("/part/{number}/**")),
+                    _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
+                };
+                let matcher = Matcher::parse(&kind, &value)?;
+                state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+            }
+            Ok(())
+        })?;
+        Ok(dir)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
+    // The same small environment for everyone.
+    command
+        .env_clear()
+        .envs(["PATH", "HOME"].map(|name| (name, env::var_os(name).unwrap_or_default())));
+    command
+}
+
+fn itself(args: &[&OsStr], dir: &Path) -> Result<Command> {
+    Ok(command(&env::current_exe()?, args, dir))
+}
+
+fn run(command: &mut Command) -> Result<Duration> {
+    let begun = Instant::now();
+    let status = command.status()?;
+    let time = begun.elapsed();
+    if status.success() { Ok(time) } else { Err(format!("{command:?}: {status}").into()) }
+}
+
+/// The medians of every round, in seconds, for each contender.
+struct Times {
+    contenders: Vec<(String, Vec<f64>)>,
+    /// How often each contender ran, warm-up included.
+    turns: u64,
+}
+
+/// Lets the contenders take turns: one round to warm up, then as many as are counted.
+fn race<F>(rounds: usize, contenders: &mut [(String, F)]) -> Result<Times>
+where
+    F: FnMut() -> Result<Duration>,
+{
+    let mut times: Vec<_> = contenders.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let mut turns = 0;
+    for round in 0..=rounds {
+        let mut seconds = vec![Vec::new(); contenders.len()];
+        for _ in 0..TURNS {
+            turns += 1;
+            for ((_, contender), seconds) in contenders.iter_mut().zip(&mut seconds) {
+                seconds.push(contender()?.as_secs_f64());
+            }
+        }
+        for ((_, medians), mut seconds) in times.iter_mut().zip(seconds) {
+            if round > 0 {
+                medians.push(median(&mut seconds));
+            }
+        }
+    }
+    Ok(Times { contenders: times, turns })
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
+}
+
+/// How one race is shown.
+struct Table<'a> {
+    title: &'a str,
+    /// Which contender the others are compared with.
+    baseline: usize,
+    /// Which contender may cost how much of the baseline.
+    budgets: &'a [(usize, f64)],
+}
+
+impl Table<'_> {
+    fn show(&self, times: &Times) -> String {
+        let (of, baseline) = &times.contenders[self.baseline];
+        let mut text = format!("{}\n  {:<36}{:>9}   ratio to `{of}`\n", self.title, "", "median");
+        for (position, (name, seconds)) in times.contenders.iter().enumerate() {
+            let mut ratios: Vec<f64> =
+                seconds.iter().zip(baseline).map(|(one, base)| one / base).collect();
+            let ratio = median(&mut ratios);
+            let verdict = match self.budgets.iter().find(|(whose, _)| *whose == position) {
+                Some((_, budget)) if ratio <= *budget => format!("  budget {budget:.2}: met"),
+                Some((_, budget)) => format!("  budget {budget:.2}: MISSED"),
+                None => String::new(),
+            };
+            let time = span(median(&mut seconds.clone()));
+            let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+            let line =
+                format!("  {name:<36}{time:>9}   {ratio:.2} ({least:.2}–{most:.2}){verdict}");
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn span(seconds: f64) -> String {
+    match seconds {
+        ..0.001 => format!("{:.0} µs", seconds * 1e6),
+        ..1.0 => format!("{:.2} ms", seconds * 1e3),
+        _ => format!("{seconds:.2} s"),
+    }
+}
+
+fn print_facts(binary: &Path, dir: &Path, rounds: usize) -> Result<()> {
+    let read = |path: &str| {
+        fs::read_to_string(path).map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+    };
+    let kind = |path: &Path| -> Result<String> {
+        let kind = if is_static(path)? { "static" } else { "dynamic" };
+        Ok(format!("{kind}, {} kB", fs::metadata(path)?.len() / 1_000))
+    };
+    println!("maint    {} ({})", binary.display(), kind(binary)?);
+    println!(
+        "itself   {} (the bare durable write; it is larger or smaller than maint, see the rows that do nothing)",
+        kind(&env::current_exe()?)?
+    );
+    println!(
+        "machine  {} cores, Linux {}, load {}",
+        std::thread::available_parallelism()?,
+        read("/proc/sys/kernel/osrelease"),
+        read("/proc/loadavg")
+    );
+    let file_system = file_system(dir).unwrap_or_else(|| "an unknown file system".to_owned());
+    println!("disk     {} on {file_system}", dir.display());
+    if ["tmpfs", "ramfs"].contains(&file_system.as_str()) {
+        println!("         This is memory, where fsync costs nothing: set MAINT_BENCH_DIR.");
+    }
+    println!(
+        "when     {}, {rounds} rounds of {TURNS} turns",
+        Timestamp::now().strftime("%Y-%m-%d %H:%M UTC")
+    );
+    Ok(())
+}
+
+/// The type of the file system, by the longest mount point above the path.
+fn file_system(dir: &Path) -> Option<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = table.lines().filter_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        let point = mount.split(' ').nth(4)?;
+        dir.starts_with(point)
+            .then(|| (point.len(), source.split(' ').next().unwrap_or("?").to_owned()))
+    });
+    mounts.max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
+}
+
+/// Whether a binary asks for no dynamic linker, whose path stands in its first page.
+fn is_static(binary: &Path) -> Result<bool> {
+    let mut page = Vec::new();
+    File::open(binary)?.take(4096).read_to_end(&mut page)?;
+    Ok(!page.windows(4).any(|bytes| bytes == b"/ld-"))
+}
