@@ -183,11 +183,13 @@ fn sign(file: &File, holder: &Holder) {
     }
 }
 
-/// Who holds the lock, if they wrote it down.
+/// Who holds the lock, if they wrote it down. The note of a holder before who
+/// is dead says nothing of the one now.
 pub(crate) fn holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
     sys::open_read(path).ok()?.take(16 * 1024).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let holder: Holder = serde_json::from_str(&text).ok()?;
+    (holder.host != sys::host_name() || sys::is_alive(holder.pid)).then_some(holder)
 }
 
 /// Between half of the pause and all of it, so that waiting writers spread out.

@@ -129,7 +129,10 @@ fn carry_over(
         let uid = (sys::is_root() && !replacement.keep_root && wanted.uid != new.uid)
             .then_some(wanted.uid);
         let gid = (wanted.gid != new.gid).then_some(wanted.gid);
-        if (uid.is_some() || gid.is_some()) && sys::set_owner(file, uid, gid).is_err() {
+        // Another group matters only if the group may do more than others may.
+        let group_counts = (wanted.mode >> 3) & !wanted.mode & 0o7 != 0;
+        let is_lost = (uid.is_some() || gid.is_some()) && sys::set_owner(file, uid, gid).is_err();
+        if is_lost && (uid.is_some() || group_counts) {
             warnings.push(format!(
                 "`{}` could not be left to the owner and group it had",
                 replacement.path.display()

@@ -249,6 +249,13 @@ impl Site {
             // A link counts from its own directory, wherever the caller stands.
             state = state.parent().unwrap_or(&self.dir).join(target);
         }
+        if !links.is_empty()
+            && let (Some(directory), Some(name)) = (state.parent(), state.file_name())
+            && let Ok(directory) = fs::canonicalize(directory)
+        {
+            // People should read where it is, not how it was reached.
+            state = directory.join(name);
+        }
         Ok(Files::beside(&state, links))
     }
 }

@@ -96,12 +96,38 @@ pub struct Applied<T> {
     pub before: State,
     /// The state now in force.
     pub after: State,
-    /// What differs. Empty: nothing was written.
+    /// What the state says differently.
     pub changes: Vec<Change>,
+    /// Whether anything was written.
+    pub is_written: bool,
     /// What did not go as it should although the change is in force.
     pub warnings: Vec<String>,
     /// The file that holds the state, behind all links.
     pub file: PathBuf,
+}
+
+impl<T> Applied<T> {
+    fn unwritten(
+        value: T,
+        before: State,
+        after: State,
+        changes: Vec<Change>,
+        file: PathBuf,
+    ) -> Self {
+        Self { value, before, after, changes, is_written: false, warnings: Vec::new(), file }
+    }
+
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Applied<U> {
+        Applied {
+            value: change(self.value),
+            before: self.before,
+            after: self.after,
+            changes: self.changes,
+            is_written: self.is_written,
+            warnings: self.warnings,
+            file: self.file,
+        }
+    }
 }
 
 /// Changes the state of a site.
@@ -131,7 +157,7 @@ pub fn preview<T>(
     let files = site.files()?;
     let before = load::read(&files.state)?;
     let (value, after, changes) = run(&before, options.now(), &change)?;
-    Ok(Applied { value, before, after, changes, warnings: Vec::new(), file: files.state })
+    Ok(Applied::unwritten(value, before, after, changes, files.state))
 }
 
 /// Writes a template and notes its digest in the state, so that readers who
@@ -187,14 +213,7 @@ pub fn remove_template(
         applied = Some(done);
     }
     let applied = applied.ok_or_else(|| Error::invalid("there is nothing to remove"))?;
-    Ok(Applied {
-        value: found,
-        before: applied.before,
-        after: applied.after,
-        changes: applied.changes,
-        warnings: applied.warnings,
-        file: applied.file,
-    })
+    Ok(applied.map(|()| found))
 }
 
 fn refuse_if_used(state: &State, name: &str, now: Timestamp) -> Result<()> {
@@ -244,7 +263,7 @@ pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
     };
     let after = restored(&before, &backup, salvaged);
     let changes = diff(&before, &after);
-    Ok(Applied { value: (), before, after, changes, warnings: Vec::new(), file: files.state })
+    Ok(Applied::unwritten((), before, after, changes, files.state))
 }
 
 /// The backup, as a successor of the state now.
@@ -318,14 +337,7 @@ fn transact<T>(
         let is_missing = current.old.is_none() && options.purpose == Purpose::Create;
         if changes.is_empty() && current.revision.is_some() && is_template_there && !is_missing {
             let before = current.state;
-            return Ok(Applied {
-                value,
-                before,
-                after,
-                changes,
-                warnings: Vec::new(),
-                file: files.state,
-            });
+            return Ok(Applied::unwritten(value, before, after, changes, files.state));
         }
         sign(&mut after, &current.state, now, options)?;
         let bytes = after.to_json()?;
@@ -385,6 +397,7 @@ fn transact<T>(
             before: current.state,
             after,
             changes,
+            is_written: true,
             warnings,
             file: files.state,
         });
@@ -416,11 +429,8 @@ fn sign(after: &mut State, before: &State, now: Timestamp, options: &Options<'_>
         .revision
         .checked_add(1)
         .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
-    after.last_change = Some(LastChange {
-        at: now,
-        by: options.actor.clone(),
-        command: options.command.clone(),
-    });
+    after.last_change =
+        Some(LastChange { at: now, by: options.actor.clone(), command: options.command.clone() });
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub enum Opened {
 }
 
 /// What closing a window did.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Closed {
     /// The names of the windows that are gone, with the phase they were in.
     pub windows: Vec<(String, Phase)>,
@@ -89,6 +89,7 @@ impl State {
             extra,
         };
         window.validate()?;
+        self.revoke_from_before(now);
         self.windows.retain(|_, window| !window.is_forgotten(now));
         self.windows.insert(name.to_owned(), window);
         Ok(opened)
@@ -119,6 +120,17 @@ impl State {
             .map(|(name, window)| (name, window.phase(now)))
             .collect();
         Closed { windows, revoked: self.revoke_with_last_window(now) }
+    }
+
+    /// Revokes the tokens of a maintenance that the clock alone ended: nobody
+    /// closed its last window, so nobody revoked them.
+    fn revoke_from_before(&mut self, now: Timestamp) {
+        if self.windows.values().any(|window| window.phase(now) != Phase::Ended) {
+            return;
+        }
+        let ended = self.windows.values().filter_map(|window| window.end).max();
+        self.bypass
+            .retain(|_, token| token.keep || token.added_at.is_none() || token.added_at >= ended);
     }
 
     fn revoke_with_last_window(&mut self, now: Timestamp) -> Vec<String> {
@@ -395,6 +407,28 @@ mod tests {
         assert_eq!(state.close_window("a", at(2)).unwrap().revoked, [""; 0]);
         assert_eq!(state.close_window("b", at(2)).unwrap().revoked, [gone]);
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&kept]);
+    }
+
+    #[test]
+    fn requirement_44_tokens_of_a_maintenance_that_the_clock_ended_do_not_open_the_next() {
+        let token = |added| BypassToken {
+            sha256: "0".repeat(64),
+            note: None,
+            expires_at: None,
+            keep: false,
+            added_at: Some(at(added)),
+            added_by: None,
+            extra: serde_json::Map::new(),
+        };
+        let mut state = State::default();
+        let short = WindowSettings { end: Some(at(10)), ..settings("x") };
+        state.open_window("a", &short, at(1), &actor("ann")).unwrap();
+        state.add_token(token(5));
+        let prepared = state.add_token(token(20));
+        state.open_window("b", &settings("y"), at(30), &actor("ann")).unwrap();
+        assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&prepared], "made for what comes");
+        state.open_window("c", &settings("z"), at(40), &actor("ann")).unwrap();
+        assert_eq!(state.bypass.len(), 1, "b is open");
     }
 
     #[test]

@@ -135,6 +135,10 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
+pub(crate) fn is_alive(_pid: u32) -> bool {
+    true
+}
+
 pub(crate) fn is_root() -> bool {
     false
 }

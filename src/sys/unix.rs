@@ -275,6 +275,15 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
+/// Whether a process exists on this host.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| {
+        // EPERM: it is there, and somebody else's.
+        !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
+    })
+}
+
 /// The effective user id.
 pub(crate) fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()

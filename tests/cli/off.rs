@@ -45,6 +45,15 @@ fn an_unknown_name_is_refused_with_the_known_ones() {
 }
 
 #[test]
+fn if_open_makes_a_repeated_script_succeed() {
+    let env = TestEnv::new();
+    env.ok(&["on", "deploy-42"]);
+    env.ok(&["off", "deploy-42", "--if-open"]);
+    let text = env.ok(&["off", "deploy-42", "--if-open"]);
+    assert!(text.starts_with("unchanged: there is no window `deploy-42`"), "{text}");
+}
+
+#[test]
 fn all_closes_scheduled_windows_too() {
     let env = TestEnv::new();
     env.ok(&["on"]);

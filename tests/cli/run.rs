@@ -52,6 +52,38 @@ fn run_does_not_take_over_a_window_of_somebody_else() {
 }
 
 #[test]
+fn a_run_takes_over_the_window_that_a_failed_one_left_open() {
+    let env = TestEnv::ticking();
+    assert_eq!(env.run(&["run", "--name", "deploy", "--", "false"]).code, 1);
+    assert_eq!(env.run(&["run", "--name", "deploy", "--", "true"]).code, 5);
+    // What was half done stays hidden, even if the second try does not begin.
+    assert_eq!(env.run(&["run", "--name", "deploy", "--take-over", "--", "no-such"]).code, 127);
+    assert_eq!(env.json(&["status"])["state"], "on");
+    env.ok(&["run", "--name", "deploy", "--take-over", "--", "true"]);
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[test]
+fn a_window_of_the_same_name_that_somebody_else_opened_meanwhile_is_left_alone() {
+    let env = TestEnv::ticking();
+    let ran = env.run(&["run", "--name", "w", "--", "sh", "-c", "maint -q off w; maint -q on w"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("window `w` was closed by somebody else"), "{ran:?}");
+    assert_eq!(env.json(&["status"])["state"], "on");
+}
+
+#[test]
+fn json_tells_how_it_ended_on_standard_error_alone() {
+    let env = TestEnv::ticking();
+    for (command, exit, open) in [("true", 0, false), ("false", 1, true), ("no-such", 127, false)] {
+        let ran = env.run(&["--json", "run", "--", command]);
+        let object: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!((&object["exit"], &object["open"]), (&exit.into(), &open.into()), "{command}");
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
 fn closing_its_own_window_leaves_others_open() {
     let env = TestEnv::ticking();
     env.ok(&["on", "deploy-41"]);
@@ -174,5 +206,8 @@ fn a_window_that_cannot_be_closed_is_never_success() {
         "cp .maint/state.json saved; echo '{' >.maint/state.json",
     ]);
     assert_eq!(ran.code, 8, "{ran:?}");
-    assert!(ran.stderr.contains("hint: window `w` is still open"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("could not close the window") && ran.stderr.contains("`w` stays open"),
+        "{ran:?}"
+    );
 }

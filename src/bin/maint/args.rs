@@ -216,6 +216,9 @@ pub(crate) struct Off {
     /// Close every window, scheduled ones too
     #[arg(long)]
     pub(crate) all: bool,
+    /// That there is no window of that name is no mistake
+    #[arg(long)]
+    pub(crate) if_open: bool,
     #[command(flatten)]
     pub(crate) expect: ExpectRevision,
     #[command(flatten)]
@@ -280,6 +283,9 @@ pub(crate) struct Run {
     /// The window [default: run-RANDOM]; it must not exist yet
     #[arg(long, value_name = "NAME", display_order = 1)]
     pub(crate) name: Option<String>,
+    /// Take over the window of that name, which a run that failed left open
+    #[arg(long, requires = "name", display_order = 1)]
+    pub(crate) take_over: bool,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
     /// What happens to the window if the command fails
@@ -401,7 +407,7 @@ pub(crate) struct BypassNew {
     pub(crate) note: Option<String>,
     #[command(flatten)]
     pub(crate) expiry: Expiry,
-    /// Keep it after the maintenance; others are revoked when the last window is closed
+    /// Keep it after the maintenance; others are revoked when the last window is closed, or by the next window
     #[arg(long)]
     pub(crate) keep: bool,
 }

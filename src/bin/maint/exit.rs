@@ -151,7 +151,8 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-fn of(error: &Error) -> Exit {
+/// The exit code of a failure.
+pub(crate) fn of(error: &Error) -> Exit {
     match error.code() {
         "usage" => Exit::Usage,
         "busy" => Exit::Busy,

@@ -71,7 +71,8 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         (false, false) => "was there; its note and expiry are replaced",
         (false, true) => "unchanged: it is there with just this note and expiry",
     };
-    let text = format!("rule `{id}` {did}\n{lets_in}{}", report::written(&applied));
+    let replaced = if *is_new { String::new() } else { report::changes_text(&applied.changes) };
+    let text = format!("rule `{id}` {did}\n{replaced}{lets_in}{}", report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -87,8 +88,13 @@ fn list(session: &Session) -> Result<Exit> {
             .as_deref()
             .map_or_else(String::new, |by| format!("  by {}", printable(by)));
         let expiry = expiry_text(rule.expires_at, session);
+        let unknown = if matches!(rule.kind, Kind::Unknown(_)) {
+            "  of a later version: lets nobody through here"
+        } else {
+            ""
+        };
         text += &format!(
-            "{}  {:<6}  {}{note}{expiry}{by}\n",
+            "{}  {:<6}  {}{note}{expiry}{by}{unknown}\n",
             paint(BOLD, format!("{id:<4}")),
             printable(rule.kind.as_str()),
             printable(&rule.value)

@@ -20,6 +20,7 @@ mod report;
 mod restore;
 mod run;
 mod session;
+mod signals;
 mod status;
 mod template;
 mod wait;

@@ -20,11 +20,12 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
         expect_revision(state, args.expect)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
+            Some(name) if args.if_open && !state.windows.contains_key(name) => {
+                Ok(Closed::default())
+            }
             Some(name) => state.close_window(name, now),
             // Nobody named a window, so that there is none is nothing wrong.
-            None if !state.windows.contains_key(DEFAULT) => {
-                Ok(Closed { windows: Vec::new(), revoked: Vec::new() })
-            }
+            None if !state.windows.contains_key(DEFAULT) => Ok(Closed::default()),
             None => state.close_window(DEFAULT, now),
         }
     };
@@ -58,10 +59,9 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
         };
     }
     if windows.is_empty() {
-        text += if args.all {
-            "unchanged: there is no window\n"
-        } else {
-            "unchanged: there is no window `default`\n"
+        text += &match args.name.as_deref() {
+            _ if args.all => "unchanged: there is no window\n".to_owned(),
+            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT)),
         };
     }
     if !revoked.is_empty() {

@@ -29,7 +29,12 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
         expect_revision(state, args.expect)?;
         state.open_window(&args.name, &settings, now, by)
     };
-    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    if args.window.status.is_some_and(|status| status < 400) {
+        let warning = "caches and search engines will keep a page that is not an error".to_owned();
+        session.output.warn(std::slice::from_ref(&warning));
+        applied.warnings.push(warning);
+    }
     show(session, &site, args, &applied)?;
     Ok(Exit::Done)
 }
@@ -49,11 +54,6 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     );
     if args.dry_run.dry_run {
         return session.output.answer(&report::dry_run_text(&applied.changes), &object);
-    }
-    if window.page.status.is_some_and(|status| status < 400) {
-        session
-            .output
-            .warn(&["caches and search engines will keep a page that is not an error".to_owned()]);
     }
     let name = &args.name;
     let phase = window.phase(now);
@@ -76,6 +76,14 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         }
     };
     text += &report::window_text(name, window, &session.clock);
+    let revoked: Vec<&str> =
+        applied.changes.iter().filter_map(|change| change.at.strip_prefix("/bypass/")).collect();
+    if !revoked.is_empty() {
+        text += &format!(
+            "  bypass tokens of the maintenance before are revoked: {}\n",
+            revoked.join(", ")
+        );
+    }
     if matches!(applied.value, Opened::Replaced(_)) {
         text += &report::changes_text(&applied.changes);
     }

@@ -73,9 +73,10 @@ impl Output {
         }
     }
 
-    /// Says something that is not the answer, on standard error.
+    /// Says something that is not the answer, on standard error. With `--json`
+    /// that is for errors alone.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             self.error_line(text);
         }
     }

@@ -12,7 +12,7 @@ use crate::output::{BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, paint, print
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
     let mut object = json!({
-        "changed": !applied.changes.is_empty(),
+        "changed": applied.is_written,
         "revision": applied.after.revision,
         "site": site.dir(),
         "file": applied.file,
@@ -49,6 +49,13 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
     object.insert("name".to_owned(), json!(name));
     object.insert("phase".to_owned(), json!(window.phase(now)));
     object.insert("since".to_owned(), json!(window.since()));
+    // The file leaves out what is not set; a program wants every field.
+    for field in ["reason", "start", "end", "lease"] {
+        object.insert(field.to_owned(), Value::Null);
+    }
+    for field in ["scope", "page"] {
+        object.insert(field.to_owned(), json!({}));
+    }
     if let Ok(Value::Object(fields)) = serde_json::to_value(window) {
         object.extend(fields);
     }

@@ -22,7 +22,9 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
         session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
         return Ok(Exit::Done);
     }
-    let mut text = if applied.changes.is_empty() && applied.warnings.is_empty() {
+    let mut text = if applied.before.last_change.is_none() {
+        "the backup is in force in place of the broken state\n".to_owned()
+    } else if !applied.is_written {
         "unchanged: the state before says the same\n".to_owned()
     } else {
         "the state before the last change is in force again; `maint restore` once more undoes this\n".to_owned()

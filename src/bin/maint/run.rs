@@ -1,5 +1,7 @@
 //! `maint run`
 
+use std::ffi::OsStr;
+use std::io;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -8,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use maint::state::{WindowSettings, lease_end};
-use maint::store::{self, Options, Purpose};
+use maint::store::{self, Applied, Options, Purpose};
 use maint::time::parse_duration;
-use maint::window::Phase;
-use maint::{Error, Site, State};
+use maint::window::{Phase, Window};
+use maint::{Error, Site, State, load};
 use serde_json::json;
 
 use crate::args::{OnFailure, Run};
@@ -19,12 +21,13 @@ use crate::exit::{self, Exit};
 use crate::on::settings;
 use crate::output::printable;
 use crate::session::Session;
+use crate::signals;
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 /// What the waiting loop is told.
-enum Event {
+pub(crate) enum Event {
     /// The command ended.
     Ended(std::io::Result<ExitStatus>),
     /// A signal came that the command has to get.
@@ -50,31 +53,25 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     signals::watch(&sender).context("could not watch signals")?;
     let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
     let options = session.options(&on_wait)?;
-    let opened =
-        store::update(&site, &options, |state, now| open(state, &name, &asked, now, &options))?;
+    let opened = store::update(&site, &options, |state, now| {
+        open(state, &name, &asked, args.take_over, now, &options)
+    })?;
     session.output.warn(&opened.warnings);
     session.output.note(&format!("window `{name}` is open"));
 
-    let hold = Hold { session, site: &site, name: &name, options: &options };
+    let window = &opened.after.windows[&name];
+    let was_there = opened.before.windows.contains_key(&name);
+    let hold = Hold { session, site: &site, name: &name, options: &options, window };
     let mut child = match hold.command(args).spawn() {
         Ok(child) => child,
-        Err(cause) => {
-            // Nothing ran, so nothing is half done.
-            hold.close()?;
-            let program = args.command[0].to_string_lossy().into_owned();
-            session.output.error_line(&format!(
-                "maint: could not run `{}`: {}",
-                printable(&program),
-                maint::error::describe(&cause)
-            ));
-            let code = if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
-            return Ok(Exit::Command(code));
-        }
+        // Nothing ran, so nothing is half done; unless it was before.
+        Err(cause) => return Ok(hold.never_began(&args.command[0], &cause, was_there)),
     };
     let pid = child.id();
     thread::spawn(move || sender.send(Event::Ended(child.wait())));
+    let mut is_ours = true;
     let status = loop {
-        let event = if is_leased {
+        let event = if is_leased && is_ours {
             events.recv_timeout(lease / 3)
         } else {
             events.recv().map_err(Into::into)
@@ -82,7 +79,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         match event {
             Ok(Event::Ended(status)) => break status.context("could not wait for the command")?,
             Ok(Event::Signal(signal)) => signals::forward(signal, pid),
-            Err(RecvTimeoutError::Timeout) => hold.renew(),
+            Err(RecvTimeoutError::Timeout) => is_ours = hold.renew(),
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("nobody waits for the command"),
         }
     };
@@ -94,18 +91,20 @@ fn random_name() -> Result<String> {
     Ok(format!("run-{}", &token[token.len() - 6..]))
 }
 
-/// A window of the same name would be somebody else's hold.
+/// A window of the same name is somebody else's hold, unless the caller knows better.
 fn open(
     state: &mut State,
     name: &str,
     asked: &WindowSettings,
+    take_over: bool,
     now: Timestamp,
     options: &Options<'_>,
 ) -> Result<(), Error> {
-    if let Some(window) = state.windows.get(name).filter(|window| window.phase(now) != Phase::Ended)
+    if let Some(window) =
+        state.windows.get(name).filter(|window| window.phase(now) != Phase::Ended && !take_over)
     {
         let message = format!(
-            "window `{name}` is {} already, opened by {}",
+            "window `{name}` is {} already, opened by {}; `--take-over` makes it the window of this run",
             window.phase(now),
             window.opened_by
         );
@@ -122,6 +121,8 @@ struct Hold<'a> {
     site: &'a Site,
     name: &'a str,
     options: &'a Options<'a>,
+    /// As it was opened.
+    window: &'a Window,
 }
 
 impl Hold<'_> {
@@ -134,65 +135,113 @@ impl Hold<'_> {
         command
     }
 
-    /// Moves the end of the lease on. If that fails, the next heartbeat tries again.
-    fn renew(&self) {
+    /// Whether the window is still the one that this process opened. Somebody
+    /// may have closed it, and somebody else opened another of that name.
+    fn is_ours(&self, state: &State) -> bool {
+        state.windows.get(self.name).is_some_and(|window| {
+            (window.opened_at, &window.opened_by) == (self.window.opened_at, &self.window.opened_by)
+        })
+    }
+
+    /// Moves the end of the lease on; `false` if somebody closed the window. If
+    /// it fails otherwise, the next heartbeat tries again.
+    fn renew(&self) -> bool {
         let options = Options {
             purpose: Purpose::Renew,
             command: format!("run (renews {})", self.name),
             ..self.options.clone()
         };
-        let renewed =
-            store::update(self.site, &options, |state, now| state.renew_lease(self.name, now));
+        let renewed = store::update(self.site, &options, |state, now| {
+            let is_ours = self.is_ours(state);
+            if is_ours {
+                state.renew_lease(self.name, now)?;
+            }
+            Ok(is_ours)
+        });
         match renewed {
-            Ok(_) => {}
-            Err(Error::Unknown { .. }) => {
+            Ok(Applied { value: true, .. }) => true,
+            Ok(_) | Err(Error::Unknown { .. }) => {
                 self.session
                     .output
                     .note(&format!("window `{}` was closed by somebody else", self.name));
+                false
             }
             Err(error) => {
-                let text = format!("maint: could not renew window `{}`: {error}", self.name);
-                self.session.output.error_line(&printable(&text));
+                let text = format!("could not renew window `{}`: {error}", self.name);
+                self.session.output.warn(&[text]);
+                true
             }
         }
     }
 
-    /// Closes the window, unless somebody did.
-    fn close(&self) -> Result<State> {
+    /// Closes the window, unless somebody did; `false` in that case.
+    fn close(&self) -> maint::Result<bool> {
         let closed = store::update(self.site, self.options, |state, now| {
-            match state.close_window(self.name, now) {
-                Err(Error::Unknown { .. }) => Ok(false),
-                other => other.map(|_| true),
+            let is_ours = self.is_ours(state);
+            if is_ours {
+                state.close_window(self.name, now)?;
             }
+            Ok(is_ours)
         })?;
         self.session.output.warn(&closed.warnings);
-        let what = if closed.value { "is closed" } else { "was closed by somebody else" };
-        self.session.output.note(&format!("window `{}` {what}", self.name));
-        Ok(closed.after)
+        Ok(closed.value)
     }
 
+    /// The command could not be run at all.
+    fn never_began(&self, program: &OsStr, cause: &io::Error, keeps: bool) -> Exit {
+        let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+        let why = maint::error::describe(cause);
+        let message = format!("could not run `{}`: {why}", program.to_string_lossy());
+        let is_open = keeps || !matches!(self.close(), Ok(_));
+        self.tell(Exit::Command(code), is_open, Some(&message))
+    }
+
+    /// The command ended.
     fn finish(&self, status: ExitStatus, on_failure: OnFailure) -> Exit {
-        let code = exit_code(status);
-        let keeps = !status.success() && on_failure == OnFailure::Keep;
-        if keeps {
-            self.session.output.error_line(&format!(
-                "maint: the command failed ({status}), so window `{0}` stays open\nhint: when it is mended, `maint off {0}`",
-                self.name
-            ));
-        } else if let Err(error) = self.close() {
-            let exit = exit::report(&error, &self.session.output);
-            self.session.output.error_line(&format!(
-                "hint: window `{0}` is still open: `maint off {0}`",
-                self.name
-            ));
-            return if status.success() { exit } else { Exit::Command(code) };
+        let exit = Exit::Command(exit_code(status));
+        if !status.success() && on_failure == OnFailure::Keep {
+            // Where the state cannot be read, the window is open as far as anybody knows.
+            let is_open =
+                load::read(&self.site.state_file()).is_ok_and(|state| !self.is_ours(&state));
+            return self.tell(exit, !is_open, Some(&format!("the command failed ({status})")));
         }
-        if self.session.output.is_json() {
-            // Standard output is the command's own.
-            let object = json!({ "window": self.name, "exit": code, "open": keeps });
-            self.session.output.error_line(&object.to_string());
+        let failure = (!status.success()).then(|| format!("the command failed ({status})"));
+        match self.close() {
+            Ok(is_ours) => {
+                let what = if is_ours { "is closed" } else { "was closed by somebody else" };
+                self.session.output.note(&format!("window `{}` {what}", self.name));
+                self.tell(exit, false, failure.as_deref())
+            }
+            // A window that stays open is never a success.
+            Err(error) => {
+                let exit = if status.success() { exit::of(&error) } else { exit };
+                self.tell(exit, true, Some(&format!("could not close the window: {error}")))
+            }
         }
-        Exit::Command(code)
+    }
+
+    /// Says how it ended, on standard error: standard output is the command's own.
+    fn tell(&self, exit: Exit, is_open: bool, failure: Option<&str>) -> Exit {
+        let output = &self.session.output;
+        if output.is_json() {
+            let object = json!({
+                "window": self.name, "exit": exit.code(), "open": is_open, "failure": failure,
+            });
+            output.error_line(&object.to_string());
+            return exit;
+        }
+        if let Some(failure) = failure {
+            let stays = if is_open {
+                format!(", so window `{}` stays open", self.name)
+            } else {
+                String::new()
+            };
+            output.error_line(&printable(&format!("maint: {failure}{stays}")));
+            if is_open {
+                output.error_line(&format!("hint: when it is mended, `maint off {}`", self.name));
+            }
+        }
+        exit
     }
 }
 
@@ -203,80 +252,4 @@ fn exit_code(status: ExitStatus) -> u8 {
         return 128_u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX));
     }
     status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
-}
-
-#[cfg(unix)]
-mod signals {
-    //! Signals that would end this process go to the command instead.
-
-    use std::sync::mpsc::Sender;
-    use std::{fs, io, thread};
-
-    use rustix::process::{Pid, Signal, getpgrp, kill_process};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-    use signal_hook::iterator::Signals;
-
-    use super::Event;
-
-    pub(super) fn watch(sender: &Sender<Event>) -> io::Result<()> {
-        let ignored = ignored();
-        let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
-            .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        let mut signals = Signals::new(wanted)?;
-        let sender = sender.clone();
-        thread::spawn(move || {
-            for signal in signals.forever() {
-                if sender.send(Event::Signal(signal)).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(())
-    }
-
-    /// The signals that whoever started us, nohup(1) for one, had ignored. The
-    /// command inherits that, and a handler here would take it away.
-    fn ignored() -> u64 {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("SigIgn:"))
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .unwrap_or(0)
-    }
-
-    pub(super) fn forward(signal: i32, pid: u32) {
-        // What is typed at the terminal reaches every process in the foreground,
-        // and a second interrupt means something else to many a command.
-        if (signal == SIGINT || signal == SIGQUIT) && is_foreground() {
-            return;
-        }
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
-            let _ = kill_process(pid, signal);
-        }
-    }
-
-    fn is_foreground() -> bool {
-        fs::File::open("/dev/tty")
-            .ok()
-            .and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok())
-            .is_some_and(|group| group == getpgrp())
-    }
-}
-
-#[cfg(not(unix))]
-mod signals {
-    use std::io;
-    use std::sync::mpsc::Sender;
-
-    use super::Event;
-
-    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-    pub(super) fn watch(_sender: &Sender<Event>) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn forward(_signal: i32, _pid: u32) {}
 }

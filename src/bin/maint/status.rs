@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use maint::rules::Kind;
 use maint::state::by_number;
 use maint::time::parse_duration;
 use maint::window::{Phase, Window};
@@ -104,8 +105,10 @@ fn text(
 
 /// Who gets through, at a glance.
 fn let_through(state: &State, now: Timestamp) -> String {
-    let rules: Vec<_> =
-        by_number(&state.ignore).into_iter().filter(|(_, rule)| !rule.has_expired(now)).collect();
+    let rules: Vec<_> = by_number(&state.ignore)
+        .into_iter()
+        .filter(|(_, rule)| !rule.has_expired(now) && !matches!(rule.kind, Kind::Unknown(_)))
+        .collect();
     let tokens = state.bypass.values().filter(|token| !token.has_expired(now)).count();
     if rules.is_empty() && tokens == 0 {
         return String::new();

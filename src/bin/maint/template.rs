@@ -14,7 +14,7 @@ use crate::args::{
     Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
 };
 use crate::exit::Exit;
-use crate::output::{BOLD, GREEN, paint, printable};
+use crate::output::{BOLD, GREEN, paint};
 use crate::report;
 use crate::session::Session;
 
@@ -119,12 +119,8 @@ fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: boo
         session.write(|options| store::put_template(site, options, file_name, text, replace))?;
     let path = site.templates().join(file_name);
     let object = report::object(site, &applied, session.clock.now(), json!({ "template": path }));
-    let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
-    let text = format!(
-        "{unchanged}{}\n{}",
-        printable(&path.display().to_string()),
-        report::written(&applied)
-    );
+    let did = if applied.is_written { "written" } else { "unchanged" };
+    let text = format!("template `{file_name}` {did}\n{}", report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -144,11 +140,6 @@ fn edit(session: &Session, args: &TemplateEdit) -> Result<Exit> {
             return Err(error);
         }
     };
-    if text == before {
-        let _ = fs::remove_file(&copy);
-        session.output.done("unchanged: the text is the same\n", &json!({ "changed": false }))?;
-        return Ok(Exit::Done);
-    }
     let result = put(session, &site, &file_name, &text, true);
     if result.is_ok() {
         let _ = fs::remove_file(&copy);

@@ -1,0 +1,80 @@
+//! Signals that would end `maint run` go to its command instead.
+
+#[cfg(not(unix))]
+pub(crate) use other::*;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(unix)]
+mod unix {
+    use std::sync::mpsc::Sender;
+    use std::{fs, io, thread};
+
+    use rustix::process::{Pid, Signal, getpgrp, kill_process};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    use signal_hook::iterator::Signals;
+
+    use crate::run::Event;
+
+    pub(crate) fn watch(sender: &Sender<Event>) -> io::Result<()> {
+        let ignored = ignored();
+        let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
+            .into_iter()
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let mut signals = Signals::new(wanted)?;
+        let sender = sender.clone();
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                if sender.send(Event::Signal(signal)).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// The signals that whoever started us, nohup(1) for one, had ignored. The
+    /// command inherits that, and a handler here would take it away.
+    fn ignored() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn forward(signal: i32, pid: u32) {
+        // What is typed at the terminal reaches every process in the foreground,
+        // and a second interrupt means something else to many a command.
+        if (signal == SIGINT || signal == SIGQUIT) && is_foreground() {
+            return;
+        }
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn is_foreground() -> bool {
+        fs::File::open("/dev/tty")
+            .ok()
+            .and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok())
+            .is_some_and(|group| group == getpgrp())
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use std::io;
+    use std::sync::mpsc::Sender;
+
+    use crate::run::Event;
+
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn watch(_sender: &Sender<Event>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn forward(_signal: i32, _pid: u32) {}
+}
