@@ -178,7 +178,9 @@ impl Clock {
     pub(crate) fn relative(&self, time: Timestamp) -> String {
         let distance = time.duration_since(self.now());
         let text = duration(distance.abs());
-        if distance.is_positive() {
+        if distance.as_secs() == 0 {
+            format!("{} (now)", self.time(time))
+        } else if distance.is_positive() {
             format!("{} (in {text})", self.time(time))
         } else {
             format!("{} ({text} ago)", self.time(time))

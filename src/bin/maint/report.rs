@@ -81,11 +81,12 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> String 
     lines.push(match window.phase(now) {
         Phase::Open => {
             let age = now.duration_since(window.since());
-            format!(
-                "    since {} ({}) by {by}, {end}",
-                clock.time(window.since()),
-                duration(age.abs())
-            )
+            let age = if age.as_secs() == 0 {
+                String::new()
+            } else {
+                format!(" ({})", duration(age.abs()))
+            };
+            format!("    since {}{age} by {by}, {end}", clock.time(window.since()))
         }
         Phase::Scheduled => {
             let end =
