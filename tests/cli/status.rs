@@ -113,6 +113,16 @@ fn requirement_60_output_that_cannot_be_written_is_told() {
     assert_eq!(shell("maint status >&-").status.code(), Some(0), "closed is as good as /dev/null");
 }
 
+#[cfg(unix)]
+#[test]
+fn requirement_7_a_limit_on_file_sizes_is_told_and_not_a_silent_death() {
+    let env = TestEnv::new();
+    let mut shell = Command::new("sh");
+    env.seal(shell.args(["-c", "ulimit -f 0; exec maint status >out"]));
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.code(), Some(9), "{output:?}");
+}
+
 #[test]
 fn colour_is_for_terminals_and_for_who_asks() {
     let env = TestEnv::new();

@@ -48,6 +48,19 @@ fn a_template_can_come_from_standard_input_in_three_formats() {
     assert_eq!(env.ok(&["template", "show", "sorry", "--format", "txt"]), "{{ reason }}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_template_can_come_through_a_link_or_a_pipe() {
+    let env = TestEnv::new();
+    let mut shell = std::process::Command::new("sh");
+    let line =
+        "echo one | maint -q template add one /dev/stdin; maint -q template add two /dev/null";
+    env.seal(shell.args(["-ec", line]));
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(env.ok(&["template", "show", "one"]), "one\n");
+}
+
 #[test]
 fn a_second_template_of_the_same_name_is_refused_unless_it_shall_replace() {
     let env = with_page();

@@ -37,6 +37,7 @@ use output::{Clock, Output};
 use session::Session;
 
 fn main() -> ExitCode {
+    signals::fail_writes_instead();
     clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -94,7 +94,9 @@ impl Session {
 
     /// Tells a person what is waited for.
     pub(crate) fn tell_waiting(&self, path: &Path, holder: Option<&Holder>) {
-        let by = holder.map_or_else(String::new, |holder| format!(", held by {holder}"));
+        let by = holder.map_or_else(String::new, |holder| {
+            format!(", held by {holder} since {}", self.clock.time(holder.since))
+        });
         self.output.note(&format!("waiting for lock `{}`{by}", path.display()));
     }
 

@@ -7,14 +7,24 @@ pub(crate) use unix::*;
 
 #[cfg(unix)]
 mod unix {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
     use std::sync::mpsc::Sender;
     use std::{fs, io, thread};
 
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
     use signal_hook::iterator::Signals;
 
     use crate::run::Event;
+
+    /// A write beyond `ulimit -f` shall fail, so that it can be told. Its signal
+    /// would end the process without a word.
+    pub(crate) fn fail_writes_instead() {
+        let seen = Arc::new(AtomicBool::new(false));
+        // If it cannot be registered, the signal does what it always did.
+        let _ = signal_hook::flag::register(SIGXFSZ, seen);
+    }
 
     pub(crate) fn watch(sender: &Sender<Event>) -> io::Result<()> {
         let ignored = ignored();
@@ -70,6 +80,8 @@ mod other {
     use std::sync::mpsc::Sender;
 
     use crate::run::Event;
+
+    pub(crate) fn fail_writes_instead() {}
 
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
     pub(crate) fn watch(_sender: &Sender<Event>) -> io::Result<()> {

@@ -101,17 +101,30 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
         .and_then(|extension| extension.to_str())
         .and_then(|text| text.parse().ok());
     let format = args.format.map(Format::from).or(by_name).unwrap_or(Format::Html);
-    let text =
-        if args.file == Path::new("-") {
-            let mut bytes = Vec::new();
-            io::stdin().lock().take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(
-                |cause| Error::invalid(format!("could not read standard input: {cause}")),
-            )?;
-            String::from_utf8(bytes).map_err(|_| Error::invalid("standard input is not UTF-8"))?
-        } else {
-            template::read(&args.file).map_err(|cause| Error::invalid(cause.to_string()))?
-        };
+    let text = if args.file == Path::new("-") {
+        bounded(&mut io::stdin().lock(), "standard input")?
+    } else {
+        // A link is fine here, `/dev/stdin` and `<(…)` are links: only the
+        // template itself must lie in its directory.
+        let name = format!("`{}`", args.file.display());
+        let mut file = fs::File::open(&args.file).map_err(|cause| unreadable(&name, &cause))?;
+        bounded(&mut file, &name)?
+    };
     put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)
+}
+
+/// Reads all there is, or a little more than is allowed.
+fn bounded(source: &mut impl io::Read, name: &str) -> maint::Result<String> {
+    let mut bytes = Vec::new();
+    source
+        .take(LARGEST as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| unreadable(name, &cause))?;
+    String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{name} is not UTF-8")))
+}
+
+fn unreadable(name: &str, cause: &io::Error) -> Error {
+    Error::invalid(format!("could not read {name}: {}", maint::error::describe(cause)))
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
