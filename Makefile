@@ -50,8 +50,23 @@ generate: ## Rewrite completions, man pages, schema, picture and the README's he
 	MAINT_REGENERATE=1 cargo test --locked --lib the_committed_schema
 	MAINT_REGENERATE=1 cargo test --locked --test picture
 
+# `cargo bench` switches on features of the tests; what is measured is the
+# binary as it is shipped.
 bench: ## Measure the command against its budgets
-	cargo bench --locked
+	cargo build --release --locked
+	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
+	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
+
+MUSL := x86_64-unknown-linux-musl
+dist: ## The static binary with its pages and completions, in dist/, measured
+	@if rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL); then \
+		cargo build --release --locked --target $(MUSL); \
+		rm -rf dist; mkdir -p dist; \
+		cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/maint" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/; \
+		cp -r man completions dist/; \
+		ls -l dist/maint; ldd dist/maint || true; \
+		MAINT_BENCH_BINARY=dist/maint cargo bench --locked --bench command; \
+	else echo "SKIPPED: the target $(MUSL) cannot be added here, so there is no static binary"; fi
 
 install: ## Install the command
 	cargo install --path . --locked

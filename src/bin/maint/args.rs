@@ -94,31 +94,49 @@ pub(crate) enum When {
     Never,
 }
 
+/// The verbs. Their descriptions stand here because a verb is put together only
+/// when it is used.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
+    /// Make a site, and show how to connect the framework it recognises
     Init(Init),
+    /// Open a window, or replace the settings of the one with this name
     On(On),
+    /// Close a window, and say what still holds the site down
     Off(Off),
+    /// Tell what is down, since when, by whom, until when, and who gets through
     Status(Status),
+    /// Wait until the site goes on or off; exit 1 if that takes too long
     Wait(Wait),
+    /// Run a command inside a window of its own, and hand on its exit code
     Run(Run),
+    /// Let requests through every window
     #[command(subcommand)]
     Ignore(Ignore),
+    /// Hand out secrets that let people through
     #[command(subcommand)]
     Bypass(Bypass),
+    /// Manage the site's own pages
     #[command(subcommand)]
     Template(Template),
+    /// Say which proxies may tell the client's address
     #[command(subcommand)]
     Proxy(Proxy),
+    /// Print the history, newest last
     Log(Log),
+    /// Bring back the state before the last change; run again, it undoes itself
     Restore(Restore),
+    /// Tell what would go wrong, and the mend; exit 1 if there is a problem
     Doctor(Doctor),
+    /// Tell which site is meant, and why that one
     Path(Path),
+    /// Print a completion script that knows windows, rules and templates
     Completions(Completions),
+    /// Write the man pages
     Man(Man),
 }
 
-/// Make a site, and show how to connect the framework it recognises
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Init {
     /// The project; its site becomes `DIR/.maint` [default: the working directory]
@@ -129,7 +147,6 @@ pub(crate) struct Init {
     pub(crate) web_user: Option<String>,
 }
 
-/// Open a window, or replace the settings of the one with this name
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 Windows are independent holds: the site is down as long as any of them is open,
@@ -207,7 +224,6 @@ pub(crate) struct DryRun {
     pub(crate) dry_run: bool,
 }
 
-/// Close a window, and say what still holds the site down
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Off {
     /// The window [default: default]
@@ -225,7 +241,6 @@ pub(crate) struct Off {
     pub(crate) dry_run: DryRun,
 }
 
-/// Tell what is down, since when, by whom, until when, and who gets through
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
     /// Exit 1 unless the site is like this: on (a window is open), off (none is), scheduled (one is to come)
@@ -246,7 +261,6 @@ pub(crate) enum Expected {
     Scheduled,
 }
 
-/// Wait until the site goes on or off; exit 1 if that takes too long
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Wait {
     /// What to wait for
@@ -265,7 +279,6 @@ pub(crate) enum Switch {
     Off,
 }
 
-/// Run a command inside a window of its own, and hand on its exit code
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 The window is closed when the command succeeds. When it fails, `--on-failure keep`
@@ -307,7 +320,6 @@ pub(crate) enum OnFailure {
     Release,
 }
 
-/// Let requests through every window
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ignore {
     Add(IgnoreAdd),
@@ -390,7 +402,6 @@ pub(crate) struct IgnoreClear {
     pub(crate) dry_run: DryRun,
 }
 
-/// Hand out secrets that let people through
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bypass {
     New(BypassNew),
@@ -420,7 +431,6 @@ pub(crate) struct BypassRevoke {
     pub(crate) id: String,
 }
 
-/// Manage the site's own pages
 #[derive(Debug, Subcommand)]
 pub(crate) enum Template {
     /// List the templates
@@ -510,7 +520,6 @@ impl From<TemplateFormat> for Format {
     }
 }
 
-/// Say which proxies may tell the client's address
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
     Add(ProxyAdd),
@@ -557,7 +566,6 @@ impl From<Header> for ProxyHeader {
     }
 }
 
-/// Print the history, newest last
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Log {
     /// Go on printing changes as they happen
@@ -571,14 +579,12 @@ pub(crate) struct Log {
     pub(crate) all: bool,
 }
 
-/// Bring back the state before the last change; run again, it undoes itself
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
 }
 
-/// Tell what would go wrong, and the mend; exit 1 if there is a problem
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Doctor {
     /// The user the web server runs as [default: the one that `init` was told]
@@ -586,11 +592,9 @@ pub(crate) struct Doctor {
     pub(crate) web_user: Option<String>,
 }
 
-/// Tell which site is meant, and why that one
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Path {}
 
-/// Print a completion script that knows windows, rules and templates
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 Try it:
@@ -604,7 +608,6 @@ pub(crate) struct Completions {
     pub(crate) shell: Shell,
 }
 
-/// Write the man pages
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Man {
     /// The directory to write them to

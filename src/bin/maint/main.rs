@@ -36,6 +36,10 @@ use exit::Exit;
 use output::{Clock, Output};
 use session::Session;
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     signals::fail_writes_instead();
     clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();

@@ -1,6 +1,7 @@
 //! What people and programs see: text with colour, or JSON.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -51,9 +52,23 @@ impl Output {
         if self.json { self.object(object) } else { self.text(text).map(drop) }
     }
 
+    /// Like [`Output::answer`], and puts together only the one that is printed.
+    pub(crate) fn answer_with<T: Serialize>(
+        &self,
+        text: impl FnOnce() -> String,
+        object: impl FnOnce() -> T,
+    ) -> Result<()> {
+        if self.json { self.object(&object()) } else { self.text(&text()).map(drop) }
+    }
+
+    /// Whether only answers are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet && !self.json
+    }
+
     /// Prints what was done, which `--quiet` leaves out.
     pub(crate) fn done(&self, text: &str, object: &impl Serialize) -> Result<()> {
-        if self.quiet && !self.json { Ok(()) } else { self.answer(text, object) }
+        if self.is_quiet() { Ok(()) } else { self.answer(text, object) }
     }
 
     /// Prints one JSON object on a line.
@@ -144,12 +159,13 @@ pub(crate) fn quoted(message: &str) -> String {
 /// The clock and the time zone in which times are shown.
 pub(crate) struct Clock {
     fixed: Option<Timestamp>,
-    zone: TimeZone,
+    /// Looked up when the first time is shown.
+    zone: OnceCell<TimeZone>,
 }
 
 impl Clock {
     pub(crate) fn new(fixed: Option<Timestamp>) -> Self {
-        Self { fixed, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC) }
+        Self { fixed, zone: OnceCell::new() }
     }
 
     /// The time in tests, if it is fixed.
@@ -162,13 +178,13 @@ impl Clock {
     }
 
     pub(crate) fn zone(&self) -> &TimeZone {
-        &self.zone
+        self.zone.get_or_init(maint::time::zone)
     }
 
     /// `03:45 UTC`, with the date unless it is today, and seconds unless they are zero.
     pub(crate) fn time(&self, time: Timestamp) -> String {
-        let local = time.to_zoned(self.zone.clone());
-        let today = self.now().to_zoned(self.zone.clone()).date();
+        let local = time.to_zoned(self.zone().clone());
+        let today = self.now().to_zoned(self.zone().clone()).date();
         let date = if local.date() == today { "" } else { "%Y-%m-%d " };
         let clock = if local.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
         local.strftime(&format!("{date}{clock} %Z")).to_string()
@@ -189,7 +205,7 @@ impl Clock {
 
     /// The whole time, for the history.
     pub(crate) fn full(&self, time: Timestamp) -> String {
-        time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+        time.to_zoned(self.zone().clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 }
 

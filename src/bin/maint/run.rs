@@ -192,7 +192,7 @@ impl Hold<'_> {
         let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
         let why = maint::error::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
-        let is_open = keeps || !matches!(self.close(), Ok(_));
+        let is_open = keeps || self.close().is_err();
         self.tell(Exit::Command(code), is_open, Some(&message))
     }
 

@@ -33,25 +33,26 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     };
     let is_met = args.expect.is_none_or(|expected| is_met(&state, expected, now));
 
-    let text = text(session, &site, &state, &too_old, max_age);
-    let object = json!({
-        "site": site.dir(),
-        "file": site.state_file(),
-        "revision": state.revision,
-        "state": report::overall(&state, now),
-        "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),
-        "ignore": ignore::objects(&state, now),
-        "bypass": bypass::objects(&state, now),
-        "page": state.page,
-        "last_change": state.last_change,
-        "expected": args.expect.map(|_| is_met),
-        "too_old": too_old.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-    });
+    let text = || text(session, &site, &state, &too_old, max_age);
+    let object = || {
+        json!({
+            "site": site.dir(),
+            "file": site.state_file(),
+            "revision": state.revision,
+            "state": report::overall(&state, now),
+            "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),
+            "ignore": ignore::objects(&state, now),
+            "bypass": bypass::objects(&state, now),
+            "page": state.page,
+            "last_change": state.last_change,
+            "expected": args.expect.map(|_| is_met),
+            "too_old": too_old.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        })
+    };
     // A question that is only asked for its exit code is quiet with `--quiet`.
-    if args.expect.is_some() || max_age.is_some() {
-        session.output.done(&text, &object)?;
-    } else {
-        session.output.answer(&text, &object)?;
+    let is_question = args.expect.is_some() || max_age.is_some();
+    if !(is_question && session.output.is_quiet()) {
+        session.output.answer_with(text, object)?;
     }
     Ok(if is_met && too_old.is_empty() { Exit::Done } else { Exit::No })
 }
