@@ -15,9 +15,9 @@ use crate::output::printable;
 use crate::report;
 use crate::session::Session;
 
-/// How often the state file is looked at: one stat(2), far below 0.1 % of a core,
-/// and it works where no file watcher does (network file systems, containers).
-pub(crate) const LOOK: Duration = Duration::from_millis(25);
+/// How often the state file is looked at: one stat(2), some 0.2 % of a core, and
+/// it works where no file watcher does (network file systems, containers).
+pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
 pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
     let site = session.site()?;

@@ -1,4 +1,4 @@
-//! Linux, macOS and the BSDs.
+//! Files: every call that reads, writes, names or describes one.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -9,7 +9,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::{FileKey, Ownership};
+use super::is_root;
+use crate::sys::{FileKey, Ownership};
 
 /// How often an interrupted call is repeated before the interruption is reported.
 const RETRIES: usize = 100;
@@ -275,69 +276,6 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// Whether a process exists on this host.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| {
-        // EPERM: it is there, and somebody else's.
-        !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
-    })
-}
-
-/// The effective user id.
-pub(crate) fn effective_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-pub(crate) fn is_root() -> bool {
-    effective_uid() == 0
-}
-
-/// The name of a user, or `uid N` if the user database does not know it.
-pub(crate) fn user_name(uid: u32) -> String {
-    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
-        .ok()
-        .flatten()
-        .map_or_else(|| format!("uid {uid}"), |user| user.name)
-}
-
-pub(crate) fn current_user() -> String {
-    user_name(effective_uid())
-}
-
-pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// A user as access checks need it: its id and all its groups.
-pub(crate) struct Account {
-    pub(crate) uid: u32,
-    pub(crate) gids: Vec<u32>,
-}
-
-/// Looks a user up by name or number; `None` if there is no such name. A number
-/// needs no entry in the user database, as is usual in containers.
-pub(crate) fn account(name: &str) -> Option<Account> {
-    let Some(user) = nix::unistd::User::from_name(name).ok().flatten() else {
-        return name.parse().ok().map(|uid| Account { uid, gids: vec![] });
-    };
-    let gids = groups(name, user.gid).unwrap_or_else(|| vec![user.gid.as_raw()]);
-    Some(Account { uid: user.uid.as_raw(), gids })
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn groups(name: &str, primary: nix::unistd::Gid) -> Option<Vec<u32>> {
-    let name = std::ffi::CString::new(name).ok()?;
-    let groups = nix::unistd::getgrouplist(&name, primary).ok()?;
-    Some(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
-}
-
-/// nix does not offer `getgrouplist(3)` there.
-#[cfg(target_vendor = "apple")]
-fn groups(_name: &str, _primary: nix::unistd::Gid) -> Option<Vec<u32>> {
-    None
-}
-
 /// The value of an extended attribute, or `None` if there is none or no support.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
@@ -360,144 +298,4 @@ pub(crate) fn attribute(_path: &Path, _name: &str) -> Option<Vec<u8>> {
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The file system a path is on, where its name matters: `nfs`, `tmpfs`, ….
-pub(crate) fn file_system(path: &Path) -> Option<&'static str> {
-    #[cfg(target_os = "linux")]
-    {
-        let statfs = rustix::fs::statfs(path).ok()?;
-        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
-        file_system_name(statfs.f_type as u32)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        None
-    }
-}
-
-/// The name of a file system by its number in linux/magic.h.
-#[cfg(target_os = "linux")]
-fn file_system_name(magic: u32) -> Option<&'static str> {
-    Some(match magic {
-        0x6969 => "nfs",
-        0xff53_4d42 | 0xfe53_4d42 | 0x517b => "smb",
-        0x5346_414f => "afs",
-        0x00c3_6400 => "ceph",
-        0x0102_1997 => "9p",
-        0x6573_5546 => "fuse",
-        0x0102_1994 => "tmpfs",
-        0x8584_58f6 => "ramfs",
-        0x794c_7630 => "overlay",
-        _ => return None,
-    })
-}
-
-/// What a file system has left for this process.
-pub(crate) struct Room {
-    pub(crate) bytes: u64,
-    /// Absent where files need no number.
-    pub(crate) files: Option<u64>,
-    pub(crate) is_read_only: bool,
-}
-
-/// The room on the file system of a path, if it can be told.
-pub(crate) fn room(path: &Path) -> Option<Room> {
-    let vfs = rustix::fs::statvfs(path).ok()?;
-    // Root may use the blocks that are kept back for it.
-    let (blocks, files) =
-        if is_root() { (vfs.f_bfree, vfs.f_ffree) } else { (vfs.f_bavail, vfs.f_favail) };
-    Some(Room {
-        bytes: blocks.saturating_mul(vfs.f_frsize),
-        files: (vfs.f_files > 0).then_some(files),
-        is_read_only: vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-    })
-}
-
-/// The user that this process acts as.
-pub(crate) fn current_account() -> Account {
-    let mut gids = vec![rustix::process::getegid().as_raw()];
-    if let Ok(groups) = rustix::process::getgroups() {
-        gids.extend(groups.into_iter().map(rustix::process::Gid::as_raw));
-    }
-    Account { uid: effective_uid(), gids }
-}
-
-/// Whether a path is itself a mount point; on older kernels according to
-/// `proc_pid_mountinfo(5)`.
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    // Since Linux 5.8 statx(2) tells, without reading a table that may be long.
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, StatxAttributes, StatxFlags, statx};
-        if let Ok(found) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
-            && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
-        {
-            return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
-        }
-    }
-    let Ok(table) = fs::read("/proc/self/mountinfo") else {
-        return false;
-    };
-    table.split(|&byte| byte == b'\n').any(|line| {
-        line.split(|&byte| byte == b' ').nth(4).is_some_and(|field| {
-            use std::os::unix::ffi::OsStrExt;
-            OsStr::from_bytes(&unescape(field)) == path.as_os_str()
-        })
-    })
-}
-
-/// Undoes the octal escapes of `proc_pid_mountinfo(5)`: `\040` is a space.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let code = (byte == b'\\')
-            .then(|| tail.get(..3))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        if let Some(code) = code {
-            plain.push(code);
-            rest = &tail[3..];
-        } else {
-            plain.push(byte);
-            rest = tail;
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_point_escapes_are_undone() {
-        assert_eq!(unescape(br"/srv/my\040app/x\134y"), br"/srv/my app/x\y");
-        assert_eq!(unescape(br"/a\04"), br"/a\04", "a cut escape is left alone");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn requirement_30_file_systems_are_known_by_their_numbers() {
-        // As statfs(2) lists them.
-        for (magic, name) in [
-            (0x6969, "nfs"),
-            (0xff53_4d42, "smb"),
-            (0xfe53_4d42, "smb"),
-            (0x0102_1994, "tmpfs"),
-            (0x8584_58f6, "ramfs"),
-        ] {
-            assert_eq!(file_system_name(magic), Some(name));
-        }
-        assert_eq!(file_system_name(0xef53), None, "ext4");
-    }
-
-    #[test]
-    fn the_root_is_a_mount_point_and_this_directory_is_not() {
-        assert!(is_mount_point(Path::new("/")));
-        assert!(!is_mount_point(Path::new("/no/such/place")));
-    }
 }

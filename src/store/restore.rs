@@ -1,0 +1,77 @@
+//! Going back by one generation.
+
+use std::path::PathBuf;
+
+use super::transaction::{Beside, transact};
+use super::{Applied, Options};
+use crate::error::{Error, Result, describe};
+use crate::load;
+use crate::site::{Files, Site};
+use crate::state::{State, diff};
+use crate::sys;
+
+/// Brings back the generation before, as a new revision. Run again, it undoes
+/// itself.
+///
+/// Bypass tokens that were revoked stay revoked. A state that cannot be
+/// understood is set aside as `….broken`.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if there is no backup.
+pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
+    let backup = backup(site)?;
+    let salvaged = matches!(load::read(&site.files()?.state), Err(Error::Corrupt { .. }));
+    transact(site, options, Beside::Salvage, |state, _| {
+        *state = restored(state, &backup, salvaged);
+        Ok(())
+    })
+}
+
+/// What [`restore`] would do.
+pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
+    let files = site.files()?;
+    let backup = backup(site)?;
+    let (before, salvaged) = match load::read(&files.state) {
+        Err(Error::Corrupt { .. }) => (State::default(), true),
+        other => (other?, false),
+    };
+    let after = restored(&before, &backup, salvaged);
+    let changes = diff(&before, &after);
+    Ok(Applied::unwritten((), before, after, changes, files.state))
+}
+
+/// The backup, as a successor of the state now.
+fn restored(now: &State, backup: &State, salvaged: bool) -> State {
+    let mut state =
+        State { revision: now.revision, last_change: now.last_change.clone(), ..backup.clone() };
+    if !salvaged {
+        state.bypass.retain(|id, _| now.bypass.contains_key(id));
+    }
+    state
+}
+
+fn backup(site: &Site) -> Result<State> {
+    let path = site.files()?.backup;
+    match load::load(&path)? {
+        Some(loaded) => Ok(loaded.state),
+        None => Err(Error::invalid(format!(
+            "there is nothing to restore: `{}` does not exist",
+            path.display()
+        ))),
+    }
+}
+
+/// Keeps a state that makes no sense, for whoever wants to know how it came to that.
+pub(super) fn set_aside(files: &Files, warnings: &mut Vec<String>) {
+    let mut name = files.state.as_os_str().to_owned();
+    name.push(".broken");
+    let aside = PathBuf::from(name);
+    let _ = sys::unlink(&aside);
+    match sys::link(&files.state, &aside) {
+        Ok(()) => warnings.push(format!("the broken state is kept as `{}`", aside.display())),
+        Err(cause) => {
+            warnings.push(format!("the broken state could not be kept: {}", describe(&cause)));
+        }
+    }
+}

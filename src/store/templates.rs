@@ -1,0 +1,161 @@
+//! Templates, which change together with the state.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::transaction::{Beside, transact};
+use super::{Applied, Options};
+use crate::custody::Custody;
+use crate::error::{Error, Result};
+use crate::page::template::{self, Template};
+use crate::replace::{self, Earlier, Failure, OldFile, Replacement};
+use crate::site::Site;
+use crate::state::State;
+use crate::sys;
+
+/// Writes a template and notes its digest in the state, so that readers who
+/// watch the state notice.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it is not a template, or exists and `replace` is false.
+pub fn put_template(
+    site: &Site,
+    options: &Options<'_>,
+    file_name: &str,
+    text: &str,
+    replace: bool,
+) -> Result<Applied<()>> {
+    template::validate(text)?;
+    let path = site.templates().join(file_name);
+    let file = TemplateFile { path: &path, text: Some(text) };
+    transact(site, options, Beside::Template(&file), |state, _| {
+        if !replace && fs::symlink_metadata(&path).is_ok() {
+            return Err(Error::invalid_with(
+                format!("the template `{file_name}` exists already"),
+                "to change it: `maint template edit`; to replace it: `--replace`",
+            ));
+        }
+        state.templates.insert(file_name.to_owned(), template::digest(text));
+        Ok(())
+    })
+}
+
+/// Removes the files of a template.
+///
+/// # Errors
+///
+/// [`Error::Unknown`] if there is none; [`Error::Invalid`] if a window that is
+/// open or scheduled, or the site, uses it.
+pub fn remove_template(
+    site: &Site,
+    options: &Options<'_>,
+    name: &str,
+) -> Result<Applied<Vec<Template>>> {
+    let found = template::find(&site.templates(), name)?;
+    let mut applied = None;
+    for file in &found {
+        let removal = TemplateFile { path: &file.path, text: None };
+        let done = transact(site, options, Beside::Template(&removal), |state, now| {
+            refuse_if_used(state, name, now)?;
+            if let Some(file_name) = file.path.file_name().and_then(|name| name.to_str()) {
+                state.templates.remove(file_name);
+            }
+            Ok(())
+        })?;
+        applied = Some(done);
+    }
+    let applied = applied.ok_or_else(|| Error::invalid("there is nothing to remove"))?;
+    Ok(applied.map(|()| found))
+}
+
+fn refuse_if_used(state: &State, name: &str, now: Timestamp) -> Result<()> {
+    if state.page.template.as_deref() == Some(name) {
+        return Err(Error::invalid_with(
+            format!("the template `{name}` is the one of this site"),
+            "first use another: `maint template use NAME`, or `maint template use --builtin`",
+        ));
+    }
+    let user = state.windows.iter().find(|(_, window)| {
+        window.page.template.as_deref() == Some(name)
+            && window.phase(now) != crate::window::Phase::Ended
+    });
+    match user {
+        Some((window, _)) => {
+            Err(Error::invalid(format!("the window `{window}` uses the template `{name}`")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A template file that changes together with the state.
+pub(super) struct TemplateFile<'a> {
+    path: &'a Path,
+    /// The new content, or `None` to remove it.
+    text: Option<&'a str>,
+}
+
+impl TemplateFile<'_> {
+    /// Whether the file has the new content already.
+    pub(super) fn is_there(&self) -> bool {
+        self.text.is_some_and(|text| template::read(self.path).is_ok_and(|now| now == text))
+    }
+}
+
+/// Writes or removes a template, in such a way that it can be undone.
+pub(super) fn put<'a>(
+    template: &TemplateFile<'a>,
+    options: &Options<'_>,
+    custody: Custody,
+) -> Result<Earlier<'a>> {
+    let path = template.path;
+    let earlier = Earlier::keep(path)?;
+    let written = match template.text {
+        Some(text) => write_template(path, text, options, custody),
+        None => sys::unlink(path).map_err(|source| Error::io("remove", path, source)),
+    };
+    match written {
+        Ok(()) => Ok(earlier),
+        Err(error) => {
+            earlier.settle();
+            Err(error)
+        }
+    }
+}
+
+fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custody) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if !directory.is_dir() {
+        sys::create_dir(directory, !options.keep_root)
+            .map_err(|source| Error::io("create", directory, source))?;
+    }
+    let old = fs::symlink_metadata(path).ok();
+    if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
+        return Err(Error::Refused {
+            path: path.to_owned(),
+            reason: format!("it is {kind}"),
+            hint: None,
+        });
+    }
+    let replaced = replace::replace(&Replacement {
+        path,
+        bytes: text.as_bytes(),
+        old: old.map(|metadata| OldFile {
+            key: sys::key(&metadata),
+            ownership: sys::ownership(&metadata),
+        }),
+        owner: custody.owner(),
+        keep_root: options.keep_root,
+        backup: None,
+    });
+    match replaced {
+        // A template that a power cut may undo is written again by whoever notices.
+        Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
+        Err(Failure::NotApplied(error)) => Err(error),
+        Err(Failure::Overtaken) => {
+            Err(Error::Conflict { message: format!("`{}` appeared meanwhile", path.display()) })
+        }
+    }
+}

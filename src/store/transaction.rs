@@ -1,0 +1,234 @@
+//! One change on its way from the lock to the history.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::current::{Current, settled};
+use super::guard::{check_target, prepare, warnings_about};
+use super::restore::set_aside;
+use super::templates::{TemplateFile, put};
+use super::{Applied, Options, Purpose};
+use crate::access;
+use crate::custody::Custody;
+use crate::error::{Error, Result, describe};
+use crate::history::{self, Record, Revisions};
+use crate::lock::{self, Holder, Lock};
+use crate::page::template;
+use crate::replace::{self, Failure, Replacement};
+use crate::site::{Files, Site};
+use crate::state::{Change, LastChange, State, diff};
+
+/// How often a change is run again because the state moved under it.
+const RERUNS: usize = 100;
+
+/// Up to this many changes go into one line of the history.
+const MOST_RECORDED: usize = 100;
+
+/// What happens beside the change of the state.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    /// Nothing.
+    Nothing,
+    /// A template changes with it.
+    Template(&'a TemplateFile<'a>),
+    /// A state that makes no sense may be replaced.
+    Salvage,
+}
+
+/// Makes a change, again if the state moved under it.
+pub(super) fn transact<T>(
+    site: &Site,
+    options: &Options<'_>,
+    beside: Beside<'_>,
+    change: impl Fn(&mut State, Timestamp) -> Result<T>,
+) -> Result<Applied<T>> {
+    let transaction = Transaction::begin(site, options, beside)?;
+    for _ in 0..RERUNS {
+        if let Some(applied) = transaction.attempt(&change)? {
+            return Ok(applied);
+        }
+    }
+    Err(Error::Conflict {
+        message: format!(
+            "`{}` changed {RERUNS} times while this change was made",
+            transaction.files.state.display()
+        ),
+    })
+}
+
+/// Runs a change on a state, and checks what comes out.
+pub(super) fn run<T>(
+    before: &State,
+    now: Timestamp,
+    change: &impl Fn(&mut State, Timestamp) -> Result<T>,
+) -> Result<(T, State, Vec<Change>)> {
+    let mut after = before.clone();
+    let value = change(&mut after, now)?;
+    after.validate()?;
+    let changes = diff(before, &after);
+    Ok((value, after, changes))
+}
+
+/// What every step needs. Holds the lock until it is dropped.
+struct Transaction<'a> {
+    site: &'a Site,
+    options: &'a Options<'a>,
+    beside: Beside<'a>,
+    files: Files,
+    custody: Custody,
+    lock: Option<Lock>,
+}
+
+impl<'a> Transaction<'a> {
+    fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
+        let files = site.files()?;
+        let custody = Custody::new(prepare(site, &files)?, options.keep_root);
+        let lock = if options.locking { Some(take_lock(&files, options, custody)?) } else { None };
+        Ok(Self { site, options, beside, files, custody, lock })
+    }
+
+    /// Reads, changes and writes; `None` if somebody else wrote meanwhile.
+    fn attempt<T>(
+        &self,
+        change: &impl Fn(&mut State, Timestamp) -> Result<T>,
+    ) -> Result<Option<Applied<T>>> {
+        let Some(current) = settled(&self.files, matches!(self.beside, Beside::Salvage))? else {
+            return Ok(None);
+        };
+        check_target(&self.files, &current)?;
+        if self.lock.is_some() {
+            clear_leftovers(self.site, &self.files);
+        }
+        let now = self.options.now();
+        let (value, mut after, changes) = run(&current.state, now, change)?;
+        let file = self.files.state.clone();
+        if changes.is_empty() && !self.is_owed(&current) {
+            return Ok(Some(Applied::unwritten(value, current.state, after, changes, file)));
+        }
+        sign(&mut after, &current.state, now, self.options)?;
+        let Some(mut warnings) = self.commit(&current, &after, &changes)? else {
+            return Ok(None);
+        };
+        if let Some(user) = &after.web_user
+            && let Some(obstacle) = access::obstacle(&self.site.state_file(), user)
+        {
+            warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
+        }
+        let before = current.state;
+        Ok(Some(Applied { value, before, after, changes, is_written: true, warnings, file }))
+    }
+
+    /// Whether a file has to be written although the state says the same.
+    fn is_owed(&self, current: &Current) -> bool {
+        let is_broken = current.revision.is_none();
+        let is_missing = current.old.is_none() && self.options.purpose == Purpose::Create;
+        let is_edited = matches!(self.beside, Beside::Template(file) if !file.is_there());
+        is_broken || is_missing || is_edited
+    }
+
+    /// Writes the template, the state and the history, in this order, and returns
+    /// what did not go as it should. `None`: somebody else came first.
+    fn commit(
+        &self,
+        current: &Current,
+        after: &State,
+        changes: &[Change],
+    ) -> Result<Option<Vec<String>>> {
+        let bytes = after.to_json()?;
+        let mut warnings = warnings_about(&self.files, current, self.lock.as_ref());
+        let history = history::complete(&self.files, &current.state, self.custody);
+        let template = match self.beside {
+            Beside::Template(file) => Some(put(file, self.options, self.custody)?),
+            Beside::Nothing | Beside::Salvage => None,
+        };
+        if current.revision.is_none() {
+            set_aside(&self.files, &mut warnings);
+        }
+        let has_backup = self.options.purpose != Purpose::Renew && current.revision.is_some();
+        let replaced = replace::replace(&Replacement {
+            path: &self.files.state,
+            bytes: &bytes,
+            old: current.old,
+            owner: self.custody.owner(),
+            keep_root: self.options.keep_root,
+            backup: has_backup.then_some(self.files.backup.as_path()),
+        });
+        if let Some(template) = template {
+            match replaced {
+                Ok(_) | Err(Failure::Unsynced(..)) => template.settle(),
+                Err(_) => template.undo(),
+            }
+        }
+        let record = |history| {
+            let record = self.record(current, after, changes);
+            history::append(history, &self.files, &record, self.custody)
+        };
+        // Held until the history is written, so that whoever reads the new state
+        // to change it waits even if the lock file was deleted.
+        let _second_lock = match replaced {
+            Ok(done) => {
+                warnings.extend(done.warnings);
+                done.file
+            }
+            Err(Failure::Overtaken) => return Ok(None),
+            Err(Failure::NotApplied(error)) => return Err(error),
+            Err(Failure::Unsynced(path, source)) => {
+                let _ = history.and_then(record);
+                return Err(Error::Unsynced { path, revision: after.revision, source });
+            }
+        };
+        if let Err(cause) = history.and_then(record) {
+            let path = self.files.history.display();
+            warnings.push(format!("could not write history `{path}`: {}", describe(&cause)));
+        }
+        Ok(Some(warnings))
+    }
+
+    fn record(&self, current: &Current, after: &State, changes: &[Change]) -> Record {
+        let kept = changes.len().min(MOST_RECORDED);
+        Record {
+            time: after.last_change.as_ref().map_or_else(crate::time::now, |change| change.at),
+            revision: Revisions { before: current.revision, after: after.revision },
+            actor: self.options.actor.clone(),
+            command: self.options.command.clone(),
+            changes: changes[..kept].to_vec(),
+            left_out: changes.len() - kept,
+            renewal: self.options.purpose == Purpose::Renew,
+            recovered: false,
+        }
+    }
+}
+
+/// Makes a state the successor of another.
+fn sign(after: &mut State, before: &State, now: Timestamp, options: &Options<'_>) -> Result<()> {
+    after.revision = before
+        .revision
+        .checked_add(1)
+        .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
+    after.last_change =
+        Some(LastChange { at: now, by: options.actor.clone(), command: options.command.clone() });
+    Ok(())
+}
+
+fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<Lock> {
+    lock::acquire(&lock::Request {
+        path: &files.lock,
+        patience: options.patience,
+        holder: Holder {
+            pid: options.actor.pid,
+            host: options.actor.host.clone(),
+            command: options.command.clone(),
+            since: options.now(),
+        },
+        custody,
+        on_wait: options.on_wait,
+    })
+}
+
+fn clear_leftovers(site: &Site, files: &Files) {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let ours = [name(&files.state), name(&files.backup)];
+    replace::remove_leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
+    replace::remove_leftovers(&site.templates(), |of| template::parse_file_name(of).is_some());
+}

@@ -1,0 +1,75 @@
+//! Users, processes and the host.
+
+use rustix::io::Errno;
+
+/// Whether a process exists on this host.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| {
+        // EPERM: it is there, and somebody else's.
+        !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
+    })
+}
+
+/// The effective user id.
+pub(crate) fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+pub(crate) fn is_root() -> bool {
+    effective_uid() == 0
+}
+
+/// The name of a user, or `uid N` if the user database does not know it.
+pub(crate) fn user_name(uid: u32) -> String {
+    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
+        .ok()
+        .flatten()
+        .map_or_else(|| format!("uid {uid}"), |user| user.name)
+}
+
+pub(crate) fn current_user() -> String {
+    user_name(effective_uid())
+}
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A user as access checks need it: its id and all its groups.
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gids: Vec<u32>,
+}
+
+/// Looks a user up by name or number; `None` if there is no such name. A number
+/// needs no entry in the user database, as is usual in containers.
+pub(crate) fn account(name: &str) -> Option<Account> {
+    let Some(user) = nix::unistd::User::from_name(name).ok().flatten() else {
+        return name.parse().ok().map(|uid| Account { uid, gids: vec![] });
+    };
+    let gids = groups(name, user.gid).unwrap_or_else(|| vec![user.gid.as_raw()]);
+    Some(Account { uid: user.uid.as_raw(), gids })
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn groups(name: &str, primary: nix::unistd::Gid) -> Option<Vec<u32>> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let groups = nix::unistd::getgrouplist(&name, primary).ok()?;
+    Some(groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+}
+
+/// nix does not offer `getgrouplist(3)` there.
+#[cfg(target_vendor = "apple")]
+fn groups(_name: &str, _primary: nix::unistd::Gid) -> Option<Vec<u32>> {
+    None
+}
+
+/// The user that this process acts as.
+pub(crate) fn current_account() -> Account {
+    let mut gids = vec![rustix::process::getegid().as_raw()];
+    if let Ok(groups) = rustix::process::getgroups() {
+        gids.extend(groups.into_iter().map(rustix::process::Gid::as_raw));
+    }
+    Account { uid: effective_uid(), gids }
+}
