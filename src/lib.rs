@@ -5,7 +5,7 @@
 //! read    state file → snapshot → gate → page → tower, Python, your server
 //! ```
 //!
-//! This version holds the writing side: the [site](site) directory, its
+//! This version holds the writing side: the [site] directory, its
 //! [state], and the [store], which is the only writer. The `maint` command is
 //! the binary of this package.
 //!

@@ -130,8 +130,8 @@ impl<T> Applied<T> {
 ///
 /// # Errors
 ///
-/// Whatever the change returns, and every kind of failure of [`Error`]. All
-/// leave the state as it was but [`Error::Unsynced`].
+/// Whatever the change returns, and every kind of failure of [`Error`](crate::Error). All
+/// leave the state as it was but [`Error::Unsynced`](crate::Error::Unsynced).
 pub fn update<T>(
     site: &Site,
     options: &Options<'_>,
