@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -189,7 +190,7 @@ impl Hold<'_> {
 
     /// The command could not be run at all.
     fn never_began(&self, program: &OsStr, cause: &io::Error, keeps: bool) -> Exit {
-        let code = if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+        let code = if is_missing(program, cause) { 127 } else { 126 };
         let why = maint::error::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
@@ -242,6 +243,20 @@ impl Hold<'_> {
             }
         }
         exit
+    }
+}
+
+/// Whether there is no such command. execvp(3) also says "permission denied" if
+/// a directory of `PATH` could not be searched and none of the others has it.
+fn is_missing(program: &OsStr, cause: &io::Error) -> bool {
+    let is_name = Path::new(program).components().count() == 1;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    match cause.kind() {
+        io::ErrorKind::NotFound => true,
+        io::ErrorKind::PermissionDenied if is_name => {
+            !std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+        }
+        _ => false,
     }
 }
 
