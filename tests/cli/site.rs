@@ -61,7 +61,9 @@ fn a_first_on_just_works_and_names_its_file() {
     let text = env.ok(&["on", "-m", "Back at noon"]);
     let file = env.dir().join("home/.local/state/maint/state.json");
     assert!(text.contains(file.to_str().unwrap()), "{text}");
-    assert!(env.ok(&["status"]).contains("“Back at noon”"));
+    let ran = env.run(&["status"]);
+    assert!(ran.stdout.contains("“Back at noon”"), "{ran:?}");
+    assert!(ran.stderr.starts_with("no site in this directory or above"), "{ran:?}");
     let ran = env.run(&["path"]);
     assert!(ran.stderr.contains("it is the one of this user"), "{ran:?}");
 }

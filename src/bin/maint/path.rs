@@ -1,6 +1,7 @@
 //! `maint path`
 
 use anyhow::Result;
+use maint::Site;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -8,7 +9,7 @@ use crate::output::printable;
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session) -> Result<Exit> {
-    let site = session.site()?;
+    let site = Site::discover(session.given_site())?;
     let files = site.files()?;
     let exists = site.state_file().exists();
     let object = json!({

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::lock::{Holder, OnWait, PATIENCE};
-use maint::site::Surroundings;
+use maint::site::{Found, Surroundings};
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::{parse_duration, parse_time};
 use maint::{Actor, Error, Site, State};
@@ -30,7 +30,15 @@ impl Session {
 
     /// The site that is meant.
     pub(crate) fn site(&self) -> Result<Site> {
-        Ok(Site::discover(self.given_site())?)
+        let site = Site::discover(self.given_site())?;
+        if site.found() == Found::User {
+            // At a bad moment somebody stands in the wrong directory.
+            let person = Actor::current().user;
+            self.output.note(&format!(
+                "no site in this directory or above: this is the site of `{person}`"
+            ));
+        }
+        Ok(site)
     }
 
     pub(crate) fn given_site(&self) -> Option<&Path> {
