@@ -39,6 +39,7 @@ pub mod lock;
 pub mod page;
 mod replace;
 pub mod rules;
+pub mod shell;
 pub mod site;
 pub mod state;
 pub mod store;

@@ -193,7 +193,7 @@ fn in_memory() -> Option<()> {
     }
     let clinic = Clinic::new();
     let found = examined_after("mount -t tmpfs -o mode=755 none $SITE", &clinic.site)?;
-    assert!(found.contains("found memory-file-system"), "{found}");
+    assert!(found.contains("\"memory-file-system\""), "{found}");
     Some(())
 }
 
@@ -494,15 +494,14 @@ fn requirement_33_an_access_list_decides_and_a_lost_one_is_told() {
     expect(&clinic.findings(), Level::Warning, "access-list-lost", "state.json.bak");
 }
 
-/// Examines a site in a child process with mounts of its own, made by a script
-/// that gets the site directory as `$SITE`; `None`, loudly, where that is not allowed.
+/// Lets the command examine a site among mounts of its own, made by a script that
+/// gets the site directory as `$SITE`; `None`, loudly, where that is not allowed.
 fn examined_after(script: &str, site: &Site) -> Option<String> {
-    let script = format!(
-        "set -e; {script}; exec \"$0\" --exact --ignored --nocapture print_the_codes_of_a_site"
-    );
+    // A problem makes it exit 1, so its code says nothing of the mounts.
+    let script = format!("set -e; {script}; \"$0\" --json --site \"$SITE\" doctor || [ $? = 1 ]");
     let output = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
+        .arg(env!("CARGO_BIN_EXE_maint"))
         .env("SITE", site.dir())
         .output();
     match output {
@@ -517,27 +516,17 @@ fn examined_after(script: &str, site: &Site) -> Option<String> {
 }
 
 #[test]
-#[ignore = "the child process of `examined_after`"]
-fn print_the_codes_of_a_site() {
-    if let Some(dir) = std::env::var_os("SITE") {
-        for finding in examine(&Site::at(dir), None) {
-            println!("found {}: {}", finding.code, finding.message);
-        }
-    }
-}
-
-#[test]
 fn requirement_34_a_state_file_that_is_a_mount_point_or_deleted_is_found() {
     let clinic = Clinic::new();
     let mount = "cp $SITE/state.json $SITE/../outside.json; \
         mount --bind $SITE/../outside.json $SITE/state.json";
     if let Some(found) = examined_after(mount, &clinic.site) {
-        assert!(found.contains("found state-mounted"), "{found}");
-        assert!(!found.contains("found state-deleted"), "{found}");
+        assert!(found.contains("\"state-mounted\""), "{found}");
+        assert!(!found.contains("\"state-deleted\""), "{found}");
     }
     let replaced = format!("{mount}; rm $SITE/../outside.json");
     if let Some(found) = examined_after(&replaced, &clinic.site) {
-        assert!(found.contains("found state-deleted"), "{found}");
+        assert!(found.contains("\"state-deleted\""), "{found}");
     }
     assert!(!has(&clinic.findings(), "state-mounted"), "the mount is gone with the process");
 }
@@ -547,16 +536,16 @@ fn a_place_that_is_full_in_memory_or_read_only_is_told() {
     let clinic = Clinic::new();
     let mount = "mount -t tmpfs -o size=1m,mode=755 none $SITE";
     if let Some(found) = examined_after(mount, &clinic.site) {
-        assert!(found.contains("found memory-file-system"), "{found}");
-        assert!(!found.contains("found disk-full"), "{found}");
+        assert!(found.contains("\"memory-file-system\""), "{found}");
+        assert!(!found.contains("\"disk-full\""), "{found}");
     }
     let full = format!("{mount}; cat /dev/zero > $SITE/fill 2>/dev/null || true");
     if let Some(found) = examined_after(&full, &clinic.site) {
-        assert!(found.contains("found disk-full"), "{found}");
+        assert!(found.contains("\"disk-full\""), "{found}");
     }
     let read_only = format!("{mount}; mount -o remount,ro $SITE");
     if let Some(found) = examined_after(&read_only, &clinic.site) {
-        assert!(found.contains("found read-only"), "{found}");
+        assert!(found.contains("\"read-only\""), "{found}");
     }
 }
 
@@ -682,17 +671,6 @@ fn what_a_later_version_wrote_or_somebody_misspelt_is_told() {
     expect(&findings, Level::Note, "unknown-fields", "/windows/w/reson");
     expect(&findings, Level::Warning, "unknown-rules", "`r1`");
     expect(&findings, Level::Warning, "state-newer", "version 2");
-}
-
-#[test]
-fn requirement_51_a_finding_cannot_steer_the_terminal() {
-    let clinic = Clinic::new();
-    write(&clinic.file("templates/\u{1b}[2J.htm"), "x");
-    for finding in clinic.findings() {
-        let text = format!("{}{:?}", finding.message, finding.mend);
-        assert!(!text.contains(char::is_control), "{text:?}");
-    }
-    assert!(has(&clinic.findings(), "template-passed-over"));
 }
 
 #[test]

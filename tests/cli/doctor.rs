@@ -43,3 +43,13 @@ fn requirement_38_a_clock_behind_the_state_is_told() {
     let ran = env.run(&["doctor"]);
     assert!(ran.stdout.contains("clock"), "{ran:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn requirement_51_a_file_name_cannot_drive_the_terminal() {
+    let env = TestEnv::new();
+    env.write(".maint/templates/\u{1b}[2J\n.htm", "x");
+    let ran = env.run(&["doctor"]);
+    assert!(ran.stdout.contains("no templates in"), "{ran:?}");
+    assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.contains("\\u{1b}[2J\\n.htm"), "{ran:?}");
+}

@@ -139,6 +139,11 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
         .into()
 }
 
+/// The same for a text that has to stay on its line: a file name may hold a newline.
+pub(crate) fn printable_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n")
+}
+
 fn is_unsafe(c: char) -> bool {
     // Unicode Standard Annex #9: embeddings, overrides and isolates.
     c.is_control()
@@ -236,6 +241,7 @@ mod tests {
         assert_eq!(printable("a\x1b[31mb"), "a\\u{1b}[31mb");
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(printable("a\u{9b}b\r"), "a\\u{9b}b\\u{d}");
+        assert_eq!(printable_line("a\nb"), "a\\nb");
     }
 
     #[test]

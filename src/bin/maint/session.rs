@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::lock::{Holder, OnWait, PATIENCE};
+use maint::shell::word;
 use maint::site::{Found, Surroundings};
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::{parse_duration, parse_time};
@@ -142,39 +143,10 @@ impl Session {
 /// The command line without the name of the program, quoted for a shell.
 fn command_line() -> String {
     let words: Vec<String> =
-        std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy())).collect();
+        std::env::args_os().skip(1).map(|text| word(&text.to_string_lossy())).collect();
     let line = words.join(" ");
     if line.chars().count() <= LONGEST_COMMAND {
         return line;
     }
     line.chars().take(LONGEST_COMMAND).chain(['…']).collect()
-}
-
-fn quote(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quote;
-
-    #[test]
-    fn a_recorded_command_can_be_pasted_into_a_shell() {
-        for (word, quoted) in [
-            ("on", "on"),
-            ("deploy-42", "deploy-42"),
-            ("Back at noon", "'Back at noon'"),
-            ("it's", r"'it'\''s'"),
-            ("/static/**", "'/static/**'"),
-            ("", "''"),
-            ("$HOME", "'$HOME'"),
-        ] {
-            assert_eq!(quote(word), quoted);
-        }
-    }
 }
