@@ -190,7 +190,7 @@ fn on_network() -> Option<()> {
     let clinic = Clinic::new();
     let log = clinic.root.join("strace.log");
     // NFS_SUPER_MAGIC of linux/magic.h, in the order of the bytes of this machine.
-    let magic: String = 0x6969_i64.to_ne_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let magic = format!("{:016x}", 0x6969_u64.to_be());
     let output = std::process::Command::new("strace")
         .args(["-f", "-o", log.to_str().unwrap(), "-e", "trace=statfs", "-e"])
         .arg(format!("inject=statfs:poke_exit=@arg2={magic}"))
