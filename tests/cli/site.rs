@@ -80,6 +80,41 @@ fn a_site_that_is_not_there_is_a_mistake_with_a_mend() {
     env.fails(2, &["--site", "file", "on"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_utf_8_is_no_panic() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let env = TestEnv::bare();
+    let project = env.dir().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&project).unwrap();
+    env.write("page.html", "x");
+    for args in [
+        ["init"].as_slice(),
+        &["on"],
+        &["status"],
+        &["path"],
+        &["doctor"],
+        &["template", "add", "sorry", "../page.html"],
+        &["template", "list"],
+        &["template", "remove", "sorry"],
+        &["off"],
+        &["restore", "-n"],
+        &["man", "."],
+    ] {
+        for json in [false, true] {
+            let mut command = env.command(args);
+            if json {
+                command.arg("--json");
+            }
+            let output = command.current_dir(&project).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            // The second removal finds nothing to remove.
+            assert!(matches!(output.status.code(), Some(0 | 2)), "{args:?}: {error}");
+            assert!(!error.contains("panicked"), "{args:?}: {error}");
+        }
+    }
+}
+
 #[test]
 fn requirement_36_two_sites_do_not_touch_each_other() {
     let env = TestEnv::new();

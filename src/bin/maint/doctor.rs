@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::args::Doctor;
 use crate::exit::Exit;
-use crate::output::{DIM, GREEN, RED, YELLOW, paint, printable_line};
+use crate::output::{DIM, GREEN, RED, YELLOW, lossy, paint, printable_line};
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
@@ -22,7 +22,8 @@ pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let findings =
         examine(&site, &Session::surroundings(), args.web_user.as_deref(), session.clock.now());
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
-    let object = json!({ "site": site.dir(), "healthy": problems == 0, "findings": findings });
+    let object =
+        json!({ "site": lossy(site.dir()), "healthy": problems == 0, "findings": findings });
     let mut text: String = findings.iter().map(one).collect();
     text += &match (problems, findings.len()) {
         (0, 0) => format!("{} nothing is wrong with {}\n", paint(GREEN, "●"), site.dir().display()),

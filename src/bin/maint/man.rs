@@ -1,7 +1,6 @@
 //! `maint man`, one page for each verb.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Command, CommandFactory as _};
@@ -12,6 +11,7 @@ use serde_json::json;
 
 use crate::args::{Args, Man};
 use crate::exit::{CODES, Exit};
+use crate::output::lossy;
 use crate::session::Session;
 
 /// The date in the footer: that of the last release, so that pages are the same
@@ -26,11 +26,11 @@ pub(crate) fn run(session: &Session, args: &Man) -> Result<Exit> {
         )
         .into());
     }
-    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut paths: Vec<String> = Vec::new();
     for (name, page) in pages()? {
         let path = args.dir.join(name);
         write(&path, &page)?;
-        paths.push(path);
+        paths.push(lossy(&path));
     }
     let text = format!("{} pages written to `{}`\n", paths.len(), args.dir.display());
     session.output.done(&text, &json!({ "written": paths }))?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -148,6 +149,12 @@ fn is_unsafe(c: char) -> bool {
     // Unicode Standard Annex #9: embeddings, overrides and isolates.
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A path as JSON can hold it. What is not UTF-8 in it is replaced, since serde
+/// refuses such paths, and a report must not fail on one.
+pub(crate) fn lossy(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// A message on one line, in typographic quotes.

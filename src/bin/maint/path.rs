@@ -5,7 +5,7 @@ use maint::Site;
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::output::printable;
+use crate::output::{lossy, printable};
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session) -> Result<Exit> {
@@ -13,15 +13,15 @@ pub(crate) fn run(session: &Session) -> Result<Exit> {
     let files = site.files()?;
     let exists = site.state_file().exists();
     let object = json!({
-        "site": site.dir(),
+        "site": lossy(site.dir()),
         "chosen_by": site.found().as_str(),
-        "file": files.state,
-        "links": files.links,
+        "file": lossy(&files.state),
+        "links": files.links.iter().map(|link| lossy(link)).collect::<Vec<_>>(),
         "exists": exists,
-        "backup": files.backup,
-        "lock": files.lock,
-        "history": files.history,
-        "templates": site.templates(),
+        "backup": lossy(&files.backup),
+        "lock": lossy(&files.lock),
+        "history": lossy(&files.history),
+        "templates": lossy(&site.templates()),
     });
     // The directory alone on standard output, so that a script can take it.
     if !session.output.is_json() {

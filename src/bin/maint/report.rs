@@ -7,15 +7,17 @@ use maint::window::{Phase, Window};
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
 
-use crate::output::{BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, paint, printable, quoted};
+use crate::output::{
+    BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted,
+};
 
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
     let mut object = json!({
         "changed": applied.is_written,
         "revision": applied.after.revision,
-        "site": site.dir(),
-        "file": applied.file,
+        "site": lossy(site.dir()),
+        "file": lossy(&applied.file),
         "state": overall(&applied.after, now),
         "open": names(&applied.after, Phase::Open, now),
         "scheduled": names(&applied.after, Phase::Scheduled, now),

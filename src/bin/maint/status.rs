@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::args::{Expected, Status};
 use crate::exit::Exit;
-use crate::output::{BOLD, DIM, YELLOW, duration, paint, printable};
+use crate::output::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
 use crate::report;
 use crate::session::Session;
 use crate::{bypass, ignore};
@@ -36,8 +36,8 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     let text = || text(session, &site, &state, &too_old, max_age);
     let object = || {
         json!({
-            "site": site.dir(),
-            "file": site.state_file(),
+            "site": lossy(site.dir()),
+            "file": lossy(&site.state_file()),
             "revision": state.revision,
             "state": report::overall(&state, now),
             "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),

@@ -14,7 +14,7 @@ use crate::args::{
     Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
 };
 use crate::exit::Exit;
-use crate::output::{BOLD, GREEN, paint};
+use crate::output::{BOLD, GREEN, lossy, paint};
 use crate::report;
 use crate::session::Session;
 
@@ -46,7 +46,7 @@ fn list(session: &Session) -> Result<Exit> {
             file.format.extension()
         );
         objects.push(json!({
-            "name": file.name, "format": file.format.extension(), "path": file.path, "bytes": bytes, "used": used,
+            "name": file.name, "format": file.format.extension(), "path": lossy(&file.path), "bytes": bytes, "used": used,
         }));
     }
     if text.is_empty() {
@@ -131,7 +131,8 @@ fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: boo
     let applied =
         session.write(|options| store::put_template(site, options, file_name, text, replace))?;
     let path = site.templates().join(file_name);
-    let object = report::object(site, &applied, session.clock.now(), json!({ "template": path }));
+    let object =
+        report::object(site, &applied, session.clock.now(), json!({ "template": lossy(&path) }));
     let did = if applied.is_written { "written" } else { "unchanged" };
     let text = format!("template `{file_name}` {did}\n{}", report::written(&applied));
     session.output.done(&text, &object)?;
@@ -199,7 +200,7 @@ fn run_editor(path: &Path) -> Result<()> {
 fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
     let site = session.site()?;
     let applied = session.write(|options| store::remove_template(&site, options, &args.name))?;
-    let paths: Vec<&Path> = applied.value.iter().map(|file| file.path.as_path()).collect();
+    let paths: Vec<String> = applied.value.iter().map(|file| lossy(&file.path)).collect();
     let object = report::object(&site, &applied, session.clock.now(), json!({ "removed": paths }));
     let text = format!("template `{}` removed\n{}", args.name, report::written(&applied));
     session.output.done(&text, &object)?;
