@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, describe};
@@ -156,7 +157,7 @@ impl Site {
             None => path.to_owned(),
         };
         let metadata = fs::metadata(&dir).map_err(|cause| {
-            let hint = (cause.kind() == std::io::ErrorKind::NotFound)
+            let hint = (cause.kind() == ErrorKind::NotFound)
                 .then(|| format!("to make a site there: `maint --site {} init`", path.display()));
             not_a_site(path, &describe(&cause), hint)
         })?;
@@ -199,8 +200,11 @@ impl Site {
         let above = self.dir.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
         for dir in [self.dir.clone(), self.templates()] {
-            sys::create_dir(&dir, !keep_root)
-                .map_err(|source| Error::io("create", &dir, source))?;
+            match sys::create_dir(&dir, !keep_root) {
+                // Somebody made it at the same time.
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
+                other => other.map_err(|source| Error::io("create", &dir, source))?,
+            }
         }
         Ok(())
     }

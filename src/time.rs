@@ -178,6 +178,22 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn requirement_27_no_text_makes_the_readers_panic(text in "\\PC*|[-0-9dhmsPT:+Z. ]{0,40}") {
+            let _ = parse_duration(&text);
+            let _ = parse_time(&text, at("2026-11-22T09:00:00Z"), &paris());
+            let _ = parse_time(&text, Timestamp::MAX, &paris());
+            let _ = parse_time(&text, Timestamp::MIN, &paris());
+        }
+
+        #[test]
+        fn requirement_27_what_a_duration_prints_reads_back(seconds in 1i64..300_000_000) {
+            let duration = SignedDuration::from_secs(seconds);
+            proptest::prop_assert_eq!(parse_duration(&format!("{duration:#}")).unwrap(), duration);
+        }
+    }
+
     #[test]
     fn a_time_of_day_is_the_next_one() {
         let now = at("2026-11-22T09:00:00Z"); // 10:00 in Paris

@@ -215,6 +215,20 @@ impl fmt::Display for Matcher {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn requirement_27_no_value_makes_a_reader_panic(
+            kind in proptest::sample::select(Kind::KNOWN.to_vec()),
+            value in "\\PC*|/[a-z*/.%;]{0,20}|re:[a-z()|*+?\\[\\]\\\\{}^$0-9]{0,20}|[0-9a-f:./]{0,30}",
+        ) {
+            if let Ok(matcher) = Matcher::parse(&kind, &value) {
+                let _ = (matcher.is_everything(), matcher.describe());
+                let again = Matcher::parse(&kind, &matcher.to_string()).unwrap();
+                proptest::prop_assert_eq!(again, matcher, "what is kept reads back");
+            }
+        }
+    }
+
     #[test]
     fn requirement_43_rule_mistakes_are_refused() {
         let bad = [

@@ -406,6 +406,22 @@ mod tests {
         assert!(matches!(error, Malformed::Broken(reason) if reason.contains("larger")));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn requirement_27_no_bytes_make_the_reader_panic(
+            places in proptest::collection::vec((0usize..1_000, proptest::num::u8::ANY), 0..8),
+            cut in 0usize..1_000,
+        ) {
+            let mut bytes = serde_json::to_vec(&schema_test::full()).unwrap();
+            for (place, byte) in places {
+                let place = place % bytes.len();
+                bytes[place] = byte;
+            }
+            let _ = State::from_json(&bytes);
+            let _ = State::from_json(&bytes[..cut.min(bytes.len())]);
+        }
+    }
+
     #[test]
     fn requirement_26_a_later_version_is_read_only_if_it_allows_that() {
         assert_eq!(read(r#"{"version":2,"revision":1}"#).unwrap_err(), "newer 2");

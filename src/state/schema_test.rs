@@ -43,11 +43,9 @@ fn the_committed_schema_is_the_one_of_the_types() {
     assert!(committed == fresh, "docs/state.schema.json is stale; run `make generate`");
 }
 
-/// States that the schema and the reader have to agree on.
-#[test]
-fn the_schema_accepts_and_refuses_what_the_reader_does() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
-    let full = json!({
+/// A state that says everything a state can say.
+pub(crate) fn full() -> Value {
+    json!({
         "version": 1, "min_reader": 1, "revision": 7, "later": true,
         "last_change": {"at": "2026-11-22T03:00:00Z", "by": {"user": "a", "host": "h", "pid": 1}, "command": "on"},
         "windows": {"default": {
@@ -64,7 +62,14 @@ fn the_schema_accepts_and_refuses_what_the_reader_does() {
         "trusted_proxies": {"header": "x-forwarded-for", "networks": ["10.0.0.0/8"]},
         "templates": {"sorry.html": "0".repeat(64)},
         "web_user": "www-data"
-    });
+    })
+}
+
+/// States that the schema and the reader have to agree on.
+#[test]
+fn the_schema_accepts_and_refuses_what_the_reader_does() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let full = full();
     let both = |value: &Value| {
         let bytes = value.to_string();
         (validator.is_valid(value), State::from_json(bytes.as_bytes()).is_ok())

@@ -48,6 +48,11 @@ impl TestEnv {
         env
     }
 
+    /// Without a site, and with the clock of the system.
+    pub(crate) fn ticking_bare() -> Self {
+        Self { now: None, ..Self::bare() }
+    }
+
     /// From now on it is this late.
     pub(crate) fn set_now(&mut self, now: &str) {
         self.now = Some(now.to_owned());

@@ -1,8 +1,9 @@
 //! `maint init`
 
 use std::fs;
+use std::process::Stdio;
 
-use crate::env::TestEnv;
+use crate::env::{TestEnv, finish};
 
 #[test]
 fn init_makes_a_site_and_twice_is_quiet() {
@@ -65,4 +66,21 @@ fn requirement_30_a_web_user_who_does_not_exist_is_told() {
     let ran = env.run(&["init", "--web-user", "no-such-user"]);
     assert_eq!(ran.code, 0);
     assert!(ran.stderr.contains("there is no user `no-such-user`"), "{ran:?}");
+}
+
+#[test]
+fn twenty_who_begin_at_once_share_one_site() {
+    let env = TestEnv::ticking_bare();
+    for args in [["init"].as_slice(), &["--site", "run", "init"], &["on", "-m", "x"]] {
+        let all: Vec<_> = (0..20)
+            .map(|_| {
+                env.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for child in all {
+            let ran = finish(child);
+            assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+        }
+    }
+    assert_eq!(env.json(&["--site", "run", "status"])["revision"], 1);
 }
