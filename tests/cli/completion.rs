@@ -92,14 +92,23 @@ zpty -w z 'PS1="READY> "; unsetopt zle_bracketed_paste; autoload -Uz compinit; c
 wait_for() { local all= part; repeat 400; do zpty -r z part && all+=$part; [[ $all == *$1* ]] && break; sleep 0.02; done; print -r -- "$all"; }
 wait_for $'\nLOADED' >/dev/null
 zpty -w -n z "$1"$'\t\t'
-sleep 1
-all=; repeat 50; do zpty -r z part && all+=$part; sleep 0.02; done
+shift
+# Until every word is on the screen, or it is clear that one will not come.
+all=
+repeat 1000; do
+  zpty -r z part && all+=$part
+  found=1; for word in "$@"; do [[ $all == *$word* ]] || found=0; done
+  (( found )) && break
+  sleep 0.02
+done
 print -r -- "$all"
 zpty -d z
 "#,
     );
     for (typed, wanted) in CASES {
-        let screen = shell(&env, "zsh", &["-f", "drive.zsh", typed]);
+        let arguments: Vec<&str> =
+            ["-f", "drive.zsh", typed].iter().chain(wanted).copied().collect();
+        let screen = shell(&env, "zsh", &arguments);
         let plain: String = strip_escapes(&screen);
         for word in wanted {
             assert!(plain.contains(word), "zsh: `{typed}` does not offer {word}: {plain:?}");
