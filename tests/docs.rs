@@ -165,7 +165,8 @@ fn the_script_that_releases_closes_its_window_when_the_migration_fails() {
 fn the_ci_example_waits_for_the_site_and_tells_when_it_is_down() {
     let app = App::with_site();
     if !app.sh("python3 -c ''").status.success() {
-        eprintln!("SKIPPED: there is no python3");
+        // Past the capture of the harness, which hides what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no python3");
         return;
     }
     let script = example("README.md", "ci");

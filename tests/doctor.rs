@@ -17,6 +17,13 @@ use maint::state::WindowSettings;
 use maint::{Site, store};
 use tempfile::TempDir;
 
+/// Prints past the capture of the harness, which hides what a passing test prints.
+macro_rules! aloud {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 /// A sound site that everyone can read, in a directory of its own.
 struct Clinic {
     _temp: TempDir,
@@ -180,7 +187,7 @@ fn requirement_30_eight_planted_faults_are_found() {
     if labelled().is_some() {
         found.push("SELinux label".to_owned());
     }
-    eprintln!("found {} of 8: {found:?}", found.len());
+    aloud!("figure: found {} of 8: {found:?}", found.len());
     assert!(found.len() >= 5, "the others were skipped loudly");
 }
 
@@ -206,7 +213,7 @@ fn on_network() -> Option<()> {
             Some(())
         }
         other => {
-            eprintln!("skipped: strace cannot change what statfs says here: {other:?}");
+            aloud!("SKIPPED: strace cannot change what statfs says here: {other:?}");
             None
         }
     }
@@ -234,7 +241,7 @@ fn labelled() -> Option<()> {
     };
     let usual = b"system_u:object_r:httpd_sys_content_t:s0\0";
     if let Err(cause) = set(clinic.site.dir(), usual).and_then(|()| set(&clinic.state(), usual)) {
-        eprintln!("skipped: SELinux labels cannot be set here: {cause}");
+        aloud!("SKIPPED: SELinux labels cannot be set here: {cause}");
         return None;
     }
     assert!(!has(&clinic.findings(), "selinux-type"));
@@ -271,7 +278,7 @@ fn stranger() -> Option<&'static str> {
         user.is_some_and(|user| user.uid.as_raw() != me)
     });
     if found.is_none() {
-        eprintln!("skipped: there is no other user on this host");
+        aloud!("SKIPPED: there is no other user on this host");
     }
     found
 }
@@ -480,7 +487,7 @@ fn requirement_18_a_lock_that_strangers_can_open_is_a_problem() {
 #[test]
 fn requirement_29_files_that_sudo_left_behind_are_told() {
     if !is_root() {
-        eprintln!("skipped: only root can give files away");
+        aloud!("SKIPPED: only root can give files away");
         return;
     }
     let clinic = Clinic::new();
@@ -509,7 +516,7 @@ fn requirement_33_an_access_list_decides_and_a_lost_one_is_told() {
         return;
     };
     if !setfacl(&["-b"], &clinic.state()) {
-        eprintln!("skipped: there is no `setfacl` that works here");
+        aloud!("SKIPPED: there is no `setfacl` that works here");
         return;
     }
     set_mode(&clinic.state(), 0o640);
@@ -538,7 +545,7 @@ fn examined_after(script: &str, site: &Site) -> Option<String> {
             Some(String::from_utf8_lossy(&output.stdout).into_owned())
         }
         other => {
-            eprintln!("skipped: mounting is not possible here: {other:?}");
+            aloud!("SKIPPED: mounting is not possible here: {other:?}");
             None
         }
     }

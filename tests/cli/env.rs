@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -190,8 +191,9 @@ pub(crate) fn has(tool: &str) -> bool {
     found
 }
 
-/// Says loudly that a test shows nothing here.
+/// Says loudly that a test shows nothing here: past the capture of the harness,
+/// which hides what a passing test prints.
 pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    eprintln!("SKIPPED: {test}: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }
