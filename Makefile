@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PACKAGES := strace zsh fish mandoc acl shellcheck
-TOOLS := strace zsh fish mandoc setfacl shellcheck
+PACKAGES := strace zsh fish mandoc acl shellcheck nginx-light
+TOOLS := strace zsh fish mandoc setfacl shellcheck nginx
 
 .PHONY: help test tools check unit platforms generate bench install dist
 

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! This version holds the writing side: the [site] directory, its
-//! [state], and the [store], which is the only writer. The `maint` command is
-//! the binary of this package.
+//! [state], and the [store], which is the only writer. Of the reading side it
+//! holds the decision, [`gate::Plan`]; the page and the layers for servers are
+//! still to come. The `maint` command is the binary of this package.
 //!
 //! ```
 //! use maint::{Site, State, store};
@@ -33,11 +34,13 @@ mod custody;
 mod digest;
 pub mod doctor;
 pub mod error;
+pub mod gate;
 pub mod history;
 pub mod load;
 pub mod lock;
 pub mod page;
 mod replace;
+pub mod request;
 pub mod rules;
 pub mod shell;
 pub mod site;

@@ -104,6 +104,12 @@ impl Window {
         }
     }
 
+    /// Whether it holds the requests it covers at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.phase(now) == Phase::Open
+    }
+
     /// Since when the window holds, or will hold, the site down.
     #[must_use]
     pub fn since(&self) -> Timestamp {

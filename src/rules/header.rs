@@ -22,6 +22,27 @@ pub struct HeaderMatch {
 }
 
 impl HeaderMatch {
+    /// Reads a header field without looking for secrets, as it is in a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if it is not a field name, a colon and a value.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::invalid_with(
+                format!("`{}` is not a header field with a value", text.escape_debug()),
+                "write it like `X-Probe: blue`",
+            )
+        };
+        let (name, value) = text.split_once(':').ok_or_else(bad)?;
+        let value = value.trim_matches([' ', '\t']);
+        let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
+        if !is_token(name) || value.is_empty() || !printable || text.len() > 1024 {
+            return Err(bad());
+        }
+        Ok(Self { name: name.to_ascii_lowercase(), value: value.to_owned() })
+    }
+
     /// Which requests are meant, in words.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -42,25 +63,16 @@ impl FromStr for HeaderMatch {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || {
-            Error::invalid_with(
-                format!("`{}` is not a header field with a value", text.escape_debug()),
-                "write it like `X-Probe: blue`",
-            )
-        };
-        let (name, value) = text.split_once(':').ok_or_else(bad)?;
-        let value = value.trim_matches([' ', '\t']);
-        let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\t');
-        if !is_token(name) || value.is_empty() || !printable || text.len() > 1024 {
-            return Err(bad());
-        }
-        let name = name.to_ascii_lowercase();
-        if SECRET.contains(&name.as_str()) {
+        let header = Self::parse(text)?;
+        if SECRET.contains(&header.name.as_str()) {
             return Err(Error::invalid_with(
-                format!("`{name}` carries a secret, and the state file can be read by everyone"),
+                format!(
+                    "`{}` carries a secret, and the state file can be read by everyone",
+                    header.name
+                ),
                 "make a bypass token: `maint bypass new`",
             ));
         }
-        Ok(Self { name, value: value.to_owned() })
+        Ok(header)
     }
 }

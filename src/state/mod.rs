@@ -10,6 +10,7 @@ pub(crate) mod schema_test;
 mod strict;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -307,7 +308,14 @@ fn validate_proxies(networks: &[IpNet]) -> Result<()> {
     if networks.is_empty() {
         return Err(Error::invalid("the list of trusted proxies is empty"));
     }
-    if networks.iter().any(|network| network.prefix_len() == 0) {
+    // `::ffff:0:0/96` is all of IPv4 for whoever reads mapped addresses as IPv4.
+    let is_everybody = |network: &IpNet| match network {
+        IpNet::V4(v4) => v4.prefix_len() == 0,
+        IpNet::V6(v6) => {
+            v6.contains(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()) && v6.prefix_len() <= 96
+        }
+    };
+    if networks.iter().any(is_everybody) {
         return Err(Error::invalid_with(
             "trusting every address as a proxy lets clients choose their own address",
             "name the network your proxies connect from",

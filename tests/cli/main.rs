@@ -1,6 +1,7 @@
 //! The command as people and scripts meet it: the built binary, one file a verb.
 
 mod bypass;
+mod check;
 mod completion;
 mod doctor;
 mod env;

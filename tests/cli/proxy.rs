@@ -24,7 +24,7 @@ fn nobody_is_trusted_until_somebody_says_so() {
 #[test]
 fn requirement_39_trusting_everyone_is_refused() {
     let env = TestEnv::new();
-    for network in ["0.0.0.0/0", "::/0", "*", ""] {
+    for network in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "*", ""] {
         env.fails(2, &["proxy", "add", network]);
     }
 }

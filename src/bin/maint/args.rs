@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Wait(Wait),
     /// Run a command inside a window of its own, and hand on its exit code
     Run(Run),
+    /// Tell whether a request passes, and why; exit 1 if it is blocked
+    Check(Check),
     /// Let requests through every window
     #[command(subcommand)]
     Ignore(Ignore),
@@ -318,6 +320,53 @@ pub(crate) enum OnFailure {
     Keep,
     /// Close it
     Release,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  maint check /health
+  maint check https://shop.example.com/cart --method POST --ip 203.0.113.7
+  maint check /admin/ --user staff --at 03:00
+  printf %s \"$token\" | maint check / --token-stdin")]
+pub(crate) struct Check {
+    /// The path as it is sent, or a whole URL
+    #[arg(value_name = "PATH", value_hint = ValueHint::Url)]
+    pub(crate) path: String,
+    /// The method
+    #[arg(long, value_name = "METHOD", default_value = "GET", add = ArgValueCandidates::new(complete::methods))]
+    pub(crate) method: String,
+    /// The host that is asked for
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// The address that connects; what proxies add is a --header
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<String>,
+    /// Who is logged in; nobody knows of users if it is left out
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) user: Option<CheckUser>,
+    /// A header field with its value: 'X-Probe: blue'
+    #[arg(long, value_name = "HEADER", num_args = 1, action = ArgAction::Append)]
+    pub(crate) header: Vec<String>,
+    /// Read a bypass token from standard input
+    #[arg(long)]
+    pub(crate) token_stdin: bool,
+    /// Decide as of this time [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// In the order of what they may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckUser {
+    /// Nobody is logged in
+    Anonymous,
+    /// A user like any other
+    Authenticated,
+    /// One who may enter the admin site
+    Staff,
+    /// One who may do everything
+    Superuser,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod bypass;
+mod check;
 mod complete;
 mod doctor;
 mod exit;
@@ -71,6 +72,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Status(args) => status::run(session, args),
         Command::Wait(args) => wait::run(session, args),
         Command::Run(args) => run::run(session, args),
+        Command::Check(args) => check::run(session, args),
         Command::Ignore(args) => ignore::run(session, args),
         Command::Bypass(args) => bypass::run(session, args),
         Command::Template(args) => template::run(session, args),

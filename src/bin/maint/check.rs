@@ -1,0 +1,189 @@
+//! `maint check`
+
+use std::io::Read as _;
+use std::net::IpAddr;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::gate::{Decision, Plan};
+use maint::request::path::PathForms;
+use maint::request::{Request, User};
+use maint::rules::header::HeaderMatch;
+use maint::{Error, State, load};
+use serde_json::json;
+
+use crate::args::{Check, CheckUser};
+use crate::exit::Exit;
+use crate::output::{GREEN, RED, lossy, paint, printable};
+use crate::report;
+use crate::session::Session;
+
+/// The longest token that is read from standard input.
+const LONGEST_TOKEN: u64 = 4_096;
+
+/// A request as it was described on the command line.
+struct Described {
+    path: String,
+    method: String,
+    host: Option<String>,
+    peer: Option<IpAddr>,
+    headers: Vec<HeaderMatch>,
+    user: Option<User>,
+    token: Option<String>,
+}
+
+impl Request for Described {
+    fn path(&self) -> &[u8] {
+        self.path.as_bytes()
+    }
+
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for header in self.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name)) {
+            each(header.value.as_bytes());
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        self.user
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
+
+pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
+    let site = session.site()?;
+    let request = described(args)?;
+    let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
+    let now = now.unwrap_or_else(|| session.clock.now());
+    let state = load::read(&site.state_file())?;
+    let plan = Plan::new(&state)?;
+    let decision = plan.decide(&request, now);
+    let address = plan.client_address(&request);
+    let is_ambiguous = PathForms::new(request.path()).is_ambiguous();
+
+    let (word, kind) = match decision {
+        Decision::Up => ("pass", "up"),
+        Decision::Ignored(_) => ("pass", "rule"),
+        Decision::Bypassed(_) => ("pass", "token"),
+        Decision::Blocked(_) => ("block", "window"),
+    };
+    let object = json!({
+        "decision": word,
+        "why": kind,
+        "by": decision.by(),
+        "at": now,
+        "method": request.method,
+        "path": request.path,
+        "ambiguous": is_ambiguous,
+        "host": request.host,
+        "address": address,
+        "file": lossy(&site.state_file()),
+    });
+    let mut text = explain(session, &state, decision, args.at.is_some().then_some(now));
+    if is_ambiguous {
+        text +=
+            "  servers could disagree on what this path means, so no path rule lets it through\n";
+    }
+    if request.peer.is_some() && address.is_none() {
+        text += "  the client's address is unknown: a trusted proxy says nothing that can be believed\n";
+    }
+    session.output.done(&text, &object)?;
+    Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
+}
+
+fn explain(
+    session: &Session,
+    state: &State,
+    decision: Decision<'_>,
+    at: Option<Timestamp>,
+) -> String {
+    let at = at.map_or_else(String::new, |at| format!(" at {}", session.clock.time(at)));
+    let (passes, blocked) = (paint(GREEN, "● passes"), paint(RED, "● blocked"));
+    match decision {
+        Decision::Up => format!("{passes}{at}: no open window covers it\n"),
+        Decision::Ignored(id) => {
+            let rule = state
+                .ignore
+                .get(id)
+                .map_or_else(String::new, |rule| format!(" ({} {})", rule.kind, rule.value));
+            format!("{passes}{at}: rule `{id}`{} lets it through\n", printable(&rule))
+        }
+        Decision::Bypassed(id) => format!("{passes}{at}: bypass token `{id}` lets it through\n"),
+        Decision::Blocked(name) => {
+            let window = state.windows.get(name).map_or_else(String::new, |window| {
+                report::window_text(name, window, &session.clock)
+            });
+            format!(
+                "{blocked}{at}: window `{name}` covers it, and nothing lets it through\n{window}"
+            )
+        }
+    }
+}
+
+fn described(args: &Check) -> Result<Described> {
+    let (host, path) = target(&args.path)?;
+    let peer = args.ip.as_deref().map(|text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
+    });
+    Ok(Described {
+        path,
+        method: maint::rules::method::parse(&args.method)?,
+        host: args.host.clone().or(host),
+        peer: peer.transpose()?,
+        headers: args
+            .header
+            .iter()
+            .map(|text| HeaderMatch::parse(text))
+            .collect::<Result<_, _>>()?,
+        user: args.user.map(user),
+        token: args.token_stdin.then(read_token).transpose()?,
+    })
+}
+
+/// A path, or a whole URL, of which the host counts as well.
+fn target(text: &str) -> Result<(Option<String>, String)> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if let Some(rest) = rest {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        return Ok((Some(rest[..end].to_owned()), rest[end..].to_owned()));
+    }
+    if text.starts_with('/') {
+        return Ok((None, text.to_owned()));
+    }
+    let message = format!("`{}` is not the path of a request", text.escape_debug());
+    Err(Error::invalid_with(message, "write it as it is sent, like `/shop?id=7`, or as a URL")
+        .into())
+}
+
+fn user(user: CheckUser) -> User {
+    let rank = user as u8;
+    User {
+        is_authenticated: rank >= CheckUser::Authenticated as u8,
+        is_staff: rank >= CheckUser::Staff as u8,
+        is_superuser: rank >= CheckUser::Superuser as u8,
+    }
+}
+
+/// Never from the command line, where every user of the host could read it.
+fn read_token() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin().lock().take(LONGEST_TOKEN).read_to_string(&mut text).map_err(|cause| {
+        Error::invalid(format!("could not read the token: {}", maint::error::describe(&cause)))
+    })?;
+    Ok(text.trim().to_owned())
+}

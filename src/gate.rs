@@ -1,0 +1,398 @@
+//! The decision: whether a request meets maintenance, and why.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::digest::sha256;
+use crate::error::Result;
+use crate::request::path::PathForms;
+use crate::request::{Request, User, client, trim};
+use crate::rules::header::HeaderMatch;
+use crate::rules::index::{HostIndex, NetworkIndex, PathIndex};
+use crate::rules::method::SAFE;
+use crate::rules::user::UserClass;
+use crate::rules::{Matcher, Rule};
+use crate::state::{State, TrustedProxies};
+use crate::window::{Scope, Window};
+
+/// What was decided on a request, and what decided it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'p> {
+    /// It passes: no open window covers it.
+    Up,
+    /// It passes: an ignore rule of this id matches.
+    Ignored(&'p str),
+    /// It passes: the visitor presents the bypass token of this id.
+    Bypassed(&'p str),
+    /// It is blocked by the window of this name.
+    Blocked(&'p str),
+}
+
+impl<'p> Decision<'p> {
+    /// Whether the request goes on to the app.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        !matches!(self, Self::Blocked(_))
+    }
+
+    /// The rule, token or window that decided; absent if no window covers the request.
+    #[must_use]
+    pub fn by(&self) -> Option<&'p str> {
+        match *self {
+            Self::Up => None,
+            Self::Ignored(name) | Self::Bypassed(name) | Self::Blocked(name) => Some(name),
+        }
+    }
+}
+
+/// A state, compiled for deciding.
+pub struct Plan {
+    windows: Vec<WindowPlan>,
+    rules: RulesPlan,
+    tokens: Vec<TokenPlan>,
+    proxies: Option<TrustedProxies>,
+}
+
+struct WindowPlan {
+    name: String,
+    window: Window,
+    paths: PathIndex,
+    hosts: HostIndex,
+}
+
+/// The ignore rules, each in the index of its kind by its number.
+#[derive(Default)]
+struct RulesPlan {
+    ids: Vec<(String, Option<Timestamp>)>,
+    paths: PathIndex,
+    networks: NetworkIndex,
+    hosts: HostIndex,
+    methods: Vec<(String, u32)>,
+    headers: Vec<(HeaderMatch, u32)>,
+    users: Vec<(UserClass, u32)>,
+}
+
+struct TokenPlan {
+    id: String,
+    digest: String,
+    expires_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// Compiles a state.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Invalid`] if a pattern in it cannot be understood, which
+    /// reading the state finds as well.
+    pub fn new(state: &State) -> Result<Self> {
+        let windows = state.windows.iter().map(|(name, window)| WindowPlan::new(name, window));
+        let tokens = state.bypass.iter().map(|(id, token)| TokenPlan {
+            id: id.clone(),
+            digest: token.sha256.clone(),
+            expires_at: token.expires_at,
+        });
+        Ok(Self {
+            windows: windows.collect::<Result<_>>()?,
+            rules: RulesPlan::new(crate::state::by_number(&state.ignore))?,
+            tokens: tokens.collect(),
+            proxies: state.trusted_proxies.clone(),
+        })
+    }
+
+    /// Decides on a request at a moment: open windows that cover it, then ignore
+    /// rules, then the bypass token; and the user last of all, who may be costly.
+    pub fn decide(&self, request: &impl Request, now: Timestamp) -> Decision<'_> {
+        let mut open = self.windows.iter().filter(|plan| plan.window.is_open(now)).peekable();
+        if open.peek().is_none() {
+            return Decision::Up;
+        }
+        let path = PathForms::new(request.path());
+        let Some(window) = open.find(|plan| plan.covers(request, &path)) else {
+            return Decision::Up;
+        };
+        if let Some(id) = self.rules.find(request, &path, self.proxies.as_ref(), now) {
+            return Decision::Ignored(id);
+        }
+        if let Some(id) = request.token().and_then(|token| self.token(token, now)) {
+            return Decision::Bypassed(id);
+        }
+        if let Some(id) = self.rules.find_user(request, now) {
+            return Decision::Ignored(id);
+        }
+        Decision::Blocked(&window.name)
+    }
+
+    /// The address that `ip` rules look at, for explaining a decision.
+    pub fn client_address(&self, request: &impl Request) -> Option<IpAddr> {
+        client::address(request, self.proxies.as_ref())
+    }
+
+    /// Looks at every token, and at all of each, whatever matches.
+    fn token(&self, token: &str, now: Timestamp) -> Option<&str> {
+        let digest = sha256(token.as_bytes());
+        let mut found = None;
+        for plan in &self.tokens {
+            let is_same = is_equal(digest.as_bytes(), plan.digest.as_bytes());
+            let is_live = plan.expires_at.is_none_or(|expiry| now < expiry);
+            if is_same & is_live {
+                found = Some(plan.id.as_str());
+            }
+        }
+        found
+    }
+}
+
+/// Compares two digests in a time that does not depend on where they differ.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    let differs = one
+        .iter()
+        .zip(other)
+        .fold(0, |differs, (one, other)| std::hint::black_box(differs | (one ^ other)));
+    one.len() == other.len() && differs == 0
+}
+
+impl WindowPlan {
+    fn new(name: &str, window: &Window) -> Result<Self> {
+        let paths = window.scope.paths.iter().map(|text| Ok((text.parse()?, 0)));
+        let hosts = window.scope.hosts.iter().map(|text| Ok((text.parse()?, 0)));
+        Ok(Self {
+            name: name.to_owned(),
+            window: window.clone(),
+            paths: PathIndex::new(paths.collect::<Result<Vec<_>>>()?)?,
+            hosts: HostIndex::new(hosts.collect::<Result<Vec<_>>>()?),
+        })
+    }
+
+    /// Whether the scope covers a request. Unsure means yes.
+    fn covers(&self, request: &impl Request, path: &PathForms) -> bool {
+        let Scope { paths, methods, hosts, read_only, .. } = &self.window.scope;
+        let is_safe = *read_only && SAFE.contains(&request.method());
+        let is_other_method =
+            !methods.is_empty() && !methods.iter().any(|method| method == request.method());
+        let is_other_path = || {
+            let covers = |form: &[u8]| self.paths.find(form, &|_| true).is_some();
+            !paths.is_empty() && !path.is_any(covers)
+        };
+        let is_other_host = || {
+            let is_named = request.host().is_some();
+            !hosts.is_empty() && is_named && self.hosts.find(request.host(), &|_| true).is_none()
+        };
+        !(is_safe || is_other_method || is_other_path() || is_other_host())
+    }
+}
+
+impl RulesPlan {
+    fn new(rules: Vec<(&str, &Rule)>) -> Result<Self> {
+        let mut plan = Self::default();
+        let (mut paths, mut networks, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
+        for ((id, rule), entry) in rules.into_iter().zip(0..) {
+            plan.ids.push((id.to_owned(), rule.expires_at));
+            match rule.matcher()? {
+                Some(Matcher::Path(pattern)) => paths.push((pattern, entry)),
+                Some(Matcher::Ip(network)) => networks.push((network, entry)),
+                Some(Matcher::Host(pattern)) => hosts.push((pattern, entry)),
+                Some(Matcher::Method(method)) => plan.methods.push((method, entry)),
+                Some(Matcher::Header(header)) => plan.headers.push((header, entry)),
+                Some(Matcher::User(class)) => plan.users.push((class, entry)),
+                // A kind of a later version lets nobody through.
+                None => {}
+            }
+        }
+        plan.paths = PathIndex::new(paths)?;
+        plan.networks = NetworkIndex::new(networks);
+        plan.hosts = HostIndex::new(hosts);
+        Ok(plan)
+    }
+
+    fn is_live(&self, now: Timestamp) -> impl Fn(u32) -> bool {
+        move |entry| self.ids[entry as usize].1.is_none_or(|expiry| now < expiry)
+    }
+
+    /// A rule in force that matches by anything but the user.
+    fn find(
+        &self,
+        request: &impl Request,
+        path: &PathForms,
+        proxies: Option<&TrustedProxies>,
+        now: Timestamp,
+    ) -> Option<&str> {
+        let is_live = self.is_live(now);
+        let by_method = || {
+            self.methods.iter().find(|(name, entry)| name == request.method() && is_live(*entry))
+        };
+        let by_address = || {
+            let is_needed = !self.networks.is_empty();
+            let address = is_needed.then(|| client::address(request, proxies)).flatten()?;
+            self.networks.find(address, &is_live)
+        };
+        let by_host =
+            || if self.hosts.is_empty() { None } else { self.hosts.find(request.host(), &is_live) };
+        let by_header = || {
+            self.headers.iter().find(|(header, entry)| is_live(*entry) && carries(request, header))
+        };
+        let entry = path
+            .clear()
+            .and_then(|path| self.paths.find(path, &is_live))
+            .or_else(|| by_method().map(|found| found.1))
+            .or_else(by_host)
+            .or_else(by_address)
+            .or_else(|| by_header().map(|found| found.1))?;
+        Some(&self.ids[entry as usize].0)
+    }
+
+    /// A rule in force that matches by the user.
+    fn find_user(&self, request: &impl Request, now: Timestamp) -> Option<&str> {
+        let is_live = self.is_live(now);
+        let mut live = self.users.iter().filter(|(_, entry)| is_live(*entry)).peekable();
+        live.peek()?;
+        let user = request.user()?;
+        let (_, entry) = live.find(|(class, _)| belongs(user, *class))?;
+        Some(&self.ids[*entry as usize].0)
+    }
+}
+
+fn carries(request: &impl Request, header: &HeaderMatch) -> bool {
+    let mut is_there = false;
+    request.header(&header.name, &mut |value| {
+        is_there |= trim(value) == header.value.as_bytes();
+    });
+    is_there
+}
+
+fn belongs(user: User, class: UserClass) -> bool {
+    match class {
+        UserClass::Anonymous => !user.is_authenticated,
+        UserClass::Authenticated => user.is_authenticated,
+        UserClass::Staff => user.is_authenticated && user.is_staff,
+        UserClass::Superuser => user.is_authenticated && user.is_superuser,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A request that counts how often its user is asked for.
+    #[derive(Default)]
+    struct Asked {
+        path: &'static str,
+        users: Cell<u32>,
+        facts: Cell<u32>,
+    }
+
+    impl Asked {
+        fn fact<T>(&self, fact: T) -> T {
+            self.facts.set(self.facts.get() + 1);
+            fact
+        }
+    }
+
+    impl Request for Asked {
+        fn path(&self) -> &[u8] {
+            self.fact(self.path.as_bytes())
+        }
+
+        fn method(&self) -> &str {
+            self.fact("GET")
+        }
+
+        fn host(&self) -> Option<&str> {
+            self.fact(None)
+        }
+
+        fn peer(&self) -> Option<IpAddr> {
+            self.fact(None)
+        }
+
+        fn header(&self, _: &str, _: &mut dyn FnMut(&[u8])) {
+            self.fact(());
+        }
+
+        fn user(&self) -> Option<User> {
+            self.users.set(self.users.get() + 1);
+            Some(User { is_authenticated: true, is_staff: true, is_superuser: false })
+        }
+
+        fn token(&self) -> Option<&str> {
+            self.fact(None)
+        }
+    }
+
+    fn plan(parts: &serde_json::Value) -> Plan {
+        let mut state = json!({ "version": 1, "revision": 1 });
+        state.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+        Plan::new(&serde_json::from_value(state).unwrap()).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    const OPENED: &str = "2026-11-22T03:00:00Z";
+
+    #[test]
+    fn nothing_is_asked_while_the_site_is_up() {
+        let plan = plan(&json!({
+            "windows": {"w": {"opened_at": OPENED, "start": "2026-11-22T04:00:00Z"}},
+            "ignore": {"r1": {"kind": "user", "value": "staff"}, "r2": {"kind": "path", "value": "/a"}},
+        }));
+        let request = Asked { path: "/a", ..Asked::default() };
+        assert_eq!(plan.decide(&request, at(OPENED)), Decision::Up);
+        assert_eq!((request.facts.get(), request.users.get()), (0, 0));
+    }
+
+    #[test]
+    fn the_user_is_asked_for_last_and_once_and_only_if_a_rule_needs_it() {
+        let rules = json!({
+            "windows": {"w": {"opened_at": OPENED}},
+            "ignore": {
+                "r1": {"kind": "user", "value": "superuser"},
+                "r2": {"kind": "path", "value": "/health"},
+                "r3": {"kind": "user", "value": "staff"},
+            },
+        });
+        let with_user_rules = plan(&rules);
+        let request = Asked { path: "/health", ..Asked::default() };
+        assert_eq!(with_user_rules.decide(&request, at(OPENED)), Decision::Ignored("r2"));
+        assert_eq!(request.users.get(), 0);
+        let request = Asked { path: "/", ..Asked::default() };
+        assert_eq!(with_user_rules.decide(&request, at(OPENED)), Decision::Ignored("r3"));
+        assert_eq!(request.users.get(), 1);
+        let without = plan(&json!({"windows": {"w": {"opened_at": OPENED}}}));
+        let request = Asked { path: "/", ..Asked::default() };
+        assert_eq!(without.decide(&request, at(OPENED)), Decision::Blocked("w"));
+        assert_eq!(request.users.get(), 0);
+    }
+
+    #[test]
+    fn requirement_25_the_decision_flips_exactly_at_the_boundary() {
+        let plan = plan(&json!({
+            "windows": {"w": {"opened_at": OPENED, "start": OPENED, "end": "2026-11-22T04:00:00Z"}},
+        }));
+        let request = Asked { path: "/", ..Asked::default() };
+        for (now, passes) in [
+            ("2026-11-22T02:59:59.999999999Z", true),
+            ("2026-11-22T03:00:00Z", false),
+            ("2026-11-22T03:59:59.999999999Z", false),
+            ("2026-11-22T04:00:00Z", true),
+            ("2026-11-22T03:30:00Z", false),
+        ] {
+            assert_eq!(plan.decide(&request, at(now)).is_pass(), passes, "{now}");
+        }
+    }
+
+    #[test]
+    fn requirement_45_digests_are_compared_whole() {
+        assert!(is_equal(b"abcd", b"abcd"));
+        for other in [b"abce", b"xbcd", b"abc\0"] {
+            assert!(!is_equal(b"abcd", other));
+        }
+        assert!(!is_equal(b"abcd", b"abc") && !is_equal(b"", b"a"));
+    }
+}

@@ -1,0 +1,309 @@
+//! The forms of a request path that patterns look at.
+
+/// How many forms an ambiguous path may have before it counts as any path.
+const MOST_FORMS: usize = 128;
+
+/// An ambiguous path longer than this counts as any path.
+const LONGEST_AMBIGUOUS: usize = 4 * 1024;
+
+/// A request path, decoded once, and whether servers could disagree on it.
+///
+/// A path is **ambiguous** if as sent it holds a dot segment, `//`, `\`, `;`, an
+/// encoded slash, dot, backslash, semicolon, percent sign or NUL, a broken escape,
+/// a control character, or bytes that are not UTF-8 once decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathForms {
+    plain: Vec<u8>,
+    readings: Readings,
+}
+
+/// What servers may take a path for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Readings {
+    /// Everybody takes it for what it says.
+    One,
+    /// Some take it for one of these.
+    Several(Vec<Vec<u8>>),
+    /// There are too many to list.
+    Any,
+}
+
+impl PathForms {
+    /// Reads a path as it was sent. What follows a `?` is not looked at.
+    #[must_use]
+    pub fn new(raw: &[u8]) -> Self {
+        let raw = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let raw = if raw.is_empty() { b"/" } else { raw };
+        let (plain, has_clear_escapes) = decode(raw);
+        let text = std::str::from_utf8(&plain);
+        let is_clear = has_clear_escapes
+            && plain.starts_with(b"/")
+            && text.is_ok_and(|text| !text.contains(|c: char| c.is_control() || "\\;".contains(c)))
+            && !plain.windows(2).any(|pair| pair == b"//")
+            && !segments(&plain).any(|segment| matches!(segment, b"." | b".."));
+        let readings = if is_clear { Readings::One } else { readings(raw, &plain) };
+        Self { plain, readings }
+    }
+
+    /// Whether servers could disagree on what the path means.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.readings != Readings::One
+    }
+
+    /// The path, if everybody reads it the same way.
+    #[must_use]
+    pub fn clear(&self) -> Option<&[u8]> {
+        (!self.is_ambiguous()).then_some(self.plain.as_slice())
+    }
+
+    /// Whether some server may take the path for one that is meant, for the
+    /// direction in which yes is the safe answer.
+    pub fn is_any(&self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
+        match &self.readings {
+            Readings::One => is_meant(&self.plain),
+            Readings::Several(forms) => forms.iter().any(|form| is_meant(form)),
+            Readings::Any => true,
+        }
+    }
+}
+
+/// Something that a server may do to a path before it looks at it.
+type Step = fn(&[u8]) -> Vec<u8>;
+
+/// Everything that servers may make of a path: each of the steps below may be
+/// taken or not, in any order, and more than once.
+fn readings(raw: &[u8], plain: &[u8]) -> Readings {
+    const STEPS: [Step; 7] = [
+        |path| decode(path).0,
+        |path| path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect(),
+        without_parameters,
+        without_empty_segments,
+        without_dot_segments,
+        |path| path.split(|&byte| byte == 0).next().unwrap_or_default().to_vec(),
+        |path| path.strip_suffix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(path).to_vec(),
+    ];
+    if raw.len() > LONGEST_AMBIGUOUS {
+        return Readings::Any;
+    }
+    let mut forms = vec![raw.to_vec()];
+    if plain != raw {
+        forms.push(plain.to_vec());
+    }
+    let mut next = 0;
+    while let Some(form) = forms.get(next).cloned() {
+        for step in STEPS {
+            let reading = step(&form);
+            if !forms.contains(&reading) {
+                forms.push(reading);
+            }
+        }
+        if forms.len() > MOST_FORMS {
+            return Readings::Any;
+        }
+        next += 1;
+    }
+    Readings::Several(forms)
+}
+
+fn join<'s>(segments: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
+    let mut path = Vec::new();
+    for segment in segments {
+        path.push(b'/');
+        path.extend_from_slice(segment);
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path
+}
+
+/// `/a;x=1/b` as `/a/b` (RFC 3986, 3.3, leaves parameters to whoever made them).
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    join(
+        segments(path)
+            .map(|segment| segment.split(|&byte| byte == b';').next().unwrap_or_default()),
+    )
+}
+
+/// `//a///b/` as `/a/b/`.
+fn without_empty_segments(path: &[u8]) -> Vec<u8> {
+    let mut kept = join(segments(path).filter(|segment| !segment.is_empty()));
+    if path.ends_with(b"/") && !kept.ends_with(b"/") {
+        kept.push(b'/');
+    }
+    kept
+}
+
+/// `/a/./b/../c` as `/a/c` (RFC 3986, 5.2.4).
+fn without_dot_segments(path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut ends_open = false;
+    for segment in segments(path) {
+        ends_open = matches!(segment, b"." | b"..");
+        match segment {
+            b"." => {}
+            b".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let mut path = join(kept);
+    if ends_open && !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path
+}
+
+/// The segments of a path that begins with `/`.
+pub(crate) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/')
+}
+
+/// Decodes percent escapes once (RFC 3986, 2.1). `false`: one of them is broken, or
+/// stands for a character that changes how the rest is read.
+fn decode(raw: &[u8]) -> (Vec<u8>, bool) {
+    let mut plain = Vec::with_capacity(raw.len());
+    let mut is_clear = true;
+    let mut rest = raw;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let decoded = (byte == b'%').then(|| tail.get(..2).and_then(hexadecimal)).flatten();
+        if let Some(decoded) = decoded {
+            is_clear &= !matches!(decoded, b'/' | b'.' | b'\\' | b';' | b'%' | 0);
+            plain.push(decoded);
+            rest = &tail[2..];
+        } else {
+            is_clear &= byte != b'%';
+            plain.push(byte);
+            rest = tail;
+        }
+    }
+    (plain, is_clear)
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u8> {
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    let number = value(digits[0])? * 16 + value(digits[1])?;
+    u8::try_from(number).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a path is ambiguous, and could be taken for another.
+    fn could_be(raw: &str, other: &str) -> bool {
+        let forms = PathForms::new(raw.as_bytes());
+        forms.is_ambiguous() && forms.is_any(|form| form == other.as_bytes())
+    }
+
+    #[test]
+    fn requirement_41_clear_paths_are_decoded_once() {
+        for (raw, clear) in [
+            ("/", "/"),
+            ("", "/"),
+            ("/health", "/health"),
+            ("/health/", "/health/"),
+            ("/%61dmin", "/admin"),
+            ("/a%20b", "/a b"),
+            ("/caf%C3%A9", "/caf\u{e9}"),
+            ("/a?b=/c", "/a"),
+            ("/...", "/..."),
+            ("/a.b", "/a.b"),
+        ] {
+            let forms = PathForms::new(raw.as_bytes());
+            assert_eq!(forms.clear(), Some(clear.as_bytes()), "{raw}");
+        }
+    }
+
+    #[test]
+    fn requirement_41_shapes_that_servers_read_differently_are_ambiguous() {
+        for (raw, other) in [
+            ("/a/../b", "/b"),
+            ("/a/./b", "/a/b"),
+            ("/a/..", "/"),
+            ("/a/.", "/a/"),
+            ("//a", "/a"),
+            ("/a//b", "/a/b"),
+            ("/a/;x/b", "/a/b"),
+            ("/a;x=1/b", "/a/b"),
+            ("/a/..;/b", "/b"),
+            ("/a\\b", "/a/b"),
+            ("/a%2fb", "/a/b"),
+            ("/a%2Fb", "/a/b"),
+            ("/a%5cb", "/a/b"),
+            ("/%2e%2e/b", "/b"),
+            ("/a/%2e%2e/b", "/b"),
+            ("/a%252fb", "/a/b"),
+            ("/a%25%32%66b", "/a/b"),
+            ("/a%00.html", "/a"),
+            ("/a%3bx", "/a"),
+            ("/a%0ab", "/a\nb"),
+            ("/a\tb", "/a\tb"),
+            ("/a%", "/a%"),
+            ("/a%zz", "/a%zz"),
+            ("/a%2", "/a%2"),
+            ("a", "/a"),
+            ("*", "/*"),
+        ] {
+            assert!(could_be(raw, other), "{raw} as {other}");
+        }
+        assert!(PathForms::new(b"/a%ff").is_ambiguous(), "not UTF-8");
+        assert!(PathForms::new(b"/a%c0%afb").is_ambiguous(), "an overlong slash");
+    }
+
+    #[test]
+    fn requirement_41_no_stage_at_which_a_server_may_stop_is_left_out() {
+        for raw in [
+            "/x/../admin/%252e%252e/y",
+            "/x/../admin/..;/y",
+            "/x/../admin/..\\y",
+            "/x/../admin/%2e%2e%5cy",
+            "/x/../admin//../y",
+            "//admin/..;/y",
+            "//admin/%252e%252e/y",
+            "/x%00/../admin/y",
+            "/admin%00x",
+            "/admin;a/y",
+            "/%2561dmin/y",
+        ] {
+            let forms = PathForms::new(raw.as_bytes());
+            let is_admin = |form: &[u8]| form == b"/admin" || form.starts_with(b"/admin/");
+            assert!(forms.is_ambiguous() && forms.is_any(is_admin), "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_path_elsewhere_stays_elsewhere() {
+        for raw in ["/api/group%2Fproject", "/about//team", "/app;jsessionid=1/x", "/a%20b%25"] {
+            let forms = PathForms::new(raw.as_bytes());
+            assert!(forms.is_ambiguous(), "{raw}");
+            assert!(!forms.is_any(|form| form.starts_with(b"/shop")), "{raw}");
+        }
+    }
+
+    #[test]
+    fn requirement_41_a_path_that_cannot_be_thought_through_counts_as_any() {
+        let deep = format!("/x%{}2fadmin", "25".repeat(200));
+        let long = format!("/x//{}", "a".repeat(LONGEST_AMBIGUOUS));
+        let wild = "/a;b/..\\%2e%2e//./%252f;c".repeat(20);
+        for raw in [deep, long, wild] {
+            assert!(
+                PathForms::new(raw.as_bytes()).is_any(|form| form == b"/no-such-form"),
+                "{raw:.60}"
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn requirement_41_a_clear_path_has_no_other_reading(raw in "(/[a-z.%0-9;\\\\]{0,5}){1,5}") {
+            let forms = PathForms::new(raw.as_bytes());
+            if let Some(clear) = forms.clear() {
+                proptest::prop_assert_eq!(without_dot_segments(clear), clear.to_vec());
+                proptest::prop_assert_eq!(without_parameters(clear), clear.to_vec());
+                proptest::prop_assert_eq!(without_empty_segments(clear), clear.to_vec());
+                proptest::prop_assert_eq!(decode(clear).0, clear.to_vec());
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The client's address, as this library and nginx tell it.
+//!
+//! Where nginx finds no client it answers with the last proxy, or the peer, and
+//! this library with nothing. So they are compared where nginx names a client.
+
+#![cfg(unix)]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use maint::request::client::address;
+use maint::request::{Request, User};
+use maint::state::{ProxyHeader, TrustedProxies};
+use tempfile::TempDir;
+
+const NETWORKS: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
+const CHAINS: usize = 12_000;
+
+/// An nginx of this test's own, which ends with it.
+struct Nginx {
+    process: Child,
+    port: u16,
+    /// A path that no other server on that port would know.
+    path: String,
+    temp: TempDir,
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Says why the test is skipped, past the capture of the harness.
+fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: realip: {why}");
+}
+
+/// The program, if it is installed with the module that is compared with.
+fn program() -> Option<&'static str> {
+    let Some((program, version)) = ["nginx", "/usr/sbin/nginx"].into_iter().find_map(|program| {
+        Command::new(program).arg("-V").output().ok().map(|output| (program, output.stderr))
+    }) else {
+        skip("nginx is not installed");
+        return None;
+    };
+    if !String::from_utf8_lossy(&version).contains("http_realip_module") {
+        skip("this nginx has no realip module");
+        return None;
+    }
+    Some(program)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the configuration of another program")]
+fn configure(directory: &Path, port: u16, path: &str) {
+    let trust = NETWORKS.map(|network| format!("set_real_ip_from {network};\n")).concat();
+    let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {kind};\n"))
+        .concat();
+    let text = format!(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr;
+        events {{ }}
+        http {{
+            access_log off;
+            {temps}
+            keepalive_requests 1000000;
+            large_client_header_buffers 4 32k;
+            {trust}
+            real_ip_header X-Forwarded-For;
+            real_ip_recursive on;
+            server {{
+                listen 127.0.0.1:{port};
+                location = {path} {{ return 200 \"$remote_addr\"; }}
+            }}
+        }}"
+    );
+    fs::write(directory.join("nginx.conf"), text).unwrap();
+}
+
+fn start(program: &str) -> Nginx {
+    let mut complaints = String::new();
+    // Somebody else may take the free port before nginx does.
+    for _ in 0..5 {
+        let temp = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = format!("/{}", temp.path().file_name().unwrap().display());
+        configure(temp.path(), port, &path);
+        let log = temp.path().join("stderr");
+        let process = Command::new(program)
+            .arg("-p")
+            .arg(temp.path())
+            .args(["-c", "nginx.conf"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::options().create_new(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut nginx = Nginx { process, port, path, temp };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while nginx.process.try_wait().unwrap().is_none() && Instant::now() < deadline {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| {
+                ask(&mut BufReader::new(stream), &nginx.path, &["203.0.113.7".to_owned()])
+                    == Some("203.0.113.7".to_owned())
+            }) {
+                return nginx;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        complaints = fs::read_to_string(nginx.temp.path().join("stderr")).unwrap();
+    }
+    panic!("nginx does not start: {complaints}");
+}
+
+/// What nginx takes for the client; `None` if it does not answer with that.
+fn ask(connection: &mut BufReader<TcpStream>, path: &str, lines: &[String]) -> Option<String> {
+    let mut fields = String::new();
+    for line in lines {
+        fields += &format!("X-Forwarded-For: {line}\r\n");
+    }
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    connection.get_ref().set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    connection.get_mut().write_all(request.as_bytes()).ok()?;
+    let mut length = 0;
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        connection.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).ok()?;
+    String::from_utf8(body).ok()
+}
+
+/// The same request for this library.
+struct Lines<'a>(&'a [String]);
+
+impl Request for Lines<'_> {
+    fn path(&self) -> &[u8] {
+        b"/"
+    }
+
+    fn method(&self) -> &'static str {
+        "GET"
+    }
+
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        Some(Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        if name.eq_ignore_ascii_case("x-forwarded-for") {
+            self.0.iter().for_each(|line| each(line.as_bytes()));
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        None
+    }
+
+    fn token(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// The same numbers in every run: `SplitMix64`.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) >> 33).unwrap() % end
+    }
+
+    fn address(&mut self, v4: &str, v6: &str) -> String {
+        let (a, b) = (self.below(256), self.below(256));
+        let port = self.below(65_535) + 1;
+        match self.below(6) {
+            0 => format!("{v4}.{a}.{b}:{port}"),
+            1 => format!("{v6}:{a:x}::{b:x}"),
+            2 => format!("[{v6}:{a:X}::{b:X}]:{port}"),
+            3 => format!("::ffff:{v4}.{a}.{b}"),
+            _ => format!("{v4}.{a}.{b}"),
+        }
+    }
+
+    fn hop(&mut self) -> String {
+        const NOISE: [&str; 16] = [
+            "unknown",
+            "_hidden",
+            "",
+            "fe80::1%eth0",
+            "[fe80::1%1]:80",
+            "\"203.0.113.7\"",
+            "unix:",
+            "203.0.113.7:",
+            "203.0.113.7:65536",
+            "203.0.113.256",
+            "203.0.113",
+            "[::1",
+            "for=6.6.6.6",
+            "\t203.0.113.7",
+            "203.0.113.7.",
+            "*",
+        ];
+        match self.below(10) {
+            0 => NOISE[self.below(NOISE.len())].to_owned(),
+            1..=3 => self.address("203.0", "2001:db8"),
+            _ => self.address("10.1", "fd00:1"),
+        }
+    }
+
+    fn chain(&mut self) -> Vec<String> {
+        (0..self.below(4))
+            .map(|_| {
+                let hops: Vec<String> = (0..=self.below(6)).map(|_| self.hop()).collect();
+                hops.join([", ", ",", " , ", ",, "][self.below(4)])
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn requirement_39_nginx_names_the_same_client() {
+    let Some(program) = program() else {
+        return;
+    };
+    let nginx = start(program);
+    let proxies = TrustedProxies {
+        header: ProxyHeader::XForwardedFor,
+        networks: NETWORKS.map(|network| network.parse().unwrap()).into(),
+        extra: serde_json::Map::new(),
+    };
+    let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", nginx.port)).unwrap());
+    connection.get_ref().set_nodelay(true).unwrap();
+    let mut both = |lines: &[String]| {
+        let theirs = ask(&mut connection, &nginx.path, lines)
+            .unwrap_or_else(|| panic!("nginx gives no answer to {lines:?}"));
+        let theirs: IpAddr = theirs.parse().unwrap();
+        (theirs.to_canonical(), address(&Lines(lines), Some(&proxies)))
+    };
+    let trusted =
+        |address: &IpAddr| proxies.networks.iter().any(|network| network.contains(address));
+
+    let mut numbers = Numbers(39);
+    let mut compared = 0;
+    for _ in 0..CHAINS {
+        let lines = numbers.chain();
+        let (theirs, ours) = both(&lines);
+        if !trusted(&theirs) {
+            assert_eq!(ours, Some(theirs), "{lines:?}");
+            compared += 1;
+        }
+    }
+    let _ = writeln!(
+        std::io::stderr(),
+        "figure: {CHAINS} chains, {compared} with a client for nginx, 0 differences"
+    );
+    assert!(compared > CHAINS / 4, "only {compared} chains were compared");
+
+    // Where nginx is laxer than the grammar, the client is unknown here.
+    for (line, theirs) in
+        [("6.6.6.6 203.0.113.7", [203, 0, 113, 7]), ("203.0.113.07", [203, 0, 113, 7])]
+    {
+        assert_eq!(both(&[line.to_owned()]), (theirs.into(), None), "{line}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Runs the conformance vectors: `tests/vectors/README.md` describes them.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use maint::State;
+use maint::gate::Plan;
+use maint::request::{Request, User};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    about: String,
+    vectors: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    name: String,
+    state: serde_json::Value,
+    request: Asked,
+    now: Timestamp,
+    decision: Verdict,
+    by: Option<Deciders>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Pass,
+    Block,
+}
+
+/// What may be named as having decided.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Deciders {
+    One(String),
+    AnyOf(Vec<String>),
+}
+
+/// The request of a vector.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    method: String,
+    target: String,
+    host: Option<String>,
+    peer: Option<IpAddr>,
+    headers: Vec<(String, String)>,
+    user: Option<Class>,
+    token: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Class {
+    Anonymous,
+    Authenticated,
+    Staff,
+    Superuser,
+}
+
+impl Request for Asked {
+    fn path(&self) -> &[u8] {
+        let end = self.target.find('?').unwrap_or(self.target.len());
+        &self.target.as_bytes()[..end]
+    }
+
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for (_, value) in self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name))
+        {
+            each(value.as_bytes());
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        self.user.map(|class| User {
+            is_authenticated: !matches!(class, Class::Anonymous),
+            is_staff: matches!(class, Class::Staff | Class::Superuser),
+            is_superuser: matches!(class, Class::Superuser),
+        })
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}
+
+impl Vector {
+    /// What is wrong with the decision, if anything is.
+    fn failure(&self) -> Option<String> {
+        let state = match serde_json::from_value::<State>(self.state.clone()) {
+            Ok(state) => state,
+            Err(cause) => return Some(format!("the state cannot be read: {cause}")),
+        };
+        if let Err(cause) = state.validate() {
+            return Some(format!("the state is not valid: {cause}"));
+        }
+        let plan = match Plan::new(&state) {
+            Ok(plan) => plan,
+            Err(cause) => return Some(format!("there is no plan: {cause}")),
+        };
+        let decision = plan.decide(&self.request, self.now);
+        let verdict = if decision.is_pass() { Verdict::Pass } else { Verdict::Block };
+        let by = decision.by();
+        let named_rightly = match (&self.by, by) {
+            (None, None) => true,
+            (Some(Deciders::One(expected)), Some(by)) => expected == by,
+            (Some(Deciders::AnyOf(expected)), Some(by)) => expected.iter().any(|one| one == by),
+            _ => false,
+        };
+        (verdict != self.decision || !named_rightly).then(|| {
+            format!("{:?} by {:?} expected, {verdict:?} by {by:?} found", self.decision, self.by)
+        })
+    }
+}
+
+fn files() -> Vec<(PathBuf, File)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let file = serde_json::from_str(&text)
+            .unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
+        (path, file)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn requirement_56_every_vector_decides_as_written() {
+    let files = files();
+    let mut names = HashSet::new();
+    let mut failures = String::new();
+    for (path, file) in &files {
+        let topic = path.file_stem().unwrap_or_default().to_string_lossy();
+        assert!(!file.about.is_empty(), "{topic} does not say what it is about");
+        for vector in &file.vectors {
+            assert!(names.insert(vector.name.as_str()), "two vectors are named `{}`", vector.name);
+            if let Some(failure) = vector.failure() {
+                writeln!(failures, "{topic}: {}\n    {failure}", vector.name).unwrap();
+            }
+        }
+    }
+    assert!(names.len() >= 300, "only {} vectors", names.len());
+    assert!(failures.is_empty(), "decided otherwise than written:\n{failures}");
+}
