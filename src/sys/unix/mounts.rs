@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use rustix::fs::AtFlags;
-
 use super::is_root;
 
 /// The file system a path is on, where its name matters: `nfs`, `tmpfs`, ….
@@ -67,7 +65,7 @@ pub(crate) fn is_mount_point(path: &Path) -> bool {
     // Since Linux 5.8 statx(2) tells, without reading a table that may be long.
     #[cfg(target_os = "linux")]
     {
-        use rustix::fs::{CWD, StatxAttributes, StatxFlags, statx};
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
         if let Ok(found) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
             && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
         {
