@@ -1,37 +1,42 @@
 //! The forms of a request path that patterns look at.
 
-/// How many forms an ambiguous path may have before it counts as any path.
-const MOST_FORMS: usize = 128;
+use std::cell::OnceCell;
+use std::collections::HashSet;
 
-/// An ambiguous path longer than this counts as any path.
-const LONGEST_AMBIGUOUS: usize = 4 * 1024;
+/// How many readings an ambiguous path may have before it counts as any path.
+const MOST_READINGS: usize = 64;
+
+/// An ambiguous path longer than this, in bytes, counts as any path. Without both
+/// bounds a hostile path could cost as much as it likes.
+const LONGEST_AMBIGUOUS: usize = 2 * 1024;
 
 /// A request path, decoded once, and whether servers could disagree on it.
 ///
 /// A path is **ambiguous** if as sent it holds a dot segment, `//`, `\`, `;`, an
 /// encoded slash, dot, backslash, semicolon, percent sign or NUL, a broken escape,
 /// a control character, or bytes that are not UTF-8 once decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathForms {
+#[derive(Clone, Debug)]
+pub struct PathForms<'r> {
+    raw: &'r [u8],
     plain: Vec<u8>,
-    readings: Readings,
+    is_clear: bool,
+    /// Made when a scope asks for them, since only an ambiguous path has any.
+    readings: OnceCell<Readings>,
 }
 
-/// What servers may take a path for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What servers may take an ambiguous path for.
+#[derive(Clone, Debug)]
 enum Readings {
-    /// Everybody takes it for what it says.
-    One,
-    /// Some take it for one of these.
+    /// One of these.
     Several(Vec<Vec<u8>>),
     /// There are too many to list.
     Any,
 }
 
-impl PathForms {
+impl<'r> PathForms<'r> {
     /// Reads a path as it was sent. What follows a `?` is not looked at.
     #[must_use]
-    pub fn new(raw: &[u8]) -> Self {
+    pub fn new(raw: &'r [u8]) -> Self {
         let raw = raw.split(|&byte| byte == b'?').next().unwrap_or_default();
         let raw = if raw.is_empty() { b"/" } else { raw };
         let (plain, has_clear_escapes) = decode(raw);
@@ -41,28 +46,29 @@ impl PathForms {
             && text.is_ok_and(|text| !text.contains(|c: char| c.is_control() || "\\;".contains(c)))
             && !plain.windows(2).any(|pair| pair == b"//")
             && !segments(&plain).any(|segment| matches!(segment, b"." | b".."));
-        let readings = if is_clear { Readings::One } else { readings(raw, &plain) };
-        Self { plain, readings }
+        Self { raw, plain, is_clear, readings: OnceCell::new() }
     }
 
     /// Whether servers could disagree on what the path means.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.readings != Readings::One
+        !self.is_clear
     }
 
     /// The path, if everybody reads it the same way.
     #[must_use]
     pub fn clear(&self) -> Option<&[u8]> {
-        (!self.is_ambiguous()).then_some(self.plain.as_slice())
+        self.is_clear.then_some(self.plain.as_slice())
     }
 
     /// Whether some server may take the path for one that is meant, for the
     /// direction in which yes is the safe answer.
     pub fn is_any(&self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
-        match &self.readings {
-            Readings::One => is_meant(&self.plain),
-            Readings::Several(forms) => forms.iter().any(|form| is_meant(form)),
+        if self.is_clear {
+            return is_meant(&self.plain);
+        }
+        match self.readings.get_or_init(|| readings(self.raw)) {
+            Readings::Several(readings) => readings.iter().any(|reading| is_meant(reading)),
             Readings::Any => true,
         }
     }
@@ -73,7 +79,7 @@ type Step = fn(&[u8]) -> Vec<u8>;
 
 /// Everything that servers may make of a path: each of the steps below may be
 /// taken or not, in any order, and more than once.
-fn readings(raw: &[u8], plain: &[u8]) -> Readings {
+fn readings(raw: &[u8]) -> Readings {
     const STEPS: [Step; 7] = [
         |path| decode(path).0,
         |path| path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect(),
@@ -86,24 +92,21 @@ fn readings(raw: &[u8], plain: &[u8]) -> Readings {
     if raw.len() > LONGEST_AMBIGUOUS {
         return Readings::Any;
     }
-    let mut forms = vec![raw.to_vec()];
-    if plain != raw {
-        forms.push(plain.to_vec());
-    }
+    let mut known = HashSet::from([raw.to_vec()]);
+    let mut readings = vec![raw.to_vec()];
     let mut next = 0;
-    while let Some(form) = forms.get(next).cloned() {
-        for step in STEPS {
-            let reading = step(&form);
-            if !forms.contains(&reading) {
-                forms.push(reading);
+    while let Some(reading) = readings.get(next).cloned() {
+        for other in STEPS.map(|step| step(&reading)) {
+            if known.insert(other.clone()) {
+                readings.push(other);
             }
         }
-        if forms.len() > MOST_FORMS {
+        if readings.len() > MOST_READINGS {
             return Readings::Any;
         }
         next += 1;
     }
-    Readings::Several(forms)
+    Readings::Several(readings)
 }
 
 fn join<'s>(segments: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
