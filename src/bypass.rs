@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::{hexadecimal, sha256};
 use crate::error::{Error, Result};
+use crate::time::has_come;
 
 /// How many tokens a site may have.
 pub const MOST_TOKENS: usize = 1_000;
@@ -51,7 +52,7 @@ impl BypassToken {
     /// Whether the token is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|expiry| expiry <= now)
+        has_come(self.expires_at, now)
     }
 
     pub(crate) fn validate(&self) -> Result<()> {

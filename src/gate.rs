@@ -14,6 +14,7 @@ use crate::rules::method::SAFE;
 use crate::rules::user::UserClass;
 use crate::rules::{Matcher, Rule};
 use crate::state::{State, TrustedProxies};
+use crate::time::has_come;
 use crate::window::{Scope, Window};
 
 /// What was decided on a request, and what decided it.
@@ -135,7 +136,7 @@ impl Plan {
         let mut found = None;
         for plan in &self.tokens {
             let is_same = is_equal(digest.as_bytes(), plan.digest.as_bytes());
-            let is_live = plan.expires_at.is_none_or(|expiry| now < expiry);
+            let is_live = !has_come(plan.expires_at, now);
             if is_same & is_live {
                 found = Some(plan.id.as_str());
             }
@@ -207,7 +208,7 @@ impl RulesPlan {
     }
 
     fn is_live(&self, now: Timestamp) -> impl Fn(u32) -> bool {
-        move |entry| self.ids[entry as usize].1.is_none_or(|expiry| now < expiry)
+        move |entry| !has_come(self.ids[entry as usize].1, now)
     }
 
     /// A rule in force that matches by anything but the user.

@@ -296,17 +296,15 @@ pub(crate) fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
     Ok(path.with_file_name(format!(".{name}.{}.tmp", hexadecimal(&random))))
 }
 
-/// Removes what killed writers of some files left behind. Only called under the
-/// lock, when no other writer can be at work.
-pub(crate) fn remove_leftovers(directory: &Path, is_ours: impl Fn(&str) -> bool) {
-    for name in sys::names(directory).unwrap_or_default() {
-        let path = directory.join(&name);
-        if name.to_str().and_then(leftover_of).is_some_and(&is_ours)
-            && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file())
-        {
-            let _ = sys::unlink(&path);
-        }
-    }
+/// What killed writers of some files left behind in a directory.
+pub(crate) fn leftovers(directory: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let names = sys::names(directory).unwrap_or_default();
+    names
+        .iter()
+        .filter(|name| name.to_str().and_then(leftover_of).is_some_and(&is_ours))
+        .map(|name| directory.join(name))
+        .filter(|path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()))
+        .collect()
 }
 
 /// The name of the file that a temporary file was to become, if it is one of ours.
@@ -314,10 +312,6 @@ fn leftover_of(name: &str) -> Option<&str> {
     let (of, random) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
     let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_random.then_some(of)
-}
-
-pub(crate) fn is_leftover(name: &str, of: &str) -> bool {
-    leftover_of(name) == Some(of)
 }
 
 #[cfg(test)]
@@ -328,7 +322,7 @@ mod tests {
     fn requirement_4_only_our_own_leftovers_are_known() {
         let name = temporary_name(Path::new("/x/state.json")).unwrap();
         let name = name.file_name().unwrap().to_str().unwrap();
-        assert!(is_leftover(name, "state.json"), "{name}");
+        assert_eq!(leftover_of(name), Some("state.json"), "{name}");
         for other in [
             "state.json",
             "state.tmp",
@@ -338,7 +332,7 @@ mod tests {
             ".other.json.0123456789abcdef.tmp",
             ".state.json.0123456789abcdeX.tmp",
         ] {
-            assert!(!is_leftover(other, "state.json"), "{other}");
+            assert_ne!(leftover_of(other), Some("state.json"), "{other}");
         }
     }
 }

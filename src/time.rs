@@ -17,6 +17,13 @@ pub fn now() -> Timestamp {
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
+/// Whether an end has come. Ends are half-open: at that very moment it has.
+/// What has no end never does.
+#[must_use]
+pub fn has_come(end: Option<Timestamp>, now: Timestamp) -> bool {
+    end.is_some_and(|end| end <= now)
+}
+
 /// The time zone of this system, or UTC if it has none.
 ///
 /// jiff looks a zone up by walking the whole zone database, which takes longer

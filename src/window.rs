@@ -12,6 +12,7 @@ use crate::page::PageSettings;
 use crate::rules::host::HostPattern;
 use crate::rules::method;
 use crate::rules::path::PathPattern;
+use crate::time::has_come;
 
 /// The window that `maint on` opens when it is given no name.
 pub const DEFAULT: &str = "default";
@@ -95,7 +96,7 @@ impl Window {
     /// Where the window stands at `now`.
     #[must_use]
     pub fn phase(&self, now: Timestamp) -> Phase {
-        if self.end.is_some_and(|end| end <= now) {
+        if has_come(self.end, now) {
             Phase::Ended
         } else if self.start.is_some_and(|start| now < start) {
             Phase::Scheduled

@@ -11,10 +11,9 @@ use super::{Finding, Patient, moment, names, spell, tick, word};
 use crate::error::Error;
 use crate::history;
 use crate::load;
-use crate::page::template;
-use crate::replace::is_leftover;
 use crate::site::Files;
 use crate::state::{State, VERSION};
+use crate::store;
 use crate::sys;
 
 /// By how much the clocks of two hosts may differ before it is told.
@@ -221,13 +220,7 @@ pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(files) = &patient.files else {
         return;
     };
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let templates = patient.site.templates();
-    let pages = template::list(&templates).unwrap_or_default();
-    let of_templates: Vec<String> = pages.iter().map(|page| name(&page.path)).collect();
-    let of_state = vec![name(&files.state), name(&files.backup)];
-    let count =
-        count_leftovers(files.directory(), &of_state) + count_leftovers(&templates, &of_templates);
+    let count = store::leftovers(patient.site, files).len();
     if count > 0 {
         let what = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
         findings.push(
@@ -251,17 +244,4 @@ pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             .at(broken),
         );
     }
-}
-
-fn count_leftovers(directory: &Path, of: &[String]) -> usize {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return 0;
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .filter(|entry| {
-            entry.file_name().to_str().is_some_and(|name| of.iter().any(|of| is_leftover(name, of)))
-        })
-        .count()
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::time::has_come;
 use header::HeaderMatch;
 use host::HostPattern;
 use ipnet::IpNet;
@@ -101,7 +102,7 @@ impl Rule {
     /// Whether the rule is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|expiry| expiry <= now)
+        has_come(self.expires_at, now)
     }
 
     /// What the rule matches, or `None` for a kind of a later version.

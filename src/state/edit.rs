@@ -9,6 +9,7 @@ use crate::bypass::BypassToken;
 use crate::error::{Error, Result};
 use crate::page::PageSettings;
 use crate::rules::{Matcher, Rule};
+use crate::time::has_come;
 use crate::window::{self, Phase, Scope, Window};
 
 /// What `on` asks of a window. Whatever is left out has its default, also when
@@ -178,9 +179,7 @@ impl State {
         now: Timestamp,
         by: &Actor,
     ) -> Result<String> {
-        if expires_at.is_some_and(|expiry| expiry <= now) {
-            return Err(Error::invalid("the expiry has passed"));
-        }
+        refuse_expired(expires_at, now)?;
         if matcher.is_everything() && !everything {
             return Err(Error::invalid_with(
                 format!("`{matcher}` would let everyone through every window"),
@@ -234,10 +233,15 @@ impl State {
     }
 
     /// Adds a bypass token by its digest and returns its id.
-    pub fn add_token(&mut self, token: BypassToken) -> String {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an expiry in the past.
+    pub fn add_token(&mut self, token: BypassToken, now: Timestamp) -> Result<String> {
+        refuse_expired(token.expires_at, now)?;
         let id = self.next_id('b', |state, id| state.bypass.contains_key(id));
         self.bypass.insert(id.clone(), token);
-        id
+        Ok(id)
     }
 
     /// Revokes a bypass token.
@@ -307,6 +311,13 @@ impl State {
             number = number.wrapping_add(1);
         }
     }
+}
+
+fn refuse_expired(expires_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    if has_come(expires_at, now) {
+        return Err(Error::invalid("the expiry has passed"));
+    }
+    Ok(())
 }
 
 /// When a lease of so many seconds ends.
@@ -402,8 +413,8 @@ mod tests {
         let mut state = State::default();
         state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
         state.open_window("b", &settings("x"), at(1), &actor("ann")).unwrap();
-        let gone = state.add_token(token(false));
-        let kept = state.add_token(token(true));
+        let gone = state.add_token(token(false), at(1)).unwrap();
+        let kept = state.add_token(token(true), at(1)).unwrap();
         assert_eq!(state.close_window("a", at(2)).unwrap().revoked, [""; 0]);
         assert_eq!(state.close_window("b", at(2)).unwrap().revoked, [gone]);
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&kept]);
@@ -423,8 +434,8 @@ mod tests {
         let mut state = State::default();
         let short = WindowSettings { end: Some(at(10)), ..settings("x") };
         state.open_window("a", &short, at(1), &actor("ann")).unwrap();
-        state.add_token(token(5));
-        let prepared = state.add_token(token(20));
+        state.add_token(token(5), at(5)).unwrap();
+        let prepared = state.add_token(token(20), at(20)).unwrap();
         state.open_window("b", &settings("y"), at(30), &actor("ann")).unwrap();
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&prepared], "made for what comes");
         state.open_window("c", &settings("z"), at(40), &actor("ann")).unwrap();

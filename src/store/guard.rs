@@ -11,9 +11,9 @@ use crate::site::{Files, Found, Site};
 use crate::sys::{self, Ownership};
 
 /// Checks the directory, and makes the user's own one at its first use.
-pub(super) fn prepare(site: &Site, files: &Files) -> Result<Ownership> {
+pub(super) fn prepare(site: &Site, files: &Files, keep_root: bool) -> Result<Ownership> {
     if site.found() == Found::User {
-        site.create(false)?;
+        site.create(keep_root)?;
     }
     let look = |path: &Path| {
         fs::metadata(path)

@@ -20,6 +20,7 @@ use crate::load;
 use crate::lock::{self, OnWait};
 use crate::site::Site;
 use crate::state::{Change, State};
+pub(crate) use transaction::leftovers;
 use transaction::{Beside, run, transact};
 
 pub use restore::{preview_restore, restore};

@@ -1,6 +1,6 @@
 //! One change on its way from the lock to the history.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -18,6 +18,7 @@ use crate::page::template;
 use crate::replace::{self, Failure, Replacement};
 use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff};
+use crate::sys;
 
 /// How often a change is run again because the state moved under it.
 const RERUNS: usize = 100;
@@ -83,7 +84,7 @@ struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
         let files = site.files()?;
-        let custody = Custody::new(prepare(site, &files)?, options.keep_root);
+        let custody = Custody::new(prepare(site, &files, options.keep_root)?, options.keep_root);
         let lock = if options.locking { Some(take_lock(&files, options, custody)?) } else { None };
         Ok(Self { site, options, beside, files, custody, lock })
     }
@@ -98,7 +99,9 @@ impl<'a> Transaction<'a> {
         };
         check_target(&self.files, &current)?;
         if self.lock.is_some() {
-            clear_leftovers(self.site, &self.files);
+            for leftover in leftovers(self.site, &self.files) {
+                let _ = sys::unlink(&leftover);
+            }
         }
         let now = self.options.now();
         let (value, mut after, changes) = run(&current.state, now, change)?;
@@ -226,9 +229,14 @@ fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<L
     })
 }
 
-fn clear_leftovers(site: &Site, files: &Files) {
+/// What killed writers left behind. Only under the lock is it certain that they
+/// are dead.
+pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = [name(&files.state), name(&files.backup)];
-    replace::remove_leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
-    replace::remove_leftovers(&site.templates(), |of| template::parse_file_name(of).is_some());
+    let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
+    found.extend(replace::leftovers(&site.templates(), |of| {
+        template::parse_file_name(of).is_some()
+    }));
+    found
 }

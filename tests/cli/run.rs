@@ -43,6 +43,15 @@ fn a_command_that_cannot_be_run_leaves_no_window() {
 }
 
 #[test]
+fn a_window_that_had_ended_is_no_reason_to_stay_down() {
+    let env = TestEnv::ticking();
+    env.ok(&["on", "w", "--for", "50ms"]);
+    env.ok(&["wait", "off", "--timeout", "15s"]);
+    assert_eq!(env.run(&["run", "--name", "w", "--", "no-such-command"]).code, 127);
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[test]
 fn run_does_not_take_over_a_window_of_somebody_else() {
     let env = TestEnv::ticking();
     env.ok(&["on", "deploy-42"]);

@@ -4,15 +4,14 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::bypass::{BypassToken, digest, generate};
 use maint::state::by_number;
-use maint::{Error, State, load};
+use maint::{State, load};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};
 use crate::exit::Exit;
-use crate::output::{BOLD, paint, printable, quoted};
+use crate::output::{BOLD, paint};
 use crate::report;
 use crate::session::Session;
-use crate::status::expiry_text;
 
 pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
     match args {
@@ -25,12 +24,9 @@ pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
 fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let site = session.site()?;
     let expires_at = session.expiry(&args.expiry)?;
-    if expires_at.is_some_and(|expiry| expiry <= session.clock.now()) {
-        return Err(Error::invalid("the expiry has passed").into());
-    }
     let secret = generate()?;
     let applied = session.apply(&site, false, |state, now, by| {
-        Ok(state.add_token(BypassToken {
+        let token = BypassToken {
             sha256: digest(&secret),
             note: args.note.clone(),
             expires_at,
@@ -38,7 +34,8 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
             added_at: Some(now),
             added_by: Some(by.to_string()),
             extra: Map::new(),
-        }))
+        };
+        state.add_token(token, now)
     })?;
     let id = &applied.value;
     let more = json!({ "id": id, "token": secret, "expires_at": expires_at, "keep": args.keep });
@@ -66,15 +63,11 @@ fn list(session: &Session) -> Result<Exit> {
     let state = load::read(&session.site()?.state_file())?;
     let mut text = String::new();
     for (id, token) in by_number(&state.bypass) {
-        let note =
-            token.note.as_deref().map_or_else(String::new, |note| format!("  {}", quoted(note)));
-        let by = token
-            .added_by
-            .as_deref()
-            .map_or_else(String::new, |by| format!("  by {}", printable(by)));
+        let note = report::note_text(token.note.as_deref());
+        let origin =
+            report::origin_text(token.expires_at, token.added_by.as_deref(), &session.clock);
         let keep = if token.keep { "  kept" } else { "" };
-        let expiry = expiry_text(token.expires_at, session);
-        text += &format!("{}{note}{keep}{expiry}{by}\n", paint(BOLD, format!("{id:<4}")));
+        text += &format!("{}{note}{keep}{origin}\n", paint(BOLD, format!("{id:<4}")));
     }
     if text.is_empty() {
         session.output.progress("there is no bypass token");

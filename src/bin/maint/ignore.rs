@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove, RuleKind};
 use crate::exit::Exit;
-use crate::output::{BOLD, paint, printable, quoted};
+use crate::output::{BOLD, paint, printable};
 use crate::report;
 use crate::session::Session;
-use crate::status::expiry_text;
 
 impl From<RuleKind> for Kind {
     fn from(kind: RuleKind) -> Self {
@@ -81,20 +80,15 @@ fn list(session: &Session) -> Result<Exit> {
     let state = load::read(&session.site()?.state_file())?;
     let mut text = String::new();
     for (id, rule) in by_number(&state.ignore) {
-        let note =
-            rule.note.as_deref().map_or_else(String::new, |note| format!("  {}", quoted(note)));
-        let by = rule
-            .added_by
-            .as_deref()
-            .map_or_else(String::new, |by| format!("  by {}", printable(by)));
-        let expiry = expiry_text(rule.expires_at, session);
+        let note = report::note_text(rule.note.as_deref());
+        let origin = report::origin_text(rule.expires_at, rule.added_by.as_deref(), &session.clock);
         let unknown = if matches!(rule.kind, Kind::Unknown(_)) {
             "  of a later version: lets nobody through here"
         } else {
             ""
         };
         text += &format!(
-            "{}  {:<6}  {}{note}{expiry}{by}{unknown}\n",
+            "{}  {:<6}  {}{note}{origin}{unknown}\n",
             paint(BOLD, format!("{id:<4}")),
             printable(rule.kind.as_str()),
             printable(&rule.value)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maint::doctor::{Level, examine};
-use maint::site::DIRECTORY;
+use maint::site::{DIRECTORY, Surroundings};
 use maint::store::{self, Options, Purpose};
 use maint::{Error, Site};
 use serde_json::json;
@@ -66,7 +66,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
             Ok(())
         })
     })?;
-    for finding in examine(&site, &Session::surroundings(), None, session.clock.now()) {
+    for finding in examine(&site, &Surroundings::current(), None, session.clock.now()) {
         if finding.level != Level::Note {
             session.output.warn(&[finding.message]);
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maint::state::Change;
 use maint::store::Applied;
+use maint::time::has_come;
 use maint::window::{Phase, Window};
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
@@ -214,6 +215,27 @@ fn brief(value: &Value) -> String {
             .join(", "),
         other => other.to_string(),
     }
+}
+
+/// A note in a listing, or nothing.
+pub(crate) fn note_text(note: Option<&str>) -> String {
+    note.map_or_else(String::new, |note| format!("  {}", quoted(note)))
+}
+
+/// Until when something in a listing holds, and who added it.
+pub(crate) fn origin_text(
+    expires_at: Option<Timestamp>,
+    added_by: Option<&str>,
+    clock: &Clock,
+) -> String {
+    let expiry = match expires_at {
+        Some(time) if has_come(expires_at, clock.now()) => {
+            format!("  expired {}", clock.time(time))
+        }
+        Some(time) => format!("  until {}", clock.relative(time)),
+        None => String::new(),
+    };
+    expiry + &added_by.map_or_else(String::new, |by| format!("  by {}", printable(by)))
 }
 
 /// What a dry run prints.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use maint::state::{WindowSettings, lease_end};
+use maint::state::{Opened, WindowSettings, lease_end};
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::parse_duration;
 use maint::window::{Phase, Window};
-use maint::{Error, Site, State, load};
+use maint::{Actor, Error, Site, State, load};
 use serde_json::json;
 
 use crate::args::{OnFailure, Run};
@@ -30,7 +30,7 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 /// What the waiting loop is told.
 pub(crate) enum Event {
     /// The command ended.
-    Ended(std::io::Result<ExitStatus>),
+    Ended(io::Result<ExitStatus>),
     /// A signal came that the command has to get.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Signal(i32),
@@ -52,17 +52,14 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     // Before the window opens: from then on no signal may end this process alone.
     let (sender, events) = mpsc::channel();
     signals::watch(&sender).context("could not watch signals")?;
-    let on_wait = |path: &_, holder: Option<&_>| session.tell_waiting(path, holder);
-    let options = session.options(&on_wait)?;
-    let opened = store::update(&site, &options, |state, now| {
-        open(state, &name, &asked, args.take_over, now, &options)
+    let opened = session.apply(&site, false, |state, now, by| {
+        open(state, &name, &asked, args.take_over, now, by)
     })?;
-    session.output.warn(&opened.warnings);
     session.output.note(&format!("window `{name}` is open"));
 
     let window = &opened.after.windows[&name];
-    let was_there = opened.before.windows.contains_key(&name);
-    let hold = Hold { session, site: &site, name: &name, options: &options, window };
+    let was_there = matches!(opened.value, Opened::Replaced(_));
+    let hold = Hold { session, site: &site, name: &name, window };
     let mut child = match hold.command(args).spawn() {
         Ok(child) => child,
         // Nothing ran, so nothing is half done; unless it was before.
@@ -99,8 +96,8 @@ fn open(
     asked: &WindowSettings,
     take_over: bool,
     now: Timestamp,
-    options: &Options<'_>,
-) -> Result<(), Error> {
+    by: &Actor,
+) -> Result<Opened, Error> {
     if let Some(window) =
         state.windows.get(name).filter(|window| window.phase(now) != Phase::Ended && !take_over)
     {
@@ -113,7 +110,7 @@ fn open(
     }
     let end = asked.lease.map(|seconds| lease_end(now, seconds));
     let asked = WindowSettings { end, ..asked.clone() };
-    state.open_window(name, &asked, now, &options.actor).map(drop)
+    state.open_window(name, &asked, now, by)
 }
 
 /// The window that this process holds.
@@ -121,7 +118,6 @@ struct Hold<'a> {
     session: &'a Session,
     site: &'a Site,
     name: &'a str,
-    options: &'a Options<'a>,
     /// As it was opened.
     window: &'a Window,
 }
@@ -144,20 +140,32 @@ impl Hold<'_> {
         })
     }
 
+    /// Changes the window if it is still the one that this process opened; `false`
+    /// if not.
+    fn if_ours(
+        &self,
+        state: &mut State,
+        change: impl Fn(&mut State) -> maint::Result<()>,
+    ) -> maint::Result<bool> {
+        let is_ours = self.is_ours(state);
+        if is_ours {
+            change(state)?;
+        }
+        Ok(is_ours)
+    }
+
     /// Moves the end of the lease on; `false` if somebody closed the window. If
     /// it fails otherwise, the next heartbeat tries again.
     fn renew(&self) -> bool {
-        let options = Options {
-            purpose: Purpose::Renew,
-            command: format!("run (renews {})", self.name),
-            ..self.options.clone()
-        };
-        let renewed = store::update(self.site, &options, |state, now| {
-            let is_ours = self.is_ours(state);
-            if is_ours {
-                state.renew_lease(self.name, now)?;
-            }
-            Ok(is_ours)
+        let renewed = self.session.write(|options| {
+            let options = Options {
+                purpose: Purpose::Renew,
+                command: format!("run (renews {})", self.name),
+                ..options.clone()
+            };
+            store::update(self.site, &options, |state, now| {
+                self.if_ours(state, |state| state.renew_lease(self.name, now))
+            })
         });
         match renewed {
             Ok(Applied { value: true, .. }) => true,
@@ -177,14 +185,9 @@ impl Hold<'_> {
 
     /// Closes the window, unless somebody did; `false` in that case.
     fn close(&self) -> maint::Result<bool> {
-        let closed = store::update(self.site, self.options, |state, now| {
-            let is_ours = self.is_ours(state);
-            if is_ours {
-                state.close_window(self.name, now)?;
-            }
-            Ok(is_ours)
+        let closed = self.session.apply(self.site, false, |state, now, _| {
+            self.if_ours(state, |state| state.close_window(self.name, now).map(drop))
         })?;
-        self.session.output.warn(&closed.warnings);
         Ok(closed.value)
     }
 
@@ -200,13 +203,13 @@ impl Hold<'_> {
     /// The command ended.
     fn finish(&self, status: ExitStatus, on_failure: OnFailure) -> Exit {
         let exit = Exit::Command(exit_code(status));
+        let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         if !status.success() && on_failure == OnFailure::Keep {
             // Where the state cannot be read, the window is open as far as anybody knows.
-            let is_open =
+            let is_closed =
                 load::read(&self.site.state_file()).is_ok_and(|state| !self.is_ours(&state));
-            return self.tell(exit, !is_open, Some(&format!("the command failed ({status})")));
+            return self.tell(exit, !is_closed, failure.as_deref());
         }
-        let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         match self.close() {
             Ok(is_ours) => {
                 let what = if is_ours { "is closed" } else { "was closed by somebody else" };

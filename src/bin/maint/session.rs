@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::lock::{Holder, OnWait, PATIENCE};
 use maint::shell::word;
-use maint::site::{Found, Surroundings};
+use maint::site::Found;
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::{parse_duration, parse_time};
 use maint::{Actor, Error, Site, State};
@@ -46,16 +46,12 @@ impl Session {
         self.global.site.as_deref()
     }
 
-    pub(crate) fn surroundings() -> Surroundings {
-        Surroundings::current()
-    }
-
     pub(crate) fn keep_root(&self) -> bool {
         self.global.keep_root
     }
 
     /// How this command changes the state.
-    pub(crate) fn options<'a>(&self, on_wait: OnWait<'a>) -> Result<Options<'a>> {
+    fn options<'a>(&self, on_wait: OnWait<'a>) -> maint::Result<Options<'a>> {
         let patience = match (&self.global.wait, self.global.no_wait) {
             (_, true) => Duration::ZERO,
             (Some(text), false) => parse_duration(text)?.unsigned_abs(),
@@ -79,7 +75,7 @@ impl Session {
         site: &Site,
         is_dry: bool,
         change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<T>,
-    ) -> Result<Applied<T>> {
+    ) -> maint::Result<Applied<T>> {
         self.write(|options| {
             let change = |state: &mut State, now| change(state, now, &options.actor);
             if is_dry {
@@ -94,7 +90,7 @@ impl Session {
     pub(crate) fn write<T>(
         &self,
         write: impl FnOnce(&Options<'_>) -> maint::Result<Applied<T>>,
-    ) -> Result<Applied<T>> {
+    ) -> maint::Result<Applied<T>> {
         let on_wait = |path: &Path, holder: Option<&Holder>| self.tell_waiting(path, holder);
         let applied = write(&self.options(&on_wait)?)?;
         self.output.warn(&applied.warnings);
@@ -102,7 +98,7 @@ impl Session {
     }
 
     /// Tells a person what is waited for.
-    pub(crate) fn tell_waiting(&self, path: &Path, holder: Option<&Holder>) {
+    fn tell_waiting(&self, path: &Path, holder: Option<&Holder>) {
         let by = holder.map_or_else(String::new, |holder| {
             format!(", held by {holder} since {}", self.clock.time(holder.since))
         });

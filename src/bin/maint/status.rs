@@ -129,14 +129,3 @@ fn let_through(state: &State, now: Timestamp) -> String {
     }
     format!("{} {}\n", paint(BOLD, "gets through"), printable(&parts.join(", ")))
 }
-
-/// Until when something holds, as the end of a line in a listing.
-pub(crate) fn expiry_text(expires_at: Option<Timestamp>, session: &Session) -> String {
-    match expires_at {
-        Some(time) if time <= session.clock.now() => {
-            format!("  expired {}", session.clock.time(time))
-        }
-        Some(time) => format!("  until {}", session.clock.relative(time)),
-        None => String::new(),
-    }
-}
