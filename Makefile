@@ -28,15 +28,15 @@ tools:
 
 check: ## Format, lints and documentation
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --features tower --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --document-private-items
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
 	@crates=$$(cargo tree --locked --edges normal --prefix none | sed 's/ (\*)$$//' | sort -u | wc -l); \
 		echo "$$((crates - 1)) crates in the tree of the binary, 60 are allowed"; [ "$$crates" -le 61 ]
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
 
 unit: ## Every test, with and without the command
-	cargo test --no-fail-fast --locked
+	cargo test --no-fail-fast --features tower --locked
 	cargo test --no-fail-fast --locked --no-default-features --lib
 
 platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run

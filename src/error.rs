@@ -1,5 +1,6 @@
 //! What can go wrong, as facts. The command adds exit codes and hints on top.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,11 +14,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// A message names what failed, where, and why, in lower case without a final
 /// period. [`Error::code`] gives the same fact as a stable word for programs.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A value someone gave is not acceptable; nothing was read or written.
-    #[error("{message}")]
     Invalid {
         /// What is wrong with which value.
         message: String,
@@ -25,7 +25,6 @@ pub enum Error {
         hint: Option<String>,
     },
     /// A window, rule, token or template of that name does not exist.
-    #[error("no {kind} named `{name}`")]
     Unknown {
         /// What was looked for: `window`, `ignore rule`, …
         kind: &'static str,
@@ -35,13 +34,11 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No site could be chosen.
-    #[error("no site found: {reason}")]
     NoSite {
         /// Which places were looked at and why none will do.
         reason: String,
     },
     /// The directory that was named is not a site.
-    #[error("`{}` is not a site: {reason}", path.display())]
     NotASite {
         /// The directory as it was given.
         path: PathBuf,
@@ -51,7 +48,6 @@ pub enum Error {
         hint: Option<String>,
     },
     /// A site found by walking up could have been planted by somebody else.
-    #[error("refusing the site `{}`: {reason}", path.display())]
     Untrusted {
         /// The site directory that was found.
         path: PathBuf,
@@ -59,7 +55,6 @@ pub enum Error {
         reason: String,
     },
     /// A file operation failed before anything was changed.
-    #[error("could not {action} `{}`: {}", path.display(), describe(source))]
     Io {
         /// What was being done, as a verb: `replace state file`.
         action: &'static str,
@@ -69,7 +64,6 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is of a kind, or in a place, that must not be written to.
-    #[error("refusing to write `{}`: {reason}", path.display())]
     Refused {
         /// The file or directory concerned.
         path: PathBuf,
@@ -79,7 +73,6 @@ pub enum Error {
         hint: Option<String>,
     },
     /// Another writer held the lock for longer than this one was willing to wait.
-    #[error("lock `{}` is held{}", path.display(), by(holder.as_ref(), *waited))]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -89,7 +82,6 @@ pub enum Error {
         waited: Duration,
     },
     /// The file system cannot lock, so two writers could not be kept apart.
-    #[error("could not lock `{}`: {}", path.display(), describe(source))]
     LockUnsupported {
         /// The lock file.
         path: PathBuf,
@@ -97,13 +89,11 @@ pub enum Error {
         source: io::Error,
     },
     /// The state is not the one the caller expected; nothing was changed.
-    #[error("{message}")]
     Conflict {
         /// What was expected and what was found.
         message: String,
     },
     /// The new state is in force, but a power cut could still undo it.
-    #[error("applied revision {revision}, durability unknown: could not sync `{}`: {}", path.display(), describe(source))]
     Unsynced {
         /// The directory that could not be synced.
         path: PathBuf,
@@ -113,7 +103,6 @@ pub enum Error {
         source: io::Error,
     },
     /// The state exists but cannot be read.
-    #[error("could not read `{}`: {}", path.display(), describe(source))]
     Unreadable {
         /// The file concerned.
         path: PathBuf,
@@ -121,7 +110,6 @@ pub enum Error {
         source: io::Error,
     },
     /// The state was read but does not make sense.
-    #[error("`{}` is broken: {reason}", path.display())]
     Corrupt {
         /// The file concerned.
         path: PathBuf,
@@ -129,7 +117,6 @@ pub enum Error {
         reason: String,
     },
     /// The state was written by a version of maint that this one does not understand.
-    #[error("`{}` has version {version}, and this maint knows up to {known}", path.display())]
     Newer {
         /// The file concerned.
         path: PathBuf,
@@ -138,6 +125,61 @@ pub enum Error {
         /// The newest version this library understands.
         known: u64,
     },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { message, .. } | Self::Conflict { message } => f.write_str(message),
+            Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),
+            Self::NoSite { reason } => write!(f, "no site found: {reason}"),
+            Self::NotASite { path, reason, .. } => {
+                write!(f, "`{}` is not a site: {reason}", path.display())
+            }
+            Self::Untrusted { path, reason } => {
+                write!(f, "refusing the site `{}`: {reason}", path.display())
+            }
+            Self::Io { action, path, source } => {
+                write!(f, "could not {action} `{}`: {}", path.display(), describe(source))
+            }
+            Self::Refused { path, reason, .. } => {
+                write!(f, "refusing to write `{}`: {reason}", path.display())
+            }
+            Self::Busy { path, holder, waited } => {
+                write!(f, "lock `{}` is held{}", path.display(), by(holder.as_ref(), *waited))
+            }
+            Self::LockUnsupported { path, source } => {
+                write!(f, "could not lock `{}`: {}", path.display(), describe(source))
+            }
+            Self::Unsynced { path, revision, source } => write!(
+                f,
+                "applied revision {revision}, durability unknown: could not sync `{}`: {}",
+                path.display(),
+                describe(source)
+            ),
+            Self::Unreadable { path, source } => {
+                write!(f, "could not read `{}`: {}", path.display(), describe(source))
+            }
+            Self::Corrupt { path, reason } => write!(f, "`{}` is broken: {reason}", path.display()),
+            Self::Newer { path, version, known } => write!(
+                f,
+                "`{}` has version {version}, and this maint knows up to {known}",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. }
+            | Self::LockUnsupported { source, .. }
+            | Self::Unsynced { source, .. }
+            | Self::Unreadable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 impl Error {

@@ -44,15 +44,19 @@ pub mod request;
 pub mod rules;
 pub mod shell;
 pub mod site;
+mod snapshot;
 pub mod state;
 pub mod store;
 mod sys;
 pub mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod watch;
 pub mod window;
 
 pub use actor::Actor;
 pub use error::{Error, Result};
+pub use gate::Gate;
 pub use site::Site;
 pub use state::State;
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! Opening a state file safely: bounded, never blocking, never creating anything.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -28,16 +28,10 @@ pub fn read(path: &Path) -> Result<State> {
 
 /// Reads a state file with what a writer has to know about it.
 pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
-    let Some((file, bytes)) = open(path)? else {
+    let Some((file, metadata, bytes)) = open(path)? else {
         return Ok(None);
     };
-    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
-    let state = State::from_json(&bytes).map_err(|cause| match cause {
-        Malformed::Newer(version) => {
-            Error::Newer { path: path.to_owned(), version, known: state::VERSION }
-        }
-        Malformed::Broken(reason) => Error::Corrupt { path: path.to_owned(), reason },
-    })?;
+    let state = State::from_json(&bytes).map_err(|cause| malformed(path, cause))?;
     Ok(Some(Loaded {
         state,
         file,
@@ -47,8 +41,24 @@ pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
     }))
 }
 
-/// Opens a state file and reads its bytes.
-fn open(path: &Path) -> Result<Option<(File, Vec<u8>)>> {
+/// Reads the bytes of a state file, and the key that it had before they were read.
+pub(crate) fn bytes(path: &Path) -> Result<Option<(FileKey, Vec<u8>)>> {
+    Ok(open(path)?.map(|(_, metadata, bytes)| (sys::key(&metadata), bytes)))
+}
+
+/// What is wrong with the text of a state file.
+pub(crate) fn malformed(path: &Path, cause: Malformed) -> Error {
+    match cause {
+        Malformed::Newer(version) => {
+            Error::Newer { path: path.to_owned(), version, known: state::VERSION }
+        }
+        Malformed::Broken(reason) => Error::Corrupt { path: path.to_owned(), reason },
+    }
+}
+
+/// Opens a state file, describes it and reads its bytes, in this order: what
+/// somebody changes in place meanwhile then shows in the next description.
+fn open(path: &Path) -> Result<Option<(File, Metadata, Vec<u8>)>> {
     let file = match sys::open_read(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -80,7 +90,7 @@ fn open(path: &Path) -> Result<Option<(File, Vec<u8>)>> {
         .take(state::LARGEST as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| unreadable(path, source))?;
-    Ok(Some((file, bytes)))
+    Ok(Some((file, metadata, bytes)))
 }
 
 fn unreadable(path: &Path, source: io::Error) -> Error {

@@ -346,7 +346,9 @@ fn documents() -> Vec<PathBuf> {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
             if entry.file_type().unwrap().is_dir() {
-                if !name.starts_with('.') && !["target", "dist"].contains(&name.as_ref()) {
+                if !name.starts_with('.')
+                    && !["target", "dist", "node_modules"].contains(&name.as_ref())
+                {
                     collect(&path, found);
                 }
             } else if path.extension().is_some_and(|extension| extension == "md") {

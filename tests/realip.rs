@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use maint::request::Facts;
 use maint::request::client::address;
-use maint::request::{Request, User};
 use maint::state::{ProxyHeader, TrustedProxies};
 use tempfile::TempDir;
 
@@ -140,38 +140,9 @@ fn ask(connection: &mut BufReader<TcpStream>, path: &str, lines: &[String]) -> O
 }
 
 /// The same request for this library.
-struct Lines<'a>(&'a [String]);
-
-impl Request for Lines<'_> {
-    fn path(&self) -> &[u8] {
-        b"/"
-    }
-
-    fn method(&self) -> &'static str {
-        "GET"
-    }
-
-    fn host(&self) -> Option<&str> {
-        None
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        Some(Ipv4Addr::LOCALHOST.into())
-    }
-
-    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        if name.eq_ignore_ascii_case("x-forwarded-for") {
-            self.0.iter().for_each(|line| each(line.as_bytes()));
-        }
-    }
-
-    fn user(&self) -> Option<User> {
-        None
-    }
-
-    fn token(&self) -> Option<&str> {
-        None
-    }
+fn facts(lines: &[String]) -> Facts {
+    let request = Facts { peer: Some(Ipv4Addr::LOCALHOST.into()), ..Facts::new("GET", "/") };
+    lines.iter().fold(request, |request, line| request.with("X-Forwarded-For", line))
 }
 
 /// The same numbers in every run: `SplitMix64`.
@@ -251,7 +222,7 @@ fn requirement_39_nginx_names_the_same_client() {
         let theirs = ask(&mut connection, &nginx.path, lines)
             .unwrap_or_else(|| panic!("nginx gives no answer to {lines:?}"));
         let theirs: IpAddr = theirs.parse().unwrap();
-        (theirs.to_canonical(), address(&Lines(lines), Some(&proxies)))
+        (theirs.to_canonical(), address(&facts(lines), Some(&proxies)))
     };
     let trusted =
         |address: &IpAddr| proxies.networks.iter().any(|network| network.contains(address));

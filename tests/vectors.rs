@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use maint::State;
 use maint::gate::Plan;
-use maint::request::{Request, User};
+use maint::request::{Facts, User};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -67,41 +67,25 @@ enum Class {
     Superuser,
 }
 
-impl Request for Asked {
-    fn path(&self) -> &[u8] {
-        let end = self.target.find('?').unwrap_or(self.target.len());
-        &self.target.as_bytes()[..end]
-    }
-
-    fn method(&self) -> &str {
-        &self.method
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.host.as_deref()
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer
-    }
-
-    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for (_, value) in self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name))
-        {
-            each(value.as_bytes());
+impl Asked {
+    fn facts(&self) -> Facts {
+        let mut facts = Facts {
+            host: self.host.clone(),
+            peer: self.peer,
+            user: self.user.map(|class| User {
+                is_authenticated: !matches!(class, Class::Anonymous),
+                is_staff: matches!(class, Class::Staff | Class::Superuser),
+                is_superuser: matches!(class, Class::Superuser),
+            }),
+            ..Facts::new(&self.method, &self.target)
+        };
+        for (name, value) in &self.headers {
+            facts = facts.with(name, value);
         }
-    }
-
-    fn user(&self) -> Option<User> {
-        self.user.map(|class| User {
-            is_authenticated: !matches!(class, Class::Anonymous),
-            is_staff: matches!(class, Class::Staff | Class::Superuser),
-            is_superuser: matches!(class, Class::Superuser),
-        })
-    }
-
-    fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+        match &self.token {
+            Some(token) => facts.with_token(token),
+            None => facts,
+        }
     }
 }
 
@@ -119,7 +103,7 @@ impl Vector {
             Ok(plan) => plan,
             Err(cause) => return Some(format!("there is no plan: {cause}")),
         };
-        let decision = plan.decide(&self.request, self.now);
+        let decision = plan.decide(&self.request.facts(), self.now);
         let verdict = if decision.is_pass() { Verdict::Pass } else { Verdict::Block };
         let by = decision.by();
         let named_rightly = match (&self.by, by) {

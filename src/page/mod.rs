@@ -1,6 +1,14 @@
 //! The page that a blocked request gets: its settings and templates.
 
+mod accept;
+pub(crate) mod pages;
+mod policy;
+pub mod render;
+pub mod reply;
 pub mod template;
+
+pub use render::{Context, Templates};
+pub use reply::Reply;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,6 +17,18 @@ use crate::error::{Error, Result};
 
 /// The longest `Retry-After` accepted, in seconds: one week.
 pub const LONGEST_RETRY_AFTER: u32 = 7 * 24 * 3600;
+
+/// The status of the page where nothing else is said.
+pub const DEFAULT_STATUS: u16 = 503;
+
+/// `Retry-After` in seconds where neither an end nor anything else is known.
+pub const DEFAULT_RETRY_AFTER: u32 = 120;
+
+/// What the page says first.
+const DOWN: &str = "Down for maintenance";
+
+/// What it says first while reading goes on.
+const READ_ONLY: &str = "Read-only for now";
 
 /// How the page is answered. What a window leaves open, the site decides, and
 /// what the site leaves open has a default.
@@ -40,6 +60,18 @@ impl PageSettings {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// These settings, and where they say nothing, those of the site.
+    #[must_use]
+    pub fn over(&self, site: &Self) -> Self {
+        Self {
+            status: self.status.or(site.status),
+            retry_after: self.retry_after.or(site.retry_after),
+            template: self.template.clone().or_else(|| site.template.clone()),
+            redirect: self.redirect.clone().or_else(|| site.redirect.clone()),
+            extra: Map::new(),
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<()> {

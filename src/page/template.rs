@@ -159,11 +159,8 @@ pub fn validate(text: &str) -> Result<()> {
             text.len()
         )));
     }
-    minijinja::Environment::new().template_from_str(text).map(drop).map_err(|cause| {
-        let line = cause.line().map_or_else(String::new, |line| format!(" on line {line}"));
-        let detail = cause.detail().map_or_else(|| cause.kind().to_string(), str::to_owned);
-        Error::invalid(format!("the template has a mistake{line}: {detail}"))
-    })
+    let environment = minijinja::Environment::new();
+    environment.template_from_str(text).map(drop).map_err(|cause| super::render::mistake(&cause))
 }
 
 /// The digest under which the state remembers a template, so that readers

@@ -1,6 +1,7 @@
 //! What a decision looks at: the facts of one request.
 
 pub mod client;
+pub(crate) mod cookie;
 pub mod path;
 
 use std::net::IpAddr;
@@ -14,24 +15,35 @@ pub trait Request {
     /// query. Never that of another header field.
     fn path(&self) -> &[u8];
 
+    /// What follows the `?` of the request target, as it was sent; a link with
+    /// a bypass token has it there.
+    fn query(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// The method, in upper case (RFC 9110, 9.1).
     fn method(&self) -> &str;
 
     /// The host that was asked for, as sent: with its port, in any case.
     fn host(&self) -> Option<&str>;
 
+    /// Whether the visitor's connection is encrypted, where the server knows:
+    /// it decides on the attributes of the bypass cookie.
+    fn is_https(&self) -> Option<bool> {
+        None
+    }
+
     /// The address that connects; absent for a Unix socket.
     fn peer(&self) -> Option<IpAddr>;
 
     /// Hands over every value of a header field, in order. Names are compared
-    /// without case.
+    /// without case, and are in lower case here.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));
 
     /// Who is logged in; absent where nobody knows of users.
-    fn user(&self) -> Option<User>;
-
-    /// The bypass token that the visitor presents, if there is one.
-    fn token(&self) -> Option<&str>;
+    fn user(&self) -> Option<User> {
+        None
+    }
 }
 
 /// What a framework knows of the user of a request.
@@ -43,6 +55,103 @@ pub struct User {
     pub is_staff: bool,
     /// The framework knows them as a superuser.
     pub is_superuser: bool,
+}
+
+/// A request whose facts are all known beforehand: one that is described rather
+/// than received.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// See [`Request::path`].
+    pub path: Vec<u8>,
+    /// See [`Request::query`].
+    pub query: Option<Vec<u8>>,
+    /// See [`Request::method`].
+    pub method: String,
+    /// See [`Request::host`].
+    pub host: Option<String>,
+    /// See [`Request::is_https`].
+    pub is_https: Option<bool>,
+    /// See [`Request::peer`].
+    pub peer: Option<IpAddr>,
+    /// Name and value of each header field, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// See [`Request::user`].
+    pub user: Option<User>,
+}
+
+impl Facts {
+    /// A request for a target: a path, with or without a query.
+    #[must_use]
+    pub fn new(method: &str, target: &str) -> Self {
+        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        Self {
+            path: path.into(),
+            query: query.map(Into::into),
+            method: method.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The same with one more header field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same from somebody who presents a bypass token.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        self.with("cookie", &format!("{}={token}", crate::bypass::COOKIE))
+    }
+}
+
+impl Request for Facts {
+    fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.query.as_deref()
+    }
+
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    fn is_https(&self) -> Option<bool> {
+        self.is_https
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for (_, value) in self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name))
+        {
+            each(value);
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        self.user
+    }
+}
+
+/// The only value of a header field; `None` if there is none, or more than one.
+pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
+    let mut found = None;
+    let mut number = 0;
+    request.header(name, &mut |value| {
+        number += 1;
+        found = Some(trim(value).to_vec());
+    });
+    found.filter(|_| number == 1)
 }
 
 /// Takes off the spaces and tabs around a field value (RFC 9110, 5.5).

@@ -40,6 +40,7 @@ impl State {
         Self {
             version: self.version,
             min_reader: self.min_reader,
+            name: self.name.clone(),
             page: self.page.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             templates: self.templates.clone(),

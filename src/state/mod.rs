@@ -5,6 +5,7 @@
 
 mod change;
 mod edit;
+pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 mod strict;
@@ -42,6 +43,9 @@ pub const MOST_REGEXES: usize = 1_000;
 /// The longest note on a rule or token, in bytes.
 pub const LONGEST_NOTE: usize = 1_024;
 
+/// The longest name of a site, in bytes.
+const LONGEST_NAME: usize = 200;
+
 /// Up to this size the file is indented for people.
 const INDENTED_UP_TO: usize = 256 * 1024;
 
@@ -59,6 +63,9 @@ pub struct State {
     /// The last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change: Option<LastChange>,
+    /// What visitors know the site as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The maintenance windows, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub windows: BTreeMap<String, Window>,
@@ -140,6 +147,7 @@ impl Default for State {
             min_reader: oldest(),
             revision: 0,
             last_change: None,
+            name: None,
             windows: BTreeMap::new(),
             ignore: BTreeMap::new(),
             bypass: BTreeMap::new(),
@@ -262,6 +270,9 @@ impl State {
         self.page.validate()?;
         if let Some(proxies) = &self.trusted_proxies {
             validate_proxies(&proxies.networks)?;
+        }
+        if let Some(name) = &self.name {
+            window::validate_text("the name of the site", name, LONGEST_NAME)?;
         }
         if let Some(user) = &self.web_user {
             window::validate_text("the web user", user, 64)?;

@@ -61,7 +61,8 @@ pub(crate) fn full() -> Value {
         "page": {"template": "sorry"},
         "trusted_proxies": {"header": "x-forwarded-for", "networks": ["10.0.0.0/8"]},
         "templates": {"sorry.html": "0".repeat(64)},
-        "web_user": "www-data"
+        "web_user": "www-data",
+        "name": "Example Shop"
     })
 }
 

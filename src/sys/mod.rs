@@ -27,6 +27,17 @@ pub(crate) struct FileKey {
     pub(crate) ctime_ns: i128,
 }
 
+/// What one look at a path showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// A file.
+    File(FileKey),
+    /// Nothing.
+    Missing,
+    /// It could not be told.
+    Failed,
+}
+
 /// Who may do what with a file, as stat(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ownership {

@@ -8,7 +8,7 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{FileKey, Ownership};
+use super::{FileKey, Look, Ownership};
 
 pub(crate) fn open_read(path: &Path) -> io::Result<File> {
     File::open(path)
@@ -112,6 +112,31 @@ pub(crate) fn key(metadata: &Metadata) -> FileKey {
         .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
     FileKey { dev: 0, ino: 0, size: metadata.len(), mtime_ns: modified, ctime_ns: 0 }
+}
+
+/// A path to look at again and again.
+pub(crate) struct Lookout(std::path::PathBuf);
+
+impl Lookout {
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        match fs::metadata(&self.0) {
+            Ok(metadata) => Look::File(key(&metadata)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Look::Missing,
+            Err(_) => Look::Failed,
+        }
+    }
+}
+
+/// A clock that never goes back, in nanoseconds.
+pub(crate) fn coarse_clock() -> u64 {
+    static START: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn same_file(_one: &Metadata, _other: &Metadata) -> bool {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
 use maint::request::path::PathForms;
-use maint::request::{Request, User};
+use maint::request::{Facts, Request as _, User};
 use maint::rules::header::HeaderMatch;
 use maint::{Error, State, load};
 use serde_json::json;
@@ -20,49 +20,6 @@ use crate::session::Session;
 
 /// The longest token that is read from standard input.
 const LONGEST_TOKEN: u64 = 4_096;
-
-/// A request as it was described on the command line.
-struct Described {
-    path: String,
-    method: String,
-    host: Option<String>,
-    peer: Option<IpAddr>,
-    headers: Vec<HeaderMatch>,
-    user: Option<User>,
-    token: Option<String>,
-}
-
-impl Request for Described {
-    fn path(&self) -> &[u8] {
-        self.path.as_bytes()
-    }
-
-    fn method(&self) -> &str {
-        &self.method
-    }
-
-    fn host(&self) -> Option<&str> {
-        self.host.as_deref()
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer
-    }
-
-    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for header in self.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name)) {
-            each(header.value.as_bytes());
-        }
-    }
-
-    fn user(&self) -> Option<User> {
-        self.user
-    }
-
-    fn token(&self) -> Option<&str> {
-        self.token.as_deref()
-    }
-}
 
 pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     let site = session.site()?;
@@ -77,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
 
     let (word, kind) = match decision {
         Decision::Up => ("pass", "up"),
-        Decision::Ignored(_) => ("pass", "rule"),
+        Decision::Ignored { .. } => ("pass", "rule"),
         Decision::Bypassed(_) => ("pass", "token"),
         Decision::Blocked(_) => ("block", "window"),
     };
@@ -87,7 +44,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
         "by": decision.by(),
         "at": now,
         "method": request.method,
-        "path": request.path,
+        "path": String::from_utf8_lossy(&request.path),
         "ambiguous": is_ambiguous,
         "host": request.host,
         "address": address,
@@ -115,16 +72,16 @@ fn explain(
     let (passes, blocked) = (paint(GREEN, "● passes"), paint(RED, "● blocked"));
     match decision {
         Decision::Up => format!("{passes}{at}: no open window covers it\n"),
-        Decision::Ignored(id) => {
+        Decision::Ignored { id, .. } => {
             let rule = state
                 .ignore
-                .get(id)
+                .get(&**id)
                 .map_or_else(String::new, |rule| format!(" ({} {})", rule.kind, rule.value));
             format!("{passes}{at}: rule `{id}`{} lets it through\n", printable(&rule))
         }
         Decision::Bypassed(id) => format!("{passes}{at}: bypass token `{id}` lets it through\n"),
         Decision::Blocked(name) => {
-            let window = state.windows.get(name).map_or_else(String::new, |window| {
+            let window = state.windows.get(&**name).map_or_else(String::new, |window| {
                 report::window_text(name, window, &session.clock)
             });
             format!(
@@ -134,25 +91,26 @@ fn explain(
     }
 }
 
-fn described(args: &Check) -> Result<Described> {
-    let (host, path) = target(&args.path)?;
+fn described(args: &Check) -> Result<Facts> {
+    let (host, target) = target(&args.path)?;
     let peer = args.ip.as_deref().map(|text| {
         text.parse::<IpAddr>()
             .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
     });
-    Ok(Described {
-        path,
-        method: maint::rules::method::parse(&args.method)?,
+    let mut facts = Facts {
         host: args.host.clone().or(host),
         peer: peer.transpose()?,
-        headers: args
-            .header
-            .iter()
-            .map(|text| HeaderMatch::parse(text))
-            .collect::<Result<_, _>>()?,
         user: args.user.map(user),
-        token: args.token_stdin.then(read_token).transpose()?,
-    })
+        ..Facts::new(&maint::rules::method::parse(&args.method)?, &target)
+    };
+    for text in &args.header {
+        let header = HeaderMatch::parse(text)?;
+        facts = facts.with(&header.name, &header.value);
+    }
+    if args.token_stdin {
+        facts = facts.with_token(&read_token()?);
+    }
+    Ok(facts)
 }
 
 /// A path, or a whole URL, of which the host counts as well.

@@ -37,10 +37,6 @@ impl Request for Fake {
     fn user(&self) -> Option<User> {
         unreachable!("the address does not depend on the user")
     }
-
-    fn token(&self) -> Option<&str> {
-        unreachable!("the address does not depend on the token")
-    }
 }
 
 fn proxies(header: ProxyHeader, networks: &[&str]) -> TrustedProxies {

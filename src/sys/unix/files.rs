@@ -1,8 +1,9 @@
 //! Files: every call that reads, writes, names or describes one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use super::is_root;
-use crate::sys::{FileKey, Ownership};
+use crate::sys::{FileKey, Look, Ownership};
 
 /// How often an interrupted call is repeated before the interruption is reported.
 const RETRIES: usize = 100;
@@ -239,6 +240,55 @@ pub(crate) fn key(metadata: &Metadata) -> FileKey {
         mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
         ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
     }
+}
+
+/// A path to look at again and again, prepared for the system call.
+pub(crate) struct Lookout(CString);
+
+impl Lookout {
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        CString::new(path.as_os_str().as_bytes()).map(Self).map_err(io::Error::from)
+    }
+
+    /// One stat(2).
+    pub(crate) fn look(&self) -> Look {
+        match rustix::fs::stat(self.0.as_c_str()) {
+            Ok(stat) => Look::File(key_of_stat(&stat)),
+            Err(Errno::NOENT) => Look::Missing,
+            Err(_) => Look::Failed,
+        }
+    }
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_lossless,
+    reason = "the types of the fields differ by platform"
+)]
+fn key_of_stat(stat: &rustix::fs::Stat) -> FileKey {
+    FileKey {
+        dev: stat.st_dev as u64,
+        ino: stat.st_ino as u64,
+        size: stat.st_size as u64,
+        mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+    }
+}
+
+/// A clock that never goes back and is cheap to read, in nanoseconds; on Linux
+/// it moves on every few milliseconds.
+pub(crate) fn coarse_clock() -> u64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::MonotonicCoarse;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
+    let now = nanoseconds(time.tv_sec.into(), time.tv_nsec.into());
+    u64::try_from(now).unwrap_or(0)
 }
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i128 {

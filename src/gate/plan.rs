@@ -1,13 +1,15 @@
-//! The decision: whether a request meets maintenance, and why.
+//! A state, compiled for deciding: whether a request meets maintenance, and why.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::digest::sha256;
+use crate::bypass;
 use crate::error::Result;
 use crate::request::path::PathForms;
-use crate::request::{Request, User, client, trim};
+use crate::request::{Request, User, client, cookie, trim};
 use crate::rules::header::HeaderMatch;
 use crate::rules::index::{HostIndex, NetworkIndex, PathIndex};
 use crate::rules::method::SAFE;
@@ -22,12 +24,19 @@ use crate::window::{Scope, Window};
 pub enum Decision<'p> {
     /// It passes: no open window covers it.
     Up,
-    /// It passes: an ignore rule of this id matches.
-    Ignored(&'p str),
+    /// It passes: an ignore rule matches.
+    Ignored {
+        /// The id of the rule.
+        id: &'p Arc<str>,
+        /// The same request from somebody else could have been blocked, so what
+        /// is answered is for this visitor alone.
+        is_personal: bool,
+    },
     /// It passes: the visitor presents the bypass token of this id.
-    Bypassed(&'p str),
-    /// It is blocked by the window of this name.
-    Blocked(&'p str),
+    Bypassed(&'p Arc<str>),
+    /// It is blocked by the window of this name. Of several that cover it, the
+    /// one that ends last.
+    Blocked(&'p Arc<str>),
 }
 
 impl<'p> Decision<'p> {
@@ -42,21 +51,24 @@ impl<'p> Decision<'p> {
     pub fn by(&self) -> Option<&'p str> {
         match *self {
             Self::Up => None,
-            Self::Ignored(name) | Self::Bypassed(name) | Self::Blocked(name) => Some(name),
+            Self::Ignored { id: name, .. } | Self::Bypassed(name) | Self::Blocked(name) => {
+                Some(name)
+            }
         }
     }
 }
 
 /// A state, compiled for deciding.
+#[derive(Clone)]
 pub struct Plan {
-    windows: Vec<WindowPlan>,
-    rules: RulesPlan,
-    tokens: Vec<TokenPlan>,
+    windows: Arc<[WindowPlan]>,
+    rules: Arc<RulesPlan>,
+    tokens: Arc<[TokenPlan]>,
     proxies: Option<TrustedProxies>,
 }
 
 struct WindowPlan {
-    name: String,
+    name: Arc<str>,
     window: Window,
     paths: PathIndex,
     hosts: HostIndex,
@@ -64,8 +76,8 @@ struct WindowPlan {
 
 /// The ignore rules, each in the index of its kind by its number.
 #[derive(Default)]
-struct RulesPlan {
-    ids: Vec<(String, Option<Timestamp>)>,
+pub(crate) struct RulesPlan {
+    ids: Vec<(Arc<str>, Option<Timestamp>)>,
     paths: PathIndex,
     networks: NetworkIndex,
     hosts: HostIndex,
@@ -75,7 +87,7 @@ struct RulesPlan {
 }
 
 struct TokenPlan {
-    id: String,
+    id: Arc<str>,
     digest: String,
     expires_at: Option<Timestamp>,
 }
@@ -88,18 +100,44 @@ impl Plan {
     /// [`crate::Error::Invalid`] if a pattern in it cannot be understood, which
     /// reading the state finds as well.
     pub fn new(state: &State) -> Result<Self> {
+        Self::with_rules(state, Arc::new(RulesPlan::new(&state.ignore)?))
+    }
+
+    /// Compiles all of a state but its ignore rules, which are compiled already.
+    pub(crate) fn with_rules(state: &State, rules: Arc<RulesPlan>) -> Result<Self> {
         let windows = state.windows.iter().map(|(name, window)| WindowPlan::new(name, window));
         let tokens = state.bypass.iter().map(|(id, token)| TokenPlan {
-            id: id.clone(),
+            id: id.as_str().into(),
             digest: token.sha256.clone(),
             expires_at: token.expires_at,
         });
         Ok(Self {
             windows: windows.collect::<Result<_>>()?,
-            rules: RulesPlan::new(crate::state::by_number(&state.ignore))?,
+            rules,
             tokens: tokens.collect(),
             proxies: state.trusted_proxies.clone(),
         })
+    }
+
+    /// The same with other ignore rules.
+    pub(crate) fn replace_rules(&self, rules: Arc<RulesPlan>) -> Self {
+        Self { rules, ..self.clone() }
+    }
+
+    /// The compiled ignore rules.
+    pub(crate) fn rules(&self) -> &Arc<RulesPlan> {
+        &self.rules
+    }
+
+    /// Whether no request can be blocked, whatever the time, and nobody can
+    /// come by a bypass link.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.windows.is_empty() && self.tokens.is_empty()
+    }
+
+    /// Whether there is any bypass token.
+    pub(crate) fn has_tokens(&self) -> bool {
+        !self.tokens.is_empty()
     }
 
     /// Decides on a request at a moment: open windows that cover it, then ignore
@@ -110,17 +148,21 @@ impl Plan {
             return Decision::Up;
         }
         let path = PathForms::new(request.path());
-        let Some(window) = open.find(|plan| plan.covers(request, &path)) else {
+        let covering = open.filter(|plan| plan.covers(request, &path));
+        // What the page says of the end is then true of all of them.
+        let Some(window) = covering.max_by_key(|plan| plan.window.end.unwrap_or(Timestamp::MAX))
+        else {
             return Decision::Up;
         };
-        if let Some(id) = self.rules.find(request, &path, self.proxies.as_ref(), now) {
-            return Decision::Ignored(id);
+        if let Some((id, is_personal)) = self.rules.find(request, &path, self.proxies.as_ref(), now)
+        {
+            return Decision::Ignored { id, is_personal };
         }
-        if let Some(id) = request.token().and_then(|token| self.token(token, now)) {
+        if let Some(id) = self.bearer(request, now) {
             return Decision::Bypassed(id);
         }
         if let Some(id) = self.rules.find_user(request, now) {
-            return Decision::Ignored(id);
+            return Decision::Ignored { id, is_personal: true };
         }
         Decision::Blocked(&window.name)
     }
@@ -130,15 +172,28 @@ impl Plan {
         client::address(request, self.proxies.as_ref())
     }
 
-    /// Looks at every token, and at all of each, whatever matches.
-    fn token(&self, token: &str, now: Timestamp) -> Option<&str> {
-        let digest = sha256(token.as_bytes());
+    /// The id of the token in the cookie of a request.
+    fn bearer(&self, request: &impl Request, now: Timestamp) -> Option<&Arc<str>> {
+        if self.tokens.is_empty() {
+            return None;
+        }
+        cookie::find(request, &bypass::COOKIES, |token| Some(self.token(token, now)?.0))
+    }
+
+    /// The id and the expiry of a token that lets its bearer through. Looks at
+    /// every token, and at all of each, whatever matches.
+    pub(crate) fn token(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(&Arc<str>, Option<Timestamp>)> {
+        let digest = bypass::digest(token);
         let mut found = None;
-        for plan in &self.tokens {
+        for plan in self.tokens.iter() {
             let is_same = is_equal(digest.as_bytes(), plan.digest.as_bytes());
             let is_live = !has_come(plan.expires_at, now);
             if is_same & is_live {
-                found = Some(plan.id.as_str());
+                found = Some((&plan.id, plan.expires_at));
             }
         }
         found
@@ -159,7 +214,7 @@ impl WindowPlan {
         let paths = window.scope.paths.iter().map(|text| Ok((text.parse()?, 0)));
         let hosts = window.scope.hosts.iter().map(|text| Ok((text.parse()?, 0)));
         Ok(Self {
-            name: name.to_owned(),
+            name: name.into(),
             window: window.clone(),
             paths: PathIndex::new(paths.collect::<Result<Vec<_>>>()?)?,
             hosts: HostIndex::new(hosts.collect::<Result<Vec<_>>>()?),
@@ -185,11 +240,13 @@ impl WindowPlan {
 }
 
 impl RulesPlan {
-    fn new(rules: Vec<(&str, &Rule)>) -> Result<Self> {
+    /// Compiles the rules of a state, the oldest first.
+    pub(crate) fn new(rules: &BTreeMap<String, Rule>) -> Result<Self> {
+        let rules = crate::state::by_number(rules);
         let mut plan = Self::default();
         let (mut paths, mut networks, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         for ((id, rule), entry) in rules.into_iter().zip(0..) {
-            plan.ids.push((id.to_owned(), rule.expires_at));
+            plan.ids.push((id.into(), rule.expires_at));
             match rule.matcher()? {
                 Some(Matcher::Path(pattern)) => paths.push((pattern, entry)),
                 Some(Matcher::Ip(network)) => networks.push((network, entry)),
@@ -211,14 +268,15 @@ impl RulesPlan {
         move |entry| !has_come(self.ids[entry as usize].1, now)
     }
 
-    /// A rule in force that matches by anything but the user.
+    /// A rule in force that matches by anything but the user, and whether it
+    /// looks at who asks rather than at what is asked for.
     fn find(
         &self,
         request: &impl Request,
         path: &PathForms,
         proxies: Option<&TrustedProxies>,
         now: Timestamp,
-    ) -> Option<&str> {
+    ) -> Option<(&Arc<str>, bool)> {
         let is_live = self.is_live(now);
         let by_method = || {
             self.methods.iter().find(|(name, entry)| name == request.method() && is_live(*entry))
@@ -233,18 +291,21 @@ impl RulesPlan {
         let by_header = || {
             self.headers.iter().find(|(header, entry)| is_live(*entry) && carries(request, header))
         };
-        let entry = path
+        let by_request = path
             .clear()
             .and_then(|path| self.paths.find(path, &is_live))
             .or_else(|| by_method().map(|found| found.1))
-            .or_else(by_host)
-            .or_else(by_address)
-            .or_else(|| by_header().map(|found| found.1))?;
-        Some(&self.ids[entry as usize].0)
+            .or_else(by_host);
+        let by_visitor = || by_address().or_else(|| by_header().map(|found| found.1));
+        let (entry, is_personal) = match by_request {
+            Some(entry) => (entry, false),
+            None => (by_visitor()?, true),
+        };
+        Some((&self.ids[entry as usize].0, is_personal))
     }
 
     /// A rule in force that matches by the user.
-    fn find_user(&self, request: &impl Request, now: Timestamp) -> Option<&str> {
+    fn find_user(&self, request: &impl Request, now: Timestamp) -> Option<&Arc<str>> {
         let is_live = self.is_live(now);
         let mut live = self.users.iter().filter(|(_, entry)| is_live(*entry)).peekable();
         live.peek()?;
@@ -320,7 +381,7 @@ mod tests {
             Some(User { is_authenticated: true, is_staff: true, is_superuser: false })
         }
 
-        fn token(&self) -> Option<&str> {
+        fn query(&self) -> Option<&[u8]> {
             self.fact(None)
         }
     }
@@ -360,14 +421,14 @@ mod tests {
         });
         let with_user_rules = plan(&rules);
         let request = Asked { path: "/health", ..Asked::default() };
-        assert_eq!(with_user_rules.decide(&request, at(OPENED)), Decision::Ignored("r2"));
+        assert_eq!(with_user_rules.decide(&request, at(OPENED)).by(), Some("r2"));
         assert_eq!(request.users.get(), 0);
         let request = Asked { path: "/", ..Asked::default() };
-        assert_eq!(with_user_rules.decide(&request, at(OPENED)), Decision::Ignored("r3"));
+        assert_eq!(with_user_rules.decide(&request, at(OPENED)).by(), Some("r3"));
         assert_eq!(request.users.get(), 1);
         let without = plan(&json!({"windows": {"w": {"opened_at": OPENED}}}));
         let request = Asked { path: "/", ..Asked::default() };
-        assert_eq!(without.decide(&request, at(OPENED)), Decision::Blocked("w"));
+        assert_eq!(without.decide(&request, at(OPENED)), Decision::Blocked(&"w".into()));
         assert_eq!(request.users.get(), 0);
     }
 

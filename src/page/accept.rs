@@ -1,0 +1,156 @@
+//! Which form of the page a client wants (RFC 9110, 12.5.1).
+
+use super::template::Format;
+use crate::request::{Request, trim};
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) format: Format,
+    /// The client named the format, and does not merely take anything.
+    pub(crate) is_explicit: bool,
+}
+
+/// Reads every `Accept` line of a request.
+///
+/// A type that is named goes before a wildcard, whatever their weights, so that
+/// `application/json, text/plain, */*` gets JSON; then the heavier goes first,
+/// then the earlier. Who says nothing, or accepts nothing there is, gets HTML.
+pub(crate) fn wanted(request: &impl Request) -> Wanted {
+    let mut refused = Vec::new();
+    let mut best: Option<(bool, u16, Format)> = None;
+    let mut wildcards = Vec::new();
+    request.header("accept", &mut |line| {
+        for range in line.split(|&byte| byte == b',') {
+            let mut parts = range.split(|&byte| byte == b';').map(trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts.find_map(weight).unwrap_or(1000);
+            match (named(&media), weight) {
+                (Some(format), 0) => refused.push(format),
+                (Some(format), _) if best.is_none_or(|(_, heaviest, _)| weight > heaviest) => {
+                    best = Some((true, weight, format));
+                }
+                (None, 1..) => wildcards.push((weight, media)),
+                _ => {}
+            }
+        }
+    });
+    if let Some((_, _, format)) = best {
+        return Wanted { format, is_explicit: true };
+    }
+    // A stable sort keeps the earlier of two equal ones first.
+    wildcards.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let mut possible = wildcards.iter().flat_map(|(_, media)| covered(media).iter().copied());
+    let format = possible.find(|format| !refused.contains(format)).unwrap_or(Format::Html);
+    Wanted { format, is_explicit: false }
+}
+
+/// The format that a media type names.
+fn named(media: &[u8]) -> Option<Format> {
+    match media {
+        b"text/html" | b"application/xhtml+xml" => Some(Format::Html),
+        b"application/json" | b"application/problem+json" | b"text/json" => Some(Format::Json),
+        b"text/plain" => Some(Format::Txt),
+        // `application/vnd.api+json` and its kin (RFC 6839, 3.1).
+        media if media.starts_with(b"application/") && media.ends_with(b"+json") => {
+            Some(Format::Json)
+        }
+        _ => None,
+    }
+}
+
+/// The formats that a range covers, the preferred one first.
+fn covered(media: &[u8]) -> &'static [Format] {
+    match media {
+        b"*/*" => &[Format::Html, Format::Json, Format::Txt],
+        b"text/*" => &[Format::Html, Format::Txt],
+        b"application/*" => &[Format::Json],
+        _ => &[],
+    }
+}
+
+/// The weight of `q=0.8`, in thousandths; what cannot be read counts as none given.
+fn weight(parameter: &[u8]) -> Option<u16> {
+    let text = str::from_utf8(parameter).ok()?.to_ascii_lowercase();
+    let value: f32 = text.strip_prefix("q=")?.trim().parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+    (0.0..=1.0).contains(&value).then_some((value * 1000.0) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Facts;
+
+    fn of(accept: &str) -> (Format, bool) {
+        let wanted = wanted(&Facts::new("GET", "/").with("Accept", accept));
+        (wanted.format, wanted.is_explicit)
+    }
+
+    #[test]
+    fn browsers_get_html() {
+        for accept in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            "text/html, application/xhtml+xml, image/jxr, */*",
+            "TEXT/HTML",
+            "text/html;level=1;q=0.2, */*",
+        ] {
+            assert_eq!(of(accept), (Format::Html, true), "{accept}");
+        }
+    }
+
+    #[test]
+    fn api_clients_get_json_though_they_take_anything() {
+        for accept in [
+            "application/json, text/plain, */*",
+            "application/json",
+            "application/problem+json",
+            "application/vnd.api+json",
+            "*/*, application/json;q=0.1",
+            "text/plain;q=0.5, application/json",
+            "text/html;q=0, application/json;q=0.3",
+        ] {
+            assert_eq!(of(accept), (Format::Json, true), "{accept}");
+        }
+    }
+
+    #[test]
+    fn who_names_plain_text_gets_plain_text() {
+        for accept in ["text/plain", "text/plain, application/json", "text/plain, */*;q=0.9"] {
+            assert_eq!(of(accept), (Format::Txt, true), "{accept}");
+        }
+    }
+
+    #[test]
+    fn who_takes_anything_gets_html_and_no_redirect() {
+        for accept in [
+            "*/*",
+            "",
+            "text/*",
+            "image/png",
+            "image/avif,*/*;q=0.8",
+            "garbage",
+            ",;,=;q",
+            "*/*;q=0",
+        ] {
+            assert_eq!(of(accept), (Format::Html, false), "{accept}");
+        }
+        let silent = wanted(&Facts::new("GET", "/"));
+        assert_eq!((silent.format, silent.is_explicit), (Format::Html, false));
+    }
+
+    #[test]
+    fn a_wildcard_does_not_bring_back_what_was_refused() {
+        assert_eq!(of("*/*, text/html;q=0"), (Format::Json, false));
+        assert_eq!(of("text/*, text/html;q=0.0"), (Format::Txt, false));
+        assert_eq!(of("application/*"), (Format::Json, false));
+        assert_eq!(of("text/*;q=0.1, application/*;q=0.9"), (Format::Json, false));
+    }
+
+    #[test]
+    fn the_lines_of_the_field_are_one_list() {
+        let request =
+            Facts::new("GET", "/").with("accept", "*/*").with("Accept", "application/json");
+        assert_eq!(wanted(&request).format, Format::Json);
+    }
+}

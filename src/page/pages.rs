@@ -1,0 +1,254 @@
+//! All forms of one window's page, made when the state is read.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::accept::wanted;
+use super::render::{Context, Templates, utc};
+use super::reply::{Body, Live, Page, Reply};
+use super::template::Format;
+use super::{
+    DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, LONGEST_RETRY_AFTER, PageSettings, READ_ONLY, policy,
+};
+use crate::error::Error;
+use crate::request::{Request, only_header};
+use crate::window::Window;
+
+/// Of which site, and with which templates.
+pub(crate) struct Surroundings<'s> {
+    pub(crate) name: Option<&'s str>,
+    pub(crate) settings: &'s PageSettings,
+    pub(crate) templates: &'s Arc<Templates>,
+}
+
+/// The page of a window in every form.
+pub(crate) struct Pages {
+    window: Option<Arc<str>>,
+    end: Option<Timestamp>,
+    /// In seconds, while no end is known.
+    retry_after: u32,
+    html: Arc<Page>,
+    /// To a request that must not be sent twice.
+    html_of_post: Arc<Page>,
+    json: Arc<Page>,
+    txt: Arc<Page>,
+    grpc: Arc<Page>,
+    redirect: Option<(String, Arc<Page>)>,
+}
+
+impl Pages {
+    /// Renders the page of a window. What fails is told, and the built-in page
+    /// takes its place.
+    pub(crate) fn new(
+        name: &str,
+        window: &Window,
+        around: &Surroundings<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Self {
+        let settings = window.page.over(around.settings);
+        let context = Context {
+            title: if window.scope.read_only { READ_ONLY } else { DOWN },
+            reason: window.reason.clone(),
+            start: Some(utc(window.since())),
+            end: window.end.map(utc),
+            read_only: window.scope.read_only,
+            ..blank(around, &settings)
+        };
+        Self::render(Some(name), window.end, &settings, &context, around, errors)
+    }
+
+    /// Renders the page of a view that is always down.
+    pub(crate) fn without_window(around: &Surroundings<'_>, errors: &mut Vec<Error>) -> Self {
+        let context = blank(around, around.settings);
+        Self::render(None, None, around.settings, &context, around, errors)
+    }
+
+    fn render(
+        name: Option<&str>,
+        end: Option<Timestamp>,
+        settings: &PageSettings,
+        context: &Context,
+        around: &Surroundings<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Self {
+        let mut maker = Maker { settings, around, errors };
+        let html = maker.page(Format::Html, context);
+        let of_post = Context { comes_back: false, ..context.clone() };
+        let txt = maker.page(Format::Txt, context);
+        let redirect = settings.redirect.as_ref().map(|url| {
+            let body = Body::from(format!("{}: {url}\n", context.title));
+            let fields =
+                [("content-type", media_type(Format::Txt).to_owned()), ("location", url.clone())];
+            (url.clone(), Arc::new(Page::new(302, fields, body)))
+        });
+        Self {
+            window: name.map(Into::into),
+            end,
+            retry_after: context.retry_after,
+            html_of_post: maker.page(Format::Html, &of_post),
+            json: maker.page(Format::Json, context),
+            grpc: grpc(context),
+            html,
+            txt,
+            redirect,
+        }
+    }
+
+    /// The answer to a request that is blocked.
+    pub(crate) fn reply(&self, request: &impl Request, now: Timestamp) -> Reply {
+        let method = request.method();
+        let retry_after = self.retry_after(now);
+        if let Some(kind) = grpc_kind(request) {
+            let reply = self.grpc.reply(self.window.as_ref(), retry_after, false);
+            return reply.with("content-type", kind.to_owned());
+        }
+        let page = self.page(request, method);
+        page.reply(self.window.as_ref(), retry_after, method == "HEAD")
+    }
+
+    fn page(&self, request: &impl Request, method: &str) -> &Arc<Page> {
+        let wanted = wanted(request);
+        if wanted.is_explicit
+            && wanted.format == Format::Html
+            && let Some((url, page)) = &self.redirect
+            && !is_script(request)
+            && !leads_to(url, request)
+        {
+            return page;
+        }
+        match wanted.format {
+            // Who opens a socket does not read a page.
+            Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
+                &self.txt
+            }
+            Format::Html if matches!(method, "GET" | "HEAD") => &self.html,
+            Format::Html => &self.html_of_post,
+            Format::Json => &self.json,
+            Format::Txt => &self.txt,
+        }
+    }
+
+    /// Whole seconds until the end, at least one, at most a week.
+    fn retry_after(&self, now: Timestamp) -> u32 {
+        let Some(end) = self.end else { return self.retry_after };
+        let left = end.duration_since(now);
+        let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+        u32::try_from(seconds.max(1))
+            .map_or(LONGEST_RETRY_AFTER, |seconds| seconds.min(LONGEST_RETRY_AFTER))
+    }
+}
+
+fn blank(around: &Surroundings<'_>, settings: &PageSettings) -> Context {
+    Context {
+        title: DOWN,
+        reason: None,
+        site: around.name.map(str::to_owned),
+        start: None,
+        end: None,
+        retry_after: settings.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
+        status: settings.status.unwrap_or(DEFAULT_STATUS),
+        read_only: false,
+        comes_back: true,
+    }
+}
+
+struct Maker<'m> {
+    settings: &'m PageSettings,
+    around: &'m Surroundings<'m>,
+    errors: &'m mut Vec<Error>,
+}
+
+impl Maker<'_> {
+    fn page(&mut self, format: Format, context: &Context) -> Arc<Page> {
+        let (body, is_own) = self.body(format, context);
+        let mut fields = vec![("content-type", media_type(format).to_owned())];
+        if format == Format::Html {
+            let policy = if is_own {
+                policy::of_templates(self.around.templates.sources(format))
+            } else {
+                policy::of_builtin()
+            };
+            fields.push(("content-security-policy", policy));
+        }
+        Arc::new(Page::new(context.status, fields, body))
+    }
+
+    /// The body, and whether it is made from a template of the site.
+    fn body(&mut self, format: Format, context: &Context) -> (Body, bool) {
+        let templates = self.around.templates;
+        // A template need not exist in every format.
+        let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
+        match templates.render(own, format, context) {
+            Ok(text) => match own {
+                Some(name) if templates.are_live() => {
+                    let live = Live::new(templates.clone(), name, format, context.clone(), text);
+                    (Body::Live(Box::new(live)), true)
+                }
+                _ => (Body::from(text), own.is_some()),
+            },
+            Err(error) => {
+                self.errors.push(error);
+                let builtin = templates.render(None, format, context);
+                (Body::from(builtin.unwrap_or_else(|_| context.title.to_owned())), false)
+            }
+        }
+    }
+}
+
+fn media_type(format: Format) -> &'static str {
+    match format {
+        Format::Html => "text/html; charset=utf-8",
+        Format::Json => "application/problem+json",
+        Format::Txt => "text/plain; charset=utf-8",
+    }
+}
+
+/// A call that is over before it began: `Trailers-Only` in
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, where the
+/// status of HTTP is 200 and 14 means `UNAVAILABLE`.
+fn grpc(context: &Context) -> Arc<Page> {
+    const LONGEST: usize = 1_000;
+    let message = context.reason.as_deref().unwrap_or(context.title);
+    let mut encoded = String::new();
+    for byte in message.bytes() {
+        if encoded.len() >= LONGEST {
+            break;
+        }
+        match byte {
+            b'%' | 0..b' ' | 0x7f.. => encoded += &format!("%{byte:02X}"),
+            _ => encoded.push(char::from(byte)),
+        }
+    }
+    let fields = [("grpc-status", "14".to_owned()), ("grpc-message", encoded)];
+    Arc::new(Page::new(200, fields, Body::from(String::new())))
+}
+
+/// The media type of a call of gRPC, or of gRPC-Web, which a page makes.
+fn grpc_kind(request: &impl Request) -> Option<&'static str> {
+    let kind = only_header(request, "content-type")?;
+    ["application/grpc-web-text", "application/grpc-web", "application/grpc"].into_iter().find(
+        |known| {
+            kind.strip_prefix(known.as_bytes())
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        },
+    )
+}
+
+/// Whether a script asks, and not somebody who looks at a window (Fetch Metadata).
+fn is_script(request: &impl Request) -> bool {
+    let mode = only_header(request, "sec-fetch-mode");
+    mode.is_some_and(|mode| mode != b"navigate")
+        || only_header(request, "x-requested-with").is_some()
+}
+
+/// Whether a redirect would lead back to where the visitor is.
+fn leads_to(url: &str, request: &impl Request) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (host, place) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let path = place.split(['?', '#']).next().unwrap_or_default();
+    let path = if path.is_empty() { "/" } else { path };
+    let is_here =
+        host.is_empty() || request.host().is_some_and(|here| here.eq_ignore_ascii_case(host));
+    is_here && request.path() == path.as_bytes()
+}

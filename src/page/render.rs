@@ -1,0 +1,408 @@
+//! Templates to text: what they are told, and what they may take.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+
+use super::template::{self, Format};
+use crate::error::{Error, Result};
+
+/// The largest page that a template may become, in bytes.
+pub const LARGEST_PAGE: usize = 1024 * 1024;
+
+/// How many steps a template may take: loops in loops must not keep a server busy.
+const FUEL: u64 = 1_000_000;
+
+/// All that a template is told: nothing of the visitor, the operator or the rules.
+///
+/// Every field is always there; what is not known is `none`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Context {
+    /// `Down for maintenance` or `Read-only for now`.
+    pub title: &'static str,
+    /// What the operator tells visitors: text, not markup.
+    pub reason: Option<String>,
+    /// What visitors know the site as.
+    pub site: Option<String>,
+    /// Since when, as RFC 3339 in UTC, in whole seconds; `none` where a view
+    /// is always down.
+    pub start: Option<String>,
+    /// Until when, likewise; `none` if that is not known.
+    pub end: Option<String>,
+    /// The seconds of the `Retry-After` that goes with the page.
+    pub retry_after: u32,
+    /// The status code.
+    pub status: u16,
+    /// Whether only writes are held up.
+    pub read_only: bool,
+    /// Whether the page may take the visitor back by itself. Not after a POST,
+    /// which must not be sent twice.
+    pub comes_back: bool,
+}
+
+impl Context {
+    /// The names of the fields.
+    pub const FIELDS: [&'static str; 9] = [
+        "title",
+        "reason",
+        "site",
+        "start",
+        "end",
+        "retry_after",
+        "status",
+        "read_only",
+        "comes_back",
+    ];
+
+    /// A window that ends in half an hour, for trying a template out.
+    #[must_use]
+    pub fn sample() -> Self {
+        let now = crate::time::now();
+        Self {
+            title: super::DOWN,
+            reason: Some("We are moving to a bigger database.\nNothing is lost.".to_owned()),
+            site: Some("Example Shop".to_owned()),
+            start: Some(utc(now)),
+            end: now.checked_add(jiff::SignedDuration::from_mins(30)).ok().map(utc),
+            retry_after: 1800,
+            status: super::DEFAULT_STATUS,
+            read_only: false,
+            comes_back: true,
+        }
+    }
+}
+
+/// A time as templates are told it.
+pub(crate) fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The templates of a site, read and understood, with the built-in ones beneath.
+pub struct Templates {
+    environment: Environment<'static>,
+    sources: BTreeMap<String, String>,
+}
+
+/// The name under which the built-in templates are found.
+const BUILTIN: &str = "builtin";
+
+static BUILTINS: LazyLock<Templates> = LazyLock::new(|| {
+    let mut templates = Templates::empty();
+    for format in Format::ALL {
+        let name = file_name(BUILTIN, format);
+        // Tests render each of them.
+        let _ = templates.add(name, builtin(format).to_owned());
+    }
+    templates
+});
+
+/// The source of the built-in page, which is also what a new template begins with.
+#[must_use]
+pub fn builtin(format: Format) -> &'static str {
+    match format {
+        Format::Html => include_str!("builtin.html"),
+        Format::Json => include_str!("builtin.json"),
+        Format::Txt => include_str!("builtin.txt"),
+    }
+}
+
+fn file_name(name: &str, format: Format) -> String {
+    format!("{name}.{format}")
+}
+
+impl PartialEq for Templates {
+    fn eq(&self, other: &Self) -> bool {
+        self.sources == other.sources
+    }
+}
+
+impl Templates {
+    /// No templates.
+    #[must_use]
+    pub fn empty() -> Self {
+        let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        Self { environment, sources: BTreeMap::new() }
+    }
+
+    /// Reads the templates of a directory, and tells of those that are no good.
+    #[must_use]
+    pub fn read(directory: &Path) -> (Self, Vec<Error>) {
+        let mut templates = Self::empty();
+        let found = match template::list(directory) {
+            Ok(found) => found,
+            Err(error) => return (templates, vec![error]),
+        };
+        let mut errors = Vec::new();
+        for file in found {
+            let added = template::read(&file.path).and_then(|text| {
+                templates.add(file_name(&file.name, file.format), text).map_err(|error| {
+                    Error::Corrupt { path: file.path.clone(), reason: error.to_string() }
+                })
+            });
+            errors.extend(added.err());
+        }
+        (templates, errors)
+    }
+
+    /// Adds a template, or replaces it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] with the line of the mistake, if it is not Jinja.
+    pub fn add(&mut self, file_name: String, source: String) -> Result<()> {
+        template::validate(&source)?;
+        self.environment
+            .add_template_owned(file_name.clone(), source.clone())
+            .map_err(|cause| mistake(&cause))?;
+        self.sources.insert(file_name, source);
+        Ok(())
+    }
+
+    /// Whether there is a template of that name in a format.
+    #[must_use]
+    pub fn has(&self, name: &str, format: Format) -> bool {
+        self.sources.contains_key(&file_name(name, format))
+    }
+
+    /// Whether there is a template of that name in any format.
+    #[must_use]
+    pub fn has_any(&self, name: &str) -> bool {
+        Format::ALL.into_iter().any(|format| self.has(name, format))
+    }
+
+    /// The file names of all templates.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.sources.keys().cloned().collect()
+    }
+
+    /// Whether the pages change as time goes by, and not just with the state.
+    #[must_use]
+    pub(crate) fn are_live(&self) -> bool {
+        self.sources.values().any(|source| source.contains("retry_after"))
+    }
+
+    /// The sources of all templates of a format.
+    pub(crate) fn sources(&self, format: Format) -> impl Iterator<Item = &str> {
+        let is_meant =
+            move |name: &str| template::parse_file_name(name).is_some_and(|(_, of)| of == format);
+        self.sources
+            .iter()
+            .filter(move |(name, _)| is_meant(name))
+            .map(|(_, source)| source.as_str())
+    }
+
+    /// Renders a template; without a name, the built-in one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is none of that name in that format, and
+    /// [`Error::Invalid`] if it fails, or becomes too large.
+    pub fn render(&self, name: Option<&str>, format: Format, context: &Context) -> Result<String> {
+        let Some(name) = name else {
+            return BUILTINS.render(Some(BUILTIN), format, context);
+        };
+        let file_name = file_name(name, format);
+        let template = self.environment.get_template(&file_name).map_err(|_| Error::Unknown {
+            kind: "template",
+            name: file_name.clone(),
+            known: self.names(),
+        })?;
+        let mut page = Bounded(Vec::new());
+        template.render_captured_to(Serde(context), &mut page).map_err(|cause| mistake(&cause))?;
+        String::from_utf8(page.0).map_err(|_| Error::invalid("the template makes no UTF-8"))
+    }
+
+    /// Tries a template out with all that it may be told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if it asks for a field that there is not, if it
+    /// fails, or if it is to make JSON and makes something else.
+    pub fn try_out(&self, name: &str, format: Format) -> Result<()> {
+        let file_name = file_name(name, format);
+        let template =
+            self.environment.get_template(&file_name).map_err(|cause| mistake(&cause))?;
+        let globals: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        let mut unknown: Vec<String> = template
+            .undeclared_variables(false)
+            .into_iter()
+            .filter(|name| {
+                !Context::FIELDS.contains(&name.as_str()) && !globals.contains(&name.as_str())
+            })
+            .collect();
+        unknown.sort();
+        if let Some(first) = unknown.first() {
+            return Err(Error::invalid_with(
+                format!("the template asks for `{first}`, which no page is told"),
+                format!("it may use {}", Context::FIELDS.join(", ")),
+            ));
+        }
+        for context in samples() {
+            let page = self.render(Some(name), format, &context)?;
+            if format == Format::Json
+                && let Err(cause) = serde_json::from_str::<serde_json::Value>(&page)
+            {
+                return Err(Error::invalid_with(
+                    format!("the template does not make JSON: {cause}"),
+                    "leave out the quotes: in a .json template `{{ reason }}` brings its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With and without everything that may be missing, and a reason that needs escaping.
+fn samples() -> [Context; 2] {
+    let full =
+        Context { reason: Some("\"</script>' & \\ \n\u{e9}".to_owned()), ..Context::sample() };
+    let bare = Context {
+        reason: None,
+        site: None,
+        start: None,
+        end: None,
+        read_only: true,
+        comes_back: false,
+        ..full.clone()
+    };
+    [full, bare]
+}
+
+/// What is wrong with a template, with its line.
+pub(super) fn mistake(cause: &minijinja::Error) -> Error {
+    let line = cause.line().map_or_else(String::new, |line| format!(" on line {line}"));
+    let detail = match cause.kind() {
+        ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
+        ErrorKind::WriteFailure => format!("it makes more than {LARGEST_PAGE} bytes"),
+        kind => cause.detail().map_or_else(|| kind.to_string(), str::to_owned),
+    };
+    Error::invalid(format!("the template has a mistake{line}: {detail}"))
+}
+
+/// Takes no more than a page may have.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LARGEST_PAGE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(file_name: &str, source: &str) -> Templates {
+        let mut templates = Templates::empty();
+        templates.add(file_name.to_owned(), source.to_owned()).unwrap();
+        templates
+    }
+
+    fn tried(file_name: &str, source: &str) -> String {
+        let (name, format) = template::parse_file_name(file_name).unwrap();
+        with(file_name, source)
+            .try_out(name, format)
+            .map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_context() {
+        let serde_json::Value::Object(fields) = serde_json::to_value(Context::sample()).unwrap()
+        else {
+            panic!("a context is an object");
+        };
+        let mut expected = Context::FIELDS;
+        expected.sort_unstable();
+        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_builtin_pages_are_sound_in_every_format() {
+        for format in Format::ALL {
+            assert_eq!(tried(&format!("x.{format}"), builtin(format)), "fine", "{format}");
+            for context in samples() {
+                let page = Templates::empty().render(None, format, &context).unwrap();
+                assert!(page.contains(context.title), "{page}");
+                assert!(page.len() < 14_000, "{format} has {} bytes", page.len());
+            }
+        }
+    }
+
+    #[test]
+    fn requirement_51_a_reason_is_text_in_every_format() {
+        let reason = "</script><script>alert(1)</script>\"'&{{ 7*7 }}";
+        let context = Context { reason: Some(reason.to_owned()), ..Context::sample() };
+        let render = |format| Templates::empty().render(None, format, &context).unwrap();
+        assert!(!render(Format::Html).contains("alert(1)</script>"));
+        assert!(render(Format::Txt).contains(reason));
+        let problem: serde_json::Value = serde_json::from_str(&render(Format::Json)).unwrap();
+        assert_eq!(problem["detail"], reason);
+    }
+
+    #[test]
+    fn a_template_is_tried_before_anybody_meets_it() {
+        assert_eq!(tried("x.html", "{{ reason }}{% if end %}{{ end[:10] }}{% endif %}"), "fine");
+        assert_eq!(
+            tried("x.html", "{% for i in range(3) %}{{ i }}{{ loop.index }}{% endfor %}"),
+            "fine"
+        );
+        assert!(tried("x.html", "{{ resaon }}").contains("asks for `resaon`"));
+        assert!(tried("x.html", "{{ reason|nofilter }}").contains("nofilter"));
+        assert!(tried("x.html", "{{ 1 / 0 }}").contains("line 1"));
+        assert!(tried("x.html", "{% include 'gone.html' %}").contains("gone.html"));
+        assert_eq!(tried("x.json", "{\"detail\": {{ reason }}}"), "fine");
+        assert!(tried("x.json", "{\"detail\": \"{{ reason }}\"}").contains("does not make JSON"));
+    }
+
+    #[test]
+    fn requirement_52_a_template_cannot_keep_a_server_busy() {
+        let loops =
+            "{% for a in range(10000) %}{% for b in range(10000) %}.{% endfor %}{% endfor %}";
+        assert!(tried("x.html", loops).contains("too many steps"));
+        let wide = "{% for a in range(10000) %}{{ 'x' * 10000 }}{% endfor %}";
+        let told = tried("x.html", wide);
+        assert!(told.contains("mistake"), "{told}");
+        assert!(tried("x.html", "{% include 'x.html' %}").contains("mistake"));
+    }
+
+    #[test]
+    fn templates_of_a_site_may_build_on_each_other() {
+        let mut templates = with("base.html", "<h1>{% block head %}{% endblock %}</h1>");
+        let child = "{% extends 'base.html' %}{% block head %}{{ title }}{% endblock %}";
+        templates.add("sorry.html".to_owned(), child.to_owned()).unwrap();
+        templates.try_out("sorry", Format::Html).unwrap();
+        let page = templates.render(Some("sorry"), Format::Html, &Context::sample()).unwrap();
+        assert_eq!(page, "<h1>Down for maintenance</h1>");
+    }
+
+    #[test]
+    fn requirement_53_a_template_is_told_nothing_else() {
+        let page =
+            with("x.html", "{{ debug() }}").render(Some("x"), Format::Html, &Context::sample());
+        let page = page.unwrap();
+        for private in ["path", "host", "user", "rule", "window", "token"] {
+            assert!(
+                !page.contains(&format!("{private}&#x27;"))
+                    && !page.contains(&format!("\"{private}\"")),
+                "{page}"
+            );
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A finished answer: status, header fields and body, for any server to send.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use arc_swap::ArcSwapOption;
+
+use super::render::{Context, Templates};
+use super::template::Format;
+
+/// The header field by which everyone can tell an answer of maint from one of
+/// the app, whatever its status: the page itself does, when it looks whether
+/// the site is back.
+pub const MARK: &str = "maint-decision";
+
+/// What every answer has (requirement 49): nobody may keep it, whichever cache.
+const ALWAYS: [(&str, &str); 6] = [
+    ("cache-control", "no-store"),
+    ("surrogate-control", "no-store"),
+    ("cdn-cache-control", "no-store"),
+    ("vary", "Accept, Accept-Language, Cookie"),
+    ("x-content-type-options", "nosniff"),
+    (MARK, "block"),
+];
+
+/// An answer that is sent instead of asking the app.
+#[derive(Clone)]
+pub struct Reply {
+    page: Arc<Page>,
+    body: Arc<[u8]>,
+    /// In seconds.
+    retry_after: Option<u32>,
+    /// To HEAD, whose answer has the header fields of the one to GET (RFC 9110, 9.3.2).
+    is_head: bool,
+    /// Fields that this answer has and the next one may not.
+    own: Vec<(&'static str, String)>,
+    window: Option<Arc<str>>,
+}
+
+impl Reply {
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.page.status
+    }
+
+    /// The header fields, with names in lower case. Values are visible ASCII
+    /// and spaces. `content-length` is the one that GET gets, for HEAD too.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let borrow = |(name, value): &'_ (&'static str, String)| (*name, Cow::Owned(value.clone()));
+        let fixed =
+            self.page.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(value.as_ref())));
+        let retry_after =
+            self.retry_after.map(|seconds| ("retry-after", Cow::Owned(seconds.to_string())));
+        let length = ("content-length", Cow::Owned(self.body.len().to_string()));
+        fixed.chain(self.own.iter().map(borrow)).chain(retry_after).chain([length])
+    }
+
+    /// The value of one header field, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers().find(|(given, _)| *given == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The body; empty for HEAD.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        if self.is_head { &[] } else { &self.body }
+    }
+
+    /// The body, shared with every other answer that has the same.
+    #[must_use]
+    pub fn into_body(self) -> Arc<[u8]> {
+        if self.is_head { Arc::default() } else { self.body }
+    }
+
+    /// The window that blocks; absent where a view is always down, and where a
+    /// visitor is sent on.
+    #[must_use]
+    pub fn window(&self) -> Option<&str> {
+        self.window.as_deref()
+    }
+
+    /// The same with one more header field.
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.own.push((name, value));
+        self
+    }
+
+    /// Sends a visitor who came by a bypass link on to the same place without
+    /// the token, which a cookie then carries (requirement 46).
+    pub(crate) fn see_other(location: String, cookie: String) -> Self {
+        static PAGE: LazyLock<Arc<Page>> = LazyLock::new(|| {
+            let fields = [("referrer-policy", "no-referrer".to_owned())];
+            Arc::new(Page::new(303, fields, Body::from(String::new())))
+        });
+        Self {
+            page: PAGE.clone(),
+            body: Arc::default(),
+            retry_after: None,
+            is_head: false,
+            own: vec![("location", location), ("set-cookie", cookie)],
+            window: None,
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers().collect();
+        f.debug_struct("Reply")
+            .field("status", &self.status())
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer to everyone who asks for it in one form.
+pub(super) struct Page {
+    status: u16,
+    headers: Vec<(&'static str, Box<str>)>,
+    body: Body,
+}
+
+impl Page {
+    pub(super) fn new(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+        body: Body,
+    ) -> Self {
+        let always = ALWAYS.map(|(name, value)| (name, value.to_owned()));
+        let headers = always.into_iter().chain(headers);
+        let headers = headers.map(|(name, value)| (name, field_value(&value))).collect();
+        Self { status, headers, body }
+    }
+
+    /// The answer to one request.
+    pub(super) fn reply(
+        self: &Arc<Self>,
+        window: Option<&Arc<str>>,
+        retry_after: u32,
+        is_head: bool,
+    ) -> Reply {
+        Reply {
+            page: self.clone(),
+            body: self.body.at(retry_after),
+            retry_after: Some(retry_after),
+            is_head,
+            own: Vec::new(),
+            window: window.cloned(),
+        }
+    }
+}
+
+/// Leaves out what would end a header field or is not ASCII (RFC 9110, 5.5).
+fn field_value(text: &str) -> Box<str> {
+    text.chars().filter(|c| matches!(c, ' '..='~')).collect()
+}
+
+/// The bytes of a page.
+pub(super) enum Body {
+    Fixed(Arc<[u8]>),
+    /// The template shows for how long to wait, so it becomes another page each second.
+    Live(Box<Live>),
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Fixed(text.into_bytes().into())
+    }
+}
+
+impl Body {
+    fn at(&self, retry_after: u32) -> Arc<[u8]> {
+        match self {
+            Self::Fixed(bytes) => bytes.clone(),
+            Self::Live(live) => live.at(retry_after),
+        }
+    }
+}
+
+pub(super) struct Live {
+    pub(super) templates: Arc<Templates>,
+    pub(super) name: String,
+    pub(super) format: Format,
+    pub(super) context: Context,
+    /// The last page that was made, and for how many seconds to wait it was.
+    last: ArcSwapOption<(u32, Arc<[u8]>)>,
+}
+
+impl Live {
+    pub(super) fn new(
+        templates: Arc<Templates>,
+        name: &str,
+        format: Format,
+        context: Context,
+        first: String,
+    ) -> Self {
+        let last = ArcSwapOption::from_pointee((context.retry_after, first.into_bytes().into()));
+        Self { templates, name: name.to_owned(), format, context, last }
+    }
+
+    fn at(&self, retry_after: u32) -> Arc<[u8]> {
+        let last = self.last.load();
+        if let Some((seconds, bytes)) = last.as_deref()
+            && *seconds == retry_after
+        {
+            return bytes.clone();
+        }
+        let context = Context { retry_after, ..self.context.clone() };
+        let made = self.templates.render(Some(&self.name), self.format, &context);
+        // It was tried when the state was read. Should it fail for these seconds
+        // alone, the built-in page still says what happens.
+        let made = made.or_else(|_| Templates::empty().render(None, self.format, &context));
+        let bytes: Arc<[u8]> = made.unwrap_or_default().into_bytes().into();
+        self.last.store(Some(Arc::new((retry_after, bytes.clone()))));
+        bytes
+    }
+}

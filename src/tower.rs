@@ -1,0 +1,386 @@
+//! A [`tower_layer::Layer`] for axum, tonic, plain hyper and whatever else is a
+//! [`tower_service::Service`] of HTTP requests.
+//!
+//! ```
+//! use maint::{Gate, Site};
+//! use maint::tower::MaintenanceLayer;
+//!
+//! # let temp = tempfile::tempdir()?;
+//! # let directory = temp.path();
+//! let layer = MaintenanceLayer::new(Gate::open(&Site::at(directory))?);
+//! // axum: Router::new().route("/", get(page)).layer(layer)
+//! # let _ = layer;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The layer asks the [gate](crate::gate) about each request that arrives, and
+//! answers a blocked one itself. What has begun goes on: a request, a download
+//! or a `WebSocket` that the app has taken is never cut off (requirement 55).
+//!
+//! Put it outside of what costs time (sessions, databases, limits), and inside
+//! of what has to see every answer (traces, CORS): a browser shows a script the
+//! answer 503 of another origin only if the layer for CORS is outside.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, EXPECT, HOST, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::error::Result;
+use crate::gate::{Answer, Force, Gate, Pass};
+use crate::page::Reply;
+use crate::request::{self, User};
+use crate::site::Site;
+
+/// The largest body of a blocked request that is read to its end before the
+/// answer is sent, so that the client gets to read the answer and may go on
+/// using the connection. Beyond that the server closes it.
+const DRAINED_UP_TO: u64 = 1024 * 1024;
+
+type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
+
+/// Answers requests that are blocked, and lets the others through.
+#[derive(Clone)]
+pub struct MaintenanceLayer {
+    gate: Gate,
+    force: Option<Force>,
+    is_https: Option<bool>,
+    peer: Option<FromExtensions<IpAddr>>,
+    user: Option<FromExtensions<User>>,
+}
+
+impl MaintenanceLayer {
+    /// A layer that asks this gate.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, force: None, is_https: None, peer: None, user: None }
+    }
+
+    /// A layer for the site in a directory, or else for the one that the
+    /// command means here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::discover`] and [`Gate::open`].
+    pub fn open(site: Option<&Path>) -> Result<Self> {
+        Ok(Self::new(Gate::open(&Site::discover(site)?)?))
+    }
+
+    /// The gate, which other parts of the app may ask as well.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Tells where the address of the peer is found, which `ip` rules and
+    /// trusted proxies need; without it they match nobody. With axum:
+    ///
+    /// ```ignore
+    /// layer.peer_from(|extensions| {
+    ///     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+    /// })
+    /// ```
+    #[must_use]
+    pub fn peer_from(
+        mut self,
+        peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.peer = Some(Arc::new(peer));
+        self
+    }
+
+    /// Tells where an outer layer has left the user, which `user` rules need;
+    /// asked only if no other rule lets the request through.
+    #[must_use]
+    pub fn user_from(
+        mut self,
+        user: impl Fn(&Extensions) -> Option<User> + Send + Sync + 'static,
+    ) -> Self {
+        self.user = Some(Arc::new(user));
+        self
+    }
+
+    /// Tells that visitors come without encryption, as on a network of one's
+    /// own; the bypass cookie is then sent in the clear.
+    #[must_use]
+    pub fn plain_http(mut self) -> Self {
+        self.is_https = Some(false);
+        self
+    }
+
+    /// Around a view that is always down, whatever the state says.
+    #[must_use]
+    pub fn force_on(mut self) -> Self {
+        self.force = Some(Force::On);
+        self
+    }
+
+    /// Around a view that is never down. A layer further out decides before it.
+    #[must_use]
+    pub fn force_off(mut self) -> Self {
+        self.force = Some(Force::Off);
+        self
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let facts = HttpRequest { request, layer: self };
+        match self.force {
+            None => self.gate.answer(&facts),
+            Some(force) => self.gate.answer_forced(&facts, force),
+        }
+    }
+}
+
+impl fmt::Debug for MaintenanceLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MaintenanceLayer")
+            .field("gate", &self.gate)
+            .field("force", &self.force)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for MaintenanceLayer {
+    type Service = Maintenance<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Maintenance { inner, layer: Arc::new(self.clone()) }
+    }
+}
+
+/// The service that [`MaintenanceLayer`] makes of another.
+#[derive(Clone, Debug)]
+pub struct Maintenance<S> {
+    inner: S,
+    layer: Arc<MaintenanceLayer>,
+}
+
+impl<S, B, C> Service<Request<B>> for Maintenance<S>
+where
+    S: Service<Request<B>, Response = Response<C>>,
+    B: Body,
+    C: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<C>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let course = match self.layer.answer(&request) {
+            Answer::Pass(Pass { is_private, .. }) => {
+                Course::Pass { future: self.inner.call(request), is_private }
+            }
+            Answer::Reply(reply) => {
+                let rest = is_drained(&request).then(|| request.into_body());
+                Course::Reply { reply: Some(reply), rest }
+            }
+        };
+        ResponseFuture { course }
+    }
+}
+
+/// Whether the body is to be read before the answer is sent. Only where the
+/// client has said how much there is: one that streams may be waiting for the
+/// answer, and so may one that expects to be told to go on.
+fn is_drained<B: Body>(request: &Request<B>) -> bool {
+    let size = request.body().size_hint().exact();
+    request.version() < Version::HTTP_2
+        && size.is_some_and(|size| (1..=DRAINED_UP_TO).contains(&size))
+        && !request.headers().contains_key(EXPECT)
+}
+
+pin_project! {
+    /// What a request comes to: the answer of the app, or the page.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        course: Course<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = CourseProjection]
+    #[derive(Debug)]
+    enum Course<F, B> {
+        /// The app answers.
+        Pass {
+            #[pin]
+            future: F,
+            is_private: bool,
+        },
+        /// The page is sent, once the rest of the body has been read.
+        Reply {
+            reply: Option<Reply>,
+            #[pin]
+            rest: Option<B>,
+        },
+    }
+}
+
+impl<F, B, C, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<C>, E>>,
+    B: Body,
+    C: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<C>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().course.project() {
+            CourseProjection::Pass { future, is_private } => {
+                let mut response = ready!(future.poll(context))?;
+                if *is_private {
+                    let value = HeaderValue::from_static(Pass::CACHE_CONTROL);
+                    response.headers_mut().insert(CACHE_CONTROL, value);
+                }
+                Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
+            }
+            CourseProjection::Reply { reply, mut rest } => {
+                while let Some(body) = rest.as_mut().as_pin_mut() {
+                    if !matches!(ready!(body.poll_frame(context)), Some(Ok(_))) {
+                        rest.set(None);
+                    }
+                }
+                let reply = reply.take().expect("a future is not polled after it is ready");
+                Poll::Ready(Ok(response(reply)))
+            }
+        }
+    }
+}
+
+fn response<C>(reply: Reply) -> Response<ResponseBody<C>> {
+    let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut headers = HeaderMap::with_capacity(16);
+    for (name, value) in reply.headers() {
+        // A page is made of sound values; what could not be sent is left out.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    let bytes = Some(Bytes::from_owner(reply.into_body())).filter(|bytes| !bytes.is_empty());
+    let mut response = Response::new(ResponseBody { origin: Origin::Page { bytes } });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+pin_project! {
+    /// The body of the app's answer, or of the page.
+    #[derive(Debug)]
+    pub struct ResponseBody<C> {
+        #[pin]
+        origin: Origin<C>,
+    }
+}
+
+pin_project! {
+    #[project = OriginProjection]
+    #[derive(Debug)]
+    enum Origin<C> {
+        App {
+            #[pin]
+            body: C,
+        },
+        /// The page, until it is sent.
+        Page { bytes: Option<Bytes> },
+    }
+}
+
+impl<C: Body<Data = Bytes>> Body for ResponseBody<C> {
+    type Data = Bytes;
+    type Error = C::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.project().origin.project() {
+            OriginProjection::App { body } => body.poll_frame(context),
+            OriginProjection::Page { bytes } => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.origin {
+            Origin::App { body } => body.is_end_stream(),
+            Origin::Page { bytes } => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.origin {
+            Origin::App { body } => body.size_hint(),
+            Origin::Page { bytes } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}
+
+/// A request of the `http` crate as the gate sees it.
+struct HttpRequest<'r, B> {
+    request: &'r Request<B>,
+    layer: &'r MaintenanceLayer,
+}
+
+impl<B> request::Request for HttpRequest<'_, B> {
+    fn path(&self) -> &[u8] {
+        self.request.uri().path().as_bytes()
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.request.uri().query().map(str::as_bytes)
+    }
+
+    fn method(&self) -> &str {
+        self.request.method().as_str()
+    }
+
+    /// Of the target, as in HTTP/2, or else of the header field. Where both are
+    /// there and differ, servers could disagree on which is meant.
+    fn host(&self) -> Option<&str> {
+        let target = self.request.uri().authority().map(http::uri::Authority::as_str);
+        let mut fields = self.request.headers().get_all(HOST).iter();
+        let field = fields.next().and_then(|value| value.to_str().ok());
+        match (target, field) {
+            _ if fields.next().is_some() => None,
+            (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),
+            (target, field) => target.or(field),
+        }
+    }
+
+    fn is_https(&self) -> Option<bool> {
+        self.layer.is_https
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.layer.peer.as_ref()?(self.request.extensions())
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for value in self.request.headers().get_all(name) {
+            each(value.as_bytes());
+        }
+    }
+
+    fn user(&self) -> Option<User> {
+        self.layer.user.as_ref()?(self.request.extensions())
+    }
+}

@@ -1,0 +1,333 @@
+// Checks the built-in page in a real browser.
+//
+//   node check.mjs CHROMIUM_PATH OUTPUT_DIR BASE_URL [CHECK…]
+//
+// Prints one line of JSON per check, and exits 1 if any of them failed. Screenshots and
+// a PDF go to OUTPUT_DIR. Without names every check runs.
+//
+// What it expects from the server at BASE_URL (no slash at the end):
+//
+// - A blocked request gets the built-in page as it would from the gate: `Maint-Decision`,
+//   `Content-Security-Policy` with the digests of the two blocks, `Date`, 503. HEAD is
+//   answered as GET is, without the body.
+// - The path decides on the window:
+//     /            ends in two hours, has a reason and a site; so do all paths not listed
+//     /soon        ends in 90 seconds
+//     /no-end      has no end
+//     /read-only   GET passes, POST is blocked
+//     /long        has a reason of many lines, with `<script>` and a word of 4000 letters
+//     /arabic      has an Arabic reason
+// - A request that passes gets a page with an element `#app`, and no policy that stops
+//   its forms.
+// - GET on `MAINT_TEST_CONTROL` + `/off` ends every window before it answers 200, and
+//   `/on` opens them again. Only `return` needs it.
+
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [executablePath, output, base, ...names] = process.argv.slice(2);
+const control = process.env.MAINT_TEST_CONTROL;
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+function expect(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+/** Runs `body` with a page in a context of its own. */
+async function withPage(options, body) {
+  const context = await browser.newContext({ locale: 'en-GB', ...options });
+  try {
+    return await body(await context.newPage());
+  } finally {
+    await context.close();
+  }
+}
+
+/** Sends a form from the app, as the page itself may not. */
+async function post(page, path) {
+  await page.goto(`${base}/read-only`);
+  await page.waitForSelector('#app');
+  await Promise.all([
+    page.waitForNavigation(),
+    page.evaluate((action) => {
+      const form = document.createElement('form');
+      Object.assign(form, { method: 'post', action });
+      form.innerHTML = '<input name="order" value="1">';
+      document.body.append(form);
+      form.submit();
+    }, base + path),
+  ]);
+}
+
+/** How far the page can be scrolled sideways. */
+const overflow = (page) => page.evaluate(() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  return scrollWidth - clientWidth;
+});
+
+const isPoll = (request) => request.method() === 'HEAD';
+const utcText = /^\d{4}-\d\d-\d\d \d\d:\d\d UTC$/;
+
+const checks = {
+  /** No violation of any axe rule, and no sideways scrolling. */
+  async axe() {
+    const states = [
+      ['open', '/'],
+      ['soon', '/soon'],
+      ['no-end', '/no-end'],
+      ['read-only', '/read-only', post],
+      ['sent', '/', post],
+      ['long', '/long'],
+      ['arabic', '/arabic'],
+    ];
+    const widths = [[320, 640], [768, 1024], [1440, 900]];
+    const found = [];
+    let runs = 0;
+    for (const colorScheme of ['light', 'dark']) {
+      // axe has to be injected, and is no part of the page.
+      const options = { bypassCSP: true, colorScheme, reducedMotion: 'reduce' };
+      await withPage(options, async (page) => {
+        for (const [state, path, open] of states) {
+          for (const [width, height] of widths) {
+            await page.setViewportSize({ width, height });
+            await (open ? open(page, path) : page.goto(base + path));
+            const name = `${state}-${colorScheme}-${width}`;
+            const fullPage = state !== 'long';
+            await page.screenshot({ path: join(output, `${name}.png`), fullPage });
+            const sideways = await overflow(page);
+            if (sideways > 0) found.push(`${name}: scrolls sideways by ${sideways}`);
+            await page.addScriptTag({ path: axePath });
+            const violations = await page.evaluate(async () => {
+              // Those that are off by default too.
+              const rules = {};
+              for (const { ruleId } of axe.getRules()) rules[ruleId] = { enabled: true };
+              const result = await axe.run(document, { rules, resultTypes: ['violations'] });
+              return result.violations.map(({ id, nodes }) => `${id} ${nodes[0].html.slice(0, 80)}`);
+            });
+            for (const violation of violations) found.push(`${name}: ${violation}`);
+            runs += 1;
+          }
+        }
+      });
+    }
+    expect(found.length === 0, found.join('; '));
+    return { runs, violations: 0 };
+  },
+
+  /** The page lives within its policy, asks for nothing but itself, and logs no error. */
+  async console() {
+    const found = [];
+    let polls = 0;
+    await Promise.all(['/', '/soon?a=1', '/no-end', '/long'].map((path) => withPage({}, async (page) => {
+      const url = base + path;
+      page.on('pageerror', (error) => found.push(`${path}: ${error}`));
+      page.on('console', (message) => {
+        // The browser logs every 503, the page's own included.
+        const own = /^Failed to load resource: .* 503 /.test(message.text()) && message.location().url === url;
+        if (['error', 'warning'].includes(message.type()) && !own) found.push(`${path}: ${message.text()}`);
+      });
+      page.on('request', (request) => {
+        if (request.url().startsWith('data:') || request.isNavigationRequest()) return;
+        if (isPoll(request) && request.url() === url) polls += 1;
+        else found.push(`${path}: ${request.method()} ${request.url()}`);
+      });
+      await page.addInitScript(() => {
+        addEventListener('securitypolicyviolation', (event) => {
+          console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+        });
+      });
+      const answer = await page.goto(url);
+      const headers = answer.headers();
+      expect(answer.status() === 503, `${path}: status ${answer.status()}`);
+      expect('maint-decision' in headers, `${path}: no Maint-Decision`);
+      expect(/default-src 'none'/.test(headers['content-security-policy']), `${path}: no policy`);
+      const styled = await page.evaluate(() => getComputedStyle(document.querySelector('main')).display);
+      expect(styled === 'grid', `${path}: the style was not applied`);
+      expect(await page.locator('html.js').count() === 1, `${path}: the script did not run`);
+      await sleep(10_000);
+    })));
+    expect(found.length === 0, found.join('; '));
+    expect(polls >= 4, `only ${polls} polls`);
+    return { polls };
+  },
+
+  /** Each second shows, in the visitor's zone, whatever the visitor's clock says. */
+  async countdown() {
+    const figures = {};
+    const seconds = (text) => text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+    for (const timezoneId of ['Asia/Tokyo', 'America/New_York']) {
+      await withPage({ timezoneId }, async (page) => {
+        await page.goto(`${base}/`);
+        const end = await page.locator('#end').evaluate((time) => ({
+          at: Date.parse(time.dateTime), text: time.textContent, utc: time.dataset.utc,
+        }));
+        const local = new Intl.DateTimeFormat('en-GB', { timeZone: timezoneId, hour: '2-digit', minute: '2-digit' });
+        expect(end.text.includes(local.format(end.at)), `${timezoneId}: ${end.text}`);
+        expect(utcText.test(end.utc) && !end.text.includes(end.utc.slice(11, 16)), `${timezoneId}: ${end.utc}`);
+        figures[timezoneId] = end.text;
+        const seen = [];
+        for (let i = 0; i < 35; i += 1) {
+          const text = await page.locator('#left').textContent();
+          if (seen.at(-1) !== text) seen.push(text);
+          await sleep(100);
+        }
+        const steps = seen.slice(1).map((text, i) => seconds(seen[i]) - seconds(text));
+        expect(steps.length >= 3 && steps.every((step) => step === 1), seen.join(', '));
+        figures.left = seen.at(-1);
+      });
+    }
+    await withPage({}, async (page) => {
+      await page.clock.install({ time: Date.now() + 3 * 3600_000 });
+      await page.goto(`${base}/`);
+      const early = await page.locator('#left').textContent();
+      expect(early === 'Any moment now', `after the end: ${early}`);
+      await page.waitForFunction(() => document.querySelector('#left').textContent.includes(':'), null, { timeout: 15_000 });
+      const end = await page.locator('#end').evaluate((time) => Date.parse(time.dateTime));
+      const left = seconds(await page.locator('#left').textContent());
+      figures.clockError = Math.round((end - Date.now()) / 1000 - left);
+      expect(Math.abs(figures.clockError) <= 2, `a wrong clock: ${figures.clockError} s off`);
+    });
+    return figures;
+  },
+
+  /** The visitor is back at the same URL within ten seconds. */
+  async return() {
+    expect(control, '`MAINT_TEST_CONTROL` is not set');
+    return withPage({}, async (page) => {
+      const url = `${base}/shop/7?q=1#part`;
+      await page.goto(url);
+      expect(await page.locator('#left').count() === 1, 'the page is not shown');
+      expect((await fetch(`${control}/off`)).ok, 'the switch does not work');
+      const began = Date.now();
+      try {
+        await page.waitForSelector('#app', { timeout: 20_000 });
+        const ms = Date.now() - began;
+        expect(page.url() === url, `came back to ${page.url()}`);
+        expect(ms <= 10_000, `took ${ms} ms`);
+        return { ms };
+      } finally {
+        await fetch(`${control}/on`);
+      }
+    });
+  },
+
+  /** Without JavaScript the page says everything, and its link leads to the same URL. */
+  async noscript() {
+    return withPage({ javaScriptEnabled: false }, async (page) => {
+      const url = `${base}/shop/7?q=1`;
+      await page.goto(url);
+      for (const place of ['.reason', '#end', '#again', '#label']) {
+        expect(await page.locator(place).isVisible(), `${place} is not visible`);
+      }
+      for (const place of await page.locator('.with-js').all()) {
+        expect(!await place.isVisible(), 'promises what takes a script');
+      }
+      const until = await page.locator('#end').textContent();
+      expect(utcText.test(until), until);
+      expect(!/http-equiv=["']?refresh/i.test(await page.content()), 'has a meta refresh');
+      await page.screenshot({ path: join(output, 'noscript.png') });
+      const [request] = await Promise.all([
+        page.waitForRequest((request) => request.isNavigationRequest()),
+        page.waitForNavigation(),
+        page.locator('#again').click(),
+      ]);
+      expect(request.method() === 'GET' && page.url() === url, `went to ${page.url()}`);
+      return { until };
+    });
+  },
+
+  /** A blocked form says so, sends nothing again, and leads back. */
+  async post() {
+    await Promise.all(['/read-only', '/', '/no-end'].map((path) => withPage({}, async (page) => {
+      await post(page, path);
+      const text = await page.locator('main').innerText();
+      expect(/has not been processed/.test(text), `${path}: ${text}`);
+      expect(!/by itself/.test(text), `${path}: promises to come back`);
+      const seen = [];
+      page.on('request', (request) => seen.push(`${request.method()} ${request.url()}`));
+      await sleep(10_000);
+      expect(seen.length === 0, `${path}: ${seen.join(', ')}`);
+      await page.locator('#return').click();
+      await page.waitForSelector('#app');
+      expect(seen.every((request) => request.startsWith('GET ')), `${path}: ${seen.join(', ')}`);
+    })));
+    return { seconds: 10 };
+  },
+
+  /** Right to left, without motion, in the system's colours, and on paper. */
+  async rtl() {
+    const options = { reducedMotion: 'reduce', timezoneId: 'Asia/Tokyo' };
+    return withPage(options, async (page) => {
+      for (const width of [320, 1440]) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.goto(`${base}/arabic`);
+        expect(await page.evaluate(() => document.getAnimations().length) === 0, 'something moves');
+        await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
+        expect(await overflow(page) <= 0, `scrolls sideways at ${width}`);
+        await page.screenshot({ path: join(output, `rtl-${width}.png`) });
+      }
+      await page.goto(`${base}/arabic`);
+      await page.emulateMedia({ forcedColors: 'active' });
+      await page.screenshot({ path: join(output, 'forced-colors.png') });
+      await page.emulateMedia({ forcedColors: 'none', colorScheme: 'dark', media: 'print' });
+      expect(!await page.locator('#again').isVisible(), 'prints the link');
+      const paper = await page.evaluate(() => ({
+        colours: [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color].join(),
+        utc: getComputedStyle(document.querySelector('#end'), '::after').content,
+      }));
+      expect(paper.colours === 'rgb(255, 255, 255),rgb(0, 0, 0)', paper.colours);
+      expect(/ UTC\)/.test(paper.utc), `prints ${paper.utc}`);
+      await page.screenshot({ path: join(output, 'print.png') });
+      const pdf = await page.pdf({ path: join(output, 'print.pdf'), format: 'A4' });
+      return { pdf: pdf.length };
+    });
+  },
+
+  /** A hidden page asks once a minute, and at once when it is seen again. */
+  async hidden() {
+    return withPage({}, async (page) => {
+      let polls = 0;
+      page.on('request', (request) => { polls += isPoll(request) ? 1 : 0; });
+      const show = (state) => page.evaluate((visibilityState) => {
+        Object.defineProperty(document, 'visibilityState', { value: visibilityState, configurable: true });
+        Object.defineProperty(document, 'hidden', { value: visibilityState === 'hidden', configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, state);
+      await page.goto(`${base}/`);
+      await show('hidden');
+      await sleep(20_000);
+      const hidden = polls;
+      expect(hidden <= 1, `${hidden} polls in 20 s`);
+      await show('visible');
+      await sleep(1000);
+      expect(polls === hidden + 1, `${polls - hidden} polls on coming back`);
+      return { hidden };
+    });
+  },
+};
+
+for (const name of names) {
+  if (!(name in checks)) {
+    console.error(`there is no check \`${name}\`; there are ${Object.keys(checks).join(', ')}`);
+    process.exit(2);
+  }
+}
+await mkdir(output, { recursive: true });
+const browser = await chromium.launch({
+  executablePath,
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+});
+for (const name of names.length ? names : Object.keys(checks)) {
+  try {
+    const figures = await checks[name]();
+    console.log(JSON.stringify({ check: name, ok: true, figures }));
+  } catch (error) {
+    console.log(JSON.stringify({ check: name, ok: false, error: error.message }));
+    process.exitCode = 1;
+  }
+}
+await browser.close();
