@@ -5,10 +5,11 @@
 //! read    state file → snapshot → gate → page → tower, Python, your server
 //! ```
 //!
-//! This version holds the writing side: the [site] directory, its
-//! [state], and the [store], which is the only writer. Of the reading side it
-//! holds the decision, [`gate::Plan`]; the page and the layers for servers are
-//! still to come. The `maint` command is the binary of this package.
+//! The writing side is the [site] directory, its [state], and the [store], which
+//! is the only writer. The reading side is the [gate], which answers a request
+//! with a pass or with a finished [page]; with the feature `tower` there is a
+//! layer around it. `docs/library.md` shows both in a server. The `maint`
+//! command is the binary of this package.
 //!
 //! ```
 //! use maint::{Site, State, store};
@@ -60,3 +61,8 @@ pub use gate::Gate;
 pub use site::Site;
 pub use state::State;
 pub use window::Window;
+
+/// The examples of the guide are compiled, and those that can, run.
+#[cfg(all(doctest, feature = "tower"))]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryGuide;

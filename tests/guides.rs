@@ -1,0 +1,279 @@
+//! Holds the guides in `docs/` against the command and the library: sessions run
+//! and answer as shown, and tables say what the gate does.
+#![cfg(unix)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use maint::Site;
+use maint::gate::{Answer, Gate};
+use maint::page::{Context, Reply};
+use maint::request::Facts;
+
+const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
+
+/// When every session takes place.
+const NOW: &str = "2026-11-22T03:00:00Z";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"))
+}
+
+/// The fenced block after `<!-- test: NAME -->`.
+fn example(document_name: &str, name: &str) -> String {
+    let text = document(document_name);
+    let marker = format!("<!-- test: {name} -->\n```");
+    let (_, rest) = text.split_once(&marker).unwrap_or_else(|| panic!("no example `{name}`"));
+    let (_, rest) = rest.split_once('\n').unwrap();
+    rest.split_once("\n```").unwrap().0.to_owned() + "\n"
+}
+
+/// The section of a document under a heading of the second level.
+fn section(document_name: &str, title: &str) -> String {
+    let text = document(document_name);
+    let (_, rest) = text.split_once(&format!("\n## {title}\n")).unwrap_or_else(|| {
+        panic!("{document_name} has no section `{title}`");
+    });
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The rows of the first table in a section, without its head.
+fn rows(section: &str) -> Vec<Vec<String>> {
+    let lines = section.lines().skip_while(|line| !line.starts_with("| --- "));
+    lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells = line.trim_matches('|').split(" | ");
+            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+        })
+        .collect()
+}
+
+/// A directory with an empty site and, beside it, a template to add.
+fn directory() -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir_all(temp.path().join("home")).unwrap();
+    fs::create_dir(temp.path().join(".maint")).unwrap();
+    let mut file = fs::File::create_new(temp.path().join("sorry.html")).unwrap();
+    file.write_all(example("docs/page.md", "sorry").as_bytes()).unwrap();
+    temp
+}
+
+fn sh(directory: &Path, script: &str) -> Output {
+    let command = Path::new(env!("CARGO_BIN_EXE_maint")).parent().unwrap();
+    Command::new("sh")
+        .args(["-c", script])
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", format!("{}:{}", command.display(), std::env::var("PATH").unwrap()))
+        .env("HOME", directory.join("home"))
+        .env("TZ", "UTC")
+        .env("MAINT_NOW", NOW)
+        .output()
+        .unwrap()
+}
+
+/// A command of a session, and the lines that it is shown to answer.
+type Step<'t> = (&'t str, Vec<&'t str>);
+
+/// The commands of a block after `$ `.
+fn steps(block: &str) -> Vec<Step<'_>> {
+    let mut steps: Vec<Step<'_>> = Vec::new();
+    for line in block.lines() {
+        match (line.strip_prefix("$ "), steps.last_mut()) {
+            (Some(command), _) => steps.push((command, Vec::new())),
+            (None, Some((_, shown))) => shown.push(line),
+            (None, None) => panic!("a session begins with a command: {line}"),
+        }
+    }
+    steps
+}
+
+/// Whether an answer is as shown: `…` stands for any lines, or the rest of one,
+/// and what comes after the last line shown is left out.
+fn is_as_shown(shown: &[&str], answer: &[&str]) -> bool {
+    let Some((first, shown)) = shown.split_first() else { return true };
+    if *first == "…" {
+        return (0..=answer.len()).any(|skipped| is_as_shown(shown, &answer[skipped..]));
+    }
+    let Some((line, answer)) = answer.split_first() else { return false };
+    let is_same = match first.strip_suffix('…') {
+        Some(beginning) => line.starts_with(beginning),
+        None => line == first,
+    };
+    is_same && is_as_shown(shown, answer)
+}
+
+#[test]
+fn every_session_in_the_guides_answers_as_shown() {
+    let mut number = 0;
+    for guide in GUIDES {
+        for block in document(guide).split("```console\n").skip(1) {
+            let block = block.split_once("\n```").unwrap().0;
+            let steps = steps(block);
+            // One shell for all of them, so that variables stay.
+            let script: String = steps
+                .iter()
+                .map(|(command, _)| format!("{command}\nprintf '\\001%s\\001' $?\n"))
+                .collect();
+            let site = directory();
+            let output = sh(site.path(), &format!("exec 2>&1\n{script}"));
+            let said = String::from_utf8(output.stdout).unwrap();
+            let parts: Vec<&str> = said.split('\u{1}').collect();
+            assert_eq!(parts.len(), 2 * steps.len() + 1, "{guide}: {block}\nsaid:\n{said}");
+            for ((command, shown), answer) in steps.iter().zip(parts.chunks(2)) {
+                let [text, code] = answer else { panic!("{guide}: {command}: no answer") };
+                assert!(["0", "1"].contains(code), "{guide}: {command}: exit {code}: {text}");
+                let lines: Vec<&str> = text.lines().collect();
+                assert!(is_as_shown(shown, &lines), "{guide}: {command}\nsaid:\n{text}");
+                number += 1;
+            }
+        }
+    }
+    assert!(number > 60, "{number} commands");
+}
+
+/// The answer to a request on a site where these commands were run.
+fn reply(commands: &str, request: &Facts) -> Reply {
+    let site = directory();
+    let output = sh(site.path(), commands);
+    assert!(output.status.success(), "{commands}: {output:?}");
+    let gate = Gate::open(&Site::at(site.path().join(".maint"))).unwrap();
+    match gate.answer_at(request, NOW.parse().unwrap()) {
+        Answer::Reply(reply) => reply,
+        Answer::Pass(pass) => panic!("{request:?} passes: {pass:?}"),
+    }
+}
+
+#[test]
+fn the_table_of_formats_is_what_the_gate_answers() {
+    let rows = rows(&section("docs/page.md", "HTML, JSON or text"));
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let request = Facts::new("GET", "/");
+        let request =
+            if row[0] == "none at all" { request } else { request.with("accept", &row[0]) };
+        let kind = reply("maint on", &request).header("content-type").unwrap();
+        let beginning = match row[1].as_str() {
+            "HTML" => "text/html",
+            "JSON" => "application/problem+json",
+            "text" => "text/plain",
+            other => panic!("{other} is no format"),
+        };
+        assert!(kind.starts_with(beginning), "{}: {kind}", row[0]);
+    }
+}
+
+#[test]
+fn the_table_of_header_fields_is_what_the_gate_sends() {
+    let rows = rows(&section("docs/page.md", "The header fields"));
+    let reply = reply("maint on", &Facts::new("GET", "/"));
+    let mut told: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    let mut sent: Vec<&str> = reply.headers().map(|(name, _)| name).collect();
+    told.sort_unstable();
+    sent.sort_unstable();
+    assert_eq!(told, sent);
+    for row in rows.iter().take(6) {
+        assert_eq!(reply.header(&row[0]).unwrap(), row[1]);
+    }
+}
+
+#[test]
+fn the_problem_in_the_guide_is_the_one_that_is_sent() {
+    let request = Facts::new("GET", "/").with("accept", "application/json");
+    let reply = reply("maint on -m 'Back at noon' --until 12:00", &request);
+    let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    assert_eq!(parse(reply.body()), parse(example("docs/page.md", "problem").as_bytes()));
+}
+
+#[test]
+fn the_templates_in_the_guide_make_pages() {
+    let request = Facts::new("GET", "/");
+    let own = "maint template add sorry sorry.html && maint on --template sorry --until 12:00";
+    let page = reply(own, &request);
+    assert!(String::from_utf8_lossy(page.body()).contains("<p>Until 12:00 UTC.</p>"));
+
+    let json = example("docs/page.md", "json");
+    let own = format!(
+        "maint template add sorry --format json <<'END' && maint on --template sorry -m 'a \"b\"'\n{json}END\n"
+    );
+    let page = reply(&own, &request.with("accept", "application/json"));
+    let page: serde_json::Value = serde_json::from_slice(page.body()).unwrap();
+    assert_eq!(page["message"], "a \"b\"");
+    assert!(page["until"].is_null());
+}
+
+#[test]
+fn requirement_53_the_guide_lists_all_that_a_template_is_told() {
+    let rows = rows(&section("docs/page.md", "What a template is told"));
+    let told: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(told, Context::FIELDS);
+}
+
+#[test]
+fn the_size_of_the_page_is_what_the_guide_says() {
+    let page = reply("maint on -m 'Back at noon' --until 12:00", &Facts::new("GET", "/"));
+    let size = page.body().len();
+    let told = format!("{} kB", (size + 500) / 1000);
+    assert!(section("docs/page.md", "The built-in page").contains(&told), "{size} bytes");
+    assert!(section("docs/proxy.md", "Compression").contains(&told), "{size} bytes");
+}
+
+#[test]
+fn requirement_59_the_guide_counts_the_crates() {
+    let text = section("docs/library.md", "Dependencies");
+    for (features, number) in [("", 0), ("tower", 1)] {
+        let numbers: Vec<usize> = text
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none"])
+            .args(["--no-default-features", "--features", features])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            let _ = writeln!(std::io::stderr(), "SKIPPED: crates: cargo tree fails: {why}");
+            return;
+        }
+        let listed = String::from_utf8(output.stdout).unwrap();
+        let mut crates: Vec<&str> =
+            listed.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+        crates.sort_unstable();
+        crates.dedup();
+        assert!(!listed.contains("tokio v") && !listed.contains("hyper v"), "{crates:#?}");
+        if cfg!(target_os = "linux") {
+            assert_eq!(crates.len() - 1, numbers[number], "with the features `{features}`");
+        }
+    }
+}
+
+#[test]
+fn nginx_takes_the_configuration_in_the_guide() {
+    let temp = tempfile::tempdir().unwrap();
+    let server = example("docs/proxy.md", "nginx");
+    let text = format!("pid nginx.pid; error_log stderr; events {{ }} http {{ {server} }}");
+    let mut file = fs::File::create_new(temp.path().join("nginx.conf")).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let test = |program: &str| {
+        Command::new(program)
+            .arg("-p")
+            .arg(temp.path())
+            .args(["-e", "stderr", "-t", "-c", "nginx.conf"])
+            .output()
+    };
+    let Ok(output) = test("nginx").or_else(|_| test("/usr/sbin/nginx")) else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: guides: nginx is not installed");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
