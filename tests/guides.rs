@@ -119,12 +119,11 @@ fn every_session_in_the_guides_answers_as_shown() {
             let block = block.split_once("\n```").unwrap().0;
             let steps = steps(block);
             // One shell for all of them, so that variables stay.
-            let script: String = steps
-                .iter()
-                .map(|(command, _)| format!("{command}\nprintf '\\001%s\\001' $?\n"))
-                .collect();
+            let told = steps.iter().map(|(command, _)| *command);
+            let script = told.collect::<Vec<_>>().join("\nprintf '\\001%s\\001' $?\n");
             let site = directory();
-            let output = sh(site.path(), &format!("exec 2>&1\n{script}"));
+            let output =
+                sh(site.path(), &format!("exec 2>&1\n{script}\nprintf '\\001%s\\001' $?\n"));
             let said = String::from_utf8(output.stdout).unwrap();
             let parts: Vec<&str> = said.split('\u{1}').collect();
             assert_eq!(parts.len(), 2 * steps.len() + 1, "{guide}: {block}\nsaid:\n{said}");
@@ -264,14 +263,14 @@ fn nginx_takes_the_configuration_in_the_guide() {
     let text = format!("pid nginx.pid; error_log stderr; events {{ }} http {{ {server} }}");
     let mut file = fs::File::create_new(temp.path().join("nginx.conf")).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    let test = |program: &str| {
+    let tried = |program: &str| {
         Command::new(program)
             .arg("-p")
             .arg(temp.path())
             .args(["-e", "stderr", "-t", "-c", "nginx.conf"])
             .output()
     };
-    let Ok(output) = test("nginx").or_else(|_| test("/usr/sbin/nginx")) else {
+    let Ok(output) = tried("nginx").or_else(|_| tried("/usr/sbin/nginx")) else {
         let _ = writeln!(std::io::stderr(), "SKIPPED: guides: nginx is not installed");
         return;
     };
