@@ -259,8 +259,15 @@ fn requirement_59_the_guide_counts_the_crates() {
 #[test]
 fn nginx_takes_the_configuration_in_the_guide() {
     let temp = tempfile::tempdir().unwrap();
-    let server = example("docs/proxy.md", "nginx");
-    let text = format!("pid nginx.pid; error_log stderr; events {{ }} http {{ {server} }}");
+    // A port below 1024, and the usual directories, are for root.
+    let socket = format!("listen unix:{}/socket;", temp.path().display());
+    let server = example("docs/proxy.md", "nginx").replace("listen 80;", &socket);
+    let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {kind};"))
+        .concat();
+    let text = format!(
+        "pid nginx.pid; error_log stderr; events {{ }} http {{ access_log off; {temps} {server} }}"
+    );
     let mut file = fs::File::create_new(temp.path().join("nginx.conf")).unwrap();
     file.write_all(text.as_bytes()).unwrap();
     let tried = |program: &str| {
