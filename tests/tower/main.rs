@@ -2,11 +2,18 @@
 //! the real command that throws the switch.
 
 mod bodies;
+mod bypass;
 mod client;
 mod cors;
 mod env;
+mod examples;
+mod generic;
 mod golden;
+mod grpc;
+mod http2;
+mod personal;
 mod probe;
 mod retry;
 mod running;
 mod toggles;
+mod views;
