@@ -152,6 +152,7 @@ pub(crate) fn figure(text: &str) {
 }
 
 fn aloud(what: &str, text: &str) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(std::io::stderr(), "{what}: {test}: {text}");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
 }
