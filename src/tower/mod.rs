@@ -24,7 +24,7 @@
 //!
 //! A client of HTTP/1 that is still sending its request gets to read the answer:
 //! up to 16 MiB of the rest are read before it is sent, for as long as the
-//! client does not pause for more than a second or two. What announces more than
+//! client does not pause for more than a few seconds. What announces more than
 //! that, or `Expect: 100-continue`, is answered at once. Where the rest was not
 //! read, the answer says `Connection: close`, and a client that goes on
 //! sending all the same may see the connection reset before the answer.

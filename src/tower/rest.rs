@@ -22,7 +22,7 @@ use pin_project_lite::pin_project;
 const MOST: u64 = 16 * 1024 * 1024;
 
 /// How long a client may pause; up to twice as long passes unnoticed.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is to become of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
