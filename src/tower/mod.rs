@@ -19,7 +19,17 @@
 //!
 //! Put it outside of what costs time (sessions, databases, limits), and inside
 //! of what has to see every answer (traces, CORS): a browser shows a script the
-//! answer 503 of another origin only if the layer for CORS is outside.
+//! answer 503 of another origin only if the layer for CORS is outside. The gate
+//! knows nothing of CORS: a preflight that gets as far as here is blocked too.
+//!
+//! A client of HTTP/1 that is still sending its request gets to read the answer:
+//! up to 16 MiB of the rest are read before it is sent, for as long as the
+//! client does not pause for more than a few seconds. What announces more than
+//! that, or `Expect: 100-continue`, is answered at once. Where the rest was not
+//! read, the answer says `Connection: close`, and a client that goes on
+//! sending all the same may see the connection reset before the answer.
+
+mod rest;
 
 use std::fmt;
 use std::future::Future;
@@ -30,8 +40,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, EXPECT, HOST, HeaderName, HeaderValue};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -42,11 +52,7 @@ use crate::gate::{Answer, Force, Gate, Pass};
 use crate::page::Reply;
 use crate::request::{self, User};
 use crate::site::Site;
-
-/// The largest body of a blocked request that is read to its end before the
-/// answer is sent, so that the client gets to read the answer and may go on
-/// using the connection. Beyond that the server closes it.
-const DRAINED_UP_TO: u64 = 1024 * 1024;
+use rest::{Connection, Rest};
 
 type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
 
@@ -185,23 +191,10 @@ where
             Answer::Pass(Pass { is_private, .. }) => {
                 Course::Pass { future: self.inner.call(request), is_private }
             }
-            Answer::Reply(reply) => {
-                let rest = is_drained(&request).then(|| request.into_body());
-                Course::Reply { reply: Some(reply), rest }
-            }
+            Answer::Reply(reply) => Course::Reply { reply: Some(reply), rest: Rest::of(request) },
         };
         ResponseFuture { course }
     }
-}
-
-/// Whether the body is to be read before the answer is sent. Only where the
-/// client has said how much there is: one that streams may be waiting for the
-/// answer, and so may one that expects to be told to go on.
-fn is_drained<B: Body>(request: &Request<B>) -> bool {
-    let size = request.body().size_hint().exact();
-    request.version() < Version::HTTP_2
-        && size.is_some_and(|size| (1..=DRAINED_UP_TO).contains(&size))
-        && !request.headers().contains_key(EXPECT)
 }
 
 pin_project! {
@@ -227,7 +220,7 @@ pin_project! {
         Reply {
             reply: Option<Reply>,
             #[pin]
-            rest: Option<B>,
+            rest: Rest<B>,
         },
     }
 }
@@ -250,14 +243,14 @@ where
                 }
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
-            CourseProjection::Reply { reply, mut rest } => {
-                while let Some(body) = rest.as_mut().as_pin_mut() {
-                    if !matches!(ready!(body.poll_frame(context)), Some(Ok(_))) {
-                        rest.set(None);
-                    }
-                }
+            CourseProjection::Reply { reply, rest } => {
+                let connection = ready!(rest.poll(context));
                 let reply = reply.take().expect("a future is not polled after it is ready");
-                Poll::Ready(Ok(response(reply)))
+                let mut response = response(reply);
+                if connection == Connection::Ends {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Poll::Ready(Ok(response))
             }
         }
     }

@@ -1,0 +1,115 @@
+//! The rest of a blocked request: what its client still has to send.
+//!
+//! Most clients send the whole request before they look at the answer. If the
+//! server closed the connection meanwhile, they would see it reset and never
+//! the page, so the rest is read first. A client may also wait for the answer
+//! before it sends any more, so nobody reads for longer than it keeps sending.
+
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Sender};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Buf as _;
+use http::header::EXPECT;
+use http::{Request, Version};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+/// The most that is read, in bytes.
+const MOST: u64 = 16 * 1024 * 1024;
+
+/// How long a client may pause; up to twice as long passes unnoticed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to become of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// It is good for the next request.
+    GoesOn,
+    /// Something of this request is still to come, so the server has to close it.
+    Ends,
+}
+
+pin_project! {
+    /// Reads the rest of a request, and tells what becomes of the connection.
+    #[derive(Debug)]
+    pub(super) struct Rest<B> {
+        #[pin]
+        body: Option<B>,
+        unread: Connection,
+        read: u64,
+        last: Instant,
+        alarm: Option<(Instant, Waker)>,
+    }
+}
+
+impl<B: Body> Rest<B> {
+    pub(super) fn of(request: Request<B>) -> Self {
+        // HTTP/2 ends a stream without ending the connection.
+        let is_over = request.version() >= Version::HTTP_2 || request.body().is_end_stream();
+        let unread = if is_over { Connection::GoesOn } else { Connection::Ends };
+        // Who expects to be told to go on sends nothing when told this instead;
+        // to read would be to tell them.
+        let is_read = !is_over
+            && !request.headers().contains_key(EXPECT)
+            && request.body().size_hint().lower() <= MOST;
+        let body = is_read.then(|| request.into_body());
+        Self { body, unread, read: 0, last: Instant::now(), alarm: None }
+    }
+
+    pub(super) fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Connection> {
+        let this = self.project();
+        let Some(mut body) = this.body.as_pin_mut() else { return Poll::Ready(*this.unread) };
+        loop {
+            match body.as_mut().poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    *this.read += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                    *this.last = Instant::now();
+                    if *this.read > MOST {
+                        return Poll::Ready(Connection::Ends);
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Connection::Ends),
+                Poll::Ready(None) => return Poll::Ready(Connection::GoesOn),
+                Poll::Pending => break,
+            }
+        }
+        let now = Instant::now();
+        if now.duration_since(*this.last) >= PATIENCE {
+            return Poll::Ready(Connection::Ends);
+        }
+        let is_set = this
+            .alarm
+            .as_ref()
+            .is_some_and(|(due, waker)| *due > now && waker.will_wake(context.waker()));
+        if !is_set {
+            let alarm = (now + PATIENCE, context.waker().clone());
+            if !ring_later(alarm.clone()) {
+                return Poll::Ready(Connection::Ends);
+            }
+            *this.alarm = Some(alarm);
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes a task when its time has come, whatever runtime it belongs to: one
+/// thread does for all, since everyone waits equally long and so in order.
+/// False if there can be no thread.
+fn ring_later(alarm: (Instant, Waker)) -> bool {
+    static ALARMS: LazyLock<Option<Sender<(Instant, Waker)>>> = LazyLock::new(|| {
+        let (sender, alarms) = mpsc::channel::<(Instant, Waker)>();
+        let ring = move || {
+            for (due, waker) in alarms {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                waker.wake();
+            }
+        };
+        let thread = thread::Builder::new().name("maint-alarms".to_owned());
+        thread.spawn(ring).is_ok().then_some(sender)
+    });
+    ALARMS.as_ref().is_some_and(|alarms| alarms.send(alarm).is_ok())
+}

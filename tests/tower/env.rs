@@ -1,0 +1,158 @@
+//! A site, the real command that changes it, and a real server behind its gate.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use maint::tower::MaintenanceLayer;
+use maint::{Gate, Site};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::client::Client;
+
+/// No request and no command here takes this long unless it hangs.
+pub(crate) const HANG: Duration = Duration::from_secs(60);
+
+/// A site in a temporary directory.
+pub(crate) struct TestSite {
+    temp: TempDir,
+    directory: PathBuf,
+}
+
+impl TestSite {
+    pub(crate) fn new() -> Self {
+        let temp = tempfile::Builder::new().prefix("maint-tower-").tempdir().unwrap();
+        let directory = temp.path().join(".maint");
+        let site = Self { temp, directory };
+        site.ok(&["init"]);
+        site
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Runs the real command, which has to succeed; returns what it printed.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_maint"))
+            .env_clear()
+            .env("TZ", "UTC0")
+            .current_dir(self.temp.path())
+            .stdin(Stdio::null())
+            .arg("--site")
+            .arg(&self.directory)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "maint {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The layer, which knows the peer as axum and the tests for hyper tell it.
+    pub(crate) fn layer(&self) -> MaintenanceLayer {
+        let gate = Gate::open(&Site::at(&self.directory)).unwrap();
+        MaintenanceLayer::new(gate).peer_from(|extensions| {
+            extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+        })
+    }
+}
+
+/// A server on a port of its own, gone when dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// Serves HTTP/1.1, and HTTP/2 to those who know it beforehand.
+    pub(crate) fn start(app: Router) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            let app = app.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, app).await.unwrap();
+        });
+        Self { address, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address).unwrap()
+    }
+
+    /// Runs a future where the server runs.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.as_ref().expect("only drop takes it").block_on(future)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends what runs beside a test when the test ends, however it does.
+pub(crate) struct Meanwhile(AtomicBool);
+
+impl Meanwhile {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs the test proper; afterwards nothing goes on, even if it panicked.
+    pub(crate) fn of<R>(&self, test: impl FnOnce() -> R) -> R {
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        let _end = End(&self.0);
+        test()
+    }
+}
+
+/// Waits for a fact, and fails if it does not come true.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < HANG, "it never came true that {what}");
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// Says loudly that a test shows nothing here: past the capture of the harness.
+pub(crate) fn skip(why: &str) {
+    aloud("SKIPPED", why);
+}
+
+/// Prints a figure past the capture of the harness.
+pub(crate) fn figure(text: &str) {
+    aloud("figure", text);
+}
+
+fn aloud(what: &str, text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
+}

@@ -1,0 +1,122 @@
+//! The examples, as somebody runs them who reads them.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+use crate::client::Client;
+use crate::env::{TestSite, skip};
+
+/// An example that runs, and ends with the test.
+struct Example {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Example {
+    /// Starts an example on a port of its own, once it says where it is.
+    fn start(program: &Path, site: &Path) -> Self {
+        let mut child = Command::new(program)
+            .env_clear()
+            .env("ADDRESS", "127.0.0.1:0")
+            .arg(site)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("http://").and_then(|url| url.strip_suffix('/'));
+        let address = address.and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let _ = child.kill();
+            panic!("it says {line:?}");
+        };
+        Self { child, address }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address).unwrap()
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// When a file was changed last, or the latest of those in a directory.
+fn changed(path: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(path).into_iter().flatten();
+    let within = entries.filter_map(|entry| changed(&entry.ok()?.path()));
+    within.chain(path.metadata().and_then(|metadata| metadata.modified()).ok()).max()
+}
+
+/// The example as `cargo test` builds it. To be asked for one test alone builds
+/// none, and leaves one of another day where it is.
+fn built(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().unwrap();
+    let program = own.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = [root.join("src"), root.join(format!("examples/{name}.rs"))];
+    let latest = sources.iter().filter_map(|source| changed(source)).max();
+    if changed(&program).is_some_and(|built| latest.is_none_or(|latest| latest <= built)) {
+        return Some(program);
+    }
+    skip(&format!("the example is not built: `cargo build --features tower --example {name}`"));
+    None
+}
+
+#[test]
+fn the_example_for_axum_does_what_it_says() {
+    let Some(program) = built("axum") else { return };
+    let site = TestSite::new();
+    let example = Example::start(&program, site.directory());
+    let mut client = example.client();
+    let mut statuses = || ["/", "/new", "/health"].map(|path| client.get(path).status);
+    assert_eq!(statuses(), [200, 503, 200]);
+    site.ok(&["on", "-m", "Back at noon"]);
+    assert_eq!(statuses(), [503, 503, 200]);
+    site.ok(&["ignore", "add", "ip", "127.0.0.1"]);
+    assert_eq!(statuses(), [200, 503, 200], "it knows the peer");
+    site.ok(&["ignore", "clear"]);
+    let page = example.client().get("/");
+    assert!(page.text().contains("Back at noon"), "{page:?}");
+    site.ok(&["off"]);
+    assert_eq!(example.client().get("/").text(), "the shop\n");
+}
+
+#[test]
+fn the_example_for_hyper_does_what_it_says() {
+    let Some(program) = built("hyper") else { return };
+    let site = TestSite::new();
+    let example = Example::start(&program, site.directory());
+    let mut client = example.client();
+    assert_eq!(client.get("/").text(), "the shop\n");
+    site.ok(&["on", "-m", "Back at noon"]);
+    let page = client.get("/anything");
+    assert_eq!(page.status, 503);
+    assert!(page.is_from_the_gate() && page.text().contains("Back at noon"), "{page:?}");
+    site.ok(&["ignore", "add", "ip", "127.0.0.1"]);
+    assert_eq!(client.get("/").status, 200, "it knows the peer");
+    site.ok(&["off"]);
+    assert_eq!(client.get("/").text(), "the shop\n");
+}
+
+#[test]
+fn an_example_without_a_site_does_not_start() {
+    for name in ["axum", "hyper"] {
+        let Some(program) = built(name) else { return };
+        let site = TestSite::new();
+        let nowhere = site.directory().join("nowhere");
+        let output = Command::new(program).env_clear().arg(&nowhere).output().unwrap();
+        assert!(!output.status.success(), "{name}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("nowhere"), "{name}: {told}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The tower layer as the world meets it: real servers, real connections, and
+//! the real command that throws the switch.
+
+mod bodies;
+mod bypass;
+mod client;
+mod cors;
+mod env;
+mod examples;
+mod generic;
+mod golden;
+mod grpc;
+mod http2;
+mod personal;
+mod probe;
+mod retry;
+mod running;
+mod toggles;
+mod views;

@@ -1,0 +1,180 @@
+//! What has begun goes on, whatever the switch does meanwhile.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::routing::{any, get, post};
+use futures_util::{SinkExt as _, StreamExt as _, stream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::env::{HANG, Server, TestSite, eventually, figure};
+
+const DOWNLOADS: usize = 150;
+const UPLOADS: usize = 50;
+const SOCKETS: usize = 50;
+const TOGGLES: usize = 20;
+
+/// What the handlers share: how often the switch was thrown, and how many of
+/// them have begun.
+#[derive(Clone)]
+struct Shared {
+    toggles: watch::Receiver<usize>,
+    begun: Arc<AtomicUsize>,
+}
+
+/// Once the switch was thrown for the n-th time.
+async fn toggled(toggles: &mut watch::Receiver<usize>, n: usize) {
+    toggles.wait_for(|toggles| *toggles >= n).await.unwrap();
+}
+
+fn line(n: usize) -> String {
+    format!("piece {n}\n")
+}
+
+fn lines() -> String {
+    (1..=TOGGLES).map(line).collect()
+}
+
+/// Sends one piece after each toggle.
+async fn download(State(shared): State<Shared>) -> Body {
+    shared.begun.fetch_add(1, Ordering::SeqCst);
+    Body::from_stream(stream::unfold((shared.toggles, 1), |(mut toggles, n)| async move {
+        if n > TOGGLES {
+            return None;
+        }
+        toggled(&mut toggles, n).await;
+        Some((Ok::<_, Infallible>(Bytes::from(line(n))), (toggles, n + 1)))
+    }))
+}
+
+/// Sends back what was sent.
+async fn upload(State(shared): State<Shared>, body: Body) -> Bytes {
+    shared.begun.fetch_add(1, Ordering::SeqCst);
+    axum::body::to_bytes(body, usize::MAX).await.unwrap()
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Sends a request whose body comes piece by piece, if it has any, and reads
+/// until the server closes the connection.
+async fn slowly(address: SocketAddr, method: &str, mut toggles: watch::Receiver<usize>) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let chunked = if method == "POST" { "Transfer-Encoding: chunked\r\n" } else { "" };
+    let head = format!("{method} /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{chunked}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    if method == "POST" {
+        for n in 1..=TOGGLES {
+            toggled(&mut toggles, n).await;
+            let piece = line(n);
+            let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+            stream.write_all(chunk.as_bytes()).await.unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Whether an answer is the whole answer of the app.
+fn is_whole(answer: &str) -> bool {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return false };
+    let whole = if head.contains("transfer-encoding: chunked") {
+        let chunk = |n| format!("{:x}\r\n{}\r\n", line(n).len(), line(n));
+        (1..=TOGGLES).map(chunk).collect::<String>() + "0\r\n\r\n"
+    } else {
+        lines()
+    };
+    head.starts_with("HTTP/1.1 200 ") && body == whole
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Whether a message comes back by a socket.
+async fn is_alive(socket: &mut Socket, message: &str) -> bool {
+    let message = Message::text(message);
+    socket.send(message.clone()).await.is_ok()
+        && socket.next().await.is_some_and(|echo| echo.is_ok_and(|echo| echo == message))
+}
+
+#[test]
+fn requirement_55_no_toggle_breaks_what_has_begun() {
+    let site = TestSite::new();
+    let (throw, toggles) = watch::channel(0);
+    let shared = Shared { toggles: toggles.clone(), begun: Arc::default() };
+    let begun = shared.begun.clone();
+    let app = Router::new()
+        .route("/slow", get(download).merge(post(upload)))
+        .route("/socket", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)))
+        .with_state(shared)
+        .layer(site.layer());
+    let server = Server::start(app);
+    let address = server.address;
+    let socket = format!("ws://{address}/socket");
+
+    let test = async {
+        let mut running = JoinSet::new();
+        for number in 0..DOWNLOADS + UPLOADS {
+            let method = if number < DOWNLOADS { "GET" } else { "POST" };
+            let toggles = toggles.clone();
+            running.spawn(async move { slowly(address, method, toggles).await });
+        }
+        let mut sockets = Vec::new();
+        for _ in 0..SOCKETS {
+            sockets.push(connect_async(&socket).await.unwrap().0);
+        }
+        eventually("every request has begun", || {
+            begun.load(Ordering::SeqCst) == DOWNLOADS + UPLOADS
+        });
+        let mut refused = 0;
+        for n in 1..=TOGGLES {
+            let goes_down = n % 2 == 1;
+            site.ok(&[if goes_down { "on" } else { "off" }]);
+            throw.send(n).unwrap();
+            for socket in &mut sockets {
+                assert!(is_alive(socket, &format!("toggle {n}")).await, "after {n} toggles");
+            }
+            match connect_async(&socket).await {
+                Ok((mut socket, _)) => {
+                    assert!(!goes_down && is_alive(&mut socket, "new").await, "toggle {n}");
+                }
+                Err(Error::Http(response)) => {
+                    assert!(goes_down && response.status() == 503, "toggle {n}: {response:?}");
+                    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+                    refused += 1;
+                }
+                Err(error) => panic!("toggle {n}: {error}"),
+            }
+        }
+        assert_eq!(refused, TOGGLES / 2);
+        for mut socket in sockets {
+            socket.close(None).await.unwrap();
+        }
+        let answers = running.join_all().await;
+        let broken: Vec<_> = answers.iter().filter(|answer| !is_whole(answer)).collect();
+        assert!(broken.is_empty(), "{} broken, the first: {:?}", broken.len(), broken[0]);
+        assert_eq!(answers.len(), DOWNLOADS + UPLOADS);
+        figure(&format!(
+            "{DOWNLOADS} downloads, {UPLOADS} uploads and {SOCKETS} websockets across {TOGGLES} \
+             toggles: 0 broken; {refused} new upgrades refused"
+        ));
+    };
+    server.block_on(async { tokio::time::timeout(2 * HANG, test).await }).expect("it hangs");
+}
