@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -238,8 +238,9 @@ where
             CourseProjection::Pass { future, is_private } => {
                 let mut response = ready!(future.poll(context))?;
                 if *is_private {
-                    let value = HeaderValue::from_static(Pass::CACHE_CONTROL);
-                    response.headers_mut().insert(CACHE_CONTROL, value);
+                    for (name, value) in Pass::PRIVATE {
+                        response.headers_mut().insert(name, HeaderValue::from_static(value));
+                    }
                 }
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
