@@ -48,15 +48,17 @@ impl Pages {
         errors: &mut Vec<Error>,
     ) -> Self {
         let settings = window.page.over(around.settings);
+        // The end of a lease moves on for as long as its holder lives.
+        let end = window.end.filter(|_| window.lease.is_none());
         let context = Context {
             title: if window.scope.read_only { READ_ONLY } else { DOWN },
             reason: window.reason.clone(),
             start: Some(utc(window.since())),
-            end: window.end.map(utc),
+            end: end.map(utc),
             read_only: window.scope.read_only,
             ..blank(around, &settings)
         };
-        Self::render(Some(name), window.end, &settings, &context, around, errors)
+        Self::render(Some(name), end, &settings, &context, around, errors)
     }
 
     /// Renders the page of a view that is always down.
@@ -264,8 +266,8 @@ mod tests {
     use super::*;
     use crate::request::Facts;
 
-    /// What a request that wants plain text is told, with and without a window.
-    fn told(method: &str, window: Option<serde_json::Value>) -> String {
+    /// The answer to a request that wants plain text, with and without a window.
+    fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
         let templates = Arc::new(Templates::empty());
         let settings = PageSettings::default();
         let around =
@@ -279,8 +281,21 @@ mod tests {
         };
         assert!(errors.is_empty(), "{errors:?}");
         let request = Facts::new(method, "/").with("Accept", "text/plain");
-        let now = "2026-11-22T03:30:00Z".parse().unwrap();
-        String::from_utf8(pages.reply(&request, now).body().to_vec()).unwrap()
+        pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap())
+    }
+
+    fn told(method: &str, window: Option<serde_json::Value>) -> String {
+        String::from_utf8(reply(method, window).body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_no_end_that_visitors_are_told() {
+        let window = json!({
+            "opened_at": "2026-11-22T03:00:00Z", "end": "2026-11-22T03:31:00Z", "lease": 60,
+        });
+        assert!(!told("GET", Some(window.clone())).contains("until"));
+        let reply = reply("GET", Some(window));
+        assert_eq!(reply.header("retry-after"), Some(DEFAULT_RETRY_AFTER.to_string()));
     }
 
     #[test]

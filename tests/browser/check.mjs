@@ -267,7 +267,7 @@ const checks = {
         await page.route('**/get-only', (route) => (
           route.request().isNavigationRequest() ? route.continue() : route.fulfill({ status: 200 })
         ));
-        const { loads } = await watch(page, 38);
+        const { loads } = await watch(page, 30);
         expect(loads >= 3 && loads <= 4, `all pass: ${loads} loads`);
         figures.all = { loads };
       }),
