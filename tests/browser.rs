@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -168,17 +168,24 @@ impl Rig {
         }
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         fs::create_dir_all(&directory).unwrap();
+        // npm writes the list when it is done. Without a change the registry is not asked again.
+        let list = |directory: &path::Path| fs::read(directory.join("package.json")).ok();
+        let is_installed = list(&directory) == list(RIG.as_ref())
+            && directory.join("node_modules/.package-lock.json").exists();
         for file in ["check.mjs", "package.json", ".npmrc"] {
             fs::copy(PathBuf::from(RIG).join(file), directory.join(file)).unwrap();
         }
-        // What is there already is not asked for again, and the registry may be out of reach.
+        if is_installed {
+            return Ok(Self { chromium, directory });
+        }
         let output = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--prefer-offline"])
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(&directory)
             .output()
             .unwrap();
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().take(4).collect::<Vec<_>>().join("; ");
             return Err(format!("npm could not install what the rig needs: {said}"));
         }
         Ok(Self { chromium, directory })
