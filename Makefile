@@ -4,27 +4,40 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PACKAGES := strace zsh fish mandoc acl shellcheck nginx-light
-TOOLS := strace zsh fish mandoc setfacl shellcheck nginx
+# A browser without fonts shows boxes. This one has Arabic, which a test writes.
+NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
+# Each tool, and the package of Debian that has it.
+TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light \
+	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
-.PHONY: help test tools check unit platforms generate bench install dist
+.PHONY: help test tools check unit platforms generate picture bench install dist
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 test: tools check unit ## Format, lints, documentation and every test
 
-# Debian and its kin; elsewhere the tests that need a tool say that they skip.
+# Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
+# rest, since some packages of node bring their own and refuse that of Debian.
 tools:
-	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
+	@missing() { \
+		for tool in $(TOOLS); do \
+			command -v "$${tool%%:*}" >/dev/null || [ -f "$${tool%%:*}" ] || echo "$${tool#*:}"; \
+		done; \
+	}; \
+	packages=$$(missing); \
+	[ -n "$$packages" ] || exit 0; \
 	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; \
 	if command -v apt-get >/dev/null && $$as_root true 2>/dev/null; then \
-		$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null \
-		|| echo "SKIPPED: could not install:$$missing; the tests that need them will skip"; \
-	else \
-		echo "SKIPPED: not installed:$$missing; the tests that need them will skip"; \
-	fi
+		install="$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"; \
+		$$as_root apt-get update -qq || true; \
+		others=$$(grep -vx npm <<<"$$packages" || true); \
+		[ -z "$$others" ] || $$install $$others >/dev/null \
+			|| for one in $$others; do $$install $$one >/dev/null || true; done; \
+		! missing | grep -qx npm || $$install npm >/dev/null || true; \
+	fi; \
+	packages=$$(missing | tr '\n' ' '); \
+	[ -z "$$packages" ] || echo "SKIPPED: could not install $$packages; the tests that need them will skip"
 
 check: ## Format, lints and documentation
 	cargo fmt --check
@@ -49,6 +62,9 @@ generate: ## Rewrite completions, man pages, schema, picture and the README's he
 	MAINT_REGENERATE=1 cargo test --locked --bin maint generated
 	MAINT_REGENERATE=1 cargo test --locked --lib the_committed_schema
 	MAINT_REGENERATE=1 cargo test --locked --test picture
+
+picture: ## Make the picture of the page in the README anew, with a real browser
+	MAINT_REGENERATE=1 cargo test --locked --features tower --test browser picture
 
 # `cargo bench` switches on features of the tests; what is measured is the
 # binary as it is shipped.

@@ -33,6 +33,7 @@ pub(crate) struct Pages {
     html_of_post: Arc<Page>,
     json: Arc<Page>,
     txt: Arc<Page>,
+    txt_of_post: Arc<Page>,
     grpc: Arc<Page>,
     redirect: Option<(String, Arc<Page>)>,
 }
@@ -47,15 +48,17 @@ impl Pages {
         errors: &mut Vec<Error>,
     ) -> Self {
         let settings = window.page.over(around.settings);
+        // The end of a lease moves on for as long as its holder lives.
+        let end = window.end.filter(|_| window.lease.is_none());
         let context = Context {
             title: if window.scope.read_only { READ_ONLY } else { DOWN },
             reason: window.reason.clone(),
             start: Some(utc(window.since())),
-            end: window.end.map(utc),
+            end: end.map(utc),
             read_only: window.scope.read_only,
             ..blank(around, &settings)
         };
-        Self::render(Some(name), window.end, &settings, &context, around, errors)
+        Self::render(Some(name), end, &settings, &context, around, errors)
     }
 
     /// Renders the page of a view that is always down.
@@ -87,6 +90,7 @@ impl Pages {
             end,
             retry_after: context.retry_after,
             html_of_post: maker.page(Format::Html, &of_post),
+            txt_of_post: maker.page(Format::Txt, &of_post),
             json: maker.page(Format::Json, context),
             grpc: grpc(context),
             html,
@@ -117,15 +121,17 @@ impl Pages {
         {
             return page;
         }
+        let is_read = matches!(method, "GET" | "HEAD");
         match wanted.format {
             // Who opens a socket does not read a page.
             Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
                 &self.txt
             }
-            Format::Html if matches!(method, "GET" | "HEAD") => &self.html,
+            Format::Html if is_read => &self.html,
             Format::Html => &self.html_of_post,
             Format::Json => &self.json,
-            Format::Txt => &self.txt,
+            Format::Txt if is_read => &self.txt,
+            Format::Txt => &self.txt_of_post,
         }
     }
 
@@ -251,4 +257,65 @@ fn leads_to(url: &str, request: &impl Request) -> bool {
     let is_here =
         host.is_empty() || request.host().is_some_and(|here| here.eq_ignore_ascii_case(host));
     is_here && request.path() == path.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::request::Facts;
+
+    /// The answer to a request that wants plain text, with and without a window.
+    fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
+        let templates = Arc::new(Templates::empty());
+        let settings = PageSettings::default();
+        let around =
+            Surroundings { name: Some("Shop"), settings: &settings, templates: &templates };
+        let mut errors = Vec::new();
+        let pages = if let Some(window) = window {
+            let window = serde_json::from_value(window).unwrap();
+            Pages::new("w", &window, &around, &mut errors)
+        } else {
+            Pages::without_window(&around, &mut errors)
+        };
+        assert!(errors.is_empty(), "{errors:?}");
+        let request = Facts::new(method, "/").with("Accept", "text/plain");
+        pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap())
+    }
+
+    fn told(method: &str, window: Option<serde_json::Value>) -> String {
+        String::from_utf8(reply(method, window).body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_no_end_that_visitors_are_told() {
+        let window = json!({
+            "opened_at": "2026-11-22T03:00:00Z", "end": "2026-11-22T03:31:00Z", "lease": 60,
+        });
+        assert!(!told("GET", Some(window.clone())).contains("until"));
+        let reply = reply("GET", Some(window));
+        assert_eq!(reply.header("retry-after"), Some(DEFAULT_RETRY_AFTER.to_string()));
+    }
+
+    #[test]
+    fn plain_text_says_what_the_page_says() {
+        let (start, end) = ("2026-11-22T03:00:00Z", "2026-11-23T04:30:00Z");
+        assert_eq!(
+            told("GET", None),
+            "Down for maintenance: Shop\n\nWe are working on it, and will be back soon.\n"
+        );
+        assert_eq!(
+            told("GET", Some(json!({"opened_at": start, "end": end, "reason": "Bigger disks"}))),
+            "Down for maintenance: Shop\n\nBigger disks\n\n\
+             Since 2026-11-22 03:00 UTC, until 2026-11-23 04:30 UTC.\n"
+        );
+        assert_eq!(
+            told("POST", Some(json!({"opened_at": start, "scope": {"read_only": true}}))),
+            "Read-only for now: Shop\n\n\
+             You can look around, but nothing can be changed for the moment.\n\n\
+             Since 2026-11-22 03:00 UTC.\n\n\
+             What you sent has not been processed. Please send it again later.\n"
+        );
+    }
 }

@@ -1,0 +1,265 @@
+//! The page in a real browser, behind the real layer, opened and closed by the
+//! real command. `tests/browser/check.mjs` has the checks.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{self, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::Html;
+use axum::routing::{any, get};
+use maint::Site;
+use maint::page::render::builtin;
+use maint::page::template::Format;
+use maint::store::{self, Options};
+use maint::tower::MaintenanceLayer;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
+
+const RIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+
+/// The oldest release of node that playwright runs on.
+const OLDEST_NODE: u32 = 20;
+
+/// What there is to be seen while the site is up.
+const APP: &str = "<!doctype html><html lang=en><title>Shop</title><link rel=icon href=data:,>\
+    <h1 id=app>The shop is open</h1>";
+
+/// The words after `maint on` for each window, and what it tells visitors.
+const WINDOWS: [(&str, Option<&str>); 7] = [
+    ("main --path / --path /shop/** --for 2h", Some("We are moving to a bigger database.")),
+    ("soon --path /soon --for 10m", Some("The search is being built anew.")),
+    ("no-end --path /no-end", None),
+    ("read-only --path /read-only --read-only --for 45m", None),
+    ("get-only --path /get-only --method GET", None),
+    ("long --path /long --for 26h", Some(LONG)),
+    ("arabic --path /arabic --for 1h", Some("نحن ننقل المتجر إلى خادم أكبر. لن يضيع شيء.")),
+];
+
+/// Stands for many lines with markup, and a word without end.
+const LONG: &str = "LONG";
+
+/// The same as the first window, for longer.
+const LATER: (&str, Option<&str>) = ("main --path / --path /shop/** --for 7h", WINDOWS[0].1);
+
+/// The largest picture for the README, in bytes.
+const LARGEST_PICTURE: u64 = 150_000;
+
+/// Prints past the capture of the harness, which hides what a passing test prints.
+macro_rules! aloud {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+/// A site, and the app behind its gate.
+struct Shop {
+    temp: TempDir,
+}
+
+impl Shop {
+    /// Everything is down.
+    fn new() -> Arc<Self> {
+        let shop = Self { temp: tempfile::tempdir().unwrap() };
+        shop.maint(&["init"]);
+        store::update(&Site::at(shop.site()), &Options::new("name"), |state, _| {
+            state.name = Some("Example Shop".to_owned());
+            Ok(())
+        })
+        .unwrap();
+        shop.on();
+        Arc::new(shop)
+    }
+
+    fn site(&self) -> PathBuf {
+        self.temp.path().join(".maint")
+    }
+
+    fn maint(&self, words: &[&str]) {
+        let output = Command::new(env!("CARGO_BIN_EXE_maint"))
+            .args(words)
+            .current_dir(self.temp.path())
+            .env_clear()
+            .env("HOME", self.temp.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+    }
+
+    fn open(&self, (words, reason): (&str, Option<&str>)) {
+        let long = "A line with <script>alert(1)</script>\n".repeat(40) + &"o".repeat(4000);
+        let mut words: Vec<&str> = ["on"].into_iter().chain(words.split(' ')).collect();
+        if let Some(reason) = reason {
+            words.extend(["-m", if reason == LONG { &long } else { reason }]);
+        }
+        self.maint(&words);
+    }
+
+    fn on(&self) {
+        for window in WINDOWS {
+            self.open(window);
+        }
+    }
+
+    fn turn(&self, way: &str) {
+        match way {
+            "on" => self.on(),
+            "off" => self.maint(&["off", "--all"]),
+            "later" => self.open(LATER),
+            _ => panic!("the switch does not turn {way}"),
+        }
+    }
+
+    /// Serves the app, and a second server that works the switch. Returns the
+    /// addresses of the two.
+    fn serve(self: &Arc<Self>, runtime: &Runtime) -> [String; 2] {
+        let layer = MaintenanceLayer::open(Some(&self.site())).unwrap();
+        let app = Router::new()
+            .route("/always", any(async || Html(APP)).layer(layer.clone().force_on()))
+            .fallback(async || Html(APP))
+            .layer(layer);
+        let shop = self.clone();
+        let turn = async move |Path(way): Path<String>| {
+            spawn_blocking(move || shop.turn(&way)).await.unwrap();
+        };
+        let switch = Router::new().route("/{way}", get(turn));
+        [app, switch].map(|router| {
+            let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+            let address = listener.local_addr().unwrap();
+            runtime.spawn(async { axum::serve(listener, router).await });
+            format!("http://{address}")
+        })
+    }
+}
+
+/// A browser, and a copy of the rig that is ready to run.
+struct Rig {
+    chromium: PathBuf,
+    directory: PathBuf,
+}
+
+static RIG_OR_WHY_NOT: LazyLock<Result<Rig, String>> = LazyLock::new(Rig::set_up);
+
+impl Rig {
+    /// The rig, unless something that cannot be had here is missing.
+    fn get() -> Option<&'static Self> {
+        RIG_OR_WHY_NOT.as_ref().inspect_err(|why| aloud!("SKIPPED: browser: {why}")).ok()
+    }
+
+    /// Makes the copy, outside of the source tree, where it stays for the next run.
+    fn set_up() -> Result<Self, String> {
+        let chromium = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"]
+            .into_iter()
+            .find_map(program)
+            .ok_or("there is no chromium")?;
+        for tool in ["node", "npm"] {
+            program(tool).ok_or_else(|| format!("there is no {tool}"))?;
+        }
+        let version = Command::new("node").arg("--version").output().unwrap().stdout;
+        let version = String::from_utf8_lossy(&version).trim().to_owned();
+        let major = version.trim_start_matches('v').split('.').next().unwrap_or_default();
+        if major.parse().is_ok_and(|major: u32| major < OLDEST_NODE) {
+            return Err(format!("node is {version}, and playwright wants {OLDEST_NODE}"));
+        }
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        fs::create_dir_all(&directory).unwrap();
+        // npm writes the list when it is done. Without a change the registry is not asked again.
+        let list = |directory: &path::Path| fs::read(directory.join("package.json")).ok();
+        let is_installed = list(&directory) == list(RIG.as_ref())
+            && directory.join("node_modules/.package-lock.json").exists();
+        for file in ["check.mjs", "package.json", ".npmrc"] {
+            fs::copy(PathBuf::from(RIG).join(file), directory.join(file)).unwrap();
+        }
+        if is_installed {
+            return Ok(Self { chromium, directory });
+        }
+        let output = Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().take(4).collect::<Vec<_>>().join("; ");
+            return Err(format!("npm could not install what the rig needs: {said}"));
+        }
+        Ok(Self { chromium, directory })
+    }
+
+    /// Runs checks by name, all without one, prints what they find, and
+    /// returns the directory of the pictures.
+    fn check(&self, name: &str, shop: &Arc<Shop>, checks: &[&str]) -> PathBuf {
+        // A browser at a time: they are heavy, and time out if they starve each other.
+        static BROWSER: Mutex<()> = Mutex::new(());
+        let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = Runtime::new().unwrap();
+        let [app, switch] = shop.serve(&runtime);
+        let pictures = self.directory.join("out").join(name);
+        let mut node = Command::new("node")
+            .arg("check.mjs")
+            .args([&self.chromium, &pictures])
+            .arg(app)
+            .args(checks)
+            .current_dir(&self.directory)
+            .env("MAINT_TEST_CONTROL", switch)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut failures = Vec::new();
+        for line in BufReader::new(node.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            aloud!("figure: browser: {name}: {line}");
+            if !line.contains("\"ok\":true") {
+                failures.push(line);
+            }
+        }
+        let status = node.wait().unwrap();
+        assert!(status.success() && failures.is_empty(), "{status}: {failures:#?}");
+        pictures
+    }
+}
+
+/// Where a program is, if it is on the path.
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+}
+
+#[test]
+fn the_builtin_page_passes_every_check() {
+    let Some(rig) = Rig::get() else { return };
+    rig.check("builtin", &Shop::new(), &[]);
+}
+
+/// Whoever starts from the built-in page is under the policy for templates of a site.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the template that is added")]
+fn a_copy_of_the_builtin_page_works_as_a_template_of_the_site() {
+    let Some(rig) = Rig::get() else { return };
+    let shop = Shop::new();
+    fs::write(shop.temp.path().join("sorry.html"), builtin(Format::Html)).unwrap();
+    shop.maint(&["template", "add", "sorry", "sorry.html"]);
+    shop.maint(&["template", "use", "sorry"]);
+    rig.check("template", &shop, &["console", "return"]);
+}
+
+/// No two pictures are the same, since the clock on it goes on; so it is only
+/// put into the repository by `make picture`.
+#[test]
+fn a_picture_of_the_page_can_be_made_for_the_readme() {
+    let Some(rig) = Rig::get() else { return };
+    let fresh = rig.check("picture", &Shop::new(), &["picture"]).join("page.png");
+    let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/page.png");
+    if std::env::var_os("MAINT_REGENERATE").is_some() {
+        fs::copy(&fresh, &committed).unwrap();
+    }
+    for picture in [fresh, committed] {
+        let size = fs::metadata(&picture).map_or(0, |metadata| metadata.len());
+        assert!((1..=LARGEST_PICTURE).contains(&size), "{}: {size} bytes", picture.display());
+    }
+}
