@@ -245,8 +245,7 @@ where
             CourseProjection::Pass { future, is_private } => {
                 let mut response = ready!(future.poll(context))?;
                 if *is_private {
-                    let value = HeaderValue::from_static(Pass::CACHE_CONTROL);
-                    response.headers_mut().insert(CACHE_CONTROL, value);
+                    make_private(response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
@@ -261,6 +260,15 @@ where
             }
         }
     }
+}
+
+/// Keeps an answer of the app out of caches, whatever the app says of them.
+fn make_private(headers: &mut HeaderMap) {
+    let names = headers.keys().filter(|name| Pass::is_overruling(name.as_str()));
+    for name in names.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
 }
 
 fn response<C>(reply: Reply) -> Response<ResponseBody<C>> {
