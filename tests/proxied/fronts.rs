@@ -30,7 +30,7 @@ pub(crate) fn all(test: &str, app: u16) -> Vec<Front> {
     [nginx(test, app), varnish(test, app)].into_iter().flatten().collect()
 }
 
-/// An nginx that keeps every status for ten seconds unless it is told not to,
+/// An nginx that keeps every status for a minute unless it is told not to,
 /// under the path alone, and that writes two access logs: the usual one, and one
 /// without the query.
 pub(crate) fn nginx(test: &str, app: u16) -> Option<Front> {
@@ -52,8 +52,8 @@ pub(crate) fn nginx(test: &str, app: u16) -> Option<Front> {
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_cache site;
             proxy_cache_key $uri;
-            proxy_cache_valid 200 10s;
-            proxy_cache_valid any 10s;
+            proxy_cache_valid 200 60s;
+            proxy_cache_valid any 60s;
             proxy_cache_use_stale off;
             add_header X-Cache-Status $upstream_cache_status always;
         }}"

@@ -38,7 +38,7 @@ const RULES: [Pattern; 5] = [
     Pattern {
         text: r"re:/.*\.css",
         example: "/theme/x.css",
-        names: |it| it.path.ends_with(".css"),
+        names: |it| it.path.as_bytes().ends_with(b".css"),
     },
 ];
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use super::servers::{Judge, Keeper, served};
 use crate::process::Process;
@@ -11,7 +12,9 @@ const PACKAGES: [&str; 3] = ["django>=5.2,<5.3", "flask>=3.1,<3.2", "gunicorn>=2
 
 /// Both, or none with a word on standard error.
 pub(crate) fn start() -> Vec<Judge> {
-    let python = match environment() {
+    // Two tests at once would clear what the other one makes.
+    static ENVIRONMENT: LazyLock<Result<PathBuf, String>> = LazyLock::new(environment);
+    let python = match &*ENVIRONMENT {
         Ok(python) => python,
         Err(why) => {
             aloud!("SKIPPED: judges: Django and Flask are not asked: {why}");
@@ -19,11 +22,11 @@ pub(crate) fn start() -> Vec<Judge> {
         }
     };
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proxied/judges");
-    let django = judge("Django on gunicorn", &python, &here, |command, port| {
+    let django = judge("Django on gunicorn", python, &here, |command, port| {
         command.args(["-m", "gunicorn", "--threads", "4", "--log-level", "error", "--bind"]);
         command.arg(format!("127.0.0.1:{port}")).arg("judge:django");
     });
-    let flask = judge("Flask on Werkzeug", &python, &here, |command, port| {
+    let flask = judge("Flask on Werkzeug", python, &here, |command, port| {
         command.arg("judge.py").arg(port.to_string());
     });
     vec![django, flask]

@@ -190,7 +190,7 @@ pub(crate) const SHAPES: &[&[u8]] = &[
 pub(crate) fn target(shape: &[u8], allowed: &str, secret: &str) -> Vec<u8> {
     let letter = secret[1..].chars().next().unwrap_or('a');
     let rest = secret.get(2..).unwrap_or_default();
-    let every: String = secret[1..].bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let every: Vec<String> = secret[1..].bytes().map(|byte| format!("%{byte:02x}")).collect();
     let code = u32::from(letter);
     let gaps = [
         ("{A}", allowed.to_owned()),
@@ -198,7 +198,7 @@ pub(crate) fn target(shape: &[u8], allowed: &str, secret: &str) -> Vec<u8> {
         ("{S}", secret.to_owned()),
         ("{s}", secret[1..].to_owned()),
         ("{%}", format!("/%{code:02x}{rest}")),
-        ("{%%}", format!("/{}", every.replace("%2f", "/"))),
+        ("{%%}", format!("/{}", every.concat().replace("%2f", "/"))),
         ("{2}", format!("/%25{code:02x}{rest}")),
         ("{^}", secret.to_uppercase()),
     ];
