@@ -5,124 +5,41 @@
 
 #![cfg(unix)]
 
-use std::fs::{self, File};
+#[path = "common/nginx.rs"]
+mod nginx;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use maint::request::Facts;
 use maint::request::client::address;
 use maint::state::{ProxyHeader, TrustedProxies};
-use tempfile::TempDir;
+use nginx::Nginx;
 
 const NETWORKS: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 const CHAINS: usize = 12_000;
 
-/// An nginx of this test's own, which ends with it.
-struct Nginx {
-    process: Child,
-    port: u16,
-    /// A path that no other server on that port would know.
-    path: String,
-    temp: TempDir,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Says why the test is skipped, past the capture of the harness.
-fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: realip: {why}");
-}
-
-/// The program, if it is installed with the module that is compared with.
-fn program() -> Option<&'static str> {
-    let Some((program, version)) = ["nginx", "/usr/sbin/nginx"].into_iter().find_map(|program| {
-        Command::new(program).arg("-V").output().ok().map(|output| (program, output.stderr))
-    }) else {
-        skip("nginx is not installed");
-        return None;
-    };
-    if !String::from_utf8_lossy(&version).contains("http_realip_module") {
-        skip("this nginx has no realip module");
-        return None;
-    }
-    Some(program)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the configuration of another program")]
-fn configure(directory: &Path, port: u16, path: &str) {
+/// An nginx that answers with the client; `None` where there is none.
+fn start() -> Option<Nginx> {
     let trust = NETWORKS.map(|network| format!("set_real_ip_from {network};\n")).concat();
-    let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {kind};\n"))
-        .concat();
-    let text = format!(
-        "daemon off; master_process off; pid nginx.pid; error_log stderr;
-        events {{ }}
-        http {{
-            access_log off;
-            {temps}
-            keepalive_requests 1000000;
-            large_client_header_buffers 4 32k;
-            {trust}
-            real_ip_header X-Forwarded-For;
-            real_ip_recursive on;
-            server {{
-                listen 127.0.0.1:{port};
-                location = {path} {{ return 200 \"$remote_addr\"; }}
-            }}
-        }}"
+    let http = format!(
+        "large_client_header_buffers 4 32k;
+        {trust}
+        real_ip_header X-Forwarded-For;
+        real_ip_recursive on;"
     );
-    fs::write(directory.join("nginx.conf"), text).unwrap();
-}
-
-fn start(program: &str) -> Nginx {
-    let mut complaints = String::new();
-    // Somebody else may take the free port before nginx does.
-    for _ in 0..5 {
-        let temp = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = format!("/{}", temp.path().file_name().unwrap().display());
-        configure(temp.path(), port, &path);
-        let log = temp.path().join("stderr");
-        let process = Command::new(program)
-            .arg("-p")
-            .arg(temp.path())
-            .args(["-c", "nginx.conf"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::options().create_new(true).append(true).open(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let mut nginx = Nginx { process, port, path, temp };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while nginx.process.try_wait().unwrap().is_none() && Instant::now() < deadline {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| {
-                ask(&mut BufReader::new(stream), &nginx.path, &["203.0.113.7".to_owned()])
-                    == Some("203.0.113.7".to_owned())
-            }) {
-                return nginx;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        complaints = fs::read_to_string(nginx.temp.path().join("stderr")).unwrap();
-    }
-    panic!("nginx does not start: {complaints}");
+    let server = "location = /client { return 200 \"$remote_addr\"; }";
+    Nginx::start("realip", &["http_realip_module"], &http, server)
 }
 
 /// What nginx takes for the client; `None` if it does not answer with that.
-fn ask(connection: &mut BufReader<TcpStream>, path: &str, lines: &[String]) -> Option<String> {
+fn ask(connection: &mut BufReader<TcpStream>, lines: &[String]) -> Option<String> {
     let mut fields = String::new();
     for line in lines {
         fields += &format!("X-Forwarded-For: {line}\r\n");
     }
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    let request = format!("GET /client HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     connection.get_ref().set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     connection.get_mut().write_all(request.as_bytes()).ok()?;
     let mut length = 0;
@@ -207,10 +124,9 @@ impl Numbers {
 
 #[test]
 fn requirement_39_nginx_names_the_same_client() {
-    let Some(program) = program() else {
+    let Some(nginx) = start() else {
         return;
     };
-    let nginx = start(program);
     let proxies = TrustedProxies {
         header: ProxyHeader::XForwardedFor,
         networks: NETWORKS.map(|network| network.parse().unwrap()).into(),
@@ -219,7 +135,7 @@ fn requirement_39_nginx_names_the_same_client() {
     let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", nginx.port)).unwrap());
     connection.get_ref().set_nodelay(true).unwrap();
     let mut both = |lines: &[String]| {
-        let theirs = ask(&mut connection, &nginx.path, lines)
+        let theirs = ask(&mut connection, lines)
             .unwrap_or_else(|| panic!("nginx gives no answer to {lines:?}"));
         let theirs: IpAddr = theirs.parse().unwrap();
         (theirs.to_canonical(), address(&facts(lines), Some(&proxies)))

@@ -144,18 +144,23 @@ pub struct Pass {
     /// The rule or token that lets it through; absent if nothing holds it up.
     pub by: Option<Arc<str>>,
     /// Others would have been blocked, so what the app answers must not be
-    /// shared: set the header fields [`Pass::PRIVATE`] (requirement 50).
+    /// shared: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and take off what
+    /// [`Pass::is_overruling`] (requirement 50).
     pub is_private: bool,
 }
 
 impl Pass {
-    /// What keeps an answer out of every cache that somebody else reads, in
-    /// place of what the app says: a CDN goes by its own field first (RFC 9213).
-    pub const PRIVATE: [(&'static str, &'static str); 3] = [
-        ("cache-control", "private, no-store"),
-        ("cdn-cache-control", "no-store"),
-        ("surrogate-control", "no-store"),
-    ];
+    /// Keeps an answer out of every cache that somebody else reads.
+    pub const CACHE_CONTROL: &'static str = "private, no-store";
+
+    /// Whether a header field, named in lower case, is one that some caches
+    /// believe before `Cache-Control`: those for one kind of cache (RFC 9213),
+    /// `Surrogate-Control`, and nginx's own.
+    #[must_use]
+    pub fn is_overruling(name: &str) -> bool {
+        name.ends_with("-cache-control")
+            || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
+    }
 
     fn by(id: &Arc<str>, is_private: bool) -> Answer {
         Answer::Pass(Self { by: Some(id.clone()), is_private })

@@ -12,9 +12,10 @@ const LONGEST_AMBIGUOUS: usize = 2 * 1024;
 
 /// A request path, decoded once, and whether servers could disagree on it.
 ///
-/// A path is **ambiguous** if as sent it holds a dot segment, `//`, `\`, `;`, an
-/// encoded slash, dot, backslash, semicolon, percent sign or NUL, a broken escape,
-/// a control character, or bytes that are not UTF-8 once decoded.
+/// A path is **ambiguous** if as sent it holds a dot segment, `//`, `\`, `;`, `#`,
+/// an encoded slash, dot, backslash, semicolon, percent sign or NUL, a broken
+/// escape, a control character, or bytes that are not UTF-8 once decoded; or if it
+/// does not begin with `/`, as in the absolute form (RFC 9112, 3.2.2).
 #[derive(Clone, Debug)]
 pub struct PathForms<'r> {
     raw: &'r [u8],
@@ -43,6 +44,7 @@ impl<'r> PathForms<'r> {
         let text = std::str::from_utf8(&plain);
         let is_clear = has_clear_escapes
             && plain.starts_with(b"/")
+            && !raw.contains(&b'#')
             && text.is_ok_and(|text| !text.contains(|c: char| c.is_control() || "\\;".contains(c)))
             && !plain.windows(2).any(|pair| pair == b"//")
             && !segments(&plain).any(|segment| matches!(segment, b"." | b".."));
@@ -80,16 +82,19 @@ type Step = fn(&[u8]) -> Vec<u8>;
 /// Everything that servers may make of a path: each of the steps below may be
 /// taken or not, in any order, and more than once.
 fn readings(raw: &[u8]) -> Readings {
-    const STEPS: [Step; 7] = [
+    const STEPS: [Step; 8] = [
         |path| decode(path).0,
         |path| path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect(),
         without_parameters,
         without_empty_segments,
         without_dot_segments,
         |path| path.split(|&byte| byte == 0).next().unwrap_or_default().to_vec(),
+        |path| path.split(|&byte| byte == b'#').next().unwrap_or_default().to_vec(),
         |path| path.strip_suffix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(path).to_vec(),
     ];
-    if raw.len() > LONGEST_AMBIGUOUS {
+    // What does not begin with `/` is no path but may hold one, and servers differ
+    // in where they see it: `http://a/b`, `http:/b`.
+    if raw.len() > LONGEST_AMBIGUOUS || !raw.starts_with(b"/") {
         return Readings::Any;
     }
     let mut known = HashSet::from([raw.to_vec()]);
@@ -240,6 +245,11 @@ mod tests {
             ("/a%25%32%66b", "/a/b"),
             ("/a%00.html", "/a"),
             ("/a%3bx", "/a"),
+            ("/a#", "/a"),
+            ("/a#.css", "/a"),
+            ("/a/../b#/c", "/b"),
+            ("http://example.com/a", "/a"),
+            ("http:/a", "/a"),
             ("/a%0ab", "/a\nb"),
             ("/a\tb", "/a\tb"),
             ("/a%", "/a%"),

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -238,9 +238,7 @@ where
             CourseProjection::Pass { future, is_private } => {
                 let mut response = ready!(future.poll(context))?;
                 if *is_private {
-                    for (name, value) in Pass::PRIVATE {
-                        response.headers_mut().insert(name, HeaderValue::from_static(value));
-                    }
+                    make_private(response.headers_mut());
                 }
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
@@ -255,6 +253,15 @@ where
             }
         }
     }
+}
+
+/// Keeps an answer of the app out of caches, whatever the app says of them.
+fn make_private(headers: &mut HeaderMap) {
+    let names = headers.keys().filter(|name| Pass::is_overruling(name.as_str()));
+    for name in names.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
 }
 
 fn response<C>(reply: Reply) -> Response<ResponseBody<C>> {

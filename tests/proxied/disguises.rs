@@ -1,0 +1,150 @@
+//! What other software takes for a reason to let somebody in, and maint does not.
+
+use crate::app::{PUBLIC, Server, shop};
+use crate::fronts;
+use crate::site::TestSite;
+use crate::wire::{Answer, Client};
+
+/// Header fields that name what the rules of the site let through, or that made
+/// some server or framework skip its checks.
+const FIELDS: [(&str, &str); 52] = [
+    // CVE-2025-29927: the framework's own mark of a request that it has seen.
+    ("x-middleware-subrequest", "middleware:middleware:middleware:middleware:middleware"),
+    ("x-middleware-prefetch", "1"),
+    ("x-middleware-rewrite", "/health"),
+    ("x-nextjs-data", "1"),
+    // The path, told again (CVE-2018-14773 and its kin).
+    ("X-Original-URL", "/health"),
+    ("X-Rewrite-URL", "/health"),
+    ("X-Original-URI", "/health"),
+    ("X-Forwarded-Uri", "/health"),
+    ("X-Forwarded-Path", "/health"),
+    ("X-Forwarded-Prefix", "/health"),
+    ("X-Envoy-Original-Path", "/health"),
+    ("X-Override-URL", "/health"),
+    ("X-Accel-Redirect", "/health"),
+    ("X-Sendfile", "/health"),
+    ("Referer", "http://shop.example/health"),
+    ("Content-Location", "/health"),
+    ("Destination", "/health"),
+    // The address, from somebody whose word does not count.
+    ("X-Forwarded-For", "203.0.113.7"),
+    ("X-Real-IP", "203.0.113.7"),
+    ("X-Client-IP", "203.0.113.7"),
+    ("X-Cluster-Client-IP", "203.0.113.7"),
+    ("X-Originating-IP", "203.0.113.7"),
+    ("X-Remote-IP", "203.0.113.7"),
+    ("X-Remote-Addr", "203.0.113.7"),
+    ("X-Custom-IP-Authorization", "203.0.113.7"),
+    ("True-Client-IP", "203.0.113.7"),
+    ("CF-Connecting-IP", "203.0.113.7"),
+    ("Fastly-Client-IP", "203.0.113.7"),
+    ("Client-IP", "203.0.113.7"),
+    ("Forwarded", "for=203.0.113.7;host=staging.example;proto=https"),
+    ("X_Forwarded_For", "203.0.113.7"),
+    // The host.
+    ("X-Forwarded-Host", "staging.example"),
+    ("X-Forwarded-Server", "staging.example"),
+    ("X-Host", "staging.example"),
+    ("X-HTTP-Host-Override", "staging.example"),
+    // The method.
+    ("X-HTTP-Method-Override", "OPTIONS"),
+    ("X-HTTP-Method", "OPTIONS"),
+    ("X-Method-Override", "OPTIONS"),
+    // The field of the header rule, but for its name or its value.
+    ("X_Probe", "blue"),
+    ("X-Probe", "Blue"),
+    ("X-Probe", "blue, blue"),
+    ("X-Probe-", "blue"),
+    // Health checks, by the name they go by.
+    ("User-Agent", "kube-probe/1.30"),
+    ("User-Agent", "ELB-HealthChecker/2.0"),
+    ("User-Agent", "GoogleHC/1.0"),
+    ("User-Agent", "Googlebot/2.1 (+http://www.google.com/bot.html)"),
+    ("User-Agent", "UptimeRobot/2.0"),
+    // Who one says one is.
+    ("X-Remote-User", "staff"),
+    ("X-Forwarded-User", "superuser"),
+    ("Authorization", "Basic c3RhZmY6c3RhZmY="),
+    ("Cookie", "maint_bypass=1; __Host-maint_bypass=true; maintenance=off; laravel_maintenance=1"),
+    ("Maint-Decision", "pass"),
+];
+
+const QUERIES: [&str; 14] = [
+    "bypass",
+    "bypass=1",
+    "maint_bypass",
+    "maint_bypass=1",
+    "maint_bypass=true&maint_bypass=b1",
+    "maintenance=off",
+    "secret=1",
+    "preview=true",
+    "debug=1",
+    "health",
+    "path=/health",
+    "_method=OPTIONS",
+    "_url=/health",
+    "x-middleware-subrequest=middleware",
+];
+
+#[test]
+fn requirement_48_no_name_that_others_obey_grants_passage() {
+    let site = TestSite::new();
+    site.maint(&["on"]);
+    for (kind, value) in [
+        ("path", "/health"),
+        ("ip", "203.0.113.7"),
+        ("method", "OPTIONS"),
+        ("host", "staging.example"),
+        ("header", "X-Probe: blue"),
+        ("user", "staff"),
+    ] {
+        site.maint(&["ignore", "add", kind, value]);
+    }
+    let token = site.token();
+    let server = Server::new(shop(site.layer(), PUBLIC));
+    let fronts = fronts::nginx("disguises", server.port);
+    let mut ports = vec![("axum", server.port)];
+    ports.extend(fronts.iter().map(|front| (front.name, front.port)));
+
+    let (mut asked, mut passed) = (0, Vec::new());
+    let mut note = |name: &str, answer: &Answer, what: &str| {
+        asked += 1;
+        if !(answer.status == 503 && answer.is_of_maint()) {
+            passed.push(format!("{name}: {what}"));
+        }
+    };
+    for (name, port) in &ports {
+        let mut client = Client::new(*port);
+        for (field, value) in FIELDS {
+            for target in ["/admin", "/admin?full=1"] {
+                note(name, &client.get(target, &[(field, value)]), field);
+            }
+        }
+        for query in QUERIES {
+            note(name, &client.get(&format!("/admin?{query}"), &[]), query);
+        }
+        // Every field at once that may stand beside the others.
+        note(name, &client.get("/admin", &FIELDS), "all together");
+    }
+    let names = FIELDS.len() + QUERIES.len();
+    aloud!("figure: {} of {asked} requests with {names} disguises passed", passed.len());
+    assert!(passed.is_empty(), "{passed:?}");
+
+    // Each of the rules does let through what it names.
+    let mut client = Client::new(server.port);
+    let cookie = format!("maint_bypass={token}");
+    for (method, target, field) in [
+        ("GET", "/health", ("Accept", "*/*")),
+        ("OPTIONS", "/admin", ("Accept", "*/*")),
+        ("GET", "/admin", ("Host", "staging.example")),
+        ("GET", "/admin", ("X-Probe", "blue")),
+        ("GET", "/admin", ("X-Session", "staff")),
+        ("GET", "/admin", ("Cookie", &cookie)),
+    ] {
+        let answer = client.ask(method, target, &[field]);
+        assert_eq!(answer.status, 200, "{method} {target} {field:?}");
+    }
+    site.maint(&["proxy", "add", "127.0.0.1"]);
+    assert_eq!(client.get("/admin", &[("X-Forwarded-For", "203.0.113.7")]).status, 200);
+}
