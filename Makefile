@@ -7,7 +7,7 @@ SHELL := bash
 # A browser without fonts shows boxes. This one has Arabic, which a test writes.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 # Each tool, and the package of Debian that has it.
-TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light \
+TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light varnishd:varnish \
 	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
 .PHONY: help test tools check unit platforms generate picture bench install dist
