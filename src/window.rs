@@ -117,6 +117,13 @@ impl Window {
         self.start.unwrap_or(self.opened_at)
     }
 
+    /// The end that visitors may be told. That of a lease moves on for as long as
+    /// its holder lives, so it is no promise.
+    #[must_use]
+    pub fn promised_end(&self) -> Option<Timestamp> {
+        self.end.filter(|_| self.lease.is_none())
+    }
+
     /// The next moment after `now` at which the clock alone changes the phase.
     #[must_use]
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {

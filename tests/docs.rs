@@ -243,7 +243,7 @@ fn every_field_that_a_verb_prints_is_documented() {
     let text = document("docs/json.md");
     let sections = sections(&text);
     let app = App::with_site();
-    assert!(app.sh("echo '{{ message }}' | maint template add sorry").status.success());
+    assert!(app.sh("echo '{{ reason }}' | maint template add sorry").status.success());
     for arguments in [
         "init",
         "on -n",
@@ -255,6 +255,7 @@ fn every_field_that_a_verb_prints_is_documented() {
         "status --expect on --max-age 1h",
         "template list",
         "template show sorry",
+        "template render sorry",
         "template use sorry",
         "template use --builtin",
         "template remove sorry",

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::{Finding, Level, Patient, names, tick, word};
 use crate::page::template::{self, Template};
+use crate::page::{Context, Templates};
 use crate::window::Phase;
 
 /// Who uses which template, in words: the site, and windows that are not over.
@@ -57,12 +58,17 @@ pub(super) fn in_use(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn mistakes(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let users = users(patient);
+    let (mut templates, _) = Templates::read(&patient.site.templates());
     for template in all(patient) {
-        let result = template::read(&template.path).and_then(|text| template::validate(&text));
-        let Err(error) = result else {
+        let Err(error) = templates.try_file(&template) else {
             continue;
         };
+        let is_shown =
+            templates.render(Some(&template.name), template.format, &Context::sample()).is_ok();
         let (level, consequence) = match users.get(&template.name) {
+            Some(user) if is_shown => {
+                (Level::Problem, format!("{user} uses it, and visitors get it as it is"))
+            }
             Some(user) => {
                 (Level::Problem, format!("{user} uses it, and visitors get the built-in page"))
             }
@@ -90,7 +96,7 @@ pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let users = users(patient);
     let known = all(patient);
     for template in &known {
-        let file = format!("{}.{}", template.name, template.format);
+        let file = template.file_name();
         let Ok(text) = template::read(&template.path) else {
             continue;
         };
@@ -113,9 +119,7 @@ pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             .at(&template.path),
         );
     }
-    let is_gone = |file: &&String| {
-        !known.iter().any(|template| format!("{}.{}", template.name, template.format) == **file)
-    };
+    let is_gone = |file: &&String| !known.iter().any(|template| template.file_name() == **file);
     let gone: Vec<&str> = state.templates.keys().filter(is_gone).map(String::as_str).collect();
     if !gone.is_empty() {
         findings.push(

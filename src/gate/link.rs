@@ -4,15 +4,13 @@
 //! token, so that it ends up neither in the history of a browser nor in a
 //! `Referer`, and with a cookie that carries it from then on.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
 use super::plan::Plan;
 use crate::bypass::{COOKIE, HOST_COOKIE, PARAMETER};
 use crate::page::Reply;
-use crate::request::Request;
 use crate::request::path::PathForms;
+use crate::request::{Request, is_loopback};
 
 /// The answer to a request that comes by a link with a good token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {
@@ -63,20 +61,12 @@ fn cookie(
 ) -> String {
     // Unsure means encrypted: the token must not travel in the clear. Browsers
     // take `Secure` on a loopback address too, but not all of them.
-    let is_secure = request.is_https().unwrap_or_else(|| !is_loopback(request.host()));
+    let is_secure = request.is_https().unwrap_or_else(|| !request.host().is_some_and(is_loopback));
     let (name, secure) = if is_secure { (HOST_COOKIE, "; Secure") } else { (COOKIE, "") };
     let age = expires_at.map_or_else(String::new, |end| {
         format!("; Max-Age={}", end.duration_since(now).as_secs().max(1))
     });
     format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
-}
-
-fn is_loopback(host: Option<&str>) -> bool {
-    let Some(host) = host else { return false };
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

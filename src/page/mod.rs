@@ -1,12 +1,13 @@
 //! The page that a blocked request gets: its settings and templates.
 
 mod accept;
-pub(crate) mod pages;
+pub mod pages;
 mod policy;
 pub mod render;
 pub mod reply;
 pub mod template;
 
+pub use pages::Pages;
 pub use render::{Context, Templates};
 pub use reply::Reply;
 

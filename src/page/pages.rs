@@ -5,25 +5,26 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::accept::wanted;
-use super::render::{Context, Templates, utc};
+use super::render::{Context, Templates};
 use super::reply::{Body, Live, Page, Reply};
 use super::template::Format;
-use super::{
-    DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, LONGEST_RETRY_AFTER, PageSettings, READ_ONLY, policy,
-};
+use super::{LONGEST_RETRY_AFTER, PageSettings, policy};
 use crate::error::Error;
 use crate::request::{Request, only_header};
 use crate::window::Window;
 
 /// Of which site, and with which templates.
-pub(crate) struct Surroundings<'s> {
-    pub(crate) name: Option<&'s str>,
-    pub(crate) settings: &'s PageSettings,
-    pub(crate) templates: &'s Arc<Templates>,
+pub struct Surroundings<'s> {
+    /// What visitors know the site as.
+    pub name: Option<&'s str>,
+    /// The page settings of the site.
+    pub settings: &'s PageSettings,
+    /// The templates of the site.
+    pub templates: &'s Arc<Templates>,
 }
 
 /// The page of a window in every form.
-pub(crate) struct Pages {
+pub struct Pages {
     window: Option<Arc<str>>,
     end: Option<Timestamp>,
     /// In seconds, while no end is known.
@@ -41,29 +42,21 @@ pub(crate) struct Pages {
 impl Pages {
     /// Renders the page of a window. What fails is told, and the built-in page
     /// takes its place.
-    pub(crate) fn new(
+    #[must_use]
+    pub fn new(
         name: &str,
         window: &Window,
         around: &Surroundings<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
         let settings = window.page.over(around.settings);
-        // The end of a lease moves on for as long as its holder lives.
-        let end = window.end.filter(|_| window.lease.is_none());
-        let context = Context {
-            title: if window.scope.read_only { READ_ONLY } else { DOWN },
-            reason: window.reason.clone(),
-            start: Some(utc(window.since())),
-            end: end.map(utc),
-            read_only: window.scope.read_only,
-            ..blank(around, &settings)
-        };
-        Self::render(Some(name), end, &settings, &context, around, errors)
+        let context = Context::of(window, around.name, &settings);
+        Self::render(Some(name), window.promised_end(), &settings, &context, around, errors)
     }
 
     /// Renders the page of a view that is always down.
     pub(crate) fn without_window(around: &Surroundings<'_>, errors: &mut Vec<Error>) -> Self {
-        let context = blank(around, around.settings);
+        let context = Context::without_window(around.name, around.settings);
         Self::render(None, None, around.settings, &context, around, errors)
     }
 
@@ -100,7 +93,8 @@ impl Pages {
     }
 
     /// The answer to a request that is blocked.
-    pub(crate) fn reply(&self, request: &impl Request, now: Timestamp) -> Reply {
+    #[must_use]
+    pub fn reply(&self, request: &impl Request, now: Timestamp) -> Reply {
         let method = request.method();
         let retry_after = self.retry_after(now);
         if let Some(kind) = grpc_kind(request) {
@@ -142,20 +136,6 @@ impl Pages {
         let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds.max(1))
             .map_or(LONGEST_RETRY_AFTER, |seconds| seconds.min(LONGEST_RETRY_AFTER))
-    }
-}
-
-fn blank(around: &Surroundings<'_>, settings: &PageSettings) -> Context {
-    Context {
-        title: DOWN,
-        reason: None,
-        site: around.name.map(str::to_owned),
-        start: None,
-        end: None,
-        retry_after: settings.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
-        status: settings.status.unwrap_or(DEFAULT_STATUS),
-        read_only: false,
-        comes_back: true,
     }
 }
 
@@ -295,7 +275,7 @@ mod tests {
         });
         assert!(!told("GET", Some(window.clone())).contains("until"));
         let reply = reply("GET", Some(window));
-        assert_eq!(reply.header("retry-after"), Some(DEFAULT_RETRY_AFTER.to_string()));
+        assert_eq!(reply.header("retry-after"), Some(super::super::DEFAULT_RETRY_AFTER.to_string()));
     }
 
     #[test]

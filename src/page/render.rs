@@ -10,8 +10,10 @@ use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-use super::template::{self, Format};
+use super::template::{self, Format, LARGEST, Template};
+use super::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, PageSettings, READ_ONLY};
 use crate::error::{Error, Result};
+use crate::window::{Scope, Window};
 
 /// The largest page that a template may become, in bytes.
 pub const LARGEST_PAGE: usize = 1024 * 1024;
@@ -60,21 +62,60 @@ impl Context {
         "comes_back",
     ];
 
-    /// A window that ends in half an hour, for trying a template out.
+    /// What the page of a window is told.
+    ///
+    /// `site` is what visitors know the site as, and `settings` are those of the
+    /// window [over](PageSettings::over) those of the site.
     #[must_use]
-    pub fn sample() -> Self {
-        let now = crate::time::now();
+    pub fn of(window: &Window, site: Option<&str>, settings: &PageSettings) -> Self {
         Self {
-            title: super::DOWN,
-            reason: Some("We are moving to a bigger database.\nNothing is lost.".to_owned()),
-            site: Some("Example Shop".to_owned()),
-            start: Some(utc(now)),
-            end: now.checked_add(jiff::SignedDuration::from_mins(30)).ok().map(utc),
-            retry_after: 1800,
-            status: super::DEFAULT_STATUS,
+            title: if window.scope.read_only { READ_ONLY } else { DOWN },
+            reason: window.reason.clone(),
+            start: Some(utc(window.since())),
+            end: window.promised_end().map(utc),
+            read_only: window.scope.read_only,
+            ..Self::without_window(site, settings)
+        }
+    }
+
+    /// What the page of a view is told that is always down.
+    pub(crate) fn without_window(site: Option<&str>, settings: &PageSettings) -> Self {
+        Self {
+            title: DOWN,
+            reason: None,
+            site: site.map(str::to_owned),
+            start: None,
+            end: None,
+            retry_after: settings.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
+            status: settings.status.unwrap_or(DEFAULT_STATUS),
             read_only: false,
             comes_back: true,
         }
+    }
+
+    /// A window that ends in half an hour, for trying a template out.
+    #[must_use]
+    pub fn sample() -> Self {
+        let window = sample_window(crate::time::now());
+        let settings = PageSettings { retry_after: Some(1800), ..PageSettings::default() };
+        Self::of(&window, Some("Example Shop"), &settings)
+    }
+}
+
+/// A window that began now and ends in half an hour, for looking at a page
+/// while nothing is down.
+#[must_use]
+pub fn sample_window(now: Timestamp) -> Window {
+    Window {
+        reason: Some("We are moving to a bigger database.\nNothing is lost.".to_owned()),
+        opened_at: now,
+        opened_by: crate::Actor::default(),
+        start: None,
+        end: now.checked_add(jiff::SignedDuration::from_mins(30)).ok(),
+        scope: Scope::default(),
+        page: PageSettings::default(),
+        lease: None,
+        extra: serde_json::Map::new(),
     }
 }
 
@@ -87,6 +128,8 @@ pub(crate) fn utc(time: Timestamp) -> String {
 pub struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, String>,
+    /// What is wrong with those that were left out, by file name.
+    broken: BTreeMap<String, String>,
 }
 
 /// The name under which the built-in templates are found.
@@ -129,7 +172,7 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        Self { environment, sources: BTreeMap::new() }
+        Self { environment, sources: BTreeMap::new(), broken: BTreeMap::new() }
     }
 
     /// Reads the templates of a directory, and tells of those that are no good.
@@ -143,27 +186,70 @@ impl Templates {
         let mut errors = Vec::new();
         for file in found {
             let added = template::read(&file.path).and_then(|text| {
-                templates.add(file_name(&file.name, file.format), text).map_err(|error| {
-                    Error::Corrupt { path: file.path.clone(), reason: error.to_string() }
+                templates.add(file.file_name(), text).map_err(|error| Error::Corrupt {
+                    path: file.path.clone(),
+                    reason: error.to_string(),
                 })
             });
-            errors.extend(added.err());
+            if let Err(error) = added {
+                templates.broken.insert(file.file_name(), error.to_string());
+                errors.push(error);
+            }
         }
         (templates, errors)
+    }
+
+    /// Tries one template of a directory out in every format that it has,
+    /// together with the others, on which it may build.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is none of that name, and as [`Templates::try_file`].
+    pub fn try_all(directory: &Path, name: &str) -> Result<()> {
+        let files = template::find(directory, name)?;
+        let (mut templates, _) = Self::read(directory);
+        files.iter().try_for_each(|file| templates.try_file(file))
+    }
+
+    /// Tries out a file of the directory that these templates were read from.
+    ///
+    /// # Errors
+    ///
+    /// As [`template::read`], [`Templates::add`] and [`Templates::try_out`].
+    pub fn try_file(&mut self, file: &Template) -> Result<()> {
+        if !self.has(&file.name, file.format) {
+            // It was left out, and this says why.
+            self.add(file.file_name(), template::read(&file.path)?)?;
+        }
+        self.try_out(&file.name, file.format)
     }
 
     /// Adds a template, or replaces it.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] with the line of the mistake, if it is not Jinja.
+    /// [`Error::Invalid`] if it is too large, or with the line of the mistake
+    /// if it is not Jinja.
     pub fn add(&mut self, file_name: String, source: String) -> Result<()> {
-        template::validate(&source)?;
+        if source.len() > LARGEST {
+            return Err(Error::invalid(format!(
+                "a template has at most {LARGEST} bytes, this one has {}",
+                source.len()
+            )));
+        }
         self.environment
             .add_template_owned(file_name.clone(), source.clone())
-            .map_err(|cause| mistake(&cause))?;
+            .map_err(|cause| mistake(&file_name, &cause))?;
         self.sources.insert(file_name, source);
         Ok(())
+    }
+
+    /// The same without one of them.
+    #[must_use]
+    pub(crate) fn without(mut self, file_name: &str) -> Self {
+        self.environment.remove_template(file_name);
+        self.sources.remove(file_name);
+        self
     }
 
     /// Whether there is a template of that name in a format.
@@ -217,7 +303,9 @@ impl Templates {
             known: self.names(),
         })?;
         let mut page = Bounded(Vec::new());
-        template.render_captured_to(Serde(context), &mut page).map_err(|cause| mistake(&cause))?;
+        template
+            .render_captured_to(Serde(context), &mut page)
+            .map_err(|cause| mistake(&file_name, &cause))?;
         String::from_utf8(page.0).map_err(|_| Error::invalid("the template makes no UTF-8"))
     }
 
@@ -228,9 +316,23 @@ impl Templates {
     /// [`Error::Invalid`] if it asks for a field that there is not, if it
     /// fails, or if it is to make JSON and makes something else.
     pub fn try_out(&self, name: &str, format: Format) -> Result<()> {
+        self.attempt(name, format).map_err(|error| self.explain(error))
+    }
+
+    /// Adds what is wrong with a template that another one misses.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Invalid { message, hint } = error else { return error };
+        let missed = self.broken.iter().find(|(file_name, _)| message.contains(file_name.as_str()));
+        let hint = hint.or_else(|| missed.map(|(_, reason)| reason.clone()));
+        Error::Invalid { message, hint }
+    }
+
+    fn attempt(&self, name: &str, format: Format) -> Result<()> {
         let file_name = file_name(name, format);
-        let template =
-            self.environment.get_template(&file_name).map_err(|cause| mistake(&cause))?;
+        let template = self
+            .environment
+            .get_template(&file_name)
+            .map_err(|cause| mistake(&file_name, &cause))?;
         let globals: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
         let mut unknown: Vec<String> = template
             .undeclared_variables(false)
@@ -241,8 +343,12 @@ impl Templates {
             .collect();
         unknown.sort();
         if let Some(first) = unknown.first() {
+            let line = line_of(&self.sources[&file_name], first);
+            let line = line.map_or_else(String::new, |line| format!(" on line {line}"));
             return Err(Error::invalid_with(
-                format!("the template asks for `{first}`, which no page is told"),
+                format!(
+                    "the template `{file_name}` asks for `{first}`{line}, which no page is told"
+                ),
                 format!("it may use {}", Context::FIELDS.join(", ")),
             ));
         }
@@ -252,7 +358,7 @@ impl Templates {
                 && let Err(cause) = serde_json::from_str::<serde_json::Value>(&page)
             {
                 return Err(Error::invalid_with(
-                    format!("the template does not make JSON: {cause}"),
+                    format!("the template `{file_name}` does not make JSON: {cause}"),
                     "leave out the quotes: in a .json template `{{ reason }}` brings its own",
                 ));
             }
@@ -277,15 +383,47 @@ fn samples() -> [Context; 2] {
     [full, bare]
 }
 
-/// What is wrong with a template, with its line.
-pub(super) fn mistake(cause: &minijinja::Error) -> Error {
-    let line = cause.line().map_or_else(String::new, |line| format!(" on line {line}"));
-    let detail = match cause.kind() {
+/// The line on which Jinja first meets a name, counted from one.
+fn line_of(source: &str, name: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut from = 0;
+    while let Some(start) = source[from..].find('{').map(|at| from + at + 1) {
+        from = start;
+        let closing = match source[start..].chars().next() {
+            Some('{') => "}}",
+            Some('%') => "%}",
+            _ => continue,
+        };
+        let end = source[start..].find(closing).map_or(source.len(), |at| start + at);
+        let tag = &source[start..end];
+        let is_whole = |at: usize| {
+            !tag[..at].ends_with(is_part) && !tag[at + name.len()..].starts_with(is_part)
+        };
+        if let Some((at, _)) = tag.match_indices(name).find(|(at, _)| is_whole(*at)) {
+            return Some(source[..start + at].matches('\n').count() + 1);
+        }
+        from = end;
+    }
+    None
+}
+
+/// What is wrong with a template, with its name and line.
+fn mistake(file_name: &str, cause: &minijinja::Error) -> Error {
+    // Where one template builds on another, the innermost says most.
+    let mut innermost = cause;
+    while let Some(inner) =
+        std::error::Error::source(innermost).and_then(<dyn std::error::Error>::downcast_ref)
+    {
+        innermost = inner;
+    }
+    let name = innermost.name().unwrap_or(file_name);
+    let line = innermost.line().map_or_else(String::new, |line| format!(" on line {line}"));
+    let detail = match innermost.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
         ErrorKind::WriteFailure => format!("it makes more than {LARGEST_PAGE} bytes"),
-        kind => cause.detail().map_or_else(|| kind.to_string(), str::to_owned),
+        kind => innermost.detail().map_or_else(|| kind.to_string(), str::to_owned),
     };
-    Error::invalid(format!("the template has a mistake{line}: {detail}"))
+    Error::invalid(format!("the template `{name}` has a mistake{line}: {detail}"))
 }
 
 /// Takes no more than a page may have.
@@ -354,6 +492,25 @@ mod tests {
         assert!(render(Format::Txt).contains(reason));
         let problem: serde_json::Value = serde_json::from_str(&render(Format::Json)).unwrap();
         assert_eq!(problem["detail"], reason);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_file_and_line() {
+        let told = |source: &str| {
+            let added = Templates::empty().add("x.html".to_owned(), source.to_owned());
+            added.map_or_else(|error| error.to_string(), |()| tried("x.html", source))
+        };
+        assert!(told("<p>{{ reason }}</p>\n{% if %}").contains("`x.html` has a mistake on line 2"));
+        assert!(told("\n\n{{ 1 / 0 }}").contains("`x.html` has a mistake on line 3"));
+        let prose = "resaon\n{# resaon #}\n{{ my_resaon }}\n{% if title == resaon %}{% endif %}";
+        assert!(told(prose).contains("`x.html` asks for `my_resaon` on line 3"), "{}", told(prose));
+        let prose = prose.replace("{{ my_resaon }}", "{{ title }} resaon");
+        assert!(told(&prose).contains("asks for `resaon` on line 4"), "{}", told(&prose));
+        assert!(told(&"x".repeat(LARGEST + 1)).contains("has at most 262144 bytes"));
+        let mut templates = with("base.html", "\n{{ 1 / 0 }}");
+        templates.add("x.html".to_owned(), "{% include 'base.html' %}".to_owned()).unwrap();
+        let error = templates.try_out("x", Format::Html).unwrap_err().to_string();
+        assert!(error.contains("`base.html` has a mistake on line 2"), "{error}");
     }
 
     #[test]

@@ -69,6 +69,14 @@ pub struct Template {
     pub path: PathBuf,
 }
 
+impl Template {
+    /// Its name with the extension.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{}.{}", self.name, self.format)
+    }
+}
+
 /// Accepts `[A-Za-z0-9_-]{1,64}`.
 pub fn validate_name(name: &str) -> Result<()> {
     let fits = (1..=64).contains(&name.len())
@@ -147,22 +155,6 @@ pub fn read(path: &Path) -> Result<String> {
     String::from_utf8(text).map_err(|_| corrupt("it is not UTF-8".to_owned()))
 }
 
-/// Checks that a text can be a template: its size and its Jinja syntax.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] with the line of the mistake.
-pub fn validate(text: &str) -> Result<()> {
-    if text.len() > LARGEST {
-        return Err(Error::invalid(format!(
-            "a template has at most {LARGEST} bytes, this one has {}",
-            text.len()
-        )));
-    }
-    let environment = minijinja::Environment::new();
-    environment.template_from_str(text).map(drop).map_err(|cause| super::render::mistake(&cause))
-}
-
 /// The digest under which the state remembers a template, so that readers
 /// notice a change with the one file they watch.
 #[must_use]
@@ -173,13 +165,6 @@ pub fn digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_syntax_mistake_is_told_with_its_line() {
-        let error = validate("<p>{{ reason }}</p>\n{% if end %}").unwrap_err().to_string();
-        assert!(error.contains("line 2") || error.contains("line 1"), "{error}");
-        assert!(validate("{% if end %}{{ end }}{% endif %}").is_ok());
-    }
 
     #[test]
     fn names_cannot_leave_the_directory() {

@@ -143,6 +143,16 @@ impl Request for Facts {
     }
 }
 
+/// Whether a `Host` is this very machine: `localhost` or a loopback address, on
+/// any port.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
 /// The only value of a header field; `None` if there is none, or more than one.
 pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
     let mut found = None;

@@ -9,6 +9,7 @@ use super::transaction::{Beside, transact};
 use super::{Applied, Options};
 use crate::custody::Custody;
 use crate::error::{Error, Result};
+use crate::page::Templates;
 use crate::page::template::{self, Template};
 use crate::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::site::Site;
@@ -20,7 +21,8 @@ use crate::sys;
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if it is not a template, or exists and `replace` is false.
+/// [`Error::Invalid`] if it has a mistake, if one that builds on it would break,
+/// or if it exists and `replace` is false.
 pub fn put_template(
     site: &Site,
     options: &Options<'_>,
@@ -28,7 +30,7 @@ pub fn put_template(
     text: &str,
     replace: bool,
 ) -> Result<Applied<()>> {
-    template::validate(text)?;
+    try_out(site, file_name, text)?;
     let path = site.templates().join(file_name);
     let file = TemplateFile { path: &path, text: Some(text) };
     transact(site, options, Beside::Template(&file), |state, _| {
@@ -43,18 +45,58 @@ pub fn put_template(
     })
 }
 
+/// Tries a template out among the others of the site.
+fn try_out(site: &Site, file_name: &str, text: &str) -> Result<()> {
+    let (name, format) = template::parse_file_name(file_name).ok_or_else(|| {
+        let name = file_name.escape_debug();
+        Error::invalid(format!("`{name}` cannot be the file name of a template"))
+    })?;
+    let mut templates = read(site);
+    templates.add(file_name.to_owned(), text.to_owned())?;
+    templates.try_out(name, format)?;
+    refuse_if_another_breaks(&read(site), &templates, name)
+}
+
+/// The templates of a site that are any good.
+fn read(site: &Site) -> Templates {
+    Templates::read(&site.templates()).0
+}
+
+/// Refuses a change of one template by which another, which was fine before,
+/// would fail: it builds on this one.
+fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str) -> Result<()> {
+    for file_name in after.names() {
+        let Some((name, format)) = template::parse_file_name(&file_name) else { continue };
+        if name == changed || before.try_out(name, format).is_err() {
+            continue;
+        }
+        if let Err(error) = after.try_out(name, format) {
+            return Err(Error::invalid_with(
+                format!(
+                    "the template `{file_name}` builds on `{changed}`, and would fail: {error}"
+                ),
+                format!("change `{file_name}` first"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Removes the files of a template.
 ///
 /// # Errors
 ///
 /// [`Error::Unknown`] if there is none; [`Error::Invalid`] if a window that is
-/// open or scheduled, or the site, uses it.
+/// open or scheduled, the site, or another template uses it.
 pub fn remove_template(
     site: &Site,
     options: &Options<'_>,
     name: &str,
 ) -> Result<Applied<Vec<Template>>> {
     let found = template::find(&site.templates(), name)?;
+    let without =
+        found.iter().fold(read(site), |templates, file| templates.without(&file.file_name()));
+    refuse_if_another_breaks(&read(site), &without, name)?;
     let mut applied = None;
     for file in &found {
         let removal = TemplateFile { path: &file.path, text: None };

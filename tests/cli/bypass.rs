@@ -29,6 +29,28 @@ fn the_token_stands_alone_on_standard_output() {
 }
 
 #[test]
+fn requirement_46_how_to_use_a_token_is_told_without_it() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    let ran = env.run(&["bypass", "new"]);
+    assert!(ran.stderr.contains("https://YOUR-SITE/?maint_bypass=TOKEN"), "{ran:?}");
+    assert!(ran.stderr.contains("the cookie maint_bypass=TOKEN"), "{ran:?}");
+    assert!(!ran.stderr.contains(ran.stdout.trim()), "standard error ends up in logs");
+
+    let object = env.json(&["bypass", "new"]);
+    let (token, link) = (object["token"].as_str().unwrap(), object["link"].as_str().unwrap());
+    assert_eq!(link, format!("/?maint_bypass={token}"));
+    // The very words work, for people and for programs.
+    let gate = maint::Gate::open(&maint::Site::at(env.site())).unwrap();
+    let opened = gate.answer(&maint::request::Facts::new("GET", link));
+    let maint::gate::Answer::Reply(reply) = opened else { panic!("{opened:?}") };
+    assert_eq!((reply.status(), reply.header("location").as_deref()), (303, Some("/")));
+    let cookie = format!("maint_bypass={token}");
+    let request = maint::request::Facts::new("GET", "/").with("cookie", &cookie);
+    assert!(matches!(gate.answer(&request), maint::gate::Answer::Pass(_)));
+}
+
+#[test]
 fn a_revoked_token_is_gone_and_restore_does_not_bring_it_back() {
     let env = TestEnv::new();
     env.ok(&["bypass", "new"]);

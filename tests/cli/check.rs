@@ -76,6 +76,36 @@ fn requirement_46_a_token_is_read_from_standard_input() {
 }
 
 #[test]
+fn a_bypass_link_is_decided_as_the_gate_does_and_its_token_is_not_printed() {
+    let env = with_shop_closed();
+    let token = env.ok(&["bypass", "new"]);
+    let link = format!("https://shop.example.com/shop/1?a=1&maint_bypass={}", token.trim());
+    let ran = env.run(&["check", &link]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("bypass token `b6` lets it through"), "{ran:?}");
+    assert!(ran.stderr.contains("--token-stdin"), "{ran:?}");
+    assert!(!format!("{ran:?}").contains(token.trim()), "{ran:?}");
+    assert_eq!(env.json(&["check", &link])["path"], "/shop/1", "without the query");
+    assert_eq!(env.run(&["check", &link, "--method", "POST"]).code, 1, "no link is a POST");
+    assert_eq!(env.run(&["check", "/shop/1?maint_bypass=maint_00"]).code, 1);
+}
+
+#[test]
+fn a_url_is_read_as_a_browser_would_send_it() {
+    let env = TestEnv::new();
+    for (url, path) in [
+        ("https://shop.example.com", "/"),
+        ("https://shop.example.com?a=1", "/"),
+        ("https://shop.example.com/cart?a=1#top", "/cart"),
+        ("http://shop.example.com#top", "/"),
+    ] {
+        let object = env.json(&["check", url]);
+        assert_eq!((&object["path"], &object["ambiguous"]), (&path.into(), &false.into()), "{url}");
+        assert_eq!(object["host"], "shop.example.com");
+    }
+}
+
+#[test]
 fn requirement_39_an_address_behind_a_trusted_proxy_is_the_one_it_tells() {
     let env = with_shop_closed();
     env.ok(&["proxy", "add", "10.0.0.0/8"]);

@@ -44,20 +44,72 @@ fn init_makes_the_site_of_another_project_or_exactly_where_it_is_told() {
 
 #[test]
 fn init_recognises_frameworks_and_does_not_promise_what_is_not_there() {
-    for (file, text, name) in [
-        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'x')", "Django"),
-        ("requirements.txt", "Flask==3.1\n", "Flask"),
-        ("pyproject.toml", "dependencies = ['fastapi']", "FastAPI"),
-        ("Cargo.toml", "axum = '0.8'", "axum"),
+    for (file, text, name, is_there) in [
+        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'x')", "Django", false),
+        ("requirements.txt", "Flask==3.1\n", "Flask", false),
+        ("pyproject.toml", "dependencies = ['fastapi']", "FastAPI", false),
+        ("Cargo.toml", "axum = '0.8'", "axum", true),
     ] {
         let env = TestEnv::bare();
         env.write(file, text);
         let text = env.ok(&["init"]);
-        assert!(
-            text.contains(&format!("This looks like {name}. Once that part of maint is released")),
-            "{text}"
-        );
+        assert!(text.contains(&format!("This looks like {name}.")), "{text}");
+        assert_eq!(!text.contains("is released (it is not yet)"), is_there, "{text}");
     }
+}
+
+#[test]
+fn init_leaves_a_starter_that_is_not_in_use() {
+    let env = TestEnv::bare();
+    let text = env.ok(&["init"]);
+    assert!(text.contains("maint template use starter"), "{text}");
+    let builtin = env.ok(&["template", "show", "--builtin"]);
+    assert_eq!(env.ok(&["template", "show", "starter"]), builtin);
+    assert_eq!(env.state().get("page"), None, "visitors get the built-in page");
+    assert_eq!(
+        env.state()["templates"]["starter.html"],
+        maint::page::template::digest(&builtin),
+        "it went through the store"
+    );
+    env.ok(&["template", "use", "starter"]);
+}
+
+#[test]
+fn init_run_again_leaves_the_starter_as_somebody_left_it() {
+    let env = TestEnv::new();
+    env.write("mine.html", "<h1>{{ title }}</h1>");
+    env.ok(&["template", "add", "starter", "mine.html", "--replace"]);
+    let before = env.files();
+    assert_eq!(env.json(&["init"])["template"], serde_json::Value::Null);
+    assert_eq!(before, env.files());
+    env.ok(&["template", "remove", "starter"]);
+    env.ok(&["init"]);
+    assert!(!env.site().join("templates/starter.html").exists(), "what was removed stays so");
+
+    let env = TestEnv::bare();
+    env.write(".maint/templates/starter.html", "mine");
+    env.ok(&["init"]);
+    assert_eq!(env.ok(&["template", "show", "starter"]), "mine", "it was brought along");
+    assert_eq!(env.state()["revision"], 1);
+}
+
+#[test]
+fn the_name_of_the_site_is_given_changed_and_taken_away() {
+    let env = TestEnv::bare();
+    let object = env.json(&["init", "--name", "Example Shop"]);
+    assert_eq!((&object["name"], &object["changed"]), (&"Example Shop".into(), &true.into()));
+    assert!(env.ok(&["template", "render"]).contains("Example Shop"));
+    assert!(env.ok(&["init"]).starts_with("unchanged"), "it stays where it is not told");
+    assert!(env.ok(&["init", "--name", "Shop & Co"]).starts_with("changed the site"));
+    assert!(env.ok(&["template", "render"]).contains("Shop &amp; Co"));
+    assert_eq!(env.json(&["status"])["name"], "Shop & Co");
+    env.ok(&["init", "--name", ""]);
+    assert_eq!(env.state().get("name"), None);
+
+    let bare = TestEnv::bare();
+    bare.fails(2, &["init", "--name", &"x".repeat(201)]);
+    bare.fails(2, &["init", "--name", "a\u{1b}[2Jb"]);
+    assert!(!bare.site().exists(), "what is refused makes no site");
 }
 
 #[test]

@@ -24,6 +24,8 @@ fn every_verb_prints_one_object() {
         &["template", "add", "sorry", "page.html"],
         &["template", "list"],
         &["template", "show", "sorry"],
+        &["template", "show", "--builtin"],
+        &["template", "render"],
         &["template", "use", "sorry"],
         &["template", "use", "--builtin"],
         &["template", "remove", "sorry"],

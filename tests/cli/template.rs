@@ -21,13 +21,17 @@ fn a_template_is_added_listed_shown_used_and_removed() {
     assert_eq!(fs::read_to_string(env.site().join("templates/sorry.html")).unwrap(), PAGE);
     assert_eq!(env.ok(&["template", "show", "sorry"]), PAGE);
     env.ok(&["template", "use", "sorry"]);
-    assert!(env.ok(&["template", "list"]).contains("the page of this site"));
+    let list = env.ok(&["template", "list"]);
+    assert!(list.contains(&format!("sorry  html  {} bytes  the page of this site\n", PAGE.len())));
+    assert!(list.ends_with("the built-in page\n"), "{list}");
     let error = env.fails(2, &["template", "remove", "sorry"]);
     assert!(error.contains("maint template use --builtin"), "{error}");
     env.ok(&["template", "use", "--builtin"]);
     env.ok(&["template", "remove", "sorry"]);
-    assert_eq!(env.ok(&["template", "list"]), "");
-    assert_eq!(env.state().get("templates"), None);
+    let list = env.ok(&["template", "list"]);
+    assert!(!list.contains("sorry"), "{list}");
+    assert!(list.ends_with("the built-in page  the page of this site\n"), "{list}");
+    assert_eq!(env.state()["templates"].get("sorry.html"), None);
 }
 
 #[test]
@@ -59,6 +63,85 @@ fn a_template_can_come_through_a_link_or_a_pipe() {
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(env.ok(&["template", "show", "one"]), "one\n");
+}
+
+#[test]
+fn ones_own_page_begins_with_the_builtin_one() {
+    let env = TestEnv::new();
+    for format in ["html", "json", "txt"] {
+        let source = env.ok(&["template", "show", "--builtin", "--format", format]);
+        env.ok(&["template", "add", "mine", "--builtin", "--format", format]);
+        assert_eq!(env.ok(&["template", "show", "mine", "--format", format]), source);
+    }
+    assert!(env.ok(&["template", "show", "--builtin"]).contains("<!doctype html>"));
+    env.ok(&["template", "use", "mine"]);
+    env.fails(2, &["template", "add", "other", "page.html", "--builtin"]);
+    env.fails(2, &["template", "show", "mine", "--builtin"]);
+    env.fails(2, &["template", "show"]);
+    // Nothing of a site is needed to see it.
+    let mut command = TestEnv::bare().command(&["template", "show", "--builtin"]);
+    let output = command.env_remove("HOME").current_dir("/").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn requirement_52_a_template_is_tried_out_before_it_is_accepted() {
+    let env = with_page();
+    for (file, text, told) in [
+        ("x.html", "one\n{{ resaon }}", "`x.html` asks for `resaon` on line 2"),
+        ("x.html", "one\n\n{% if %}", "`x.html` has a mistake on line 3"),
+        ("x.html", "{{ 1 / 0 }}", "`x.html` has a mistake on line 1"),
+        ("x.html", "{% extends 'gone.html' %}", "gone.html"),
+        ("x.json", "{\"detail\": \"{{ reason }}\"}", "`x.json` does not make JSON"),
+        (
+            "x.txt",
+            "{% for a in range(9999) %}{% for b in range(9999) %}.{% endfor %}{% endfor %}",
+            "too many steps",
+        ),
+    ] {
+        env.write(file, text);
+        let error = env.fails(2, &["template", "add", "x", file]);
+        assert!(error.contains(told), "{text}: {error}");
+        // Somebody who copies it there by hand learns of it from everyone who looks.
+        env.write(format!(".maint/templates/{file}"), text);
+        for args in [["template", "use", "x"].as_slice(), &["on", "--template", "x"]] {
+            let error = env.fails(2, args);
+            assert!(error.contains(told), "{args:?}: {text}: {error}");
+        }
+        let doctor = env.run(&["doctor"]).stdout;
+        assert!(doctor.contains(told), "{text}: {doctor}");
+        fs::remove_file(env.site().join("templates").join(file)).unwrap();
+    }
+}
+
+#[test]
+fn templates_may_build_on_each_other_and_one_is_not_broken_through_another() {
+    let env = TestEnv::new();
+    env.write(
+        "base.html",
+        "<h1>{% block head %}{% endblock %}</h1>{% macro up(x) %}{{ x }}{% endmacro %}",
+    );
+    env.write("sorry.html", "{% extends 'base.html' %}{% block head %}{{ title }}{% endblock %}");
+    env.fails(2, &["template", "add", "sorry", "sorry.html"]);
+    env.ok(&["template", "add", "base", "base.html"]);
+    env.ok(&["template", "add", "sorry", "sorry.html"]);
+    env.ok(&["template", "use", "sorry"]);
+    let error = env.fails(2, &["template", "remove", "base"]);
+    assert!(error.contains("`sorry.html` builds on `base`"), "{error}");
+    env.write("base.html", "{% include sorry %}");
+    env.fails(2, &["template", "add", "base", "base.html", "--replace"]);
+    env.write("sorry.html", "{% from 'base.html' import up %}{{ up(title) }}");
+    env.ok(&["template", "add", "sorry", "sorry.html", "--replace"]);
+    env.write("base.html", "<h1>no macro any more</h1>");
+    let error = env.fails(2, &["template", "add", "base", "base.html", "--replace"]);
+    assert!(error.contains("`sorry.html` builds on `base`, and would fail"), "{error}");
+
+    env.write(".maint/templates/base.html", "{% if %}");
+    let error = env.fails(2, &["on", "--template", "sorry"]);
+    assert!(
+        error.contains("hint:") && error.contains("base.html` has a mistake on line 1"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ fchown,fchownat,chown,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unli
 flock,fcntl,close,ftruncate,truncate,utimensat,exit_group";
 
 /// What a verb that reads standard input finds there.
-const INPUT: &str = "<p>{{ message }}</p>\n";
+const INPUT: &str = "<p>{{ reason }}</p>\n";
 
 /// One finished system call.
 #[derive(Clone, Debug)]

@@ -144,6 +144,9 @@ pub(crate) struct Init {
     /// The project; its site becomes `DIR/.maint` [default: the working directory]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
+    /// What visitors know the site as; the page says it. Empty takes it away
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The user the web server runs as; from then on a change it could not read is reported
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub(crate) web_user: Option<String>,
@@ -489,21 +492,34 @@ pub(crate) enum Template {
     Edit(TemplateEdit),
     Remove(TemplateRemove),
     Use(TemplateUse),
+    Render(TemplateRender),
+    Preview(TemplatePreview),
 }
 
-/// Print a template
+/// Print the source of a template
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TemplateShow {
     /// The template
-    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::templates))]
-    pub(crate) name: String,
-    /// Which of its formats
-    #[arg(long, value_name = "FORMAT", value_parser = clap::value_parser!(TemplateFormat))]
+    #[arg(value_name = "NAME", required_unless_present = "builtin", conflicts_with = "builtin", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: Option<String>,
+    /// That of the built-in page
+    #[arg(long)]
+    pub(crate) builtin: bool,
+    /// Which of its formats [default: the only one; html of the built-in page]
+    #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TemplateFormat>,
 }
 
-/// Add a template from a file or standard input
+/// Add a template from a file, from standard input or as a copy of the built-in page
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+It is tried out first, among the templates that are there, on which it may build by
+`extends` and `include`.
+
+Examples:
+  maint template add sorry --builtin
+  maint template add sorry page.html
+  maint template add sorry --format txt <<< 'Back soon. {{ reason }}'")]
 pub(crate) struct TemplateAdd {
     /// The template: letters, digits, `_` and `-`
     #[arg(value_name = "NAME")]
@@ -511,6 +527,9 @@ pub(crate) struct TemplateAdd {
     /// Where to read it; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+    /// Begin with a copy of the built-in page
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) builtin: bool,
     /// What it becomes [default: the file's extension, else html]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TemplateFormat>,
@@ -545,6 +564,56 @@ pub(crate) struct TemplateUse {
     #[arg(value_name = "NAME", required_unless_present = "builtin", conflicts_with = "builtin", add = ArgValueCandidates::new(complete::templates))]
     pub(crate) name: Option<String>,
     /// Go back to the built-in page
+    #[arg(long)]
+    pub(crate) builtin: bool,
+}
+
+/// Print the page as visitors would get it
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+It tells of the window that is open, or else of a made-up one. Standard error says
+what the page was made from.
+
+Examples:
+  maint template render > page.html
+  maint template render sorry --format json
+  maint template render --builtin --window nightly")]
+pub(crate) struct TemplateRender {
+    #[command(flatten)]
+    pub(crate) which: WhichTemplate,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "html")]
+    pub(crate) format: TemplateFormat,
+    /// The window to tell of [default: the one that is open]
+    #[arg(long, value_name = "WINDOW", add = ArgValueCandidates::new(complete::windows))]
+    pub(crate) window: Option<String>,
+}
+
+/// Show the page in a browser, in every format and state, while you edit it
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Serves this machine alone, until Ctrl-C. The templates are read again at each request,
+so edit, save and reload; a mistake is shown in place of the page. Nothing is changed,
+and no window is opened.
+
+Examples:
+  maint template preview
+  maint template preview sorry --port 9000")]
+pub(crate) struct TemplatePreview {
+    #[command(flatten)]
+    pub(crate) which: WhichTemplate,
+    /// The port; 0 is any free one [default: 8503, or any free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+}
+
+/// The template that a page is made from.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct WhichTemplate {
+    /// The template [default: the one in use]
+    #[arg(value_name = "NAME", conflicts_with = "builtin", add = ArgValueCandidates::new(complete::templates))]
+    pub(crate) name: Option<String>,
+    /// The built-in page
     #[arg(long)]
     pub(crate) builtin: bool,
 }

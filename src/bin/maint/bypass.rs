@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::bypass::{BypassToken, digest, generate};
+use maint::bypass::{BypassToken, COOKIE, PARAMETER, digest, generate};
 use maint::state::by_number;
 use maint::{State, load};
 use serde_json::{Map, Value, json};
@@ -38,7 +38,10 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
         state.add_token(token, now)
     })?;
     let id = &applied.value;
-    let more = json!({ "id": id, "token": secret, "expires_at": expires_at, "keep": args.keep });
+    let more = json!({
+        "id": id, "token": secret, "link": format!("/?{PARAMETER}={secret}"),
+        "expires_at": expires_at, "keep": args.keep,
+    });
     let object = report::object(&site, &applied, session.clock.now(), more);
     if !session.output.is_json() {
         let ends = match (args.keep, expires_at) {
@@ -52,7 +55,12 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
                 )
             }
         };
-        session.output.note(&format!("bypass token `{id}`, shown this once; {ends}"));
+        // Without the secret itself: standard error ends up in logs.
+        session.output.note(&format!(
+            "bypass token `{id}`, shown this once; {ends}\n\
+             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it from then on;\n\
+             programs send the cookie {COOKIE}=TOKEN"
+        ));
     }
     // Alone on standard output, so that a script can take it.
     session.output.answer(&format!("{secret}\n"), &object)?;

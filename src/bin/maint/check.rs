@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use maint::bypass::PARAMETER;
 use maint::gate::{Decision, Plan};
 use maint::request::path::PathForms;
 use maint::request::{Facts, Request as _, User};
@@ -24,6 +25,11 @@ const LONGEST_TOKEN: u64 = 4_096;
 pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     let site = session.site()?;
     let request = described(args)?;
+    if !linked(&request).is_empty() {
+        session.output.note(
+            "every user of this host can see a token on the command line; `--token-stdin` reads it from standard input",
+        );
+    }
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let now = now.unwrap_or_else(|| session.clock.now());
     let state = load::read(&site.state_file())?;
@@ -110,7 +116,22 @@ fn described(args: &Check) -> Result<Facts> {
     if args.token_stdin {
         facts = facts.with_token(&read_token()?);
     }
+    for token in linked(&facts) {
+        facts = facts.with_token(&token);
+    }
     Ok(facts)
+}
+
+/// The tokens of a bypass link, which the gate turns into a cookie.
+fn linked(facts: &Facts) -> Vec<String> {
+    if !matches!(facts.method.as_str(), "GET" | "HEAD") {
+        return Vec::new();
+    }
+    let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
+    let values = query.split('&').filter_map(|parameter| {
+        parameter.strip_prefix(PARAMETER).and_then(|rest| rest.strip_prefix('='))
+    });
+    values.map(str::to_owned).collect()
 }
 
 /// A path, or a whole URL, of which the host counts as well.
@@ -118,7 +139,10 @@ fn target(text: &str) -> Result<(Option<String>, String)> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     if let Some(rest) = rest {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        return Ok((Some(rest[..end].to_owned()), rest[end..].to_owned()));
+        // A browser sends neither a fragment nor an empty path.
+        let target = rest[end..].split('#').next().unwrap_or_default();
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        return Ok((Some(rest[..end].to_owned()), format!("{slash}{target}")));
     }
     if text.starts_with('/') {
         return Ok((None, text.to_owned()));

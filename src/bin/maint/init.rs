@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maint::doctor::{Level, examine};
+use maint::page::render::builtin;
+use maint::page::template::Format;
 use maint::site::{DIRECTORY, Surroundings};
-use maint::store::{self, Options, Purpose};
-use maint::{Error, Site};
+use maint::store::{self, Applied, Options, Purpose};
+use maint::{Error, Site, State, load};
 use serde_json::json;
 
 use crate::args::Init;
 use crate::exit::Exit;
-use crate::output::printable;
+use crate::output::{lossy, printable};
 use crate::report;
 use crate::session::Session;
 
@@ -21,6 +23,8 @@ struct Framework {
     name: &'static str,
     file: &'static str,
     word: &'static str,
+    /// Whether the lines can be followed today.
+    is_there: bool,
     lines: &'static str,
 }
 
@@ -30,19 +34,47 @@ const FRAMEWORKS: [Framework; 6] = [
         name: "Django",
         file: "manage.py",
         word: "django",
+        is_there: false,
         lines: "pip install maint, and in settings.py:\n\
             \n    INSTALLED_APPS += [\"maint.django\"]\
             \n    MIDDLEWARE += [\"maint.django.middleware.MaintenanceModeMiddleware\"]",
     },
-    Framework { name: "FastAPI", file: "pyproject.toml", word: "fastapi", lines: ASGI },
-    Framework { name: "FastAPI", file: "requirements.txt", word: "fastapi", lines: ASGI },
-    Framework { name: "Flask", file: "pyproject.toml", word: "flask", lines: WSGI },
-    Framework { name: "Flask", file: "requirements.txt", word: "flask", lines: WSGI },
+    Framework {
+        name: "FastAPI",
+        file: "pyproject.toml",
+        word: "fastapi",
+        is_there: false,
+        lines: ASGI,
+    },
+    Framework {
+        name: "FastAPI",
+        file: "requirements.txt",
+        word: "fastapi",
+        is_there: false,
+        lines: ASGI,
+    },
+    Framework {
+        name: "Flask",
+        file: "pyproject.toml",
+        word: "flask",
+        is_there: false,
+        lines: WSGI,
+    },
+    Framework {
+        name: "Flask",
+        file: "requirements.txt",
+        word: "flask",
+        is_there: false,
+        lines: WSGI,
+    },
     Framework {
         name: "axum",
         file: "Cargo.toml",
         word: "axum",
-        lines: "cargo add maint --no-default-features --features tower, and around the router:\n\
+        is_there: true,
+        // The README has how to come by a clone.
+        lines: "cargo add maint --path CLONE --no-default-features --features tower, where CLONE is\n\
+            a clone of its repository (it is not on crates.io yet), and around the router:\n\
             \n    .layer(maint::tower::MaintenanceLayer::open(None)?)",
     },
 ];
@@ -52,20 +84,39 @@ const WSGI: &str = "pip install maint, and around the application:\n\
 const ASGI: &str = "pip install maint, and where the application is made:\n\
     \n    app.add_middleware(maint.asgi.MaintenanceMiddleware)";
 
+/// The template that a site begins with: the built-in page, to be changed.
+const STARTER: &str = "starter";
+
 pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let dir = place(session, args)?;
     let site = Site::at(&dir);
     let is_new = !dir.exists();
+    let change = |state: &mut State| {
+        if let Some(name) = &args.name {
+            state.name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+        }
+        if let Some(user) = &args.web_user {
+            state.web_user = Some(user.clone());
+        }
+    };
+    // What is refused later is refused before anything is made.
+    let mut wanted = State::default();
+    change(&mut wanted);
+    wanted.validate()?;
     site.create(session.keep_root())?;
-    let applied = session.write(|options| {
+    let starter = begin(session, &site)?;
+    let mut applied = session.write(|options| {
         let options = Options { purpose: Purpose::Create, ..options.clone() };
         store::update(&site, &options, |state, _| {
-            if let Some(user) = &args.web_user {
-                state.web_user = Some(user.clone());
-            }
+            change(state);
             Ok(())
         })
     })?;
+    let has_starter = starter.is_some();
+    if let Some(first) = starter {
+        applied.is_written |= first.is_written;
+        applied.changes.splice(0..0, first.changes);
+    }
     for finding in examine(&site, &Surroundings::current(), None, session.clock.now()) {
         if finding.level != Level::Note {
             session.output.warn(&[finding.message]);
@@ -73,24 +124,57 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     }
     let project = dir.parent().unwrap_or(Path::new("/"));
     let framework = recognise(project);
-    let more = json!({ "new": is_new, "framework": framework.map(|framework| framework.name) });
+    let file = site.templates().join(format!("{STARTER}.{}", Format::Html));
+    let more = json!({
+        "new": is_new,
+        "name": applied.after.name,
+        "template": has_starter.then(|| lossy(&file)),
+        "framework": framework.map(|framework| framework.name),
+    });
     let object = report::object(&site, &applied, session.clock.now(), more);
     let made = if is_new { "made the site" } else { "unchanged: there is a site at" };
-    let made = if !is_new && !applied.changes.is_empty() { "changed the site" } else { made };
+    let made = if !is_new && applied.is_written { "changed the site" } else { made };
     let mut text = format!("{made} {}\n", printable(&dir.display().to_string()));
     if let Some(framework) = framework {
+        let when = if framework.is_there {
+            ""
+        } else {
+            " Once that part of maint is released (it is not yet):"
+        };
+        text += &format!("\nThis looks like {}.{when}\n{}\n", framework.name, framework.lines);
+    }
+    if has_starter {
         text += &format!(
-            "\nThis looks like {}. Once that part of maint is released (it is not yet):\n{}\n",
-            framework.name, framework.lines
+            "\nVisitors get the built-in page. To change it, edit its copy, the template `{STARTER}`:\n  \
+             maint template edit {STARTER}, maint template preview {STARTER}, maint template use {STARTER}\n"
         );
     }
     text += &format!(
-        "\nOther users and services find it by `{}={}`.\nTry it: maint on -m 'Back at noon', maint status, maint off\n",
+        "\nOther users and services find the site by `{}={}`.\nTry it: maint on -m 'Back at noon', maint status, maint off\n",
         maint::site::VARIABLE,
         printable(&dir.display().to_string())
     );
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
+}
+
+/// Writes the first state of a site together with the starter; `None` if there
+/// is a state, so that a starter that was removed or edited stays so.
+fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
+    let is_begun = || Ok::<_, Error>(load::read(&site.state_file())?.revision > 0);
+    if is_begun()? {
+        return Ok(None);
+    }
+    let file_name = format!("{STARTER}.{}", Format::Html);
+    let put = session.write(|options| {
+        store::put_template(site, options, &file_name, builtin(Format::Html), false)
+    });
+    match put {
+        Ok(applied) => Ok(Some(applied)),
+        // Somebody else began at the same time, or brought a template of that name.
+        Err(Error::Invalid { .. }) if site.templates().join(&file_name).exists() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `--site` names the site itself, the argument its project.

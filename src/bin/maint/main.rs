@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 #[cfg(test)]
 mod generated;
+mod http;
 mod ignore;
 mod init;
 mod log;
@@ -15,7 +16,9 @@ mod man;
 mod off;
 mod on;
 mod output;
+mod page;
 mod path;
+mod preview;
 mod proxy;
 mod report;
 mod restore;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::page::{PageSettings, template};
+use maint::page::{PageSettings, Templates};
 use maint::rules::host::HostPattern;
 use maint::rules::method;
 use maint::rules::path::PathPattern;
@@ -114,9 +114,7 @@ pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings>
         ..PageSettings::default()
     };
     if let Some(name) = &page.template {
-        for file in template::find(&site.templates(), name)? {
-            template::validate(&template::read(&file.path)?)?;
-        }
+        Templates::try_all(&site.templates(), name)?;
     }
     let scope = Scope {
         paths: normalised(&args.path, str::parse::<PathPattern>)?,

@@ -43,6 +43,18 @@ mod unix {
         Ok(())
     }
 
+    /// Takes over the signals that end a program, and returns how to wait for one.
+    pub(crate) fn ending() -> io::Result<impl FnOnce()> {
+        let ignored = ignored();
+        let wanted = [SIGHUP, SIGINT, SIGTERM]
+            .into_iter()
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let mut signals = Signals::new(wanted)?;
+        Ok(move || {
+            signals.forever().next();
+        })
+    }
+
     /// The signals that whoever started us, nohup(1) for one, had ignored. The
     /// command inherits that, and a handler here would take it away.
     fn ignored() -> u64 {
@@ -86,6 +98,15 @@ mod other {
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
     pub(crate) fn watch(_sender: &Sender<Event>) -> io::Result<()> {
         Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn ending() -> io::Result<impl FnOnce()> {
+        Ok(|| {
+            loop {
+                std::thread::park();
+            }
+        })
     }
 
     pub(crate) fn forward(_signal: i32, _pid: u32) {}

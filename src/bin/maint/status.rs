@@ -38,6 +38,7 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
         json!({
             "site": lossy(site.dir()),
             "file": lossy(&site.state_file()),
+            "name": state.name,
             "revision": state.revision,
             "state": report::overall(&state, now),
             "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),

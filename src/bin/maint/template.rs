@@ -1,11 +1,13 @@
 //! `maint template`
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use maint::page::Templates;
+use maint::page::render::builtin;
 use maint::page::template::{self, Format, LARGEST};
 use maint::{Error, Site, load, store};
 use serde_json::json;
@@ -15,8 +17,8 @@ use crate::args::{
 };
 use crate::exit::Exit;
 use crate::output::{BOLD, GREEN, lossy, paint};
-use crate::report;
 use crate::session::Session;
+use crate::{page, preview, report};
 
 pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
     match args {
@@ -26,6 +28,8 @@ pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
         Template::Edit(args) => edit(session, args),
         Template::Remove(args) => remove(session, args),
         Template::Use(args) => choose(session, args),
+        Template::Render(args) => page::render(session, args),
+        Template::Preview(args) => preview::run(session, args),
     }
 }
 
@@ -34,31 +38,35 @@ fn list(session: &Session) -> Result<Exit> {
     let state = load::read(&site.state_file())?;
     let templates = template::list(&site.templates())?;
     let is_used = |name: &str| state.page.template.as_deref() == Some(name);
+    let mark = |used| if used { paint(GREEN, "  the page of this site") } else { String::new() };
     let mut text = String::new();
     let mut objects = Vec::new();
     for file in &templates {
         let used = is_used(&file.name);
-        let mark = if used { paint(GREEN, "  the page of this site") } else { String::new() };
         let bytes = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
         text += &format!(
-            "{}  {:<4}  {bytes} bytes{mark}\n",
+            "{}  {:<4}  {bytes} bytes{}\n",
             paint(BOLD, &file.name),
-            file.format.extension()
+            file.format.extension(),
+            mark(used)
         );
         objects.push(json!({
             "name": file.name, "format": file.format.extension(), "path": lossy(&file.path), "bytes": bytes, "used": used,
         }));
     }
-    if text.is_empty() {
-        session.output.progress("there is no template; the built-in page is shown");
-    }
+    // There always is one.
+    text += &format!("the built-in page{}\n", mark(state.page.template.is_none()));
     session.output.answer(&text, &json!({ "templates": objects, "page": state.page.template }))?;
     Ok(Exit::Done)
 }
 
 fn show(session: &Session, args: &TemplateShow) -> Result<Exit> {
-    let site = session.site()?;
-    let (format, text) = existing(&site, &args.name, args.format)?;
+    let (format, text) = if let Some(name) = &args.name {
+        existing(&session.site()?, name, args.format)?
+    } else {
+        let format = args.format.map_or(Format::Html, Format::from);
+        (format, builtin(format).to_owned())
+    };
     let object = json!({ "name": args.name, "format": format.extension(), "text": text });
     session.output.answer(&text, &object)?;
     Ok(Exit::Done)
@@ -101,7 +109,12 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
         .and_then(|extension| extension.to_str())
         .and_then(|text| text.parse().ok());
     let format = args.format.map(Format::from).or(by_name).unwrap_or(Format::Html);
-    let text = if args.file == Path::new("-") {
+    let text = if args.builtin {
+        builtin(format).to_owned()
+    } else if args.file == Path::new("-") {
+        if io::stdin().is_terminal() {
+            session.output.note("reading standard input; Ctrl-D ends it");
+        }
         bounded(&mut io::stdin().lock(), "standard input")?
     } else {
         // A link is fine here, `/dev/stdin` and `<(…)` are links: only the
@@ -110,7 +123,14 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
         let mut file = fs::File::open(&args.file).map_err(|cause| unreadable(&name, &cause))?;
         bounded(&mut file, &name)?
     };
-    put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)
+    let done = put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)?;
+    if !args.replace {
+        let name = &args.name;
+        session.output.progress(&format!(
+            "look at it: maint template preview {name}\nuse it:     maint template use {name}"
+        ));
+    }
+    Ok(done)
 }
 
 /// Reads all there is, or a little more than is allowed.
@@ -210,9 +230,7 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
     if let Some(name) = &args.name {
-        for file in template::find(&site.templates(), name)? {
-            template::validate(&template::read(&file.path)?)?;
-        }
+        Templates::try_all(&site.templates(), name)?;
     }
     let applied = session.apply(&site, false, |state, _, _| {
         state.page.template.clone_from(&args.name);

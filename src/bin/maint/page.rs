@@ -1,0 +1,182 @@
+//! `maint template render`, and the page that it and `preview` show.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use maint::page::pages::{Pages, Surroundings};
+use maint::page::render::{Context, sample_window};
+use maint::page::template::{self, Format};
+use maint::page::{Reply, Templates};
+use maint::request::Facts;
+use maint::window::{Phase, Scope, Window};
+use maint::{Error, Site, State, load};
+use serde_json::json;
+
+use crate::args::{TemplateRender, WhichTemplate};
+use crate::exit::Exit;
+use crate::output::printable;
+use crate::session::Session;
+
+/// The answer that visitors get.
+pub(crate) struct Page {
+    pub(crate) reply: Reply,
+    /// The template that is meant; absent for the built-in page.
+    pub(crate) template: Option<String>,
+    /// Whether it is there in this format. If not, the page is the built-in one.
+    pub(crate) is_own: bool,
+}
+
+/// What a page is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) window: &'a Window,
+    pub(crate) format: Format,
+    pub(crate) method: &'a str,
+    pub(crate) now: Timestamp,
+}
+
+/// The template that is meant, and its files.
+pub(crate) fn chosen(
+    site: &Site,
+    state: &State,
+    which: &WhichTemplate,
+    window: &Window,
+) -> maint::Result<(Option<String>, Vec<template::Template>)> {
+    let directory = site.templates();
+    if which.builtin {
+        return Ok((None, Vec::new()));
+    }
+    if let Some(name) = &which.name {
+        return Ok((Some(name.clone()), template::find(&directory, name)?));
+    }
+    match window.page.over(&state.page).template {
+        // Where the one in use is gone, visitors get the built-in page.
+        Some(name) => {
+            let files = template::list(&directory)?.into_iter().filter(|file| file.name == name);
+            let files = files.collect();
+            Ok((Some(name), files))
+        }
+        None => Ok((None, Vec::new())),
+    }
+}
+
+/// Makes the very answer that a visitor gets, but for a redirect.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the template has a mistake.
+pub(crate) fn make(
+    site: &Site,
+    state: &State,
+    which: &WhichTemplate,
+    question: &Question<'_>,
+) -> maint::Result<Page> {
+    let (name, files) = chosen(site, state, which, question.window)?;
+    let (mut window, mut settings) = (question.window.clone(), state.page.clone());
+    for page in [&mut window.page, &mut settings] {
+        page.template.clone_from(&name);
+        page.redirect = None;
+    }
+    let (mut templates, _) = Templates::read(&site.templates());
+    let own = files.iter().find(|file| file.format == question.format);
+    if let Some(file) = own {
+        templates.try_file(file)?;
+        // What this window says may be more than a template can bear.
+        let context = Context {
+            comes_back: matches!(question.method, "GET" | "HEAD"),
+            ..Context::of(&window, state.name.as_deref(), &window.page.over(&settings))
+        };
+        templates.render(Some(&file.name), file.format, &context)?;
+    }
+    let around = Surroundings {
+        name: state.name.as_deref(),
+        settings: &settings,
+        templates: &Arc::new(templates),
+    };
+    // Those of the other formats are told when they are asked for.
+    let mut errors = Vec::new();
+    let pages = Pages::new("sample", &window, &around, &mut errors);
+    let request = Facts::new(question.method, "/").with("accept", accept(question.format));
+    let reply = pages.reply(&request, question.now);
+    Ok(Page { reply, template: name, is_own: own.is_some() })
+}
+
+fn accept(format: Format) -> &'static str {
+    match format {
+        Format::Html => "text/html",
+        Format::Json => "application/json",
+        Format::Txt => "text/plain",
+    }
+}
+
+/// A method by which a request meets the window.
+fn method(scope: &Scope) -> &str {
+    if scope.read_only {
+        return "POST";
+    }
+    let is_covered =
+        |name: &str| scope.methods.is_empty() || scope.methods.iter().any(|m| m == name);
+    let other = scope.methods.iter().find(|name| *name != "HEAD");
+    if is_covered("GET") { "GET" } else { other.map_or("GET", String::as_str) }
+}
+
+pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
+    let site = session.site()?;
+    let state = load::read(&site.state_file())?;
+    let now = session.clock.now();
+    let told = told_of(&state, args.window.as_deref(), now)?;
+    let sample = sample_window(now);
+    let window = told.map_or(&sample, |(_, window)| window);
+    let format = Format::from(args.format);
+    let question = Question { window, format, method: method(&window.scope), now };
+    let page = make(&site, &state, &args.which, &question)?;
+
+    let made_from = match &page.template {
+        Some(name) if page.is_own => format!("template `{name}.{format}`"),
+        Some(name) => format!("the built-in page, since there is no template `{name}.{format}`"),
+        None => "the built-in page".to_owned(),
+    };
+    let facts = told.map_or_else(
+        || "with a made-up window, since none is open".to_owned(),
+        |(name, _)| format!("with the facts of window `{name}`"),
+    );
+    session.output.note(&format!("{made_from}, {facts}"));
+    if format == Format::Html
+        && let Some(url) = window.page.over(&state.page).redirect
+    {
+        session.output.note(&printable(&format!("browsers are sent to {url} instead")));
+    }
+    let text = String::from_utf8_lossy(page.reply.body());
+    let object = json!({
+        "template": page.template.filter(|_| page.is_own),
+        "format": format.extension(),
+        "window": told.map(|(name, _)| name),
+        "status": page.reply.status(),
+        "text": text,
+    });
+    // A prompt stands on its own line; a file gets the very bytes.
+    let end = if io::stdout().is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
+    session.output.answer(&format!("{text}{end}"), &object)?;
+    Ok(Exit::Done)
+}
+
+/// The window to tell of: the one that was named, or else the one whose end
+/// comes last, as the gate has it.
+fn told_of<'s>(
+    state: &'s State,
+    named: Option<&str>,
+    now: Timestamp,
+) -> maint::Result<Option<(&'s str, &'s Window)>> {
+    let Some(name) = named else {
+        let open = state.windows_in(Phase::Open, now);
+        return Ok(open.max_by_key(|(_, window)| window.end.unwrap_or(Timestamp::MAX)));
+    };
+    let found = state.windows.get_key_value(name);
+    found.map(|(name, window)| Some((name.as_str(), window))).ok_or_else(|| Error::Unknown {
+        kind: "window",
+        name: name.to_owned(),
+        known: state.windows.keys().cloned().collect(),
+    })
+}
