@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use maint::bypass;
@@ -11,7 +10,7 @@ use maint::gate::{Answer, Gate};
 use maint::request::Facts;
 use serde_json::{Value, json};
 
-use crate::env::{MAINT, OPENED, TestSite, at, can_be_others, down, figure, get, reply};
+use crate::env::{MAINT, OPENED, TestSite, at, can_be_others, down, figure, get, reply, until};
 use crate::roles::{Program, command};
 
 /// A site that is down, with a token that lasts until four.
@@ -56,7 +55,7 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
     let (_site, gate, token) = with_token();
     assert!(passes(&gate, &cookie(&token)) && passes(&gate, &get("/").with_token(&token)));
     let mut tried = 0;
-    let mut random = [0_u8; 10_000 * 4];
+    let mut random = vec![0_u8; 10_000 * 4];
     getrandom::fill(&mut random).unwrap();
     for bytes in random.chunks_exact(4) {
         let mut text = token.clone().into_bytes();
@@ -161,10 +160,14 @@ fn requirement_46_a_token_is_in_no_log_and_no_argument() {
         .unwrap();
     let mut stdin = check.stdin.take().unwrap();
     stdin.write_all(token.as_bytes()).unwrap();
-    for file in ["cmdline", "environ"] {
+    let of_process = |file: &str| {
         let path = format!("/proc/{}/{file}", check.id());
-        said += &String::from_utf8_lossy(&fs::read(Path::new(&path)).unwrap());
-    }
+        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+    };
+    // It waits for the rest of the token, so that there is time to look at it.
+    until("its arguments", || of_process("cmdline").contains("--token-stdin"));
+    said += &of_process("cmdline");
+    said += &of_process("environ");
     drop(stdin);
     let done = check.wait_with_output().unwrap();
     assert!(done.status.success(), "it lets through: {done:?}");

@@ -23,7 +23,12 @@ type Make = fn(&Path);
 
 /// What is wrong, how it comes about, and a part of how it is told; without
 /// that it is no trouble but means that nothing is down.
-const CAUSES: [(&str, Make, Option<&str>); 15] = [
+type Cause = (&'static str, Make, Option<&'static str>);
+
+/// A way to meet it.
+type Way = fn(Cause, OnError);
+
+const CAUSES: [Cause; 15] = [
     ("the state file is missing", |_| {}, None),
     (
         "the site directory is missing",
@@ -102,11 +107,11 @@ const CAUSES: [(&str, Make, Option<&str>); 15] = [
 ];
 
 /// What keeps everybody out but root.
-const KEPT_OUT: (&str, Make, Option<&str>) = (
+const KEPT_OUT: Cause = (
     "it may not be read",
     |file| {
         write(file, state(1, &down("x")));
-        fs::set_permissions(file, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(file, Permissions::from_mode(0o000)).unwrap();
     },
     Some("permission denied"),
 );
@@ -142,7 +147,7 @@ fn all(gate: &Gate, blocked: bool, what: &str) {
 }
 
 /// It is so before the app starts.
-fn cold((cause, make, part): (&str, Make, Option<&str>), on_error: OnError) {
+fn cold((cause, make, part): Cause, on_error: OnError) {
     let what = format!("{cause}, cold, {on_error:?}");
     let site = site();
     let file = site.state_file();
@@ -183,7 +188,7 @@ fn cold((cause, make, part): (&str, Make, Option<&str>), on_error: OnError) {
 }
 
 /// It becomes so while the app runs.
-fn warm((cause, make, part): (&str, Make, Option<&str>), on_error: OnError) {
+fn warm((cause, make, part): Cause, on_error: OnError) {
     let what = format!("{cause}, warm, {on_error:?}");
     let site = site();
     let file = site.state_file();
@@ -209,8 +214,8 @@ fn warm((cause, make, part): (&str, Make, Option<&str>), on_error: OnError) {
 }
 
 /// Tries one cause every way, and does not wait for ever if it hangs.
-fn every_way(cause: (&'static str, Make, Option<&'static str>)) -> usize {
-    let ways: [(fn((&'static str, Make, Option<&'static str>), OnError), OnError); 5] = [
+fn every_way(cause: Cause) -> usize {
+    let ways: [(Way, OnError); 5] = [
         (cold, OnError::Refuse),
         (cold, OnError::Open),
         (cold, OnError::Closed),

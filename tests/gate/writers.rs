@@ -7,7 +7,7 @@ use crate::env::{TestSite, figure, skip};
 /// How many times two changes are made between two looks.
 fn rounds(place: &Path) -> u32 {
     // Each change waits for the disk where there is one.
-    if place.starts_with("/dev/shm") { 1_000 } else { 150 }
+    if place.starts_with("/dev/shm") { 500 } else { 100 }
 }
 
 #[test]

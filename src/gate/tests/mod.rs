@@ -9,17 +9,21 @@ mod telling;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::plan::RulesPlan;
 use super::*;
 use crate::request::Facts;
+use crate::snapshot::Pending;
+use crate::sys::Look;
 
 /// Nothing here takes this long unless it never comes.
-const HANG: Duration = Duration::from_secs(60);
+const HANG: Duration = Duration::from_secs(300);
 
 /// A site, and a writer that keeps the one rule of writers: the modification
 /// time of the state rises with each replacement.

@@ -93,9 +93,9 @@ fn who_is_told_may_ask_the_gate() {
     desk.put(1, &down("x"));
     let asked = Arc::new(Mutex::new(None::<Gate>));
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (of_problem, notes) = (asked.clone(), seen.clone());
+    let (asks, notes) = (asked.clone(), seen.clone());
     let on_problem: OnProblem = Arc::new(move |_| {
-        let gate = of_problem.lock().unwrap().clone();
+        let gate = asks.lock().unwrap().clone();
         notes.lock().unwrap().extend(gate.map(|gate| gate.revision()));
     });
     let options = Options { on_problem: Some(on_problem), ..Options::default() };
@@ -106,10 +106,10 @@ fn who_is_told_may_ask_the_gate() {
         fs::remove_file(desk.state_file()).unwrap();
         // What cannot be looked at is tried again by whoever asks.
         fs::create_dir(desk.state_file()).unwrap();
-        gate.revision();
+        let _ = gate.revision();
         fs::remove_dir(desk.state_file()).unwrap();
         desk.put(2, &json!({}));
-        gate.revision();
+        let _ = gate.revision();
         done.send(()).unwrap();
     });
     is_done.recv_timeout(HANG).expect("it waits for itself");
