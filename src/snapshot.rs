@@ -1,12 +1,15 @@
 //! The state of a site as it was last read: compiled, with its pages made.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::error::{Error, Result};
-use crate::gate::Consequence;
 use crate::gate::plan::{Plan, RulesPlan};
+use crate::gate::{Consequence, Failing};
 use crate::load;
 use crate::page::Templates;
 use crate::page::pages::{Pages, Surroundings};
@@ -19,27 +22,44 @@ use crate::sys::Look;
 const COMPILED_AT_ONCE: usize = 128 * 1024;
 
 /// How long after a change made in place the clock of a file system may still
-/// show the same time, in nanoseconds.
+/// show the same time, in nanoseconds; more than any clock tick of a kernel.
 const SETTLES_AFTER: i128 = 1_000_000_000;
+
+/// The same where times have no fractions of a second: FAT keeps every other second.
+const SETTLES_AFTER_COARSE: i128 = 2_000_000_000;
 
 /// The files of a site that are read.
 pub(crate) struct Source {
+    site: Site,
     pub(crate) state: PathBuf,
     pub(crate) templates: PathBuf,
 }
 
 impl Source {
     pub(crate) fn new(site: &Site) -> Self {
-        Self { state: site.state_file(), templates: site.templates() }
+        Self { site: site.clone(), state: site.state_file(), templates: site.templates() }
     }
 
-    /// The directory that must be there even if the state file is not.
-    pub(crate) fn directory(&self) -> &Path {
-        self.state.parent().unwrap_or(Path::new("/"))
+    /// The trouble, if not just the state file is missing but the directory that
+    /// it would be in, behind all links: then nobody can know what is down.
+    pub(crate) fn missing_directory(&self) -> Option<Error> {
+        let directory = match self.site.files() {
+            Ok(files) if files.directory().is_dir() => return None,
+            Ok(files) => files.directory().to_owned(),
+            Err(error) => return Some(error),
+        };
+        let hint = if directory == self.site.dir() {
+            "make it: `maint init`".to_owned()
+        } else {
+            format!("`{}` is a link into it", self.state.display())
+        };
+        let reason = "there is no such directory".to_owned();
+        Some(Error::NotASite { path: directory, reason, hint: Some(hint) })
     }
 }
 
 /// A state that is in force.
+#[derive(Clone)]
 pub(crate) struct Snapshot {
     /// What the state file looked like before it was read. `Failed` never
     /// equals what is seen later, so that the next request tries again.
@@ -51,13 +71,43 @@ pub(crate) struct Snapshot {
     pub(crate) pending: Option<Pending>,
     /// The content was made up, since there never was a good state.
     pub(crate) makeshift: Option<Consequence>,
+    /// The content is not what the file says, which is no good.
+    pub(crate) failing: Option<Failing>,
 }
 
 /// Rules that are not in force yet, and the process that compiles them.
 #[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) text: Arc<str>,
-    pub(crate) pid: u32,
+    pid: u32,
+    /// The last state that was in force with its own rules, and will be again
+    /// if these are no good.
+    pub(crate) whole: Arc<Content>,
+}
+
+impl Pending {
+    fn new(text: Arc<str>, whole: Arc<Content>) -> Self {
+        Self { text, pid: std::process::id(), whole }
+    }
+
+    /// Whether the thread that compiles them is here. In a process forked off
+    /// meanwhile there is none.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// These if this process compiles them, or else the same for it to compile.
+    pub(crate) fn of_this_process(&self) -> Self {
+        if self.is_of_this_process() {
+            return self.clone();
+        }
+        Self::new(Arc::from(&*self.text), self.whole.clone())
+    }
+
+    /// Whether these are compiled by the same thread.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.text, &other.text)
+    }
 }
 
 /// What a state says, ready for requests.
@@ -66,6 +116,8 @@ pub(crate) struct Content {
     /// All but the ignore rules.
     state: State,
     rules_text: Arc<str>,
+    /// Of the bytes that it was read from.
+    fingerprint: u64,
     templates: Arc<Templates>,
     pages: BTreeMap<Arc<str>, Arc<Pages>>,
     /// The page of a view that is always down.
@@ -74,9 +126,9 @@ pub(crate) struct Content {
 
 /// What came of reading a state.
 pub(crate) struct Fresh {
-    pub(crate) content: Content,
+    pub(crate) content: Arc<Content>,
     /// Rules that are still to be compiled; those from before are in force.
-    pub(crate) rules: Option<Arc<str>>,
+    pub(crate) pending: Option<Pending>,
     /// What is wrong with the pages, which are then the built-in ones.
     pub(crate) errors: Vec<Error>,
 }
@@ -95,7 +147,7 @@ impl Content {
     pub(crate) fn of(state: State) -> Result<Self> {
         let rules = Arc::new(RulesPlan::new(&state.ignore)?);
         let (content, _) =
-            Self::build(state, "".into(), rules, Arc::new(Templates::empty()), None)?;
+            Self::build(state, "".into(), rules, Arc::new(Templates::empty()), 0, None)?;
         Ok(content)
     }
 
@@ -105,6 +157,7 @@ impl Content {
             plan: self.plan.replace_rules(rules),
             state: self.state.clone(),
             rules_text: text,
+            fingerprint: self.fingerprint,
             templates: self.templates.clone(),
             pages: self.pages.clone(),
             page_without_window: self.page_without_window.clone(),
@@ -117,6 +170,7 @@ impl Content {
         rules_text: Arc<str>,
         rules: Arc<RulesPlan>,
         templates: Arc<Templates>,
+        fingerprint: u64,
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Error>)> {
         let mut errors = Vec::new();
@@ -147,33 +201,72 @@ impl Content {
             None => Arc::new(Pages::without_window(&around, &mut errors)),
         };
         let plan = Plan::with_rules(&state, rules)?;
-        let content = Self { plan, state, rules_text, templates, pages, page_without_window };
+        let content =
+            Self { plan, state, rules_text, fingerprint, templates, pages, page_without_window };
         Ok((content, errors))
     }
 }
 
 /// Reads the state of a site.
 ///
-/// Whatever is the same `before` is taken over. Without it the rules are
-/// compiled at once, however many.
-pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> Result<Fresh> {
+/// Whatever is the same `before` is taken over. Many new rules are left to be
+/// compiled, unless there is no good state for them to come after.
+pub(crate) fn read(
+    source: &Source,
+    look: Look,
+    bytes: &[u8],
+    before: Option<&Snapshot>,
+) -> Result<Fresh> {
+    let fingerprint = fingerprint(bytes);
+    // Looked at once more, only to be sure. Otherwise somebody touched it, and
+    // may have done so for the sake of a template.
+    if let Some(before) = before
+        && (before.look, before.content.fingerprint) == (look, fingerprint)
+        && before.pending.as_ref().is_none_or(Pending::is_of_this_process)
+    {
+        let (content, pending) = (before.content.clone(), before.pending.clone());
+        return Ok(Fresh { content, pending, errors: Vec::new() });
+    }
     let malformed = |cause| load::malformed(&source.state, cause);
     let parts = parts::split(bytes).map_err(malformed)?;
-    let mut later = None;
-    let (text, rules) = match before {
-        Some(before) if *before.rules_text == parts.rules => {
-            (before.rules_text.clone(), before.plan.rules().clone())
+    let mut pending = None;
+    let known = before.map(|before| &before.content);
+    let (text, rules) = match (before, known) {
+        (_, Some(known)) if *known.rules_text == parts.rules => {
+            (known.rules_text.clone(), known.plan.rules().clone())
         }
-        Some(before) if parts.rules.len() > COMPILED_AT_ONCE => {
-            later = Some(Arc::from(parts.rules));
-            (before.rules_text.clone(), before.plan.rules().clone())
+        (Some(before), Some(known))
+            if before.failing.is_none() && parts.rules.len() > COMPILED_AT_ONCE =>
+        {
+            pending = Some(before.pending_with(parts.rules));
+            (known.rules_text.clone(), known.plan.rules().clone())
         }
         _ => (Arc::from(parts.rules.as_str()), compile(source, &parts.rules)?),
     };
-    let (templates, mut errors) = templates(source, &parts.state, before);
-    let (content, more) = Content::build(parts.state, text, rules, templates, before)?;
+    let known = known.map(|known| &**known);
+    let (templates, mut errors) = templates(source, &parts.state, known);
+    let (content, more) = Content::build(parts.state, text, rules, templates, fingerprint, known)?;
     errors.extend(more);
-    Ok(Fresh { content, rules: later, errors })
+    Ok(Fresh { content: Arc::new(content), pending, errors })
+}
+
+impl Snapshot {
+    /// Rules to be compiled after this. Those that already are, go on.
+    fn pending_with(&self, text: String) -> Pending {
+        match &self.pending {
+            Some(pending) if *pending.text == text => pending.of_this_process(),
+            Some(pending) => Pending::new(text.into(), pending.whole.clone()),
+            None => Pending::new(text.into(), self.content.clone()),
+        }
+    }
+}
+
+/// Tells whether bytes are those that were read before. Nobody gains anything by
+/// making two that have the same: they write the state as it is.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Compiles ignore rules from their text in the state file.
@@ -212,9 +305,15 @@ fn templates(
     }
 }
 
-/// Whether a file that looks like this may be changed once more and look the same.
-pub(crate) fn is_unsettled(look: Look) -> bool {
+/// Whether a file that looked like this at a moment could be changed once more
+/// after it, and look the same.
+pub(crate) fn is_unsettled(look: Look, at: Timestamp) -> bool {
     let Look::File(key) = look else { return false };
-    let now = jiff::Timestamp::now().as_nanosecond();
-    (now - key.mtime_ns.max(key.ctime_ns)).abs() < SETTLES_AFTER
+    let at = at.as_nanosecond();
+    // Each by itself: `touch` may have set one of them into the future.
+    [key.mtime_ns, key.ctime_ns].into_iter().any(|time| {
+        let is_coarse = time % 1_000_000_000 == 0;
+        let settles_after = if is_coarse { SETTLES_AFTER_COARSE } else { SETTLES_AFTER };
+        (at - time).abs() < settles_after
+    })
 }

@@ -22,31 +22,33 @@
 
 mod link;
 pub mod plan;
+mod reload;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::load;
 use crate::page::Reply;
 use crate::request::Request;
 use crate::site::Site;
-use crate::snapshot::{self, Content, Fresh, Pending, Snapshot, Source};
+use crate::snapshot::{self, Content, Snapshot, Source};
 use crate::state::State;
-use crate::sys::{self, Look, Lookout};
+use crate::sys::Lookout;
+use reload::{Reload, read};
+use trouble::Trouble;
 
 pub use plan::{Decision, Plan};
-
-/// How often the same trouble is told.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+pub(crate) use trouble::Failing;
+pub use trouble::{Consequence, OnProblem, Problem};
 
 /// What to do where the state cannot be read when the app starts.
 ///
@@ -63,9 +65,6 @@ pub enum OnError {
     Closed,
 }
 
-/// Told of trouble that keeps no request from being answered.
-pub type OnProblem = Arc<dyn Fn(&Problem) + Send + Sync>;
-
 /// How a gate is opened.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -77,47 +76,6 @@ pub struct Options {
     /// Who is told of trouble, at most once a minute and when it is over.
     /// Absent: standard error.
     pub on_problem: Option<OnProblem>,
-}
-
-/// Trouble with the files of a site, and what is done about it.
-#[derive(Debug)]
-pub struct Problem {
-    /// What is wrong; absent if all is well again.
-    pub error: Option<Error>,
-    /// What is done about it.
-    pub consequence: Consequence,
-}
-
-/// What requests meet while something is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consequence {
-    /// The state of this revision is in force: the last good one, or the new one
-    /// if nothing is wrong any more.
-    Revision(u64),
-    /// There never was a good state, and every request passes.
-    Open,
-    /// There never was a good state, and every request is blocked.
-    Closed,
-    /// The page is the built-in one.
-    BuiltinPage,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.error {
-            Some(error) => write!(f, "{error}; ")?,
-            None => f.write_str("the state can be read again; ")?,
-        }
-        match self.consequence {
-            Consequence::Revision(revision) if self.error.is_some() => {
-                write!(f, "the last good state, revision {revision}, stays in force")
-            }
-            Consequence::Revision(revision) => write!(f, "revision {revision} is in force"),
-            Consequence::Open => f.write_str("until it can be read, every request passes"),
-            Consequence::Closed => f.write_str("until it can be read, every request is blocked"),
-            Consequence::BuiltinPage => f.write_str("visitors get the built-in page"),
-        }
-    }
 }
 
 /// What a view says of itself, before any window or rule is asked.
@@ -181,21 +139,6 @@ struct Inner {
     reload: ArcSwap<Reload>,
 }
 
-/// Who reads the state again, one at a time.
-struct Reload {
-    /// A process forked off while another thread held the lock would find it
-    /// held for ever; so each process has its own.
-    pid: u32,
-    trouble: Mutex<Trouble>,
-}
-
-/// What is known of the trouble there is.
-#[derive(Default)]
-struct Trouble {
-    is_failing: bool,
-    told_at: Option<Instant>,
-}
-
 impl Gate {
     /// Opens the gate of a site.
     ///
@@ -221,23 +164,32 @@ impl Gate {
             |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
         let lookout =
             Lookout::new(&source.state).map_err(|cause| unreadable(&source.state, cause))?;
-        let (look, content, errors, makeshift) = match read(&source, None) {
-            (look, Ok(fresh)) => (look, fresh.content, fresh.errors, None),
+        let mut trouble = Trouble::default();
+        let mut problems = Vec::new();
+        let began = Timestamp::now();
+        let (look, content, makeshift) = match read(&source, None) {
+            (look, Ok(fresh)) => {
+                problems.extend(trouble.of_pages(fresh.errors, Instant::now()));
+                (look, fresh.content, None)
+            }
             (look, Err(error)) => {
                 let (state, consequence) = match options.on_error {
                     OnError::Refuse => return Err(error),
                     OnError::Open => (State::default(), Consequence::Open),
                     OnError::Closed => (closed(), Consequence::Closed),
                 };
-                (look, Content::of(state)?, vec![error], Some(consequence))
+                problems.push(Problem { error: Some(error), consequence });
+                (look, Arc::new(Content::of(state)?), Some(consequence))
             }
         };
+        let failing = makeshift.map(|_| trouble.of_state(None, Instant::now()).0);
         let snapshot = Snapshot {
             look,
-            is_unsettled: snapshot::is_unsettled(look),
-            content: Arc::new(content),
+            is_unsettled: snapshot::is_unsettled(look, began),
+            content,
             pending: None,
             makeshift,
+            failing,
         };
         let inner = Inner {
             lookout,
@@ -245,15 +197,11 @@ impl Gate {
             options,
             current: ArcSwap::from_pointee(snapshot),
             next_look: AtomicU64::new(0),
-            reload: ArcSwap::from_pointee(Reload::new()),
+            reload: ArcSwap::from_pointee(Reload::new(trouble)),
         };
         let gate = Self(Arc::new(inner));
-        gate.put_off();
-        let reload = gate.reload();
-        let mut trouble = reload.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.is_failing = makeshift.is_some();
-        trouble.tell(&gate, errors, makeshift.unwrap_or(Consequence::BuiltinPage));
-        drop(trouble);
+        gate.put_off(0);
+        gate.tell(&problems);
         Ok(gate)
     }
 
@@ -301,197 +249,11 @@ impl Gate {
             Decision::Blocked(window) => Answer::Reply(content.pages(window).reply(request, now)),
         }
     }
-
-    /// What is in force, after a look at the file if one is due.
-    fn fresh(&self) -> Guard<Arc<Snapshot>> {
-        let snapshot = self.0.current.load();
-        if !self.is_due() {
-            return snapshot;
-        }
-        let look = self.0.lookout.look();
-        if look == snapshot.look && look != Look::Failed && !snapshot.is_unfinished() {
-            return snapshot;
-        }
-        drop(snapshot);
-        self.notice();
-        self.0.current.load()
-    }
-
-    /// Whether the file is to be looked at now, by this request.
-    fn is_due(&self) -> bool {
-        if self.0.options.recheck.is_none() {
-            return true;
-        }
-        let due = self.0.next_look.load(Ordering::Relaxed);
-        sys::coarse_clock() >= due && self.put_off()
-    }
-
-    /// Puts the next look off, unless another thread just did.
-    fn put_off(&self) -> bool {
-        let Some(interval) = self.0.options.recheck else { return true };
-        let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-        let next = sys::coarse_clock().saturating_add(interval);
-        let due = self.0.next_look.load(Ordering::Relaxed);
-        self.0.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-
-    /// Reads the state again. Whoever comes meanwhile waits, since what is in
-    /// force may be over.
-    fn notice(&self) {
-        let reload = self.reload();
-        let mut trouble = reload.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.0.current.load_full();
-        let look = self.0.lookout.look();
-        if look == before.look && look != Look::Failed && !before.is_unfinished() {
-            return;
-        }
-        match read(&self.0.source, Some(&before.content)) {
-            (look, Ok(Fresh { content, rules, errors })) => {
-                let in_force = Consequence::Revision(content.revision());
-                let pending = rules.map(|text| Pending { text, pid: std::process::id() });
-                self.put_in_force(look, Arc::new(content), pending.clone(), None);
-                if std::mem::take(&mut trouble.is_failing) {
-                    trouble.told_at = None;
-                    self.tell(&Problem { error: None, consequence: in_force });
-                }
-                trouble.tell(self, errors, Consequence::BuiltinPage);
-                if let Some(pending) = pending {
-                    self.compile_apart(&pending);
-                }
-            }
-            (look, Err(error)) => {
-                self.put_in_force(look, before.content.clone(), None, before.makeshift);
-                trouble.is_failing = true;
-                trouble.tell(self, vec![error], before.consequence());
-            }
-        }
-    }
-
-    /// The lock of this process.
-    fn reload(&self) -> Arc<Reload> {
-        let reload = self.0.reload.load_full();
-        if reload.pid == std::process::id() {
-            return reload;
-        }
-        let own = Arc::new(Reload::new());
-        self.0.reload.store(own.clone());
-        own
-    }
-
-    fn put_in_force(
-        &self,
-        look: Look,
-        content: Arc<Content>,
-        pending: Option<Pending>,
-        makeshift: Option<Consequence>,
-    ) {
-        let is_unsettled = snapshot::is_unsettled(look);
-        let snapshot = Snapshot { look, is_unsettled, content, pending, makeshift };
-        self.0.current.store(Arc::new(snapshot));
-    }
-
-    /// Compiles rules off the path of the requests; those from before stay in
-    /// force until then.
-    fn compile_apart(&self, pending: &Pending) {
-        let thread = std::thread::Builder::new().name("maint-rules".to_owned());
-        let (gate, of_thread) = (self.clone(), pending.clone());
-        if thread.spawn(move || gate.compile(&of_thread)).is_err() {
-            // Without a thread it takes longer, and is done all the same.
-            self.compile(pending);
-        }
-    }
-
-    fn compile(&self, pending: &Pending) {
-        let compiled = snapshot::compile(&self.0.source, &pending.text);
-        let rules = compiled.as_ref().ok();
-        self.0.current.rcu(|now| {
-            let is_meant =
-                now.pending.as_ref().is_some_and(|of| Arc::ptr_eq(&of.text, &pending.text));
-            if !is_meant {
-                return now.clone();
-            }
-            let content = rules.map_or_else(
-                || now.content.clone(),
-                |rules| Arc::new(now.content.with_rules(pending.text.clone(), rules.clone())),
-            );
-            Arc::new(Snapshot { content, pending: None, ..**now })
-        });
-        if let Err(error) = compiled {
-            let consequence = self.0.current.load().consequence();
-            self.tell(&Problem { error: Some(error), consequence });
-        }
-    }
-
-    fn tell(&self, problem: &Problem) {
-        match &self.0.options.on_problem {
-            Some(tell) => tell(problem),
-            None => eprintln!("maint: {problem}"),
-        }
-    }
-}
-
-impl Reload {
-    fn new() -> Self {
-        Self { pid: std::process::id(), trouble: Mutex::default() }
-    }
-}
-
-impl Trouble {
-    /// Tells of trouble, unless that was done just now.
-    fn tell(&mut self, gate: &Gate, errors: Vec<Error>, consequence: Consequence) {
-        if errors.is_empty() || self.told_at.is_some_and(|at| at.elapsed() < TOLD_EVERY) {
-            return;
-        }
-        // A page that fails is told of with each state that has it.
-        self.told_at = self.is_failing.then(Instant::now);
-        for error in errors {
-            gate.tell(&Problem { error: Some(error), consequence });
-        }
-    }
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Gate").field(&self.0.source.state).finish()
-    }
-}
-
-impl Snapshot {
-    /// What requests meet if the state cannot be read any more.
-    fn consequence(&self) -> Consequence {
-        self.makeshift.unwrap_or_else(|| Consequence::Revision(self.content.revision()))
-    }
-
-    /// Whether it has to be gone over again although the file looks the same.
-    fn is_unfinished(&self) -> bool {
-        // What a forked process was compiling, its child has to compile itself.
-        self.pending.as_ref().is_some_and(|pending| pending.pid != std::process::id())
-            || self.is_unsettled && !snapshot::is_unsettled(self.look)
-    }
-}
-
-/// What the file looked like, and what came of reading it.
-type Reading = (Look, Result<Fresh>);
-
-/// Reads the state. A file that makes no sense is not read again before it
-/// changes; one that cannot be read is.
-fn read(source: &Source, before: Option<&Content>) -> Reading {
-    match load::bytes(&source.state) {
-        Ok(Some((key, bytes))) => (Look::File(key), snapshot::read(source, &bytes, before)),
-        Ok(None) if source.directory().is_dir() => {
-            let nothing = Content::of(State::default());
-            let fresh = nothing.map(|content| Fresh { content, rules: None, errors: Vec::new() });
-            (Look::Missing, fresh)
-        }
-        Ok(None) => (
-            Look::Failed,
-            Err(Error::NotASite {
-                path: source.directory().to_owned(),
-                reason: "there is no such directory".to_owned(),
-                hint: Some("make it: `maint init`".to_owned()),
-            }),
-        ),
-        Err(error) => (Look::Failed, Err(error)),
     }
 }
 

@@ -150,7 +150,8 @@ impl Plan {
         let path = PathForms::new(request.path());
         let covering = open.filter(|plan| plan.covers(request, &path));
         // What the page says of the end is then true of all of them.
-        let Some(window) = covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX))
+        let Some(window) =
+            covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX))
         else {
             return Decision::Up;
         };

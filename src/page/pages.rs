@@ -241,6 +241,7 @@ fn leads_to(url: &str, request: &impl Request) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -275,7 +276,10 @@ mod tests {
         });
         assert!(!told("GET", Some(window.clone())).contains("until"));
         let reply = reply("GET", Some(window));
-        assert_eq!(reply.header("retry-after"), Some(super::super::DEFAULT_RETRY_AFTER.to_string()));
+        assert_eq!(
+            reply.header("retry-after"),
+            Some(super::super::DEFAULT_RETRY_AFTER.to_string())
+        );
     }
 
     #[test]
@@ -297,5 +301,36 @@ mod tests {
              Since 2026-11-22 03:00 UTC.\n\n\
              What you sent has not been processed. Please send it again later.\n"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn requirement_27_no_accept_makes_the_reader_panic(
+            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..4),
+            shaped in r"((text|application|\*)/(html|json|plain|\*|x\+json)?[;, ]{0,2}(q=[0-9.eEinfa+-]{0,6})?[;, ]{0,2}){0,5}",
+        ) {
+            let mut request = Facts::new("GET", "/").with("accept", &shaped);
+            let formats = wanted(&request);
+            request.headers.extend(lines.into_iter().map(|line| ("Accept".to_owned(), line)));
+            let also = wanted(&request);
+            // Only who names a format is taken to have asked for it.
+            prop_assert!(formats.is_explicit || !shaped.is_empty() || formats.format == Format::Html);
+            prop_assert!(also.is_explicit || !formats.is_explicit || also.format == formats.format);
+        }
+
+        #[test]
+        fn requirement_51_no_template_writes_into_its_own_policy(
+            source in r#"(<(/?)(script|SCRIPT|style|scripty)[ >"'a-z=]{0,4}|\{[{%#]|[%#}]\}|[a-zé;<>'" \r\n]){0,40}"#,
+        ) {
+            let policy = policy::of_templates([&*source]);
+            let builtin_words = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'";
+            let rest = policy.strip_prefix(builtin_words).expect("it begins as always");
+            let (hashes, _) = rest.split_once("; font-src 'self'; ").expect("and goes on so");
+            for hash in hashes.split(' ').skip(1) {
+                let hash = hash.strip_prefix("'sha256-").and_then(|hash| hash.strip_suffix('\''));
+                let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+                prop_assert!(hash.is_some_and(|hash| hash.len() == 44 && hash.bytes().all(is_base64)));
+            }
+        }
     }
 }

@@ -90,6 +90,13 @@ pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes to standard error, come what may. Not by way of the standard library: it
+/// panics where nobody reads any more, and has a lock that a process forked off
+/// may find held for ever.
+pub(crate) fn say(text: &str) {
+    let _ = retry(|| rustix::io::write(io::stderr(), text.as_bytes()));
+}
+
 /// Replaces the content of a small advisory file such as the lock.
 pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     check_size_limit(bytes.len() as u64)?;

@@ -1,0 +1,135 @@
+//! What only the inside of a gate shows: what is read again, what is kept, what
+//! is told.
+
+mod hostile;
+mod noticing;
+mod rules;
+mod telling;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::plan::RulesPlan;
+use super::*;
+use crate::request::Facts;
+use crate::snapshot::Pending;
+use crate::sys::Look;
+
+/// Nothing here takes this long unless it never comes.
+const HANG: Duration = Duration::from_secs(300);
+
+/// A site, and a writer that keeps the one rule of writers: the modification
+/// time of the state rises with each replacement.
+struct Desk {
+    _temp: TempDir,
+    dir: PathBuf,
+    last: SystemTime,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    fn under(place: &Path) -> Self {
+        let temp = tempfile::Builder::new().prefix("maint-gate-").tempdir_in(place).unwrap();
+        let dir = temp.path().join(".maint");
+        fs::create_dir(&dir).unwrap();
+        let told = Arc::default();
+        Self { _temp: temp, dir, last: SystemTime::UNIX_EPOCH, told }
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+
+    fn gate(&self) -> Gate {
+        self.gate_with(OnError::Refuse)
+    }
+
+    fn gate_with(&self, on_error: OnError) -> Gate {
+        let told = self.told.clone();
+        let on_problem: OnProblem =
+            Arc::new(move |problem| told.lock().unwrap().push(problem.to_string()));
+        let options = Options { recheck: None, on_error, on_problem: Some(on_problem) };
+        Gate::open_with(&Site::at(&self.dir), options).unwrap()
+    }
+
+    /// What was told since this was last asked for.
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// Replaces the state whole.
+    #[expect(clippy::disallowed_methods, reason = "a writer that does nothing but be fast")]
+    fn replace(&mut self, text: &str) {
+        let temp = self.dir.join("new");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(&temp).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        self.last = SystemTime::now().max(self.last + Duration::from_nanos(1));
+        file.set_modified(self.last).unwrap();
+        fs::rename(&temp, self.state_file()).unwrap();
+    }
+
+    fn put(&mut self, revision: u64, parts: &Value) {
+        self.replace(&state(revision, parts));
+    }
+
+    /// Changes bytes of the state where they are.
+    fn overwrite(&self, text: &str) {
+        let mut file =
+            OpenOptions::new().write(true).truncate(true).open(self.state_file()).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+}
+
+fn state(revision: u64, parts: &Value) -> String {
+    let mut state = json!({ "version": 1, "revision": revision });
+    state.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+    state.to_string()
+}
+
+/// One open window.
+fn down(reason: &str) -> Value {
+    json!({ "windows": { "w": { "opened_at": "2026-11-22T03:00:00Z", "reason": reason } } })
+}
+
+/// So many ignore rules, all of them paths below `/rule`.
+fn rules(number: usize) -> Value {
+    let rule = |n| (format!("r{n}"), json!({ "kind": "path", "value": format!("/rule/{n}") }));
+    Value::Object((1..=number).map(rule).collect())
+}
+
+fn get(path: &str) -> Facts {
+    Facts::new("GET", path)
+}
+
+fn is_blocked(gate: &Gate, path: &str) -> bool {
+    matches!(gate.answer(&get(path)), Answer::Reply(_))
+}
+
+/// Waits for a fact, and not for a time.
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < HANG, "{what} never comes");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Prints a figure past the capture of the test harness.
+fn figure(text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "figure: {name}: {text}");
+}

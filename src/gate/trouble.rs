@@ -1,0 +1,108 @@
+//! Trouble with the files of a site: what it means for requests, and who is told.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+
+/// How often the same trouble is told.
+pub(super) const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// How many kinds of trouble with pages are remembered as told.
+const MOST_TOLD: usize = 100;
+
+/// Told of trouble that keeps no request from being answered. It may ask the
+/// gate itself.
+pub type OnProblem = Arc<dyn Fn(&Problem) + Send + Sync>;
+
+/// Trouble with the files of a site, and what is done about it.
+#[derive(Debug)]
+pub struct Problem {
+    /// What is wrong; absent if all is well again.
+    pub error: Option<Error>,
+    /// What is done about it.
+    pub consequence: Consequence,
+}
+
+/// What requests meet while something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// The state of this revision is in force: the last good one, or the new one
+    /// if nothing is wrong any more.
+    Revision(u64),
+    /// There never was a good state, and every request passes.
+    Open,
+    /// There never was a good state, and every request is blocked.
+    Closed,
+    /// The page is the built-in one.
+    BuiltinPage,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "{error}; ")?,
+            None => f.write_str("the state can be read again; ")?,
+        }
+        match self.consequence {
+            Consequence::Revision(revision) if self.error.is_some() => {
+                write!(f, "the last good state, revision {revision}, stays in force")
+            }
+            Consequence::Revision(revision) => write!(f, "revision {revision} is in force"),
+            Consequence::Open => f.write_str("until it can be read, every request passes"),
+            Consequence::Closed => f.write_str("until it can be read, every request is blocked"),
+            Consequence::BuiltinPage => f.write_str("visitors get the built-in page"),
+        }
+    }
+}
+
+/// A state that cannot be read, for as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// When to look and tell again, although the file looks the same.
+    pub(crate) again_at: Instant,
+    /// Somebody was told, and has to be told when it is over.
+    pub(crate) is_told: bool,
+}
+
+/// What was told, and when.
+#[derive(Default)]
+pub(super) struct Trouble {
+    state_told_at: Option<Instant>,
+    pages_told: Vec<(Instant, String)>,
+}
+
+impl Trouble {
+    /// Notes that the state cannot be read, and whether to tell of it now: once
+    /// a minute, even if it could be read in between.
+    pub(super) fn of_state(&mut self, before: Option<Failing>, now: Instant) -> (Failing, bool) {
+        let told_at = self.state_told_at.filter(|&at| !is_past(at, now));
+        let is_due = told_at.is_none();
+        let told_at = told_at.unwrap_or(now);
+        self.state_told_at = Some(told_at);
+        let is_told = is_due || before.is_some_and(|before| before.is_told);
+        (Failing { again_at: told_at + TOLD_EVERY, is_told }, is_due)
+    }
+
+    /// Picks what is wrong with pages and was not told within a minute. Another
+    /// page that fails is another matter, and is told at once.
+    pub(super) fn of_pages(&mut self, errors: Vec<Error>, now: Instant) -> Vec<Problem> {
+        self.pages_told.retain(|&(at, _)| !is_past(at, now));
+        let mut problems = Vec::new();
+        for error in errors {
+            let text = error.to_string();
+            let is_known = self.pages_told.iter().any(|(_, told)| *told == text);
+            if !is_known && self.pages_told.len() < MOST_TOLD {
+                self.pages_told.push((now, text));
+                let consequence = Consequence::BuiltinPage;
+                problems.push(Problem { error: Some(error), consequence });
+            }
+        }
+        problems
+    }
+}
+
+fn is_past(told_at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(told_at) >= TOLD_EVERY
+}

@@ -1,0 +1,257 @@
+//! Requirements 44, 46 and 48: nobody gets through by guessing, and a token that
+//! does is written nowhere.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use maint::bypass;
+use maint::gate::{Answer, Gate};
+use maint::request::Facts;
+use serde_json::{Value, json};
+
+use crate::env::{MAINT, OPENED, TestSite, at, can_be_others, down, figure, get, reply, until};
+use crate::roles::{Program, command};
+
+/// A site that is down, with a token that lasts until four.
+fn with_token() -> (TestSite, Gate, String) {
+    let site = TestSite::new();
+    let token = bypass::generate().unwrap();
+    site.put(1, &parts(&token));
+    let gate = site.gate();
+    (site, gate, token)
+}
+
+fn parts(token: &str) -> Value {
+    let mut parts = down("x");
+    parts["bypass"] = json!({ "b1": {
+        "sha256": bypass::digest(token),
+        "expires_at": "2026-11-22T04:00:00Z",
+        "note": "for Ann",
+    } });
+    parts
+}
+
+fn cookie(value: &str) -> Facts {
+    get("/").with("cookie", &format!("__Host-maint_bypass={value}"))
+}
+
+/// Asks while the token is good.
+fn passes(gate: &Gate, request: &Facts) -> bool {
+    match gate.answer_at(request, at(OPENED)) {
+        Answer::Pass(pass) => {
+            assert!(pass.is_private, "what is served may not be shared");
+            true
+        }
+        Answer::Reply(reply) => {
+            assert_eq!(reply.status(), 503, "{request:?}");
+            false
+        }
+    }
+}
+
+#[test]
+fn requirement_44_no_mutation_of_a_cookie_lets_through() {
+    let (_site, gate, token) = with_token();
+    assert!(passes(&gate, &cookie(&token)) && passes(&gate, &get("/").with_token(&token)));
+    let mut tried = 0;
+    let mut random = vec![0_u8; 10_000 * 4];
+    getrandom::fill(&mut random).unwrap();
+    for bytes in random.chunks_exact(4) {
+        let mut text = token.clone().into_bytes();
+        let place = usize::from(bytes[0]) % text.len();
+        match bytes[1] % 6 {
+            0 => text[place] ^= 1 << (bytes[2] % 7),
+            1 => text.truncate(place),
+            2 => text.insert(place, bytes[2]),
+            3 => {
+                text.remove(place);
+            }
+            4 => text.swap(place, usize::from(bytes[2]) % token.len()),
+            _ => text.make_ascii_uppercase(),
+        }
+        // What takes nothing away from it is no mutation.
+        let is_still_there = text == token.as_bytes()
+            || text.split(|&byte| byte == b';').any(|part| part == token.as_bytes())
+            || text.trim_ascii() == token.as_bytes();
+        if is_still_there {
+            continue;
+        }
+        let mut request = get("/");
+        let value = [b"__Host-maint_bypass=".as_slice(), &text].concat();
+        request.headers.push(("cookie".to_owned(), value));
+        assert!(!passes(&gate, &request), "{request:?}");
+        tried += 1;
+    }
+    figure(&format!("{tried} mutated cookies, 0 let through, 0 other answers than 503"));
+    assert!(tried > 8_000);
+}
+
+#[test]
+fn requirement_44_a_cookie_is_worth_nothing_once_its_token_is_over() {
+    let (site, gate, token) = with_token();
+    let at_time = |now| gate.answer_at(&cookie(&token), at(now));
+    assert!(matches!(at_time("2026-11-22T03:59:59.999Z"), Answer::Pass(_)));
+    assert_eq!(reply(at_time("2026-11-22T04:00:00Z")).status(), 503, "expired");
+    let link = get(&format!("/?{}={token}", bypass::PARAMETER));
+    assert_eq!(reply(gate.answer_at(&link, at(OPENED))).status(), 303);
+    assert_eq!(reply(gate.answer_at(&link, at("2026-11-22T04:00:00Z"))).status(), 503);
+
+    // `maint off` and `maint on` again, with what goes with them.
+    let maint = |args: &[&str]| {
+        let done = Command::new(MAINT).arg("--site").arg(&site.dir).args(args).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    maint(&["off", "w"]);
+    maint(&["on", "-m", "again"]);
+    let made = maint(&["bypass", "new", "--json"]);
+    assert!(!passes(&gate, &cookie(&token)), "an old cookie");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let fresh = made["token"].as_str().unwrap();
+    assert!(matches!(gate.answer(&cookie(fresh)), Answer::Pass(_)));
+    maint(&["off"]);
+    maint(&["on", "-m", "third"]);
+    assert_eq!(reply(gate.answer(&cookie(fresh))).status(), 503, "revoked by off");
+}
+
+#[test]
+fn requirement_44_who_can_read_the_state_cannot_make_a_cookie_of_it() {
+    let (site, gate, token) = with_token();
+    let digest = bypass::digest(&token);
+    for value in [&digest, &digest.to_uppercase(), "b1", "", "*", "maint_", "for Ann"] {
+        assert!(!passes(&gate, &cookie(value)), "{value}");
+    }
+    if can_be_others() {
+        let program = Program::new();
+        let become_nobody =
+            ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
+        let role = program.playing("forger");
+        let done = command(&become_nobody, &role, &site.dir, 0).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{said}");
+        let tried = said.lines().find(|line| line.contains("tried ")).unwrap();
+        figure(&format!("as nobody, of all words in the state: {tried}, 0 let through"));
+    }
+}
+
+#[test]
+fn requirement_46_a_token_is_in_no_log_and_no_argument() {
+    let (site, gate, token) = with_token();
+    let link = get(&format!("/a?{}={token}", bypass::PARAMETER));
+    let answer = gate.answer_at(&link, at(OPENED));
+    assert!(
+        reply(gate.answer_at(&link, at(OPENED))).header("set-cookie").unwrap().contains(&token)
+    );
+    let mut said = format!("{answer:?} {gate:?} {:?}", gate.answer_at(&cookie(&token), at(OPENED)));
+    site.replace(&format!("{{ {token} "));
+    assert!(matches!(gate.answer_at(&cookie(&token), at(OPENED)), Answer::Pass(_)));
+    site.put(2, &parts(&token));
+    let _ = gate.revision();
+
+    let mut check = Command::new(MAINT)
+        .arg("--site")
+        .arg(&site.dir)
+        .args(["check", "/", "--token-stdin", "--at", OPENED, "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = check.stdin.take().unwrap();
+    stdin.write_all(token.as_bytes()).unwrap();
+    let of_process = |file: &str| {
+        let path = format!("/proc/{}/{file}", check.id());
+        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+    };
+    // It waits for the rest of the token, so that there is time to look at it.
+    until("its arguments", || of_process("cmdline").contains("--token-stdin"));
+    said += &of_process("cmdline");
+    said += &of_process("environ");
+    drop(stdin);
+    let done = check.wait_with_output().unwrap();
+    assert!(done.status.success(), "it lets through: {done:?}");
+    said += &String::from_utf8_lossy(&[done.stdout, done.stderr].concat());
+    for entry in fs::read_dir(&site.dir).unwrap() {
+        said += &fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+    }
+    assert!(said.contains("token-stdin") && said.contains("303"), "something was looked at");
+    assert!(!said.contains(&token), "{said}");
+    // What is told of a broken state may name its place, not its words.
+    let told = site.told().join("\n");
+    assert!(!told.contains(&token), "{told}");
+}
+
+#[test]
+fn requirement_48_no_header_and_no_query_of_the_inside_lets_through() {
+    let (site, gate, _) = with_token();
+    let mut parts = down("x");
+    parts["ignore"] = json!({
+        "r1": { "kind": "path", "value": "/health" },
+        "r2": { "kind": "ip", "value": "127.0.0.1" },
+    });
+    site.put(2, &parts);
+    let names = [
+        "x-middleware-subrequest",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-prefix",
+        "x-forwarded-path",
+        "x-forwarded-method",
+        "x-real-ip",
+        "x-client-ip",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-originating-ip",
+        "x-cluster-client-ip",
+        "x-host",
+        "forwarded",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-bypass",
+        "x-maint-bypass",
+        "maint-bypass",
+        "maint_bypass",
+        "maint-decision",
+        "x-health-check",
+        "x-amzn-trace-id",
+        "x-envoy-internal",
+        "x-internal",
+        "x-debug",
+        "x-admin",
+        "authorization",
+        "via",
+        "user-agent",
+        "referer",
+        "x-custom-ip-authorization",
+    ];
+    let values = [
+        "/health",
+        "127.0.0.1",
+        "for=127.0.0.1",
+        "GET",
+        "pass",
+        "1",
+        "true",
+        "kube-probe/1.30",
+        "ELB-HealthChecker/2.0",
+        "GoogleHC/1.0",
+        "middleware:middleware:middleware",
+    ];
+    for name in names {
+        for value in values {
+            let request = get(&format!("/?{name}={value}")).with(name, value);
+            assert_eq!(reply(gate.answer(&request)).status(), 503, "{name}: {value}");
+        }
+    }
+    figure(&format!("{} names x {} values, 0 let through", names.len(), values.len()));
+    assert!(matches!(gate.answer(&get("/health")), Answer::Pass(_)), "the rule is in force");
+}

@@ -1,0 +1,211 @@
+//! A site of its own for each test, and writers of its state.
+
+use std::cell::Cell;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use maint::gate::{Answer, Gate, OnError, OnProblem, Options};
+use maint::page::Reply;
+use maint::request::Facts;
+use maint::{Site, store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
+pub(crate) const NOBODY: u32 = 65534;
+pub(crate) const OPENED: &str = "2026-11-22T03:00:00Z";
+
+/// Nothing here takes this long unless it hangs.
+pub(crate) const HANG: Duration = Duration::from_secs(300);
+
+/// A site directory, gone when dropped.
+pub(crate) struct TestSite {
+    _temp: TempDir,
+    pub(crate) dir: PathBuf,
+    last: Cell<SystemTime>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl TestSite {
+    pub(crate) fn new() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    /// The same on a file system of the test's choice.
+    pub(crate) fn under(place: &Path) -> Self {
+        let temp = tempfile::Builder::new().prefix("maint-gate-").tempdir_in(place).unwrap();
+        let dir = fs::canonicalize(temp.path()).unwrap().join("app/.maint");
+        fs::create_dir_all(dir.join("templates")).unwrap();
+        for path in [temp.path(), dir.parent().unwrap(), &dir, &dir.join("templates")] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let (last, told) = (Cell::new(SystemTime::UNIX_EPOCH), Arc::default());
+        Self { _temp: temp, dir, last, told }
+    }
+
+    pub(crate) fn site(&self) -> Site {
+        Site::at(&self.dir)
+    }
+
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate_with(OnError::Refuse).unwrap()
+    }
+
+    /// A gate whose trouble is kept for [`TestSite::told`].
+    pub(crate) fn gate_with(&self, on_error: OnError) -> maint::Result<Gate> {
+        let told = self.told.clone();
+        let on_problem: OnProblem =
+            Arc::new(move |problem| told.lock().unwrap().push(problem.to_string()));
+        let options = Options { recheck: None, on_error, on_problem: Some(on_problem) };
+        Gate::open_with(&self.site(), options)
+    }
+
+    /// What was told since this was last asked for.
+    pub(crate) fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// Replaces the state whole, with a later time each time, as writers do.
+    pub(crate) fn put(&self, revision: u64, parts: &Value) {
+        self.replace(&state(revision, parts));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a writer that does nothing but be fast")]
+    pub(crate) fn replace(&self, text: &str) {
+        let temp = self.dir.join("new");
+        write(&temp, text);
+        let file = OpenOptions::new().write(true).open(&temp).unwrap();
+        self.last.set(SystemTime::now().max(self.last.get() + Duration::from_nanos(1)));
+        file.set_modified(self.last.get()).unwrap();
+        fs::rename(&temp, self.state_file()).unwrap();
+    }
+
+    /// Changes the state as `maint` does, with everything that goes with it.
+    pub(crate) fn update(&self, change: impl Fn(&mut maint::State, Timestamp)) {
+        let options = store::Options::new("test");
+        store::update(&self.site(), &options, |state, now| {
+            change(state, now);
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    pub(crate) fn template(&self, file_name: &str, text: &str) {
+        write(&self.dir.join("templates").join(file_name), text);
+    }
+}
+
+pub(crate) fn state(revision: u64, parts: &Value) -> String {
+    let mut state = json!({ "version": 1, "revision": revision });
+    state.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+    state.to_string()
+}
+
+/// One open window.
+pub(crate) fn down(reason: &str) -> Value {
+    json!({ "windows": { "w": { "opened_at": OPENED, "reason": reason } } })
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn get(target: &str) -> Facts {
+    Facts::new("GET", target)
+}
+
+/// A request for one form of the page.
+pub(crate) fn accepting(accept: &str) -> Facts {
+    get("/").with("accept", accept)
+}
+
+#[track_caller]
+pub(crate) fn reply(answer: Answer) -> Reply {
+    match answer {
+        Answer::Reply(reply) => reply,
+        Answer::Pass(pass) => panic!("it passes: {pass:?}"),
+    }
+}
+
+pub(crate) fn is_blocked(gate: &Gate) -> bool {
+    matches!(gate.answer(&get("/")), Answer::Reply(_))
+}
+
+pub(crate) fn body(reply: &Reply) -> String {
+    String::from_utf8(reply.body().to_vec()).unwrap()
+}
+
+/// Waits for a fact, and not for a time. Returns how long it took.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < HANG, "{what} never comes");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    begun.elapsed()
+}
+
+/// Writes a file where it is, as people do.
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).open(path).unwrap();
+    file.write_all(text.as_ref()).unwrap();
+}
+
+/// Says that a test did not run, past the capture of the test harness.
+pub(crate) fn skip(why: &str) {
+    aloud("SKIPPED", why);
+}
+
+/// Prints a figure past the capture of the test harness.
+pub(crate) fn figure(text: &str) {
+    aloud("figure", text);
+}
+
+fn aloud(what: &str, text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
+}
+
+fn works(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether this runs as root and can be somebody else; says so if not.
+pub(crate) fn can_be_others() -> bool {
+    let can = works("setpriv", &["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"]);
+    if !can {
+        skip("needs root and setpriv(1)");
+    }
+    can
+}
+
+/// Whether strace(1) may trace here; says so if not.
+pub(crate) fn can_trace() -> bool {
+    let can = works("strace", &["-f", "-o", "/dev/null", "true"]);
+    if !can {
+        skip("needs strace(1), and permission to trace");
+    }
+    can
+}
+
+/// Whether mounts can be made in a namespace of their own; says so if not.
+pub(crate) fn can_mount() -> bool {
+    let can = works("unshare", &["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
+    if !can {
+        skip("needs root, unshare(1) and permission to mount");
+    }
+    can
+}

@@ -1,0 +1,216 @@
+//! Requirement 51: whatever an operator writes, visitors get it as text.
+
+use maint::gate::Answer;
+use maint::page::{Reply, validate_redirect};
+use serde_json::{Value, json};
+
+use crate::env::{OPENED, TestSite, accepting, body, down, figure, reply, state};
+
+/// Stands where a payload will stand.
+const MARK: &str = "SENTINEL";
+
+const PAYLOADS: [&str; 50] = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"><svg/onload=alert(1)>",
+    "'><svg onload=alert(1)>",
+    "<svg><script>alert&#40;1)</script>",
+    "</title><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "<!--><img src=x>",
+    "--><script>alert(1)</script>",
+    "]]><script>alert(1)</script>",
+    "<a href=javascript:alert(1)>x",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "<iframe srcdoc='<script>'>",
+    "<base href=//evil.example>",
+    "<meta http-equiv=refresh content=0;url=//evil.example>",
+    "<form action=//evil.example><input>",
+    "<link rel=stylesheet href=//evil.example>",
+    "<details open ontoggle=alert(1)>",
+    "<math><mtext></form><form><mglyph><style>",
+    "\" onmouseover=\"alert(1)",
+    "' onmouseover='alert(1)",
+    "` onmouseover=`alert(1)",
+    "x onmouseover=alert(1) y",
+    "&lt;script&gt;",
+    "&#60;script&#62;",
+    "&amp;",
+    "&",
+    "<",
+    ">",
+    "\"",
+    "'",
+    "\\",
+    "\\u003cscript\\u003e",
+    "\\\"; alert(1); //",
+    "${7*7}",
+    "{{ 7*7 }}",
+    "{% raw %}",
+    "{# x #}",
+    "{{ self }}",
+    "\u{2028}alert(1)\u{2029}",
+    "\u{feff}<b>",
+    "\u{202e}txt.exe",
+    "a\nb\tc",
+    "x\r\nSet-Cookie: a=b",
+    "x\r\n\r\n<html>",
+    "\u{1b}[31mred\u{1b}[0m",
+    "\u{1b}]0;title\u{7}",
+    "nul\0byte",
+];
+
+/// As HTML has it (<https://html.spec.whatwg.org/#escapingString>), and `/` as Jinja has it.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => "&#x27;".to_owned(),
+            '/' => "&#x2f;".to_owned(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+/// The pages of a state with this in each of its fields, or `None` if it is refused.
+fn pages(site: &TestSite, revision: u64, text: &str) -> Option<[Reply; 4]> {
+    let mut parts = down(text);
+    parts["name"] = json!(text);
+    let gate = site.gate();
+    site.put(revision, &parts);
+    if gate.revision() != revision {
+        return None;
+    }
+    let grpc = accepting("text/html").with("content-type", "application/grpc");
+    let requests =
+        [accepting("text/html"), accepting("application/json"), accepting("text/plain"), grpc];
+    let replies = requests.map(|request| reply(gate.answer(&request)));
+    for reply in &replies {
+        for (name, value) in reply.headers() {
+            assert!(name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-')), "{name}");
+            assert!(value.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{name}: {value:?}");
+        }
+    }
+    Some(replies)
+}
+
+fn assert_is_text(own_template: bool) {
+    let site = TestSite::new();
+    if own_template {
+        let html = "<p title=\"{{ reason }}\" id='{{ site }}'>{{ reason }}</p><b>{{ site }}</b>";
+        site.template("x.html", html);
+        site.template("x.json", r#"{"detail":{{ reason }},"site":{{ site }}}"#);
+        site.template("x.txt", "{{ reason }} {{ site }}");
+    }
+    let settings = if own_template { json!({ "template": "x" }) } else { json!({}) };
+    let with_settings = |text: &str| {
+        let mut parts = down(text);
+        parts["name"] = json!(text);
+        parts["page"] = settings.clone();
+        parts
+    };
+    site.put(1, &with_settings(MARK));
+    let gate = site.gate();
+    let all = || {
+        ["text/html", "application/json", "text/plain"].map(|accept| {
+            let reply = reply(gate.answer(&accepting(accept)));
+            // As what it is sent: a browser does not look for markup in it by itself.
+            let sent_as = reply.header("content-type").unwrap();
+            assert!(sent_as.starts_with(accept) || sent_as == "application/problem+json");
+            assert_eq!(reply.header("x-content-type-options").as_deref(), Some("nosniff"));
+            body(&reply)
+        })
+    };
+    let [html, _, txt] = all();
+    let (mut shown, mut refused) = (0, 0);
+    for (payload, revision) in PAYLOADS.into_iter().zip(2..) {
+        site.put(revision, &with_settings(payload));
+        let is_refused = gate.revision() != revision;
+        assert_eq!(
+            is_refused,
+            payload.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')),
+            "{payload:?}"
+        );
+        if is_refused {
+            refused += 1;
+            site.put(revision, &with_settings(MARK));
+            assert_eq!(all()[0], html, "as before");
+            continue;
+        }
+        let [is_html, is_json, is_txt] = all();
+        assert_eq!(is_html, html.replace(MARK, &escaped(payload)), "{payload:?}");
+        assert_eq!(is_txt, txt.replace(MARK, payload), "{payload:?}");
+        let problem: Value = serde_json::from_str(&is_json).unwrap();
+        assert_eq!(problem["detail"], payload);
+        shown += 1;
+    }
+    figure(&format!("{shown} shown as text in 3 forms, {refused} refused, 0 unescaped bytes"));
+    assert_eq!(shown + refused, PAYLOADS.len());
+}
+
+#[test]
+fn requirement_51_payloads_are_text_on_the_builtin_page() {
+    assert_is_text(false);
+}
+
+#[test]
+fn requirement_51_payloads_are_text_on_a_page_of_the_site() {
+    assert_is_text(true);
+}
+
+#[test]
+fn requirement_51_header_fields_hold_no_control_characters_whatever_the_state_says() {
+    let site = TestSite::new();
+    site.put(1, &json!({}));
+    let mut seen = 0;
+    for (payload, revision) in PAYLOADS.into_iter().zip(2..) {
+        if let Some([_, _, _, grpc]) = pages(&site, revision, payload) {
+            let message = grpc.header("grpc-message").unwrap();
+            assert!(!message.contains(['\r', '\n', '\u{1b}']) && !message.is_empty());
+            seen += 1;
+        }
+        site.put(revision, &json!({}));
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn requirement_51_a_redirect_is_checked_when_it_is_written_and_when_it_is_read() {
+    let site = TestSite::new();
+    let more = [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "https://a@evil.example/",
+        "https://evil.example\r\nSet-Cookie: a=b",
+        "/a b",
+        "/ü",
+        "ftp://evil.example/",
+    ];
+    let mut refused = 0;
+    for (url, revision) in PAYLOADS.into_iter().chain(more).zip(1..) {
+        assert!(validate_redirect(url).is_err(), "{url:?}");
+        let parts = json!({
+            "windows": { "w": { "opened_at": OPENED, "page": { "redirect": url } } },
+        });
+        site.replace(&state(revision, &parts));
+        assert!(maint::Gate::open(&site.site()).is_err(), "{url:?}");
+        refused += 1;
+    }
+    figure(&format!("{refused} of {refused} redirects refused twice"));
+    site.put(
+        99,
+        &json!({
+            "windows": { "w": { "opened_at": OPENED, "page": { "redirect": "/sorry?a=1" } } },
+        }),
+    );
+    let Answer::Reply(reply) = site.gate().answer(&accepting("text/html")) else {
+        panic!("the window is open")
+    };
+    assert_eq!((reply.status(), reply.header("location").as_deref()), (302, Some("/sorry?a=1")));
+}
