@@ -342,7 +342,7 @@ pub fn by_number<T>(items: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
         id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap_or(u64::MAX)
     };
     let mut sorted: Vec<_> = items.iter().map(|(id, item)| (id.as_str(), item)).collect();
-    sorted.sort_by_key(|&(id, _)| (number(id), id));
+    sorted.sort_by_cached_key(|&(id, _)| (number(id), id));
     sorted
 }
 
