@@ -14,9 +14,9 @@ use crate::site::Site;
 use crate::state::{State, parts};
 use crate::sys::Look;
 
-/// Rules of up to so many bytes, some thousand, are compiled by the request that
-/// notices them.
-const COMPILED_AT_ONCE: usize = 128 * 1024;
+/// Rules of up to so many bytes, at least a thousand as `maint` writes them, are
+/// compiled by the request that notices them.
+const COMPILED_AT_ONCE: usize = 192 * 1024;
 
 /// How long after a change made in place the clock of a file system may still
 /// show the same time, in nanoseconds.
@@ -158,17 +158,20 @@ impl Content {
 /// compiled at once, however many.
 pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> Result<Fresh> {
     let malformed = |cause| load::malformed(&source.state, cause);
-    let parts = parts::split(bytes).map_err(malformed)?;
+    let known = before.map(|before| &*before.rules_text);
+    let parts = parts::split(bytes, known).map_err(malformed)?;
+    let same = |before: &Content| (before.rules_text.clone(), before.plan.rules().clone());
     let mut later = None;
-    let (text, rules) = match before {
-        Some(before) if *before.rules_text == parts.rules => {
-            (before.rules_text.clone(), before.plan.rules().clone())
+    let (text, rules) = match (before, parts.rules) {
+        (Some(before), None) => same(before),
+        (Some(before), Some(text)) if text.len() > COMPILED_AT_ONCE => {
+            later = Some(Arc::from(text));
+            same(before)
         }
-        Some(before) if parts.rules.len() > COMPILED_AT_ONCE => {
-            later = Some(Arc::from(parts.rules));
-            (before.rules_text.clone(), before.plan.rules().clone())
+        (_, text) => {
+            let text = text.unwrap_or("{}");
+            (Arc::from(text), compile(source, text)?)
         }
-        _ => (Arc::from(parts.rules.as_str()), compile(source, &parts.rules)?),
     };
     let (templates, mut errors) = templates(source, &parts.state, before);
     let (content, more) = Content::build(parts.state, text, rules, templates, before)?;
@@ -179,7 +182,7 @@ pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> R
 /// Compiles ignore rules from their text in the state file.
 pub(crate) fn compile(source: &Source, text: &str) -> Result<Arc<RulesPlan>> {
     let rules = parts::rules(text).map_err(|cause| load::malformed(&source.state, cause))?;
-    Ok(Arc::new(RulesPlan::new(&rules)?))
+    Ok(Arc::new(RulesPlan::of_lean(rules)?))
 }
 
 /// The templates of the site, if anything is made from one.

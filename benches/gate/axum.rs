@@ -15,8 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower_service::Service as _;
 
 use crate::common::{Budget, Place, Result, Table, race_seconds};
-use crate::fresh::thread_clock;
-use crate::sample::{BROWSER, Sample, rules, state};
+use crate::sample::{BROWSER, Sample, rules, state, thread_clock};
 
 /// Connections that are kept open, each with a request on its way.
 const CONNECTIONS: usize = 16;

@@ -2,9 +2,11 @@
 //! `cargo bench --no-default-features --features tower --bench gate`.
 //!
 //! Contenders take turns, as in `benches/command.rs`, and a table shows the
-//! median of the rounds with the smallest and largest ratio. A turn is the mean
-//! of many calls, since one is too short for a clock. No timing ever fails this
-//! program, but an answer that is not the expected one does.
+//! median of the rounds with the smallest and largest ratio. Times are those of
+//! the processor, so that what else runs takes little part; only what a reader
+//! waits for goes by the clock on the wall. A turn is the mean of many calls
+//! where one is too short. No timing ever fails this program, but an answer
+//! that is not the expected one does.
 //!
 //! - `MAINT_BENCH_ROUNDS`: how many rounds (20)
 //! - `MAINT_BENCH_DIR`: where to work (the target directory)

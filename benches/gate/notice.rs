@@ -10,8 +10,8 @@ use maint::{Gate, State, load};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::common::{Budget, Place, Result, Table, race, race_seconds};
-use crate::sample::{Sample, by_path, passes, rules, signed, state, stranger, text};
+use crate::common::{Budget, Place, Result, Table, race_seconds};
+use crate::sample::{Sample, by_path, mean, passes, rules, signed, state, stranger, text};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,11 +39,11 @@ impl Switch {
         self.sample.replace(&self.texts[usize::from(self.is_second)])
     }
 
-    /// How long one request takes, and whether it passes.
+    /// The processor time of one request, and whether it passes.
     fn ask(&self, request: &Facts) -> (f64, bool) {
-        let begun = Instant::now();
-        let passes = passes(&self.gate, request);
-        (begun.elapsed().as_secs_f64(), passes)
+        let mut is_passed = false;
+        let time = mean(1, |_| is_passed = passes(&self.gate, request));
+        (time, is_passed)
     }
 }
 
@@ -64,7 +64,7 @@ fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<St
     let (up, down) = (state(false, half.clone()), state(true, half));
     let mut moved = down.clone();
     if let Some(rule) = moved.ignore.get_mut("r1") {
-        rule.value = "/moved/**".to_owned();
+        "/moved/**".clone_into(&mut rule.value);
     }
     let (stayed, gone) = (by_path(0), Facts { path: b"/moved/file".to_vec(), ..by_path(0) });
     let stranger = stranger(7);
@@ -76,21 +76,9 @@ fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<St
     let mut awaited = Switch::new(place, &format!("awaited {number}"), [&down, &moved])?;
 
     let (asked, at_once) = (Cell::new(0), Cell::new(0));
-    let read = || {
-        let begun = Instant::now();
-        black_box(fs::read(still.file())?);
-        Ok(begun.elapsed().as_secs_f64())
-    };
-    let scan = || {
-        let begun = Instant::now();
-        black_box(ignore(black_box(&whole)));
-        Ok(begun.elapsed().as_secs_f64())
-    };
-    let parse = || {
-        let begun = Instant::now();
-        black_box(load::read(&still.file())?);
-        Ok(begun.elapsed().as_secs_f64())
-    };
+    let read = || Ok(mean(1, |_| drop(black_box(fs::read(still.file())))));
+    let scan = || Ok(mean(1, |_| _ = black_box(ignore(black_box(&whole)))));
+    let parse = || Ok(mean(1, |_| drop(black_box(load::read(&still.file())))));
     let switched = || {
         switch.turn()?;
         let (time, passes) = switch.ask(&stranger);
@@ -171,21 +159,13 @@ pub(crate) fn render(place: &Place, rounds: usize) -> Result<String> {
         state.page.template = template.map(str::to_owned);
         state
     };
-    let mut contenders: Vec<(String, Box<dyn FnMut() -> Result<Duration>>)> = Vec::new();
+    let mut contenders: Vec<Contender<'_>> = Vec::new();
     for number in [1, 1_000] {
         let plain = Sample::new(place, &format!("pages {number}"), &with(number, None))?;
         let file = plain.file();
-        let read = move || {
-            let begun = Instant::now();
-            black_box(load::read(&file)?);
-            Ok(begun.elapsed())
-        };
+        let read = move || Ok(mean(1, |_| drop(black_box(load::read(&file)))));
         contenders.push((format!("{number} windows: open, read, parse"), Box::new(read)));
-        let open = move |sample: &Sample| {
-            let begun = Instant::now();
-            black_box(Gate::open(&sample.site)?);
-            Ok(begun.elapsed())
-        };
+        let open = |sample: &Sample| Ok(mean(1, |_| drop(black_box(Gate::open(&sample.site)))));
         let own = Sample::new(place, &format!("own pages {number}"), &with(number, Some("own")))?;
         fs::create_dir_all(own.site.templates())?;
         let template = own.site.templates().join("own.html");
@@ -206,11 +186,11 @@ pub(crate) fn render(place: &Place, rounds: usize) -> Result<String> {
                 switch.turn()?;
                 let (time, passes) = switch.ask(&stranger(7));
                 assert_eq!(passes, number == 1 && switch.is_second, "{number}");
-                Ok(Duration::from_secs_f64(time))
+                Ok(time)
             }),
         ));
     }
-    let times = race(rounds.min(10), &mut contenders)?;
+    let times = race_seconds(rounds.min(10), 5, &mut contenders)?;
     let title = "Making the pages, each in five forms";
     Ok(Table { title, baseline: 0, budgets: &[] }.show(&times))
 }

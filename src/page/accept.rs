@@ -3,6 +3,9 @@
 use super::template::Format;
 use crate::request::{Request, trim};
 
+/// The weight of what has none, in thousandths.
+const HEAVIEST: u16 = 1000;
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -22,9 +25,13 @@ pub(crate) fn wanted(request: &impl Request) -> Wanted {
     let mut wildcards = Vec::new();
     request.header("accept", &mut |line| {
         for range in line.split(|&byte| byte == b',') {
+            // Nothing goes before this one any more.
+            if best.is_some_and(|(heaviest, _)| heaviest == HEAVIEST) {
+                return;
+            }
             let mut parts = range.split(|&byte| byte == b';').map(trim);
             let media = parts.next().unwrap_or_default();
-            let weight = parts.find_map(weight).unwrap_or(1000);
+            let weight = parts.find_map(weight).unwrap_or(HEAVIEST);
             match (named(media), weight) {
                 (Some(format), 0) => refused.push(format),
                 (Some(format), _) if best.is_none_or(|(heaviest, _)| weight > heaviest) => {

@@ -5,7 +5,9 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::iter;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -22,9 +24,8 @@ const REGEX_SET_SIZE: usize = 256 * 1024 * 1024;
 /// Path patterns.
 #[derive(Default)]
 pub(crate) struct PathIndex {
-    /// The first of the places with a hash.
-    first: Table<u64, u32>,
-    places: Vec<Place>,
+    /// By the hash of their segments; several places may have the same.
+    places: Table<u64, (Place, Vec<Place>)>,
     globs: GlobNode,
     regexes: Option<RegexSet>,
     regex_entries: Vec<u32>,
@@ -36,8 +37,6 @@ struct Place {
     path: Box<[u8]>,
     is_subtree: bool,
     entry: u32,
-    /// The next place with the same hash.
-    next: Option<u32>,
 }
 
 /// A node of the trie over the segments of globs.
@@ -61,21 +60,14 @@ impl PathIndex {
         let mut sources = Vec::new();
         for (pattern, entry) in patterns {
             match pattern {
-                PathPattern::Exact(path) => index.places.push(Place::new(path, false, entry)),
-                PathPattern::Subtree(above) => index.places.push(Place::new(above, true, entry)),
+                PathPattern::Exact(path) => index.insert(path, false, entry),
+                PathPattern::Subtree(above) => index.insert(above, true, entry),
                 PathPattern::Glob(glob) => index.globs.insert(&glob, entry),
                 PathPattern::Regex(source) => {
                     sources.push(format!(r"\A(?:{source})\z"));
                     index.regex_entries.push(entry);
                 }
             }
-        }
-        index.first.reserve(index.places.len());
-        let numbers = 0..u32::try_from(index.places.len()).unwrap_or(u32::MAX);
-        // From behind, so that the oldest comes first.
-        for (place, number) in index.places.iter_mut().zip(numbers).rev() {
-            let hash = prefixes(&place.path).last().map_or(0, |(_, hash)| hash);
-            place.next = index.first.insert(hash, number);
         }
         if !sources.is_empty() {
             let set =
@@ -98,7 +90,8 @@ impl PathIndex {
                         && *place.path == path[..end]
                         && is_live(place.entry)
                 };
-                Some(self.places_of(hash).find(is_meant)?.entry)
+                let (first, others) = self.places.get(&hash)?;
+                Some(iter::once(first).chain(others).find(is_meant)?.entry)
             })
         };
         let by_glob = || self.globs.find(Some(path.strip_prefix(b"/").unwrap_or(path)), is_live);
@@ -110,17 +103,14 @@ impl PathIndex {
         by_place.or_else(by_glob).or_else(by_regex)
     }
 
-    /// The places with a hash.
-    fn places_of(&self, hash: u64) -> impl Iterator<Item = &Place> {
-        let place = |number: u32| self.places.get(number as usize);
-        let first = self.first.get(&hash).and_then(|&number| place(number));
-        std::iter::successors(first, move |before| place(before.next?))
-    }
-}
-
-impl Place {
-    fn new(path: String, is_subtree: bool, entry: u32) -> Self {
-        Self { path: path.into_bytes().into(), is_subtree, entry, next: None }
+    fn insert(&mut self, path: String, is_subtree: bool, entry: u32) {
+        let path: Box<[u8]> = path.into_bytes().into();
+        let hash = prefixes(&path).last().map_or(0, |(_, hash)| hash);
+        let place = Place { path, is_subtree, entry };
+        match self.places.entry(hash) {
+            Entry::Vacant(vacant) => drop(vacant.insert((place, Vec::new()))),
+            Entry::Occupied(mut occupied) => occupied.get_mut().1.push(place),
+        }
     }
 }
 
@@ -129,7 +119,7 @@ impl Place {
 fn prefixes(path: &[u8]) -> impl Iterator<Item = (usize, u64)> {
     let mut hasher = Fold::default();
     let mut next = (path.is_empty() || path.starts_with(b"/")).then_some(0);
-    std::iter::from_fn(move || {
+    iter::from_fn(move || {
         let end = next?;
         let hash = hasher.finish();
         next = path.get(end + 1..).map(|rest| {
@@ -185,8 +175,8 @@ impl GlobNode {
 /// Networks, in the order of their first addresses.
 #[derive(Default)]
 pub(crate) struct NetworkIndex {
-    v4: Ranges<u32>,
-    v6: Ranges<u128>,
+    v4: Nested<u32>,
+    v6: Nested<u128>,
 }
 
 impl NetworkIndex {
@@ -198,7 +188,7 @@ impl NetworkIndex {
                 IpNet::V6(net) => v6.push((net.network().into(), net.broadcast().into(), entry)),
             }
         }
-        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
+        Self { v4: Nested::new(v4), v6: Nested::new(v6) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -216,10 +206,15 @@ impl NetworkIndex {
 
 /// Ranges of which any two are apart or one within the other, as networks are.
 #[derive(Default)]
-struct Ranges<A> {
+struct Nested<A> {
+    /// The first start of each block: few enough to stay in the cache of a processor.
+    blocks: Vec<A>,
     starts: Vec<A>,
     ranges: Vec<Range<A>>,
 }
+
+/// How many starts a block has.
+const BLOCK: usize = 64;
 
 struct Range<A> {
     end: A,
@@ -228,7 +223,7 @@ struct Range<A> {
     around: Option<u32>,
 }
 
-impl<A: Copy + Ord> Ranges<A> {
+impl<A: Copy + Ord> Nested<A> {
     /// Takes first and last address and entry of each.
     fn new(mut given: Vec<(A, A, u32)>) -> Self {
         // The larger of two that start together comes first.
@@ -245,13 +240,17 @@ impl<A: Copy + Ord> Ranges<A> {
             ranges.push(Range { end, entry, around: innermost });
             innermost = Some(number);
         }
-        Self { starts: given.into_iter().map(|(start, ..)| start).collect(), ranges }
+        let starts: Vec<A> = given.into_iter().map(|(start, ..)| start).collect();
+        Self { blocks: starts.iter().step_by(BLOCK).copied().collect(), starts, ranges }
     }
 
     fn find(&self, address: A, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
         // The last that starts in time, and those around it, are all that can hold it.
-        let last = self.starts.partition_point(|&start| start <= address).checked_sub(1)?;
-        let mut possible = std::iter::successors(self.ranges.get(last), |range| {
+        let begins = |start: &A| *start <= address;
+        let block = BLOCK * self.blocks.partition_point(begins).checked_sub(1)?;
+        let starts = &self.starts[block..self.starts.len().min(block + BLOCK)];
+        let last = block + starts.partition_point(begins) - 1;
+        let mut possible = iter::successors(self.ranges.get(last), |range| {
             self.ranges.get(range.around? as usize)
         });
         Some(possible.find(|range| address <= range.end && is_live(range.entry))?.entry)
@@ -354,6 +353,8 @@ impl Hasher for Fold {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -488,6 +489,20 @@ mod tests {
         ) {
             let expected = path == above || path.starts_with(&format!("{above}/"));
             prop_assert_eq!(finds(&format!("{above}/**"), &path), expected);
+        }
+
+        #[test]
+        fn a_network_among_many_is_found_as_if_it_were_alone(
+            networks in prop::collection::vec((any::<u8>(), 0u8..=8), 0..300), address in any::<u8>(),
+        ) {
+            let net = |(bits, length)| IpNet::new(Ipv4Addr::new(10, 0, 0, bits).into(), 24 + length).unwrap();
+            let networks: Vec<IpNet> = networks.into_iter().map(net).collect();
+            let address = IpAddr::from([10, 0, 0, address]);
+            let index = NetworkIndex::new(networks.iter().copied().zip(0..));
+            for (network, entry) in networks.iter().zip(0..) {
+                let found = index.find(address, &|other| other == entry).is_some();
+                prop_assert_eq!(found, network.contains(&address));
+            }
         }
 
         #[test]

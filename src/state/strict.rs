@@ -12,7 +12,8 @@ pub(super) fn check(bytes: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Strict>(bytes).map(drop)
 }
 
-struct Strict;
+/// Any value.
+pub(super) struct Strict;
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -59,14 +60,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Strict, A::Error> {
-        let mut seen = Keys::default();
-        while let Some(Key(key)) = entries.next_key()? {
-            if let Some(key) = seen.insert(key) {
-                return Err(A::Error::custom(format_args!(
-                    "duplicate key `{}`",
-                    key.escape_debug()
-                )));
-            }
+        let mut keys = Keys::default();
+        while let Some(Text(key)) = entries.next_key()? {
+            keys.insert(key)?;
             entries.next_value::<Strict>()?;
         }
         Ok(Strict)
@@ -75,49 +71,49 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
 /// The keys of one object. Most have a few, which are sooner compared than hashed.
 #[derive(Default)]
-struct Keys<'de> {
+pub(super) struct Keys<'de> {
     few: Vec<Cow<'de, str>>,
     many: HashSet<Cow<'de, str>>,
 }
 
 impl<'de> Keys<'de> {
-    /// Notes a key, or hands back one that was there before.
-    fn insert(&mut self, key: Cow<'de, str>) -> Option<Cow<'de, str>> {
+    /// Refuses a key that was there before.
+    pub(super) fn insert<E: Error>(&mut self, key: Cow<'de, str>) -> Result<(), E> {
         if self.few.contains(&key) || self.many.contains(&key) {
-            return Some(key);
+            return Err(E::custom(format_args!("duplicate key `{}`", key.escape_debug())));
         }
         if self.few.len() < 16 {
             self.few.push(key);
         } else {
             self.many.insert(key);
         }
-        None
+        Ok(())
     }
 }
 
-/// A key, without a copy of it where the text has it as it is.
-struct Key<'de>(Cow<'de, str>);
+/// A text, without a copy of it where JSON has it as it is.
+pub(super) struct Text<'de>(pub(super) Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(KeyVisitor)
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
-struct KeyVisitor;
+struct TextVisitor;
 
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = Key<'de>;
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
+        f.write_str("a string")
     }
 
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(key)))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(key.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
     }
 }
