@@ -68,10 +68,11 @@ picture: ## Make the picture of the page in the README anew, with a real browser
 
 # `cargo bench` switches on features of the tests; what is measured is the
 # binary as it is shipped.
-bench: ## Measure the command against its budgets
+bench: ## Measure the command and the gate against their budgets
 	cargo build --release --locked
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
+	cargo bench --locked --no-default-features --features tower --bench gate
 
 MUSL := x86_64-unknown-linux-musl
 dist: ## The static binary with its pages and completions, in dist/, measured

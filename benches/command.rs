@@ -9,8 +9,9 @@
 //! - `MAINT_BENCH_ROUNDS`: how many rounds (20)
 //! - `MAINT_BENCH_DIR`: where to work; it must not be in memory (the target directory)
 
+mod common;
+
 use std::env;
-use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -20,16 +21,12 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use maint::rules::{Kind, Matcher};
 use maint::state::WindowSettings;
 use maint::store::{self, Options};
 use maint::{Site, load};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// Turns of each contender in one round; the round counts their median.
-const TURNS: usize = 11;
+use common::{Budget, Place, Result, Table, median, print_machine, race, rounds, span};
 
 /// How often `maint wait` is raced, and for how long it is watched doing nothing.
 const RACES: u32 = 20;
@@ -69,12 +66,8 @@ fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn bench() -> Result<()> {
-    let rounds = match env::var("MAINT_BENCH_ROUNDS") {
-        Ok(rounds) => rounds.parse::<usize>()?.max(3),
-        Err(_) => 20,
-    };
-    let under = env::var_os("MAINT_BENCH_DIR").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
-    let place = Place::new(Path::new(&under))?;
+    let rounds = rounds()?;
+    let place = Place::new()?;
     let binary = match env::var_os("MAINT_BENCH_BINARY") {
         Some(path) => fs::canonicalize(path)?,
         None => env!("CARGO_BIN_EXE_maint").into(),
@@ -92,8 +85,8 @@ fn bench() -> Result<()> {
 fn status(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     let sites = [("1 000 rules", 1_000), ("10 000 rules", 10_000)];
     let budget = if is_static(binary)? { 0.7 } else { 1.6 };
-    let up = place.site("up", None)?;
-    let down = place.site("10 rules", Some(10))?;
+    let up = site_in(place, "up", None)?;
+    let down = site_in(place, "10 rules", Some(10))?;
     let nothing = || ("/bin/true".to_owned(), command(Path::new("/bin/true"), &[], &up));
     let usual = vec![
         nothing(),
@@ -104,13 +97,18 @@ fn status(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     ];
     let mut large = vec![nothing()];
     for (name, rules) in sites {
-        let dir = place.site(name, Some(rules))?;
+        let dir = site_in(place, name, Some(rules))?;
         let status = command(binary, &["status".as_ref()], &dir);
         large.push((format!("maint status: down, {name}"), status));
     }
     let title = "maint status, whole process";
     let usual = race(rounds, &mut runs(usual))?;
-    let usual = Table { title, baseline: 0, budgets: &[(3, budget), (4, budget)] }.show(&usual);
+    let usual = Table {
+        title,
+        baseline: 0,
+        budgets: &[(3, Budget::Ratio(budget)), (4, Budget::Ratio(budget))],
+    }
+    .show(&usual);
     let large = race(rounds, &mut runs(large))?;
     let large = Table { title: "the same on large sites", baseline: 0, budgets: &[] }.show(&large);
     Ok(format!("{usual}\n{large}"))
@@ -124,7 +122,7 @@ fn runs(commands: Vec<(String, Command)>) -> Vec<(String, impl FnMut() -> Result
 
 /// `maint on` and `maint off` in turn, so that each of them changes the state.
 fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
-    let dir = place.site("switch", None)?;
+    let dir = site_in(place, "switch", None)?;
     let site = Site::at(dir.join(".maint"));
     let on = ["on".as_ref(), "-m".as_ref(), "Back at noon".as_ref()];
     run(&mut command(binary, &on, &dir))?;
@@ -151,13 +149,18 @@ fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
         "maint on and off, whole process ({} bytes of state, {changes} changes)",
         text.len()
     );
-    Ok(Table { title: &title, baseline: 0, budgets: &[(3, 1.15), (4, 1.15)] }.show(&times))
+    Ok(Table {
+        title: &title,
+        baseline: 0,
+        budgets: &[(3, Budget::Ratio(1.15)), (4, Budget::Ratio(1.15))],
+    }
+    .show(&times))
 }
 
 /// The store alone: the same without the start of a process.
 fn update(place: &Place, rounds: usize) -> Result<String> {
     type Contender<'a> = Box<dyn FnMut() -> Result<Duration> + 'a>;
-    let dir = place.site("update", None)?;
+    let dir = site_in(place, "update", None)?;
     let site = Site::at(dir.join(".maint"));
     set(&site, true)?;
     let bytes = fs::read(site.state_file())?;
@@ -192,7 +195,7 @@ fn update(place: &Place, rounds: usize) -> Result<String> {
 /// How soon `maint wait` notices, and what it costs while nothing happens.
 fn wait(binary: &Path, place: &Place) -> Result<String> {
     const BUDGET: Duration = Duration::from_millis(100);
-    let dir = place.site("wait", Some(10))?;
+    let dir = site_in(place, "wait", Some(10))?;
     let site = Site::at(dir.join(".maint"));
     set(&site, false)?;
     let start = || -> Result<Child> {
@@ -268,49 +271,30 @@ fn set(site: &Site, down: bool) -> Result<()> {
     Ok(())
 }
 
-/// A directory for this run alone.
-struct Place {
-    dir: PathBuf,
-}
-
-impl Place {
-    fn new(under: &Path) -> Result<Self> {
-        let dir = under.join(format!("maint-bench-{}", std::process::id()));
-        fs::create_dir_all(&dir)?;
-        Ok(Self { dir: fs::canonicalize(dir)? })
-    }
-
-    /// An application with a site that is up, or down with so many rules.
-    fn site(&self, name: &str, rules: Option<u32>) -> Result<PathBuf> {
-        let dir = self.dir.join(name.replace([' ', ','], "-"));
-        fs::create_dir(&dir)?;
-        let site = Site::at(dir.join(".maint"));
-        site.create(false)?;
-        set(&site, true)?;
-        let options = Options::new("bench");
-        let Some(rules) = rules else {
-            set(&site, false)?;
-            return Ok(dir);
-        };
-        store::update(&site, &options, |state, now| {
-            for number in 0..rules {
-                let (kind, value) = match number % 2 {
-                    0 => (Kind::Path, format!("/part/{number}/**")),
-                    _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
-                };
-                let matcher = Matcher::parse(&kind, &value)?;
-                state.add_rule(&matcher, None, None, false, now, &options.actor)?;
-            }
-            Ok(())
-        })?;
-        Ok(dir)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
-    }
+/// An application with a site that is up, or down with so many rules.
+fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
+    let dir = place.dir.join(name.replace([' ', ','], "-"));
+    fs::create_dir(&dir)?;
+    let site = Site::at(dir.join(".maint"));
+    site.create(false)?;
+    set(&site, true)?;
+    let options = Options::new("bench");
+    let Some(rules) = rules else {
+        set(&site, false)?;
+        return Ok(dir);
+    };
+    store::update(&site, &options, |state, now| {
+        for number in 0..rules {
+            let (kind, value) = match number % 2 {
+                0 => (Kind::Path, format!("/part/{number}/**")),
+                _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
+            };
+            let matcher = Matcher::parse(&kind, &value)?;
+            state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+        }
+        Ok(())
+    })?;
+    Ok(dir)
 }
 
 fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
@@ -334,92 +318,7 @@ fn run(command: &mut Command) -> Result<Duration> {
     if status.success() { Ok(time) } else { Err(format!("{command:?}: {status}").into()) }
 }
 
-/// The medians of every round, in seconds, for each contender.
-struct Times {
-    contenders: Vec<(String, Vec<f64>)>,
-    /// How often each contender ran, warm-up included.
-    turns: u64,
-}
-
-/// Lets the contenders take turns: one round to warm up, then as many as are counted.
-fn race<F>(rounds: usize, contenders: &mut [(String, F)]) -> Result<Times>
-where
-    F: FnMut() -> Result<Duration>,
-{
-    let mut times: Vec<_> = contenders.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let mut turns = 0;
-    for round in 0..=rounds {
-        let mut seconds = vec![Vec::new(); contenders.len()];
-        for _ in 0..TURNS {
-            turns += 1;
-            for ((_, contender), seconds) in contenders.iter_mut().zip(&mut seconds) {
-                seconds.push(contender()?.as_secs_f64());
-            }
-        }
-        for ((_, medians), mut seconds) in times.iter_mut().zip(seconds) {
-            if round > 0 {
-                medians.push(median(&mut seconds));
-            }
-        }
-    }
-    Ok(Times { contenders: times, turns })
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        f64::midpoint(values[middle - 1], values[middle])
-    }
-}
-
-/// How one race is shown.
-struct Table<'a> {
-    title: &'a str,
-    /// Which contender the others are compared with.
-    baseline: usize,
-    /// Which contender may cost how much of the baseline.
-    budgets: &'a [(usize, f64)],
-}
-
-impl Table<'_> {
-    fn show(&self, times: &Times) -> String {
-        let (of, baseline) = &times.contenders[self.baseline];
-        let mut text = format!("{}\n  {:<36}{:>9}   ratio to `{of}`\n", self.title, "", "median");
-        for (position, (name, seconds)) in times.contenders.iter().enumerate() {
-            let mut ratios: Vec<f64> =
-                seconds.iter().zip(baseline).map(|(one, base)| one / base).collect();
-            let ratio = median(&mut ratios);
-            let verdict = match self.budgets.iter().find(|(whose, _)| *whose == position) {
-                Some((_, budget)) if ratio <= *budget => format!("  budget {budget:.2}: met"),
-                Some((_, budget)) => format!("  budget {budget:.2}: MISSED"),
-                None => String::new(),
-            };
-            let time = span(median(&mut seconds.clone()));
-            let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-            let line =
-                format!("  {name:<36}{time:>9}   {ratio:.2} ({least:.2}–{most:.2}){verdict}");
-            text += line.trim_end();
-            text.push('\n');
-        }
-        text
-    }
-}
-
-fn span(seconds: f64) -> String {
-    match seconds {
-        ..0.001 => format!("{:.0} µs", seconds * 1e6),
-        ..1.0 => format!("{:.2} ms", seconds * 1e3),
-        _ => format!("{seconds:.2} s"),
-    }
-}
-
 fn print_facts(binary: &Path, dir: &Path, rounds: usize) -> Result<()> {
-    let read = |path: &str| {
-        fs::read_to_string(path).map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
-    };
     let kind = |path: &Path| -> Result<String> {
         let kind = if is_static(path)? { "static" } else { "dynamic" };
         Ok(format!("{kind}, {} kB", fs::metadata(path)?.len() / 1_000))
@@ -429,34 +328,7 @@ fn print_facts(binary: &Path, dir: &Path, rounds: usize) -> Result<()> {
         "itself   {} (the bare durable write; it is larger or smaller than maint, see the rows that do nothing)",
         kind(&env::current_exe()?)?
     );
-    println!(
-        "machine  {} cores, Linux {}, load {}",
-        std::thread::available_parallelism()?,
-        read("/proc/sys/kernel/osrelease"),
-        read("/proc/loadavg")
-    );
-    let file_system = file_system(dir).unwrap_or_else(|| "an unknown file system".to_owned());
-    println!("disk     {} on {file_system}", dir.display());
-    if ["tmpfs", "ramfs"].contains(&file_system.as_str()) {
-        println!("         This is memory, where fsync costs nothing: set MAINT_BENCH_DIR.");
-    }
-    println!(
-        "when     {}, {rounds} rounds of {TURNS} turns",
-        Timestamp::now().strftime("%Y-%m-%d %H:%M UTC")
-    );
-    Ok(())
-}
-
-/// The type of the file system, by the longest mount point above the path.
-fn file_system(dir: &Path) -> Option<String> {
-    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mounts = table.lines().filter_map(|line| {
-        let (mount, source) = line.split_once(" - ")?;
-        let point = mount.split(' ').nth(4)?;
-        dir.starts_with(point)
-            .then(|| (point.len(), source.split(' ').next().unwrap_or("?").to_owned()))
-    });
-    mounts.max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
+    print_machine(dir, rounds)
 }
 
 /// Whether a binary asks for no dynamic linker, whose path stands in its first page.

@@ -17,9 +17,9 @@ use crate::site::Site;
 use crate::state::{State, parts};
 use crate::sys::Look;
 
-/// Rules of up to so many bytes, some thousand, are compiled by the request that
-/// notices them.
-const COMPILED_AT_ONCE: usize = 128 * 1024;
+/// Rules of up to so many bytes, at least a thousand as `maint` writes them, are
+/// compiled by the request that notices them.
+const COMPILED_AT_ONCE: usize = 192 * 1024;
 
 /// How long after a change made in place the clock of a file system may still
 /// show the same time, in nanoseconds; more than any clock tick of a kernel.
@@ -228,22 +228,21 @@ pub(crate) fn read(
         return Ok(Fresh { content, pending, errors: Vec::new() });
     }
     let malformed = |cause| load::malformed(&source.state, cause);
-    let parts = parts::split(bytes).map_err(malformed)?;
+    let known = before.map(|before| &*before.content);
+    let parts = parts::split(bytes, known.map(|known| &*known.rules_text)).map_err(malformed)?;
+    let same = |known: &Content| (known.rules_text.clone(), known.plan.rules().clone());
     let mut pending = None;
-    let known = before.map(|before| &before.content);
-    let (text, rules) = match (before, known) {
-        (_, Some(known)) if *known.rules_text == parts.rules => {
-            (known.rules_text.clone(), known.plan.rules().clone())
+    let (text, rules) = match (before, parts.rules) {
+        (Some(before), None) => same(&before.content),
+        (Some(before), Some(text)) if before.failing.is_none() && text.len() > COMPILED_AT_ONCE => {
+            pending = Some(before.pending_with(text));
+            same(&before.content)
         }
-        (Some(before), Some(known))
-            if before.failing.is_none() && parts.rules.len() > COMPILED_AT_ONCE =>
-        {
-            pending = Some(before.pending_with(parts.rules));
-            (known.rules_text.clone(), known.plan.rules().clone())
+        (_, text) => {
+            let text = text.unwrap_or("{}");
+            (Arc::from(text), compile(source, text)?)
         }
-        _ => (Arc::from(parts.rules.as_str()), compile(source, &parts.rules)?),
     };
-    let known = known.map(|known| &**known);
     let (templates, mut errors) = templates(source, &parts.state, known);
     let (content, more) = Content::build(parts.state, text, rules, templates, fingerprint, known)?;
     errors.extend(more);
@@ -252,9 +251,9 @@ pub(crate) fn read(
 
 impl Snapshot {
     /// Rules to be compiled after this. Those that already are, go on.
-    fn pending_with(&self, text: String) -> Pending {
+    fn pending_with(&self, text: &str) -> Pending {
         match &self.pending {
-            Some(pending) if *pending.text == text => pending.of_this_process(),
+            Some(pending) if *pending.text == *text => pending.of_this_process(),
             Some(pending) => Pending::new(text.into(), pending.whole.clone()),
             None => Pending::new(text.into(), self.content.clone()),
         }
@@ -272,7 +271,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 /// Compiles ignore rules from their text in the state file.
 pub(crate) fn compile(source: &Source, text: &str) -> Result<Arc<RulesPlan>> {
     let rules = parts::rules(text).map_err(|cause| load::malformed(&source.state, cause))?;
-    Ok(Arc::new(RulesPlan::new(&rules)?))
+    Ok(Arc::new(RulesPlan::of_lean(rules)?))
 }
 
 /// The templates of the site, if anything is made from one.

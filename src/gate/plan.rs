@@ -1,6 +1,6 @@
 //! A state, compiled for deciding: whether a request meets maintenance, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::rules::index::{HostIndex, NetworkIndex, PathIndex};
 use crate::rules::method::SAFE;
 use crate::rules::user::UserClass;
 use crate::rules::{Matcher, Rule};
-use crate::state::{State, TrustedProxies};
+use crate::state::{LeanRule, State, TrustedProxies};
 use crate::time::has_come;
 use crate::window::{Scope, Window};
 
@@ -77,7 +77,9 @@ struct WindowPlan {
 /// The ignore rules, each in the index of its kind by its number.
 #[derive(Default)]
 pub(crate) struct RulesPlan {
-    ids: Vec<(Arc<str>, Option<Timestamp>)>,
+    ids: Vec<Arc<str>>,
+    /// When a rule expires, if it does.
+    ends: HashMap<u32, Timestamp>,
     paths: PathIndex,
     networks: NetworkIndex,
     hosts: HostIndex,
@@ -241,14 +243,28 @@ impl WindowPlan {
 }
 
 impl RulesPlan {
-    /// Compiles the rules of a state, the oldest first.
+    /// Compiles the rules of a state.
     pub(crate) fn new(rules: &BTreeMap<String, Rule>) -> Result<Self> {
         let rules = crate::state::by_number(rules);
+        Self::of(rules.into_iter().map(|(id, rule)| Ok((id, rule.matcher()?, rule.expires_at))))
+    }
+
+    /// Compiles rules that were read for this purpose.
+    pub(crate) fn of_lean(rules: Vec<LeanRule<'_>>) -> Result<Self> {
+        Self::of(rules.into_iter().map(|rule| Ok((rule.id, rule.matcher, rule.expires_at))))
+    }
+
+    /// Compiles rules, the oldest first.
+    fn of<I: Into<Arc<str>>>(
+        rules: impl Iterator<Item = Result<(I, Option<Matcher>, Option<Timestamp>)>>,
+    ) -> Result<Self> {
         let mut plan = Self::default();
         let (mut paths, mut networks, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
-        for ((id, rule), entry) in rules.into_iter().zip(0..) {
-            plan.ids.push((id.into(), rule.expires_at));
-            match rule.matcher()? {
+        for (rule, entry) in rules.zip(0..) {
+            let (id, matcher, expires_at) = rule?;
+            plan.ids.push(id.into());
+            plan.ends.extend(expires_at.map(|end| (entry, end)));
+            match matcher {
                 Some(Matcher::Path(pattern)) => paths.push((pattern, entry)),
                 Some(Matcher::Ip(network)) => networks.push((network, entry)),
                 Some(Matcher::Host(pattern)) => hosts.push((pattern, entry)),
@@ -266,7 +282,7 @@ impl RulesPlan {
     }
 
     fn is_live(&self, now: Timestamp) -> impl Fn(u32) -> bool {
-        move |entry| !has_come(self.ids[entry as usize].1, now)
+        move |entry| !has_come(self.ends.get(&entry).copied(), now)
     }
 
     /// A rule in force that matches by anything but the user, and whether it
@@ -302,7 +318,7 @@ impl RulesPlan {
             Some(entry) => (entry, false),
             None => (by_visitor()?, true),
         };
-        Some((&self.ids[entry as usize].0, is_personal))
+        Some((&self.ids[entry as usize], is_personal))
     }
 
     /// A rule in force that matches by the user.
@@ -312,7 +328,7 @@ impl RulesPlan {
         live.peek()?;
         let user = request.user()?;
         let (_, entry) = live.find(|(class, _)| belongs(user, *class))?;
-        Some(&self.ids[*entry as usize].0)
+        Some(&self.ids[*entry as usize])
     }
 }
 

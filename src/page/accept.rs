@@ -3,6 +3,9 @@
 use super::template::Format;
 use crate::request::{Request, trim};
 
+/// The weight of what has none, in thousandths.
+const HEAVIEST: u16 = 1000;
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -18,44 +21,55 @@ pub(crate) struct Wanted {
 /// then the earlier. Who says nothing, or accepts nothing there is, gets HTML.
 pub(crate) fn wanted(request: &impl Request) -> Wanted {
     let mut refused = Vec::new();
-    let mut best: Option<(bool, u16, Format)> = None;
+    let mut best: Option<(u16, Format)> = None;
     let mut wildcards = Vec::new();
     request.header("accept", &mut |line| {
         for range in line.split(|&byte| byte == b',') {
+            // Nothing goes before this one any more.
+            if best.is_some_and(|(heaviest, _)| heaviest == HEAVIEST) {
+                return;
+            }
             let mut parts = range.split(|&byte| byte == b';').map(trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts.find_map(weight).unwrap_or(1000);
-            match (named(&media), weight) {
+            let media = parts.next().unwrap_or_default();
+            let weight = parts.find_map(weight).unwrap_or(HEAVIEST);
+            match (named(media), weight) {
                 (Some(format), 0) => refused.push(format),
-                (Some(format), _) if best.is_none_or(|(_, heaviest, _)| weight > heaviest) => {
-                    best = Some((true, weight, format));
+                (Some(format), _) if best.is_none_or(|(heaviest, _)| weight > heaviest) => {
+                    best = Some((weight, format));
                 }
-                (None, 1..) => wildcards.push((weight, media)),
+                // They only count where nothing is named.
+                (None, 1..) if best.is_none() => wildcards.push((weight, covered(media))),
                 _ => {}
             }
         }
     });
-    if let Some((_, _, format)) = best {
+    if let Some((_, format)) = best {
         return Wanted { format, is_explicit: true };
     }
     // A stable sort keeps the earlier of two equal ones first.
     wildcards.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let mut possible = wildcards.iter().flat_map(|(_, media)| covered(media).iter().copied());
+    let mut possible = wildcards.iter().flat_map(|(_, formats)| formats.iter().copied());
     let format = possible.find(|format| !refused.contains(format)).unwrap_or(Format::Html);
     Wanted { format, is_explicit: false }
 }
 
-/// The format that a media type names.
+/// The format that a media type names, in any case.
 fn named(media: &[u8]) -> Option<Format> {
-    match media {
-        b"text/html" | b"application/xhtml+xml" => Some(Format::Html),
-        b"application/json" | b"application/problem+json" | b"text/json" => Some(Format::Json),
-        b"text/plain" => Some(Format::Txt),
-        // `application/vnd.api+json` and its kin (RFC 6839, 3.1).
-        media if media.starts_with(b"application/") && media.ends_with(b"+json") => {
-            Some(Format::Json)
-        }
-        _ => None,
+    let is = |names: &[&str]| names.iter().any(|name| media.eq_ignore_ascii_case(name.as_bytes()));
+    // `application/vnd.api+json` and its kin (RFC 6839, 3.1).
+    let is_kind_of_json = || {
+        let begins =
+            media.get(..12).is_some_and(|start| start.eq_ignore_ascii_case(b"application/"));
+        begins && media[media.len() - 5..].eq_ignore_ascii_case(b"+json")
+    };
+    if is(&["text/html", "application/xhtml+xml"]) {
+        Some(Format::Html)
+    } else if is(&["application/json", "application/problem+json", "text/json"])
+        || is_kind_of_json()
+    {
+        Some(Format::Json)
+    } else {
+        is(&["text/plain"]).then_some(Format::Txt)
     }
 }
 
@@ -63,16 +77,16 @@ fn named(media: &[u8]) -> Option<Format> {
 fn covered(media: &[u8]) -> &'static [Format] {
     match media {
         b"*/*" => &[Format::Html, Format::Json, Format::Txt],
-        b"text/*" => &[Format::Html, Format::Txt],
-        b"application/*" => &[Format::Json],
+        media if media.eq_ignore_ascii_case(b"text/*") => &[Format::Html, Format::Txt],
+        media if media.eq_ignore_ascii_case(b"application/*") => &[Format::Json],
         _ => &[],
     }
 }
 
 /// The weight of `q=0.8`, in thousandths; what cannot be read counts as none given.
 fn weight(parameter: &[u8]) -> Option<u16> {
-    let text = str::from_utf8(parameter).ok()?.to_ascii_lowercase();
-    let value: f32 = text.strip_prefix("q=")?.trim().parse().ok()?;
+    let [b'q' | b'Q', b'=', value @ ..] = parameter else { return None };
+    let value: f32 = str::from_utf8(value).ok()?.trim().parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
     (0.0..=1.0).contains(&value).then_some((value * 1000.0) as u16)
 }
@@ -93,6 +107,7 @@ mod tests {
             "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
             "text/html, application/xhtml+xml, image/jxr, */*",
             "TEXT/HTML",
+            "Text/HTML;Q=0.5, application/json;q=0.4",
             "text/html;level=1;q=0.2, */*",
         ] {
             assert_eq!(of(accept), (Format::Html, true), "{accept}");
@@ -106,6 +121,7 @@ mod tests {
             "application/json",
             "application/problem+json",
             "application/vnd.api+json",
+            "Application/Vnd.Api+JSON",
             "*/*, application/json;q=0.1",
             "text/plain;q=0.5, application/json",
             "text/html;q=0, application/json;q=0.3",
@@ -144,7 +160,7 @@ mod tests {
         assert_eq!(of("*/*, text/html;q=0"), (Format::Json, false));
         assert_eq!(of("text/*, text/html;q=0.0"), (Format::Txt, false));
         assert_eq!(of("application/*"), (Format::Json, false));
-        assert_eq!(of("text/*;q=0.1, application/*;q=0.9"), (Format::Json, false));
+        assert_eq!(of("text/*;q=0.1, Application/*;q=0.9"), (Format::Json, false));
     }
 
     #[test]

@@ -1,18 +1,23 @@
 //! The Content-Security-Policy of an HTML page (CSP Level 3).
 
+use std::sync::LazyLock;
+
 use super::render::builtin;
 use super::template::Format;
 use crate::digest::sha256_base64;
 
 /// The policy of the built-in page: nothing but its own style and script.
 pub(super) fn of_builtin() -> String {
-    let source = builtin(Format::Html);
-    let style = hashes([source], "style");
-    let script = hashes([source], "script");
-    format!(
-        "default-src 'none'; style-src{style}; script-src{script}; connect-src 'self'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let source = builtin(Format::Html);
+        let style = hashes([source], "style");
+        let script = hashes([source], "script");
+        format!(
+            "default-src 'none'; style-src{style}; script-src{script}; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    });
+    POLICY.clone()
 }
 
 /// The policy of a page of the site: what the site itself serves, inline

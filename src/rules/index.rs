@@ -3,7 +3,11 @@
 //! Every index answers with the number of an entry, and passes over those that
 //! the caller says are not in force.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::iter;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -20,18 +24,25 @@ const REGEX_SET_SIZE: usize = 256 * 1024 * 1024;
 /// Path patterns.
 #[derive(Default)]
 pub(crate) struct PathIndex {
-    exact: HashMap<Box<[u8]>, Vec<u32>>,
-    /// By the path above the `**`, which is empty for everything.
-    subtree: HashMap<Box<[u8]>, Vec<u32>>,
+    /// By the hash of their segments; several places may have the same.
+    places: Table<u64, (Place, Vec<Place>)>,
     globs: GlobNode,
     regexes: Option<RegexSet>,
     regex_entries: Vec<u32>,
 }
 
+/// A path, or one with everything below it.
+struct Place {
+    /// Without the `/**`, and so empty for everything.
+    path: Box<[u8]>,
+    is_subtree: bool,
+    entry: u32,
+}
+
 /// A node of the trie over the segments of globs.
 #[derive(Default)]
 struct GlobNode {
-    children: HashMap<Box<[u8]>, GlobNode>,
+    children: Table<Box<[u8]>, GlobNode>,
     /// Where `*` leads to.
     any: Option<Box<GlobNode>>,
     /// Entries whose pattern ends here.
@@ -49,12 +60,8 @@ impl PathIndex {
         let mut sources = Vec::new();
         for (pattern, entry) in patterns {
             match pattern {
-                PathPattern::Exact(path) => {
-                    index.exact.entry(path.into_bytes().into()).or_default().push(entry);
-                }
-                PathPattern::Subtree(above) => {
-                    index.subtree.entry(above.into_bytes().into()).or_default().push(entry);
-                }
+                PathPattern::Exact(path) => index.insert(path, false, entry),
+                PathPattern::Subtree(above) => index.insert(above, true, entry),
                 PathPattern::Glob(glob) => index.globs.insert(&glob, entry),
                 PathPattern::Regex(source) => {
                     sources.push(format!(r"\A(?:{source})\z"));
@@ -75,38 +82,56 @@ impl PathIndex {
 
     /// An entry in force that matches the whole path.
     pub(crate) fn find(&self, path: &[u8], is_live: &impl Fn(u32) -> bool) -> Option<u32> {
-        let live =
-            |entries: Option<&Vec<u32>>| entries?.iter().copied().find(|&entry| is_live(entry));
-        if let Some(entry) = live(self.exact.get(path)) {
-            return Some(entry);
+        let by_place = || {
+            prefixes(path).find_map(|(end, hash)| {
+                // `/static/**` is `/static` and whatever follows a slash after it.
+                let is_meant = |place: &&Place| {
+                    (place.is_subtree || end == path.len())
+                        && *place.path == path[..end]
+                        && is_live(place.entry)
+                };
+                let (first, others) = self.places.get(&hash)?;
+                Some(iter::once(first).chain(others).find(is_meant)?.entry)
+            })
+        };
+        let by_glob = || self.globs.find(Some(path.strip_prefix(b"/").unwrap_or(path)), is_live);
+        let by_regex = || {
+            let matches = self.regexes.as_ref()?.matches(path);
+            matches.iter().map(|number| self.regex_entries[number]).find(|&entry| is_live(entry))
+        };
+        let by_place = if self.places.is_empty() { None } else { by_place() };
+        by_place.or_else(by_glob).or_else(by_regex)
+    }
+
+    fn insert(&mut self, path: String, is_subtree: bool, entry: u32) {
+        let path: Box<[u8]> = path.into_bytes().into();
+        let hash = prefixes(&path).last().map_or(0, |(_, hash)| hash);
+        let place = Place { path, is_subtree, entry };
+        match self.places.entry(hash) {
+            Entry::Vacant(vacant) => drop(vacant.insert((place, Vec::new()))),
+            Entry::Occupied(mut occupied) => occupied.get_mut().1.push(place),
         }
-        if !self.subtree.is_empty() {
-            // `/static/**` is `/static` and whatever follows a slash after it.
-            let ends =
-                path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(end, _)| end);
-            if let Some(entry) =
-                ends.chain([path.len()]).find_map(|end| live(self.subtree.get(&path[..end])))
-            {
-                return Some(entry);
-            }
-        }
-        let all: Vec<&[u8]>;
-        if !self.globs.is_leaf() {
-            all = segments(path).collect();
-            if let Some(entry) = self.globs.find(&all, is_live) {
-                return Some(entry);
-            }
-        }
-        let matches = self.regexes.as_ref()?.matches(path);
-        matches.iter().map(|number| self.regex_entries[number]).find(|&entry| is_live(entry))
     }
 }
 
-impl GlobNode {
-    fn is_leaf(&self) -> bool {
-        self.children.is_empty() && self.any.is_none()
-    }
+/// Where each segment of a path ends, and the hash of all up to there; first
+/// that of none. Without a `/` to begin with there is no such place.
+fn prefixes(path: &[u8]) -> impl Iterator<Item = (usize, u64)> {
+    let mut hasher = Fold::default();
+    let mut next = (path.is_empty() || path.starts_with(b"/")).then_some(0);
+    iter::from_fn(move || {
+        let end = next?;
+        let hash = hasher.finish();
+        next = path.get(end + 1..).map(|rest| {
+            let length = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+            hasher.write(&rest[..length]);
+            end + 1 + length
+        });
+        Some((end, hash))
+    })
+}
 
+impl GlobNode {
     fn insert(&mut self, glob: &str, entry: u32) {
         let mut node = self;
         for segment in segments(glob.as_bytes()) {
@@ -122,16 +147,24 @@ impl GlobNode {
         node.ends.push(entry);
     }
 
-    /// Visits each node at most once, so that its cost is bounded by the patterns.
-    fn find(&self, path: &[&[u8]], is_live: &impl Fn(u32) -> bool) -> Option<u32> {
+    /// Finds an entry for what is left of a path, of which every segment but the
+    /// first has a `/` before it. Visits each node at most once, so that its cost
+    /// is bounded by the patterns.
+    fn find(&self, path: Option<&[u8]>, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
         let live = |entries: &[u32]| entries.iter().copied().find(|&entry| is_live(entry));
         if let Some(entry) = live(&self.subtrees) {
             return Some(entry);
         }
-        let Some((segment, rest)) = path.split_first() else {
+        let Some(path) = path else {
             return live(&self.ends);
         };
-        let named = self.children.get(*segment).and_then(|node| node.find(rest, is_live));
+        if self.children.is_empty() && self.any.is_none() {
+            return None;
+        }
+        let end = path.iter().position(|&byte| byte == b'/');
+        let segment = &path[..end.unwrap_or(path.len())];
+        let rest = end.map(|end| &path[end + 1..]);
+        let named = self.children.get(segment).and_then(|node| node.find(rest, is_live));
         named.or_else(|| {
             let any = self.any.as_deref().filter(|_| !segment.is_empty())?;
             any.find(rest, is_live)
@@ -139,40 +172,88 @@ impl GlobNode {
     }
 }
 
-/// Networks, one table for each length of prefix that occurs.
+/// Networks, in the order of their first addresses.
 #[derive(Default)]
 pub(crate) struct NetworkIndex {
-    tables: Vec<(u8, bool, HashMap<IpAddr, Vec<u32>>)>,
+    v4: Nested<u32>,
+    v6: Nested<u128>,
 }
 
 impl NetworkIndex {
     pub(crate) fn new(networks: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
-        let mut index = Self::default();
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, entry) in networks {
-            let key = (network.prefix_len(), matches!(network, IpNet::V4(_)));
-            let position = index.tables.iter().position(|&(length, v4, _)| (length, v4) == key);
-            let position = position.unwrap_or_else(|| {
-                index.tables.push((key.0, key.1, HashMap::new()));
-                index.tables.len() - 1
-            });
-            index.tables[position].2.entry(network.network()).or_default().push(entry);
+            match network {
+                IpNet::V4(net) => v4.push((net.network().into(), net.broadcast().into(), entry)),
+                IpNet::V6(net) => v6.push((net.network().into(), net.broadcast().into(), entry)),
+            }
         }
-        index
+        Self { v4: Nested::new(v4), v6: Nested::new(v6) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.tables.is_empty()
+        self.v4.starts.is_empty() && self.v6.starts.is_empty()
     }
 
     /// An entry in force whose network holds the address.
     pub(crate) fn find(&self, address: IpAddr, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
-        let address = address.to_canonical();
-        self.tables.iter().filter(|(_, v4, _)| *v4 == address.is_ipv4()).find_map(
-            |(length, _, table)| {
-                let network = IpNet::new(address, *length).ok()?.network();
-                table.get(&network)?.iter().copied().find(|&entry| is_live(entry))
-            },
-        )
+        match address.to_canonical() {
+            IpAddr::V4(v4) => self.v4.find(v4.into(), is_live),
+            IpAddr::V6(v6) => self.v6.find(v6.into(), is_live),
+        }
+    }
+}
+
+/// Ranges of which any two are apart or one within the other, as networks are.
+#[derive(Default)]
+struct Nested<A> {
+    /// The first start of each block: few enough to stay in the cache of a processor.
+    blocks: Vec<A>,
+    starts: Vec<A>,
+    ranges: Vec<Range<A>>,
+}
+
+/// How many starts a block has.
+const BLOCK: usize = 64;
+
+struct Range<A> {
+    end: A,
+    entry: u32,
+    /// The smallest range around this one.
+    around: Option<u32>,
+}
+
+impl<A: Copy + Ord> Nested<A> {
+    /// Takes first and last address and entry of each.
+    fn new(mut given: Vec<(A, A, u32)>) -> Self {
+        // The larger of two that start together comes first.
+        given.sort_unstable_by_key(|&(start, end, entry)| (start, Reverse((end, entry))));
+        let mut ranges: Vec<Range<A>> = Vec::with_capacity(given.len());
+        let mut innermost = None;
+        for (&(start, end, entry), number) in given.iter().zip(0..) {
+            // What has ended before this one starts is not around it.
+            while let Some(range) = innermost.map(|range: u32| &ranges[range as usize])
+                && range.end < start
+            {
+                innermost = range.around;
+            }
+            ranges.push(Range { end, entry, around: innermost });
+            innermost = Some(number);
+        }
+        let starts: Vec<A> = given.into_iter().map(|(start, ..)| start).collect();
+        Self { blocks: starts.iter().step_by(BLOCK).copied().collect(), starts, ranges }
+    }
+
+    fn find(&self, address: A, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
+        // The last that starts in time, and those around it, are all that can hold it.
+        let begins = |start: &A| *start <= address;
+        let block = BLOCK * self.blocks.partition_point(begins).checked_sub(1)?;
+        let starts = &self.starts[block..self.starts.len().min(block + BLOCK)];
+        let last = block + starts.partition_point(begins) - 1;
+        let mut possible = iter::successors(self.ranges.get(last), |range| {
+            self.ranges.get(range.around? as usize)
+        });
+        Some(possible.find(|range| address <= range.end && is_live(range.entry))?.entry)
     }
 }
 
@@ -180,8 +261,8 @@ impl NetworkIndex {
 #[derive(Default)]
 pub(crate) struct HostIndex {
     any: Vec<u32>,
-    exact: HashMap<String, Vec<u32>>,
-    below: HashMap<String, Vec<u32>>,
+    exact: Table<String, Vec<u32>>,
+    below: Table<String, Vec<u32>>,
 }
 
 impl HostIndex {
@@ -238,8 +319,42 @@ fn bare_host(host: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
+/// A table whose keys are those of the operator. Who sends a request can only
+/// look them up, so they need no hash that resists chosen keys.
+type Table<K, V> = HashMap<K, V, BuildHasherDefault<Fold>>;
+
+/// Hashes eight bytes by one multiplication, of which it keeps both halves.
+#[derive(Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        // The length keeps `/a/b` and `/ab` apart.
+        let rest = rest.iter().fold(bytes.len() as u64, |rest, &byte| rest << 8 | u64::from(byte));
+        self.write_u64(rest);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // Digits of pi and of the golden ratio: any odd numbers without a pattern would do.
+        let product = u128::from(self.0 ^ word ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15;
+        #[expect(clippy::cast_possible_truncation, reason = "one half and the other")]
+        let halves = [product as u64, (product >> 64) as u64];
+        self.0 = halves[0] ^ halves[1];
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -307,6 +422,49 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_network_in_force_is_found_and_those_around_it_after_it() {
+        let networks = [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.0.0.0/16",
+            "10.0.0.0/16",
+            "10.0.7.0/24",
+            "10.9.0.0/16",
+            "11.0.0.0/8",
+            "10.0.0.0/32",
+        ];
+        let index =
+            NetworkIndex::new(networks.iter().zip(0..).map(|(text, n)| (text.parse().unwrap(), n)));
+        let all = |text: &str| {
+            let mut found = Vec::new();
+            while let Some(entry) =
+                index.find(text.parse().unwrap(), &|entry| !found.contains(&entry))
+            {
+                found.push(entry);
+            }
+            found
+        };
+        assert_eq!(all("10.0.7.1"), [4, 2, 3, 1, 0]);
+        assert_eq!(all("10.0.0.0"), [7, 2, 3, 1, 0]);
+        assert_eq!(all("10.0.8.0"), [2, 3, 1, 0]);
+        assert_eq!(all("10.10.0.0"), [1, 0]);
+        assert_eq!(all("255.255.255.255"), [0]);
+        assert!(all("::1").is_empty());
+    }
+
+    #[test]
+    fn of_equal_patterns_the_oldest_is_found() {
+        let index = index(&["/a/b", "/a/b", "/a/**", "/a/**", "/**"]);
+        for (path, all) in [("/a/b", [4, 2, 3, 0, 1].as_slice()), ("/a", &[4, 2, 3]), ("/", &[4])] {
+            let mut found = Vec::new();
+            while let Some(entry) = index.find(path.as_bytes(), &|entry| !found.contains(&entry)) {
+                found.push(entry);
+            }
+            assert_eq!(found, all, "{path}");
+        }
+    }
+
+    #[test]
     fn hosts_are_compared_without_case_port_and_final_dot() {
         let index = HostIndex::new([
             ("example.com".parse().unwrap(), 0),
@@ -331,6 +489,20 @@ mod tests {
         ) {
             let expected = path == above || path.starts_with(&format!("{above}/"));
             prop_assert_eq!(finds(&format!("{above}/**"), &path), expected);
+        }
+
+        #[test]
+        fn a_network_among_many_is_found_as_if_it_were_alone(
+            networks in prop::collection::vec((any::<u8>(), 0u8..=8), 0..300), address in any::<u8>(),
+        ) {
+            let net = |(bits, length)| IpNet::new(Ipv4Addr::new(10, 0, 0, bits).into(), 24 + length).unwrap();
+            let networks: Vec<IpNet> = networks.into_iter().map(net).collect();
+            let address = IpAddr::from([10, 0, 0, address]);
+            let index = NetworkIndex::new(networks.iter().copied().zip(0..));
+            for (network, entry) in networks.iter().zip(0..) {
+                let found = index.find(address, &|other| other == entry).is_some();
+                prop_assert_eq!(found, network.contains(&address));
+            }
         }
 
         #[test]

@@ -6,12 +6,13 @@ pub(crate) mod index;
 pub mod method;
 pub mod network;
 pub mod path;
+mod read;
 pub mod user;
 
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use path::PathPattern;
 use user::UserClass;
 
 /// What a rule looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -71,7 +72,7 @@ impl fmt::Display for Kind {
 }
 
 /// One ignore rule as the state file holds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rule {
     /// What the rule looks at.

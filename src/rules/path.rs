@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::request::path::is_plain;
 
 /// The longest pattern accepted, in bytes.
 const LONGEST: usize = 2048;
@@ -107,6 +108,13 @@ impl FromStr for PathPattern {
                 "a path pattern has at most {LONGEST} bytes, this one has {}",
                 text.len()
             )));
+        }
+        // Most need no closer look.
+        let above = text.strip_suffix("/**").filter(|above| !above.ends_with('/'));
+        let path = above.unwrap_or(text);
+        if is_plain(path.as_bytes()) && !path.contains(['*', '#']) {
+            let path = path.to_owned();
+            return Ok(if above.is_some() { Self::Subtree(path) } else { Self::Exact(path) });
         }
         if text.chars().any(char::is_control) {
             return Err(bad("it holds a control character", ""));

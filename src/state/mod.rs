@@ -5,6 +5,7 @@
 
 mod change;
 mod edit;
+mod lean;
 pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use change::{Change, diff};
 pub use edit::{Closed, Opened, WindowSettings, lease_end};
+pub(crate) use lean::LeanRule;
 
 use crate::actor::Actor;
 use crate::bypass::{BypassToken, MOST_TOKENS};
@@ -338,12 +340,14 @@ fn validate_proxies(networks: &[IpNet]) -> Result<()> {
 /// Sorts ids as people count: `r9` before `r10`.
 #[must_use]
 pub fn by_number<T>(items: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
-    let number = |id: &str| {
-        id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap_or(u64::MAX)
-    };
     let mut sorted: Vec<_> = items.iter().map(|(id, item)| (id.as_str(), item)).collect();
-    sorted.sort_by_key(|&(id, _)| (number(id), id));
+    sorted.sort_by_cached_key(|&(id, _)| (number(id), id));
     sorted
+}
+
+/// The number of an id, which rises with each new one.
+fn number(id: &str) -> u64 {
+    id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

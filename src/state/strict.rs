@@ -1,6 +1,7 @@
 //! Refuses JSON objects that name a key twice (RFC 8259, 4, leaves their
 //! meaning open, so two readers could decide differently).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -11,7 +12,8 @@ pub(super) fn check(bytes: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Strict>(bytes).map(drop)
 }
 
-struct Strict;
+/// Any value.
+pub(super) struct Strict;
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -58,17 +60,60 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Strict, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if seen.contains(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "duplicate key `{}`",
-                    key.escape_debug()
-                )));
-            }
-            seen.insert(key);
+        let mut keys = Keys::default();
+        while let Some(Text(key)) = entries.next_key()? {
+            keys.insert(key)?;
             entries.next_value::<Strict>()?;
         }
         Ok(Strict)
+    }
+}
+
+/// The keys of one object. Most have a few, which are sooner compared than hashed.
+#[derive(Default)]
+pub(super) struct Keys<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Keys<'de> {
+    /// Refuses a key that was there before.
+    pub(super) fn insert<E: Error>(&mut self, key: Cow<'de, str>) -> Result<(), E> {
+        if self.few.contains(&key) || self.many.contains(&key) {
+            return Err(E::custom(format_args!("duplicate key `{}`", key.escape_debug())));
+        }
+        if self.few.len() < 16 {
+            self.few.push(key);
+        } else {
+            self.many.insert(key);
+        }
+        Ok(())
+    }
+}
+
+/// A text, without a copy of it where JSON has it as it is.
+pub(super) struct Text<'de>(pub(super) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
     }
 }

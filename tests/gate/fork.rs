@@ -83,6 +83,7 @@ pub(crate) fn play() {
     let is_over = AtomicBool::new(false);
     let forked = AtomicU64::new(0);
     std::thread::scope(|scope| {
+        let _ends = Ends(&is_over);
         scope.spawn(|| {
             let mut revision = 0_u64;
             while !is_over.load(Ordering::Relaxed) {
@@ -108,7 +109,6 @@ pub(crate) fn play() {
             }
             forked.fetch_add(u64::from(is_done()), Ordering::Relaxed);
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     for number in 0..ORPHANS {
         // Many rules: the thread that compiles them stays with the parent, and the
@@ -124,6 +124,15 @@ pub(crate) fn play() {
         forked.fetch_add(u64::from(is_done()), Ordering::Relaxed);
     }
     println!("children: {} of {} went on by themselves", forked.into_inner(), FORKS + ORPHANS);
+}
+
+/// Ends what goes on beside a test, also where the test fails.
+struct Ends<'e>(&'e AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What the child does, in which there is one thread alone.

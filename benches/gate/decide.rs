@@ -1,0 +1,84 @@
+//! The decision, and the answer to whoever is blocked.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use maint::gate::{Answer, Decision, Plan};
+use maint::request::Facts;
+
+use crate::common::{Budget, Place, Result, Table, race_seconds};
+use crate::sample::{BROWSER, Sample, by_network, by_path, mean, rules, spread, state, stranger};
+
+const CALLS: u32 = 4 * crate::sample::REQUESTS;
+
+/// With more and more rules. The plan is made in memory: a state file holds no
+/// more than 100 000 in all.
+pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
+    type Kind = (&'static str, fn(u32) -> Facts, fn(&Decision<'_>) -> bool);
+    let kinds: [Kind; 3] = [
+        ("no rule matches", stranger, |decision| !decision.is_pass()),
+        ("a path matches", by_path, |decision| decision.is_pass()),
+        ("a network matches", by_network, |decision| decision.is_pass()),
+    ];
+    let now = Timestamp::now();
+    let mut plans = Vec::new();
+    for (number, budget) in
+        [(0, None), (10, None), (1_000, None), (10_000, Some(150e-9)), (100_000, Some(400e-9))]
+    {
+        plans.push((number, budget, Plan::new(&state(true, rules(number, number)))?));
+    }
+    let mut contenders = Vec::new();
+    let mut budgets = Vec::new();
+    for (number, budget, plan) in &plans {
+        let kinds = if *number == 0 { &kinds[..1] } else { &kinds };
+        for (name, request, is_expected) in kinds {
+            let requests = spread(*number, request);
+            assert!(requests.iter().all(|request| is_expected(&plan.decide(request, now))));
+            budgets.extend(budget.map(|most| (contenders.len(), Budget::Seconds(most))));
+            let run = move || {
+                Ok(mean(CALLS, |turn| {
+                    let request = &requests[turn % requests.len()];
+                    black_box(plan.decide(black_box(request), now));
+                }))
+            };
+            contenders.push((format!("{number} paths + {number} networks, {name}"), run));
+        }
+    }
+    let times = race_seconds(rounds, 11, &mut contenders)?;
+    let title = "The decision alone, of 1 024 different requests";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
+/// With negotiation and the finished page, but without a look at the file.
+pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
+    let interval = Some(Duration::from_secs(1));
+    let plain = Sample::new(place, "blocked", &state(true, rules(0, 0)))?;
+    let with_rules = Sample::new(place, "blocked with rules", &state(true, rules(10, 10)))?;
+    let mut ending = state(true, rules(10, 10));
+    for window in ending.windows.values_mut() {
+        window.end = Some(Timestamp::now() + jiff::SignedDuration::from_hours(1));
+    }
+    let ending = Sample::new(place, "blocked until", &ending)?;
+    let gates = [plain.gate(interval)?, with_rules.gate(interval)?, ending.gate(interval)?];
+    let silent = Facts { headers: Vec::new(), ..stranger(7) };
+    let of_api = silent.clone().with("accept", "application/json, text/plain, */*");
+    let of_browser = silent.clone().with("accept", BROWSER);
+    let rows = [
+        ("no rules, no Accept", &gates[0], &silent),
+        ("no rules, Accept of a browser", &gates[0], &of_browser),
+        ("10 + 10 rules, Accept of a browser", &gates[1], &of_browser),
+        ("10 + 10 rules, Accept of a script", &gates[1], &of_api),
+        ("… with an end, and so its own Retry-After", &gates[2], &of_browser),
+    ];
+    let contenders = rows.map(|(name, gate, request)| {
+        let is_blocked = |answer| matches!(answer, Answer::Reply(reply) if reply.status() == 503);
+        assert!(is_blocked(gate.answer(request)), "{name}");
+        let run = move || Ok(mean(CALLS, |_| drop(black_box(gate.answer(black_box(request))))));
+        (name.to_owned(), run)
+    });
+    let times = race_seconds(rounds, 11, &mut { contenders })?;
+    let budgets = [1, 2, 3, 4].map(|row| (row, Budget::Seconds(500e-9)));
+    let title = "A request that is blocked, with negotiation";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}

@@ -1,0 +1,159 @@
+//! What it costs to know that nothing has changed.
+
+use std::ffi::CString;
+use std::hint::black_box;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use maint::request::Facts;
+use maint::{Gate, load};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::common::{Budget, Place, Result, Table, race_seconds};
+use crate::sample::{
+    Sample, by_network, by_path, mean, passes, rules, state, stranger, thread_clock,
+};
+
+const TURNS: usize = 11;
+const CALLS: u32 = 2_000;
+
+type Contender<'a> = (String, Box<dyn FnMut() -> Result<f64> + 'a>);
+
+/// A contender that is the mean of many calls.
+fn contender<'a>(name: &str, calls: u32, mut call: impl FnMut(usize) + 'a) -> Contender<'a> {
+    (name.to_owned(), Box::new(move || Ok(mean(calls, &mut call))))
+}
+
+/// A gate that answers one request, which has to pass.
+fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a Facts) -> Contender<'a> {
+    assert!(passes(gate, request), "{name}");
+    contender(name, calls, move |_| drop(black_box(gate.answer(black_box(request)))))
+}
+
+/// With a look at the file before every answer.
+pub(crate) fn always(place: &Place, rounds: usize) -> Result<String> {
+    let up = Sample::new(place, "up", &state(false, rules(0, 0)))?;
+    let with_rules = Sample::new(place, "up with rules", &state(false, rules(10, 10)))?;
+    let down = Sample::new(place, "down with rules", &state(true, rules(10, 10)))?;
+    let gates = [up.gate(None)?, with_rules.gate(None)?, down.gate(None)?];
+    let path = CString::new(with_rules.file().as_os_str().as_bytes())?;
+    let (request, by_rule) = (stranger(7), by_path(7));
+    let mut contenders = [
+        contender("stat(2) of the same path", CALLS, |_| {
+            black_box(rustix::fs::stat(black_box(path.as_c_str())).is_ok());
+        }),
+        contender("open, read, parse (10 + 10 rules)", CALLS / 20, |_| {
+            black_box(load::read(&with_rules.file()).is_ok());
+        }),
+        passing("the gate, up, no rules", CALLS, &gates[0], &request),
+        passing("the gate, up, 10 + 10 rules", CALLS, &gates[1], &request),
+        passing("the gate, down, 10 + 10 rules, one matches", CALLS, &gates[2], &by_rule),
+    ];
+    let times = race_seconds(rounds, TURNS, &mut contenders)?;
+    let budgets = [
+        (2, Budget::Ratio(1.15)),
+        (3, Budget::Ratio(1.15)),
+        (2, Budget::RatioTo(1, 0.25)),
+        (3, Budget::RatioTo(1, 0.25)),
+    ];
+    let title = "A request that passes, a look at the file each time";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
+/// With a look once a second.
+pub(crate) fn recheck(place: &Place, rounds: usize) -> Result<String> {
+    const CALLS: u32 = 20_000;
+    let interval = Some(Duration::from_secs(1));
+    let up = Sample::new(place, "recheck up", &state(false, rules(10, 10)))?;
+    let down = Sample::new(place, "recheck down", &state(true, rules(10, 10)))?;
+    let gates = [up.gate(interval)?, down.gate(interval)?];
+    let path = CString::new(up.file().as_os_str().as_bytes())?;
+    let (request, by_path, by_network) = (stranger(7), by_path(7), by_network(7));
+    let mut contenders = [
+        contender("stat(2) of the same path", CALLS, |_| {
+            black_box(rustix::fs::stat(black_box(path.as_c_str())).is_ok());
+        }),
+        contender("clock_gettime(2), coarse", CALLS, |_| {
+            black_box(clock_gettime(ClockId::MonotonicCoarse));
+        }),
+        contender("clock_gettime(2), real time", CALLS, |_| {
+            black_box(clock_gettime(ClockId::Realtime));
+        }),
+        passing("the gate, up, 10 + 10 rules", CALLS, &gates[0], &request),
+        passing("the gate, down, a path matches", CALLS, &gates[1], &by_path),
+        passing("the gate, down, a network matches", CALLS, &gates[1], &by_network),
+    ];
+    let times = race_seconds(rounds, TURNS, &mut contenders)?;
+    let budgets =
+        [(3, Budget::Seconds(20e-9)), (4, Budget::Seconds(80e-9)), (5, Budget::Seconds(80e-9))];
+    let title = "A request that passes, a look at the file once a second";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
+/// What one thread and two threads use, a thread.
+/// What a thread does again and again.
+type Work<'w> = dyn Fn(u32) + Sync + 'w;
+
+pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
+    let up = Sample::new(place, "threads up", &state(false, rules(10, 10)))?;
+    let down = Sample::new(place, "threads down", &state(true, rules(10, 10)))?;
+    let path = CString::new(up.file().as_os_str().as_bytes())?;
+    let interval = Some(Duration::from_secs(1));
+    let (always, seldom) = (up.gate(None)?, up.gate(interval)?);
+    let (down_always, down_seldom) = (down.gate(None)?, down.gate(interval)?);
+    let (request, by_rule) = (stranger(7), by_path(7));
+    let answer = |gate: &Gate, request: &Facts| drop(black_box(gate.answer(black_box(request))));
+    let works: [(&str, Box<Work<'_>>); 6] = [
+        (
+            "work that shares nothing",
+            Box::new(|turn| {
+                black_box((0..400).fold(u64::from(turn), |sum, next| {
+                    black_box(sum.wrapping_mul(0x9e37_79b9).rotate_left(7) ^ next)
+                }));
+            }),
+        ),
+        (
+            "stat(2) of the same path",
+            Box::new(|_| {
+                black_box(rustix::fs::stat(black_box(path.as_c_str())).is_ok());
+            }),
+        ),
+        ("the gate, up", Box::new(|_| answer(&always, &request))),
+        ("the gate, down, a rule matches", Box::new(|_| answer(&down_always, &by_rule))),
+        ("recheck, up", Box::new(|_| answer(&seldom, &request))),
+        ("recheck, down, a rule matches", Box::new(|_| answer(&down_seldom, &by_rule))),
+    ];
+    let mut contenders = Vec::new();
+    let mut budgets = Vec::new();
+    for (position, (name, work)) in works.iter().enumerate() {
+        for number in [1, 2] {
+            let run = move || Ok(processor_time(number, work.as_ref()));
+            contenders.push((format!("{name}: {number}"), run));
+        }
+        // What is not the gate shows what the machine itself adds.
+        budgets.push((2 * position + 1, Budget::RatioTo(2 * position, 1.3)));
+    }
+    let times = race_seconds(rounds, TURNS, &mut contenders)?;
+    let title = "Processor time of a thread, alone and beside another";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
+/// What each of so many threads uses for one call, in seconds of processor time.
+fn processor_time(threads: usize, work: &(dyn Fn(u32) + Sync)) -> f64 {
+    const CALLS: u32 = 10_000;
+    let start = Barrier::new(threads);
+    let of_thread = || {
+        start.wait();
+        let begun = thread_clock();
+        (0..CALLS).for_each(work);
+        (thread_clock() - begun) / f64::from(CALLS)
+    };
+    let each: Vec<f64> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(of_thread)).collect();
+        running.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    });
+    #[expect(clippy::cast_precision_loss, reason = "they are one or two")]
+    let mean = each.iter().sum::<f64>() / each.len() as f64;
+    mean
+}

@@ -1,0 +1,201 @@
+//! What it costs the request that meets a changed state.
+
+use std::cell::Cell;
+use std::fs;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use maint::request::Facts;
+use maint::{Gate, State, load};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::common::{Budget, Place, Result, Table, race_seconds};
+use crate::sample::{Sample, by_path, mean, passes, rules, signed, state, stranger, text};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Contender<'a> = (String, Box<dyn FnMut() -> Result<f64> + 'a>);
+
+/// A site whose state is either of two, and a gate in front of it.
+struct Switch {
+    sample: Sample,
+    gate: Gate,
+    texts: [Vec<u8>; 2],
+    is_second: bool,
+}
+
+impl Switch {
+    fn new(place: &Place, name: &str, states: [&State; 2]) -> Result<Self> {
+        let sample = Sample::new(place, name, states[0])?;
+        let gate = Gate::open(&sample.site)?;
+        Ok(Self { sample, gate, texts: [text(states[0])?, text(states[1])?], is_second: false })
+    }
+
+    /// Puts the other state there.
+    fn turn(&mut self) -> Result<()> {
+        self.is_second = !self.is_second;
+        self.sample.replace(&self.texts[usize::from(self.is_second)])
+    }
+
+    /// The processor time of one request, and whether it passes.
+    fn ask(&self, request: &Facts) -> (f64, bool) {
+        let mut is_passed = false;
+        let time = mean(1, |_| is_passed = passes(&self.gate, request));
+        (time, is_passed)
+    }
+}
+
+/// One table for each size.
+pub(crate) fn notice(place: &Place, rounds: usize) -> Result<String> {
+    let sizes = [(0, 11, rounds), (10, 11, rounds), (1_000, 11, rounds), (10_000, 5, rounds)];
+    let mut tables = Vec::new();
+    for (number, turns, rounds) in sizes.into_iter().chain([(100_000, 3, rounds.min(10))]) {
+        tables.push(of_size(place, number, turns, rounds)?);
+    }
+    Ok(tables.join("\n"))
+}
+
+fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<String> {
+    let half = rules(number / 2, number / 2);
+    // As many of them as they usually are would not fit into the file.
+    let half = if number < 100_000 { signed(half) } else { half };
+    let (up, down) = (state(false, half.clone()), state(true, half));
+    let mut moved = down.clone();
+    if let Some(rule) = moved.ignore.get_mut("r1") {
+        "/moved/**".clone_into(&mut rule.value);
+    }
+    let (stayed, gone) = (by_path(0), Facts { path: b"/moved/file".to_vec(), ..by_path(0) });
+    let stranger = stranger(7);
+
+    let still = Sample::new(place, &format!("still {number}"), &down)?;
+    let whole = text(&down)?;
+    let mut switch = Switch::new(place, &format!("switch {number}"), [&up, &down])?;
+    let mut changed = Switch::new(place, &format!("changed {number}"), [&down, &moved])?;
+    let mut awaited = Switch::new(place, &format!("awaited {number}"), [&down, &moved])?;
+
+    let (asked, at_once) = (Cell::new(0), Cell::new(0));
+    let read = || Ok(mean(1, |_| drop(black_box(fs::read(still.file())))));
+    let scan = || Ok(mean(1, |_| _ = black_box(ignore(black_box(&whole)))));
+    let parse = || Ok(mean(1, |_| drop(black_box(load::read(&still.file())))));
+    let switched = || {
+        switch.turn()?;
+        let (time, passes) = switch.ask(&stranger);
+        assert_eq!(passes, !switch.is_second, "the request that notices a window obeys it");
+        Ok(time)
+    };
+    let mut contenders: Vec<Contender<'_>> = vec![
+        ("open, read".to_owned(), Box::new(read)),
+        ("find the rules in the text, check that it is JSON".to_owned(), Box::new(scan)),
+        ("open, read, parse all".to_owned(), Box::new(parse)),
+        ("`on` and `off`: the request that notices".to_owned(), Box::new(switched)),
+    ];
+    let mut budgets = Vec::new();
+    if number > 0 {
+        contenders.push((
+            "another rule: the request that notices".to_owned(),
+            Box::new(|| {
+                changed.turn()?;
+                let now = if changed.is_second { &gone } else { &stayed };
+                let (time, passes) = changed.ask(now);
+                asked.set(asked.get() + 1);
+                at_once.set(at_once.get() + u32::from(passes));
+                until_in_force(&changed, now)?;
+                Ok(time)
+            }),
+        ));
+        contenders.push((
+            "another rule: until it is in force".to_owned(),
+            Box::new(|| {
+                awaited.turn()?;
+                until_in_force(&awaited, if awaited.is_second { &gone } else { &stayed })
+            }),
+        ));
+        let most = if number <= 1_000 { 250e-6 } else { 50e-3 };
+        budgets.push((if number <= 1_000 { 4 } else { 5 }, Budget::Seconds(most)));
+    }
+    let times = race_seconds(rounds, turns, &mut contenders)?;
+    let title =
+        format!("A change, where there are {number} rules ({} kB of state)", whole.len() / 1_000);
+    let table = Table { title: &title, baseline: 0, budgets: &budgets }.show(&times);
+    let (at_once, asked) = (at_once.get(), asked.get());
+    Ok(format!(
+        "{table}  the request that noticed another rule obeyed it {at_once} of {asked} times\n"
+    ))
+}
+
+/// How long it takes until a request passes, looking every 50 µs.
+fn until_in_force(switch: &Switch, request: &Facts) -> Result<f64> {
+    let begun = Instant::now();
+    while !passes(&switch.gate, request) {
+        if begun.elapsed() > PATIENCE {
+            return Err("the rules never came into force".into());
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// The ignore rules in the text of a state, as they stand there.
+fn ignore(text: &[u8]) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    struct Top<'t> {
+        #[serde(borrow)]
+        ignore: Option<&'t RawValue>,
+    }
+    serde_json::from_slice::<Top<'_>>(text).ok()?.ignore
+}
+
+/// Reading a state with many windows, and so many pages.
+pub(crate) fn render(place: &Place, rounds: usize) -> Result<String> {
+    let with = |number: u32, template: Option<&str>| -> State {
+        let mut state = state(false, rules(0, 0));
+        for number in 0..number {
+            let mut window = crate::sample::window();
+            window.reason = Some(format!("Deploy {number} is back at noon"));
+            state.windows.insert(format!("deploy-{number}"), window);
+        }
+        state.page.template = template.map(str::to_owned);
+        state
+    };
+    let mut contenders: Vec<Contender<'_>> = Vec::new();
+    for number in [1, 1_000] {
+        let plain = Sample::new(place, &format!("pages {number}"), &with(number, None))?;
+        let file = plain.file();
+        let read = move || Ok(mean(1, |_| drop(black_box(load::read(&file)))));
+        contenders.push((format!("{number} windows: open, read, parse"), Box::new(read)));
+        let open = |sample: &Sample| Ok(mean(1, |_| drop(black_box(Gate::open(&sample.site)))));
+        let own = Sample::new(place, &format!("own pages {number}"), &with(number, Some("own")))?;
+        fs::create_dir_all(own.site.templates())?;
+        let template = own.site.templates().join("own.html");
+        write(&template, "<!doctype html><h1>{{ title }}</h1><p>{{ reason }}</p>")?;
+        contenders.push((
+            format!("{number} windows: open a gate, the built-in page"),
+            Box::new(move || open(&plain)),
+        ));
+        contenders.push((
+            format!("{number} windows: open a gate, a page of the site"),
+            Box::new(move || open(&own)),
+        ));
+        let states = [&with(number, None), &with(number - 1, None)];
+        let mut switch = Switch::new(place, &format!("switched pages {number}"), states)?;
+        contenders.push((
+            format!("{number} windows: one comes or goes"),
+            Box::new(move || {
+                switch.turn()?;
+                let (time, passes) = switch.ask(&stranger(7));
+                assert_eq!(passes, number == 1 && switch.is_second, "{number}");
+                Ok(time)
+            }),
+        ));
+    }
+    let times = race_seconds(rounds.min(10), 5, &mut contenders)?;
+    let title = "Making the pages, each in five forms";
+    Ok(Table { title, baseline: 0, budgets: &[] }.show(&times))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a template, which people edit by hand too")]
+fn write(path: &std::path::Path, text: &str) -> Result<()> {
+    Ok(fs::write(path, text)?)
+}

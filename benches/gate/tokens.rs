@@ -1,0 +1,139 @@
+//! Whether the time of a refusal tells where a digest differs (requirement 45),
+//! by the method of dudect: "Dude, is my code constant time?", Reparaz, Balasch
+//! and Verbauwhede, 2017.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use maint::bypass::{self, BypassToken};
+use maint::gate::Plan;
+use maint::request::Facts;
+
+use crate::common::{Place, Result};
+use crate::sample::{rules, state};
+
+const SAMPLES: usize = 1_000_000;
+
+/// After so many samples everything is made anew, so that where it happens to
+/// lie in memory evens out.
+const SAMPLES_OF_ONE_PLACE: usize = 1_000;
+
+/// A larger |t| shows a difference.
+const CRITICAL: f64 = 4.5;
+
+const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
+
+/// Refuses a token.
+type Refusal = Box<dyn Fn()>;
+
+pub(crate) fn tokens(_: &Place, _: usize) -> Result<String> {
+    let gate = largest_t(|digest| {
+        let mut state = state(true, rules(0, 0));
+        state.bypass.insert("b1".to_owned(), token(digest));
+        let plan = Plan::new(&state)?;
+        let request = Facts::new("GET", "/").with_token(TOKEN);
+        let now = Timestamp::now();
+        assert!(!plan.decide(&request, now).is_pass());
+        Ok(Box::new(move || {
+            black_box(plan.decide(black_box(&request), now));
+        }))
+    })?;
+    let naive = largest_t(|digest| {
+        Ok(Box::new(move || {
+            let given = bypass::digest(black_box(TOKEN));
+            let is_same = given
+                .bytes()
+                .zip(digest.bytes())
+                .all(|(one, other)| black_box(one) == black_box(other));
+            black_box(is_same);
+        }))
+    })?;
+    let (gate_verdict, naive_verdict) = (
+        if gate < CRITICAL { "met" } else { "MISSED" },
+        if naive < CRITICAL { "MISSED: this run could not have shown it" } else { "shown" },
+    );
+    Ok(format!(
+        "A token refused, its digest different in the first place or in the last ({SAMPLES} samples)\n  \
+         the gate: |t| = {gate:.2}; budget < {CRITICAL}: {gate_verdict}\n  \
+         a comparison that stops where they differ: |t| = {naive:.2}: {naive_verdict}\n"
+    ))
+}
+
+fn token(digest: String) -> BypassToken {
+    BypassToken {
+        sha256: digest,
+        note: None,
+        expires_at: None,
+        keep: false,
+        added_at: None,
+        added_by: None,
+        extra: serde_json::Map::new(),
+    }
+}
+
+/// The digest of the token but for one digit.
+fn spoilt(place: usize) -> String {
+    let digest = bypass::digest(TOKEN);
+    let digit = if digest.as_bytes()[place] == b'0' { "1" } else { "0" };
+    [&digest[..place], digit, &digest[place + 1..]].concat()
+}
+
+/// Times both classes in an order left to chance, and compares them: all
+/// samples, and those below some percentiles, which leaves out interruptions.
+fn largest_t(make: impl Fn(String) -> Result<Refusal>) -> Result<f64> {
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    let mut samples = Vec::with_capacity(SAMPLES);
+    let last = bypass::digest(TOKEN).len() - 1;
+    while samples.len() < SAMPLES {
+        let make = |is_last: bool| make(spoilt(if is_last { last } else { 0 }));
+        let first_made = chance.coin();
+        let (one, other) = (make(first_made)?, make(!first_made)?);
+        let refusal = |is_last| if is_last == first_made { &one } else { &other };
+        for _ in 0..8 {
+            refusal(true)();
+            refusal(false)();
+        }
+        for _ in 0..SAMPLES_OF_ONE_PLACE {
+            let is_last = chance.coin();
+            let refuse = refusal(is_last);
+            let begun = Instant::now();
+            refuse();
+            let time = begun.elapsed().as_nanos();
+            samples.push((is_last, u32::try_from(time).unwrap_or(u32::MAX)));
+        }
+    }
+    let mut sorted: Vec<u32> = samples.iter().map(|sample| sample.1).collect();
+    sorted.sort_unstable();
+    let bounds = [50, 75, 90, 95, 99].map(|percent| sorted[SAMPLES / 100 * percent]);
+    let of_bound = |bound: u32| welch(samples.iter().filter(|sample| sample.1 <= bound)).abs();
+    Ok(bounds.into_iter().chain([u32::MAX]).map(of_bound).fold(0.0, f64::max))
+}
+
+/// Welch's t of two classes.
+fn welch<'s>(samples: impl Iterator<Item = &'s (bool, u32)>) -> f64 {
+    // Number, mean and sum of squared deviations of each (Welford, 1962).
+    let mut classes = [(0.0, 0.0, 0.0); 2];
+    for &(class, time) in samples {
+        let (number, mean, squares) = &mut classes[usize::from(class)];
+        *number += 1.0;
+        let off = f64::from(time) - *mean;
+        *mean += off / *number;
+        *squares += off * (f64::from(time) - *mean);
+    }
+    let [one, other] = classes;
+    let error = |(number, _, squares): (f64, f64, f64)| squares / (number - 1.0) / number;
+    (one.1 - other.1) / (error(one) + error(other)).sqrt()
+}
+
+/// Xorshift64 (Marsaglia, 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn coin(&mut self) -> bool {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 63 == 1
+    }
+}
