@@ -12,7 +12,8 @@ use crate::sys;
 pub struct Actor {
     /// The user name of the process, or `uid N` where it has none.
     pub user: String,
-    /// The user who ran `sudo(8)`, from `SUDO_USER`.
+    /// The person for whom the process acts: who ran `sudo(8)`, from `SUDO_USER`,
+    /// or who is logged in to an app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
     /// The host name.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::gate::plan::{Plan, RulesPlan};
 use crate::gate::{Consequence, Failing};
 use crate::load;
-use crate::page::Templates;
+use crate::page::{PageSettings, Templates};
 use crate::page::pages::{Pages, Surroundings};
 use crate::site::Site;
 use crate::state::{State, parts};
@@ -33,11 +33,18 @@ pub(crate) struct Source {
     site: Site,
     pub(crate) state: PathBuf,
     pub(crate) templates: PathBuf,
+    /// How the app has pages answered where the site does not say.
+    app_page: PageSettings,
 }
 
 impl Source {
-    pub(crate) fn new(site: &Site) -> Self {
-        Self { site: site.clone(), state: site.state_file(), templates: site.templates() }
+    pub(crate) fn new(site: &Site, app_page: &PageSettings) -> Self {
+        Self {
+            site: site.clone(),
+            state: site.state_file(),
+            templates: site.templates(),
+            app_page: app_page.clone(),
+        }
     }
 
     /// The trouble, if not just the state file is missing but the directory that
@@ -121,7 +128,7 @@ pub(crate) struct Content {
     templates: Arc<Templates>,
     pages: BTreeMap<Arc<str>, Arc<Pages>>,
     /// The page of a view that is always down.
-    pub(crate) page_without_window: Arc<Pages>,
+    page_without_window: Arc<Pages>,
 }
 
 /// What came of reading a state.
@@ -134,9 +141,9 @@ pub(crate) struct Fresh {
 }
 
 impl Content {
-    /// The page of a window.
-    pub(crate) fn pages(&self, window: &str) -> &Arc<Pages> {
-        self.pages.get(window).unwrap_or(&self.page_without_window)
+    /// The page of a window, or of what is down without one.
+    pub(crate) fn pages(&self, window: Option<&Arc<str>>) -> &Arc<Pages> {
+        window.and_then(|window| self.pages.get(window)).unwrap_or(&self.page_without_window)
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -144,7 +151,8 @@ impl Content {
     }
 
     /// Makes a state ready that was made up and not read.
-    pub(crate) fn of(state: State) -> Result<Self> {
+    pub(crate) fn of(source: &Source, mut state: State) -> Result<Self> {
+        state.page = state.page.over(&source.app_page);
         let rules = Arc::new(RulesPlan::new(&state.ignore)?);
         let (content, _) =
             Self::build(state, "".into(), rules, Arc::new(Templates::empty()), 0, None)?;
@@ -229,7 +237,9 @@ pub(crate) fn read(
     }
     let malformed = |cause| load::malformed(&source.state, cause);
     let known = before.map(|before| &*before.content);
-    let parts = parts::split(bytes, known.map(|known| &*known.rules_text)).map_err(malformed)?;
+    let mut parts =
+        parts::split(bytes, known.map(|known| &*known.rules_text)).map_err(malformed)?;
+    parts.state.page = parts.state.page.over(&source.app_page);
     let same = |known: &Content| (known.rules_text.clone(), known.plan.rules().clone());
     let mut pending = None;
     let (text, rules) = match (before, parts.rules) {

@@ -175,6 +175,32 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// A scope of patterns as people write them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a pattern that cannot be understood.
+    pub fn parse(
+        paths: &[String],
+        methods: &[String],
+        hosts: &[String],
+        read_only: bool,
+    ) -> Result<Self> {
+        fn normalised<T: fmt::Display>(
+            texts: &[String],
+            parse: impl Fn(&str) -> Result<T>,
+        ) -> Result<Vec<String>> {
+            texts.iter().map(|text| parse(text).map(|value| value.to_string())).collect()
+        }
+        Ok(Self {
+            paths: normalised(paths, str::parse::<PathPattern>)?,
+            methods: normalised(methods, method::parse)?,
+            hosts: normalised(hosts, str::parse::<HostPattern>)?,
+            read_only,
+            ..Self::default()
+        })
+    }
+
     /// Whether every request is covered.
     #[must_use]
     pub fn is_everything(&self) -> bool {

@@ -20,6 +20,7 @@
 //! writes and never locks, and may be used from any number of threads and
 //! after a fork(2).
 
+mod app;
 mod link;
 pub mod plan;
 mod reload;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
@@ -43,9 +44,11 @@ use crate::site::Site;
 use crate::snapshot::{self, Content, Snapshot, Source};
 use crate::state::State;
 use crate::sys::Lookout;
+use app::AppPlan;
 use reload::{Reload, read};
 use trouble::Trouble;
 
+pub use app::App;
 pub use plan::{Decision, Plan};
 pub(crate) use trouble::Failing;
 pub use trouble::{Consequence, OnProblem, Problem};
@@ -76,6 +79,8 @@ pub struct Options {
     /// Who is told of trouble, at most once a minute and when it is over.
     /// Absent: standard error.
     pub on_problem: Option<OnProblem>,
+    /// What the app says by itself.
+    pub app: App,
 }
 
 /// What a view says of itself, before any window or rule is asked.
@@ -133,6 +138,7 @@ struct Inner {
     lookout: Lookout,
     source: Source,
     options: Options,
+    app: AppPlan,
     current: ArcSwap<Snapshot>,
     /// When the next look is due on the coarse clock, with a recheck interval.
     next_look: AtomicU64,
@@ -154,12 +160,14 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// As [`Gate::open`], unless [`Options::on_error`] says what to do instead.
+    /// As [`Gate::open`], unless [`Options::on_error`] says what to do instead; and
+    /// [`Error::Invalid`] for what the app says by itself, if it cannot be.
     pub fn open_with(site: &Site, options: Options) -> Result<Self> {
         // A server may change its directory later.
         let absolute = std::path::absolute(site.dir());
         let site = absolute.map_or_else(|_| site.clone(), Site::at);
-        let source = Source::new(&site);
+        let app = AppPlan::new(&options.app)?;
+        let source = Source::new(&site, &options.app.page);
         let unreadable =
             |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
         let lookout =
@@ -179,7 +187,7 @@ impl Gate {
                     OnError::Closed => (closed(), Consequence::Closed),
                 };
                 problems.push(Problem { error: Some(error), consequence });
-                (look, Arc::new(Content::of(state)?), Some(consequence))
+                (look, Arc::new(Content::of(&source, state)?), Some(consequence))
             }
         };
         let failing = makeshift.map(|_| trouble.of_state(None, Instant::now()).0);
@@ -195,6 +203,7 @@ impl Gate {
             lookout,
             source,
             options,
+            app,
             current: ArcSwap::from_pointee(snapshot),
             next_look: AtomicU64::new(0),
             reload: ArcSwap::from_pointee(Reload::new(trouble)),
@@ -207,23 +216,28 @@ impl Gate {
 
     /// What to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.decide(request, None)
+        self.fresh().answer(&self.0.app, request, None)
     }
 
     /// What to do with a request for a view that is always or never down.
     pub fn answer_forced(&self, request: &impl Request, force: Force) -> Answer {
         match force {
             Force::Off => Answer::Pass(Pass::default()),
-            Force::On => {
-                let snapshot = self.fresh();
-                Answer::Reply(snapshot.content.page_without_window.reply(request, Timestamp::now()))
-            }
+            Force::On => self.fresh().answer_down(request, None),
         }
     }
 
     /// What to do with a request at another time, for looking ahead and for tests.
     pub fn answer_at(&self, request: &impl Request, now: Timestamp) -> Answer {
-        self.decide(request, Some(now))
+        self.fresh().answer(&self.0.app, request, Some(now))
+    }
+
+    /// What is in force now, after a look at the state file if one is due: for who
+    /// may wait for a file and may not while asking for the facts of a request,
+    /// as with an interpreter's lock.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        Current { gate: self.clone(), snapshot: Guard::into_inner(self.fresh()) }
     }
 
     /// The revision of the state that is in force.
@@ -231,23 +245,67 @@ impl Gate {
     pub fn revision(&self) -> u64 {
         self.fresh().content.revision()
     }
+}
 
-    fn decide(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
-        let snapshot = self.fresh();
-        let content = &snapshot.content;
-        if content.plan.is_idle() {
+/// What is in force at one moment. It does not look at the state file again, so
+/// it is for the requests of that moment alone.
+pub struct Current {
+    gate: Gate,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Current {
+    /// What to do with a request, at a time of the caller's choice or now.
+    pub fn answer(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
+        self.snapshot.answer(&self.gate.0.app, request, now)
+    }
+
+    /// What to do with a request for a view that is always down.
+    pub fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
+        self.snapshot.answer_down(request, now)
+    }
+
+    /// Whether nothing can be blocked, whatever is asked for and when, so that no
+    /// request need be described at all.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.snapshot.is_idle(&self.gate.0.app)
+    }
+
+    /// Whether any window is open, or the app says that it is down. Some requests
+    /// may pass all the same.
+    #[must_use]
+    pub fn is_down(&self, now: Option<Timestamp>) -> bool {
+        let is_open = || self.snapshot.content.plan.is_down(now.unwrap_or_else(Timestamp::now));
+        self.gate.0.app.is_down.unwrap_or_else(is_open)
+    }
+}
+
+impl Snapshot {
+    fn is_idle(&self, app: &AppPlan) -> bool {
+        self.content.plan.is_idle() && app.is_down != Some(true)
+    }
+
+    fn answer(&self, app: &AppPlan, request: &impl Request, now: Option<Timestamp>) -> Answer {
+        if self.is_idle(app) {
             return Answer::Pass(Pass::default());
         }
+        let content = &self.content;
         let now = now.unwrap_or_else(Timestamp::now);
         if let Some(reply) = link::follow(&content.plan, request, now) {
             return Answer::Reply(reply);
         }
-        match content.plan.decide(request, now) {
+        match content.plan.decide_for(app, request, now) {
             Decision::Up => Answer::Pass(Pass::default()),
             Decision::Ignored { id, is_personal } => Pass::by(id, is_personal),
             Decision::Bypassed(id) => Pass::by(id, true),
             Decision::Blocked(window) => Answer::Reply(content.pages(window).reply(request, now)),
         }
+    }
+
+    fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
+        let now = now.unwrap_or_else(Timestamp::now);
+        Answer::Reply(self.content.pages(None).reply(request, now))
     }
 }
 

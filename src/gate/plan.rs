@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::app::{self, AppPlan};
 use crate::bypass;
 use crate::error::Result;
 use crate::request::path::PathForms;
@@ -35,8 +36,8 @@ pub enum Decision<'p> {
     /// It passes: the visitor presents the bypass token of this id.
     Bypassed(&'p Arc<str>),
     /// It is blocked by the window of this name. Of several that cover it, the
-    /// one that ends last.
-    Blocked(&'p Arc<str>),
+    /// one that ends last; none if only the app says that it is down.
+    Blocked(Option<&'p Arc<str>>),
 }
 
 impl<'p> Decision<'p> {
@@ -51,9 +52,8 @@ impl<'p> Decision<'p> {
     pub fn by(&self) -> Option<&'p str> {
         match *self {
             Self::Up => None,
-            Self::Ignored { id: name, .. } | Self::Bypassed(name) | Self::Blocked(name) => {
-                Some(name)
-            }
+            Self::Ignored { id: name, .. } | Self::Bypassed(name) => Some(name),
+            Self::Blocked(name) => name.map(|name| &**name),
         }
     }
 }
@@ -145,29 +145,50 @@ impl Plan {
     /// Decides on a request at a moment: open windows that cover it, then ignore
     /// rules, then the bypass token; and the user last of all, who may be costly.
     pub fn decide(&self, request: &impl Request, now: Timestamp) -> Decision<'_> {
+        self.decide_for(&app::SILENT, request, now)
+    }
+
+    /// The same in an app that says something by itself.
+    pub(super) fn decide_for<'p>(
+        &'p self,
+        app: &'p AppPlan,
+        request: &impl Request,
+        now: Timestamp,
+    ) -> Decision<'p> {
+        if app.is_down == Some(false) {
+            return Decision::Up;
+        }
+        let is_down = app.is_down == Some(true);
         let mut open = self.windows.iter().filter(|plan| plan.window.is_open(now)).peekable();
-        if open.peek().is_none() {
+        if open.peek().is_none() && !is_down {
             return Decision::Up;
         }
         let path = PathForms::new(request.path());
         let covering = open.filter(|plan| plan.covers(request, &path));
         // What the page says of the end is then true of all of them.
-        let Some(window) =
-            covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX))
-        else {
+        let window =
+            covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX));
+        if window.is_none() && !is_down {
             return Decision::Up;
-        };
-        if let Some((id, is_personal)) = self.rules.find(request, &path, self.proxies.as_ref(), now)
-        {
+        }
+        let rules = [&*self.rules, &app.rules];
+        let proxies = self.proxies.as_ref();
+        let found = rules.iter().find_map(|rules| rules.find(request, &path, proxies, now));
+        if let Some((id, is_personal)) = found {
             return Decision::Ignored { id, is_personal };
         }
         if let Some(id) = self.bearer(request, now) {
             return Decision::Bypassed(id);
         }
-        if let Some(id) = self.rules.find_user(request, now) {
+        if let Some(id) = find_user(rules, request, now) {
             return Decision::Ignored { id, is_personal: true };
         }
-        Decision::Blocked(&window.name)
+        Decision::Blocked(window.map(|plan| &plan.name))
+    }
+
+    /// Whether any window is open.
+    pub(super) fn is_down(&self, now: Timestamp) -> bool {
+        self.windows.iter().any(|plan| plan.window.is_open(now))
     }
 
     /// The address that `ip` rules look at, for explaining a decision.
@@ -255,7 +276,7 @@ impl RulesPlan {
     }
 
     /// Compiles rules, the oldest first.
-    fn of<I: Into<Arc<str>>>(
+    pub(super) fn of<I: Into<Arc<str>>>(
         rules: impl Iterator<Item = Result<(I, Option<Matcher>, Option<Timestamp>)>>,
     ) -> Result<Self> {
         let mut plan = Self::default();
@@ -321,15 +342,28 @@ impl RulesPlan {
         Some((&self.ids[entry as usize], is_personal))
     }
 
-    /// A rule in force that matches by the user.
-    fn find_user(&self, request: &impl Request, now: Timestamp) -> Option<&Arc<str>> {
+    /// The rules in force for users, with their numbers.
+    fn live_users(&self, now: Timestamp) -> impl Iterator<Item = (UserClass, u32)> {
         let is_live = self.is_live(now);
-        let mut live = self.users.iter().filter(|(_, entry)| is_live(*entry)).peekable();
-        live.peek()?;
-        let user = request.user()?;
-        let (_, entry) = live.find(|(class, _)| belongs(user, *class))?;
-        Some(&self.ids[*entry as usize])
+        self.users.iter().copied().filter(move |(_, entry)| is_live(*entry))
     }
+}
+
+/// A rule in force that matches by the user, who is asked for once, and only if
+/// there is such a rule.
+fn find_user<'p>(
+    rules: [&'p RulesPlan; 2],
+    request: &impl Request,
+    now: Timestamp,
+) -> Option<&'p Arc<str>> {
+    let mut live = rules
+        .into_iter()
+        .flat_map(|rules| rules.live_users(now).map(move |(class, entry)| (class, rules, entry)))
+        .peekable();
+    live.peek()?;
+    let user = request.user()?;
+    let (_, rules, entry) = live.find(|(class, ..)| belongs(user, *class))?;
+    Some(&rules.ids[entry as usize])
 }
 
 fn carries(request: &impl Request, header: &HeaderMatch) -> bool {
@@ -445,7 +479,7 @@ mod tests {
         assert_eq!(request.users.get(), 1);
         let without = plan(&json!({"windows": {"w": {"opened_at": OPENED}}}));
         let request = Asked { path: "/", ..Asked::default() };
-        assert_eq!(without.decide(&request, at(OPENED)), Decision::Blocked(&"w".into()));
+        assert_eq!(without.decide(&request, at(OPENED)), Decision::Blocked(Some(&"w".into())));
         assert_eq!(request.users.get(), 0);
     }
 

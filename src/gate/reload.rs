@@ -230,7 +230,7 @@ pub(super) fn read(source: &Source, before: Option<&Snapshot>) -> Reading {
         }
         Ok(None) => match source.missing_directory() {
             None => {
-                let fresh = Content::of(State::default()).map(|nothing| Fresh {
+                let fresh = Content::of(source, State::default()).map(|nothing| Fresh {
                     content: Arc::new(nothing),
                     pending: None,
                     errors: Vec::new(),

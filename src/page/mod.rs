@@ -75,7 +75,12 @@ impl PageSettings {
         }
     }
 
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Checks every setting by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] names the first that cannot be.
+    pub fn validate(&self) -> Result<()> {
         if let Some(status) = self.status {
             validate_status(status)?;
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::accept::wanted;
 use super::render::{Context, Templates};
-use super::reply::{Body, Live, Page, Reply};
+use super::reply::{Body, Live, Made, Page, Reply};
 use super::template::Format;
 use super::{LONGEST_RETRY_AFTER, PageSettings, policy};
 use crate::error::Error;
@@ -147,21 +147,22 @@ struct Maker<'m> {
 
 impl Maker<'_> {
     fn page(&mut self, format: Format, context: &Context) -> Arc<Page> {
-        let (body, is_own) = self.body(format, context);
+        let (body, template) = self.body(format, context);
         let mut fields = vec![("content-type", media_type(format).to_owned())];
         if format == Format::Html {
-            let policy = if is_own {
+            let policy = if template.is_some() {
                 policy::of_templates(self.around.templates.sources(format))
             } else {
                 policy::of_builtin()
             };
             fields.push(("content-security-policy", policy));
         }
-        Arc::new(Page::new(context.status, fields, body))
+        let made = Made { format, template, context: context.clone() };
+        Arc::new(Page::new(context.status, fields, body).made(made))
     }
 
-    /// The body, and whether it is made from a template of the site.
-    fn body(&mut self, format: Format, context: &Context) -> (Body, bool) {
+    /// The body, and the template of the site that it is made from, if it is.
+    fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>) {
         let templates = self.around.templates;
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
@@ -169,14 +170,14 @@ impl Maker<'_> {
             Ok(text) => match own {
                 Some(name) if templates.are_live() => {
                     let live = Live::new(templates.clone(), name, format, context.clone(), text);
-                    (Body::Live(Box::new(live)), true)
+                    (Body::Live(Box::new(live)), own.map(str::to_owned))
                 }
-                _ => (Body::from(text), own.is_some()),
+                _ => (Body::from(text), own.map(str::to_owned)),
             },
             Err(error) => {
                 self.errors.push(error);
                 let builtin = templates.render(None, format, context);
-                (Body::from(builtin.unwrap_or_else(|_| context.title.to_owned())), false)
+                (Body::from(builtin.unwrap_or_else(|_| context.title.to_owned())), None)
             }
         }
     }

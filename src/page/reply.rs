@@ -82,6 +82,28 @@ impl Reply {
         self.window.as_deref()
     }
 
+    /// What the page is; absent where there is none: a redirect, a bypass link, gRPC.
+    #[must_use]
+    pub fn format(&self) -> Option<Format> {
+        self.page.made.as_ref().map(|made| made.format)
+    }
+
+    /// The template of the site that the page was made from; absent if it is built in.
+    #[must_use]
+    pub fn template(&self) -> Option<&str> {
+        self.page.made.as_ref()?.template.as_deref()
+    }
+
+    /// What a template is told, for a framework that makes a page of its own.
+    #[must_use]
+    pub fn context(&self) -> Option<Context> {
+        let mut context = self.page.made.as_ref()?.context.clone();
+        if let Some(seconds) = self.retry_after {
+            context.retry_after = seconds;
+        }
+        Some(context)
+    }
+
     /// The same with one more header field.
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.own.push((name, value));
@@ -126,6 +148,14 @@ pub(super) struct Page {
     status: u16,
     headers: Vec<(&'static str, Box<str>)>,
     body: Body,
+    made: Option<Made>,
+}
+
+/// What a page was made from.
+pub(super) struct Made {
+    pub(super) format: Format,
+    pub(super) template: Option<String>,
+    pub(super) context: Context,
 }
 
 impl Page {
@@ -137,7 +167,12 @@ impl Page {
         let always = ALWAYS.map(|(name, value)| (name, value.to_owned()));
         let headers = always.into_iter().chain(headers);
         let headers = headers.map(|(name, value)| (name, field_value(&value))).collect();
-        Self { status, headers, body }
+        Self { status, headers, body, made: None }
+    }
+
+    /// The same, and what it was made from.
+    pub(super) fn made(self, made: Made) -> Self {
+        Self { made: Some(made), ..self }
     }
 
     /// The answer to one request.

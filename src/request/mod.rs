@@ -36,6 +36,12 @@ pub trait Request {
     /// The address that connects; absent for a Unix socket.
     fn peer(&self) -> Option<IpAddr>;
 
+    /// The client's address, where the app has found it out by itself; then neither
+    /// the peer nor any header field is looked at.
+    fn client(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// Hands over every value of a header field, in order. Names are compared
     /// without case, and are in lower case here.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));

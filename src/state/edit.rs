@@ -114,6 +114,39 @@ impl State {
         Ok(Closed { windows, revoked: self.revoke_with_last_window(now) })
     }
 
+    /// Puts a window back as it was before somebody changed it for a while, or
+    /// takes it away if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if the window is not as expected: somebody else has
+    /// changed it meanwhile.
+    pub fn replace_window(
+        &mut self,
+        name: &str,
+        window: Option<Window>,
+        expected: Option<&Window>,
+        now: Timestamp,
+    ) -> Result<()> {
+        window::validate_name(name)?;
+        if self.windows.get(name) != expected {
+            return Err(Error::Conflict {
+                message: format!("somebody else has changed the window `{name}`"),
+            });
+        }
+        match window {
+            Some(window) => {
+                window.validate()?;
+                self.windows.insert(name.to_owned(), window);
+            }
+            None => {
+                self.windows.remove(name);
+                self.revoke_with_last_window(now);
+            }
+        }
+        Ok(())
+    }
+
     /// Closes every window, scheduled ones included.
     pub fn close_all_windows(&mut self, now: Timestamp) -> Closed {
         let windows = std::mem::take(&mut self.windows)
@@ -440,6 +473,21 @@ mod tests {
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&prepared], "made for what comes");
         state.open_window("c", &settings("z"), at(40), &actor("ann")).unwrap();
         assert_eq!(state.bypass.len(), 1, "b is open");
+    }
+
+    #[test]
+    fn a_window_is_put_back_only_if_nobody_else_changed_it() {
+        let mut state = State::default();
+        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
+        let before = state.windows["a"].clone();
+        state.replace_window("a", None, Some(&before), at(2)).unwrap();
+        assert!(!state.is_down(at(2)));
+        state.replace_window("a", Some(before.clone()), None, at(3)).unwrap();
+        assert_eq!(state.windows["a"], before);
+        state.open_window("a", &settings("y"), at(4), &actor("bob")).unwrap();
+        let late = state.replace_window("a", None, Some(&before), at(5));
+        assert!(matches!(late, Err(Error::Conflict { .. })));
+        assert!(state.is_down(at(5)));
     }
 
     #[test]

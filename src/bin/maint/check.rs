@@ -86,8 +86,9 @@ fn explain(
             format!("{passes}{at}: rule `{id}`{} lets it through\n", printable(&rule))
         }
         Decision::Bypassed(id) => format!("{passes}{at}: bypass token `{id}` lets it through\n"),
-        Decision::Blocked(name) => {
-            let window = state.windows.get(&**name).map_or_else(String::new, |window| {
+        Decision::Blocked(window) => {
+            let name = window.map_or("", |name| &**name);
+            let window = state.windows.get(name).map_or_else(String::new, |window| {
                 report::window_text(name, window, &session.clock)
             });
             format!(

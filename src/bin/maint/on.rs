@@ -3,9 +3,6 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::page::{PageSettings, Templates};
-use maint::rules::host::HostPattern;
-use maint::rules::method;
-use maint::rules::path::PathPattern;
 use maint::state::{Opened, WindowSettings};
 use maint::store::Applied;
 use maint::time::parse_duration;
@@ -116,24 +113,11 @@ pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings>
     if let Some(name) = &page.template {
         Templates::try_all(&site.templates(), name)?;
     }
-    let scope = Scope {
-        paths: normalised(&args.path, str::parse::<PathPattern>)?,
-        methods: normalised(&args.method, method::parse)?,
-        hosts: normalised(&args.host, str::parse::<HostPattern>)?,
-        read_only: args.read_only,
-        ..Scope::default()
-    };
+    let scope = Scope::parse(&args.path, &args.method, &args.host, args.read_only)?;
     Ok(WindowSettings {
         reason: args.message.clone().filter(|message| !message.trim().is_empty()),
         scope,
         page,
         ..WindowSettings::default()
     })
-}
-
-fn normalised<T: ToString>(
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, Error>,
-) -> Result<Vec<String>, Error> {
-    texts.iter().map(|text| parse(text).map(|value| value.to_string())).collect()
 }

@@ -1,0 +1,51 @@
+"""What every test may need: the real command, and a site of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import maint
+
+#: Runs the command on a site: `run("on", "-m", "why")`.
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def maint_binary() -> str:
+    """The real command: the one beside this Python, or that `MAINT_BINARY` names."""
+    beside = Path(sys.executable).with_name("maint")
+    found = os.environ.get("MAINT_BINARY") or (str(beside) if beside.exists() else None)
+    found = found or shutil.which("maint")
+    if found is None:
+        pytest.fail("no `maint` command: install the package, or set MAINT_BINARY")
+    return found
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> maint.Site:
+    """A new site, where nothing is down."""
+    return maint.Site.create(tmp_path / ".maint")
+
+
+@pytest.fixture
+def run(maint_binary: str, site: maint.Site) -> Run:
+    """Runs the command on the site, and fails the test if the command fails."""
+
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [maint_binary, "--site", site.directory, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert not check or done.returncode == 0, (arguments, done)
+        return done
+
+    return run

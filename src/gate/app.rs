@@ -1,0 +1,52 @@
+//! What an app says by itself, in its own settings, beside the state of its site.
+
+use std::sync::{Arc, LazyLock};
+
+use super::plan::RulesPlan;
+use crate::error::{Error, Result};
+use crate::page::PageSettings;
+use crate::rules::Matcher;
+
+/// What an app says by itself, whatever the state of its site says. The command
+/// knows nothing of it.
+#[derive(Clone, Debug, Default)]
+pub struct App {
+    /// `Some(true)`: every request is covered, at any time. `Some(false)`: none
+    /// ever is. `None`: the state decides, as it should.
+    pub is_down: Option<bool>,
+    /// Rules that let requests through in addition to those of the state, each
+    /// with a name for [`Pass::by`](super::Pass::by). They do not expire.
+    pub ignore: Vec<(String, Matcher)>,
+    /// How pages are answered where neither a window nor the site says.
+    pub page: PageSettings,
+}
+
+/// The same, compiled.
+#[derive(Default)]
+pub(crate) struct AppPlan {
+    pub(super) is_down: Option<bool>,
+    pub(super) rules: RulesPlan,
+}
+
+/// An app that says nothing.
+pub(super) static SILENT: LazyLock<AppPlan> = LazyLock::new(AppPlan::default);
+
+impl AppPlan {
+    /// Compiles what an app says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a rule that lets everyone in and for page settings
+    /// that cannot be.
+    pub(super) fn new(app: &App) -> Result<Self> {
+        app.page.validate()?;
+        if let Some((name, matcher)) = app.ignore.iter().find(|(_, rule)| rule.is_everything()) {
+            return Err(Error::invalid(format!(
+                "{name}: `{matcher}` would let everyone through every window"
+            )));
+        }
+        let rules = app.ignore.iter();
+        let rules = rules.map(|(name, rule)| Ok((Arc::from(&**name), Some(rule.clone()), None)));
+        Ok(Self { is_down: app.is_down, rules: RulesPlan::of::<Arc<str>>(rules)? })
+    }
+}
