@@ -58,7 +58,7 @@ impl Gate {
     /// force may be over.
     fn notice(&self) {
         let reload = self.reload();
-        let trouble = reload.lock();
+        let trouble = reload.trouble();
         let before = self.0.current.load_full();
         if before.is_outdated(self.0.lookout.look()) {
             let problems = self.read_again(&before, trouble);
@@ -135,7 +135,7 @@ impl Gate {
         let started = thread.spawn(move || {
             let compiled = snapshot::compile(&gate.0.source, &of_thread.text);
             let reload = gate.reload();
-            let problems = gate.install(&of_thread, compiled, reload.lock());
+            let problems = gate.install(&of_thread, compiled, reload.trouble());
             gate.tell(&problems);
         });
         if started.is_ok() {
@@ -193,7 +193,8 @@ impl Reload {
         Self { pid: std::process::id(), trouble: Mutex::new(trouble) }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Trouble> {
+    /// Waits for whoever reads now.
+    pub(super) fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

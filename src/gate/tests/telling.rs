@@ -71,7 +71,7 @@ fn requirement_24_a_broken_state_is_told_again_after_a_minute_though_nothing_cha
         return;
     };
     let reload = gate.reload();
-    *reload.lock() = Trouble::default();
+    *reload.trouble() = Trouble::default();
     let now = gate.0.current.load_full();
     let failing = Some(Failing { again_at: past, is_told: true });
     gate.0.current.store(Arc::new(Snapshot { failing, ..(*now).clone() }));
