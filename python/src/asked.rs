@@ -31,6 +31,7 @@ impl User {
         Self { is_authenticated, is_staff, is_superuser }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "methods of Python borrow")]
     fn __repr__(&self) -> String {
         let text = |is: bool| if is { "True" } else { "False" };
         format!(
@@ -72,9 +73,14 @@ impl Request {
                 parsed.map_err(|_| PyValueError::new_err(format!("`{text}` is no address")))
             })
             .transpose()?;
-        let mut facts =
-            Facts { host, peer, user: user.map(Into::into), is_https, ..Facts::new(method, target) };
-        for field in headers.map(|headers| headers.try_iter()).transpose()?.into_iter().flatten() {
+        let mut facts = Facts {
+            host,
+            peer,
+            user: user.map(Into::into),
+            is_https,
+            ..Facts::new(method, target)
+        };
+        for field in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value): (String, Bound<'_, PyAny>) = field?.extract()?;
             let value = match value.cast::<PyBytes>() {
                 Ok(bytes) => bytes.as_bytes().to_vec(),
@@ -195,7 +201,11 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
     fn is_https(&self) -> Option<bool> {
         // A proxy in front may have taken the encryption off, so that `http`
         // says nothing of the visitor's connection.
-        if self.functions.is_plain_http { Some(false) } else { self.server.is_https().then_some(true) }
+        if self.functions.is_plain_http {
+            Some(false)
+        } else {
+            self.server.is_https().then_some(true)
+        }
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -210,9 +220,9 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
         *self.client.get_or_init(|| {
             function.ask(self.subject, |said| {
                 let text = said.str()?.to_string();
-                text.trim().parse().map_err(|_| {
-                    PyValueError::new_err(format!("`{text}` is no address"))
-                })
+                text.trim()
+                    .parse()
+                    .map_err(|_| PyValueError::new_err(format!("`{text}` is no address")))
             })
         })
     }

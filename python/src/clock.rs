@@ -49,7 +49,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Moment {
             return Err(PyTypeError::new_err(format!("a datetime or text, not {given}")));
         };
         let moment = text.parse().map_err(|cause| {
-            PyValueError::new_err(format!("`{text}` is no time in RFC 3339 with an offset: {cause}"))
+            PyValueError::new_err(format!(
+                "`{text}` is no time in RFC 3339 with an offset: {cause}"
+            ))
         })?;
         Ok(Self(moment))
     }

@@ -13,13 +13,13 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// in any case.
 pub(crate) struct Function {
     name: &'static str,
-    function: Py<PyAny>,
+    callable: Py<PyAny>,
     told_at: Mutex<Option<Instant>>,
 }
 
 impl Function {
-    pub(crate) fn new(name: &'static str, function: Py<PyAny>) -> Self {
-        Self { name, function, told_at: Mutex::new(None) }
+    pub(crate) fn new(name: &'static str, callable: Py<PyAny>) -> Self {
+        Self { name, callable, told_at: Mutex::new(None) }
     }
 
     /// What it says of a request.
@@ -29,11 +29,13 @@ impl Function {
         understand: impl FnOnce(Bound<'py, PyAny>) -> PyResult<T>,
     ) -> Option<T> {
         let py = subject.py();
-        let said = self.function.bind(py).call1((subject,));
-        let said = said.and_then(|said| if said.is_none() { Ok(None) } else { understand(said).map(Some) });
+        let said = self.callable.bind(py).call1((subject,));
+        let said = said
+            .and_then(|said| if said.is_none() { Ok(None) } else { understand(said).map(Some) });
         said.unwrap_or_else(|error| {
             if self.is_due() {
-                let text = format!("the function for `{}` failed, and counts as not knowing", self.name);
+                let text =
+                    format!("the function for `{}` failed, and counts as not knowing", self.name);
                 log(py, "error", &text, Some(error));
             }
             None

@@ -21,7 +21,7 @@ use crate::site::Site;
 /// What an app asks about every request.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Gate {
-    gate: maint::Gate,
+    inner: maint::Gate,
     site: maint::Site,
     functions: Functions,
     /// The answer to most requests, made once.
@@ -70,10 +70,10 @@ impl Gate {
             format: format.map(wanted).transpose()?,
             is_plain_http: plain_http,
         };
-        let gate = py.detach(|| maint::Gate::open_with(&site, options));
-        let gate = gate.map_err(|error| raise(py, &error))?;
+        let opened = py.detach(|| maint::Gate::open_with(&site, options));
+        let inner = opened.map_err(|error| raise(py, &error))?;
         let pass = Py::new(py, Pass::from(MaintPass::default()))?;
-        Ok(Self { gate, site, functions, pass })
+        Ok(Self { inner, site, functions, pass })
     }
 
     #[getter]
@@ -83,11 +83,11 @@ impl Gate {
 
     #[getter]
     fn revision(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.gate.revision())
+        py.detach(|| self.inner.revision())
     }
 
     fn is_down(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.gate.current().is_down(clock::stopped()))
+        py.detach(|| self.inner.current().is_down(clock::stopped()))
     }
 
     #[pyo3(signature = (request, *, force=None, at=None))]
@@ -146,7 +146,7 @@ impl Gate {
     /// What is in force. Others may run meanwhile: the file system may be slow,
     /// and a new state takes a moment to read.
     fn current(&self, py: Python<'_>) -> Current {
-        py.detach(|| self.gate.current())
+        py.detach(|| self.inner.current())
     }
 
     fn ask<'py>(
@@ -195,7 +195,9 @@ fn forced(force: Option<&str>) -> PyResult<Option<Force>> {
         None => Ok(None),
         Some("on") => Ok(Some(Force::On)),
         Some("off") => Ok(Some(Force::Off)),
-        Some(other) => Err(PyValueError::new_err(format!("force: `{other}` is neither on nor off"))),
+        Some(other) => {
+            Err(PyValueError::new_err(format!("force: `{other}` is neither on nor off")))
+        }
     }
 }
 
@@ -243,10 +245,12 @@ fn teller(on_problem: Option<Py<PyAny>>) -> OnProblem {
 /// The rules of the app: name, kind, value.
 fn rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
     let mut rules = Vec::new();
-    for entry in ignore.map(|ignore| ignore.try_iter()).transpose()?.into_iter().flatten() {
+    for entry in ignore.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
         let entry = entry?;
         let Ok((name, kind, value)) = entry.extract::<(String, String, String)>() else {
-            return Err(PyTypeError::new_err("ignore: each rule is three texts: name, kind, value"));
+            return Err(PyTypeError::new_err(
+                "ignore: each rule is three texts: name, kind, value",
+            ));
         };
         let matcher = crate::rule(&kind, &value)
             .map_err(|why| PyValueError::new_err(format!("{name}: {why}")))?;

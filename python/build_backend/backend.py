@@ -1,0 +1,78 @@
+"""Builds the package: maturin makes the extension module, cargo the command beside it.
+
+maturin packs either a module or a program. The command is built first and handed to it as
+a script, so that `pip install maint` gives both (PEP 517, PEP 660).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import maturin
+from maturin import (
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+HERE = Path(__file__).resolve().parent
+#: Where maturin looks for scripts, see `tool.maturin.data` in pyproject.toml.
+SCRIPTS = HERE / "data" / "scripts"
+EXECUTABLE = "maint.exe" if sys.platform == "win32" else "maint"
+
+# maturin asks for it whatever it is told to do.
+SCRIPTS.mkdir(parents=True, exist_ok=True)
+
+
+def build_wheel(*arguments: Any, **options: Any) -> str:
+    """Builds the command, then the wheel with both."""
+    build_command()
+    return maturin.build_wheel(*arguments, **options)
+
+
+def build_editable(*arguments: Any, **options: Any) -> str:
+    """Builds the command, then the editable wheel with both."""
+    build_command()
+    return maturin.build_editable(*arguments, **options)
+
+
+def build_command() -> None:
+    """Builds the command and puts it where maturin finds it."""
+    manifest = root() / "Cargo.toml"
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or manifest.parent / "target")
+    cargo = ["cargo", "build", "--release", "--locked", "--bin", "maint"]
+    subprocess.run(
+        [*cargo, "--manifest-path", str(manifest), "--target-dir", str(target)],
+        check=True,
+        # What pip reads from standard output is the name of the wheel.
+        stdout=sys.stderr,
+    )
+    shutil.copy2(target / "release" / EXECUTABLE, SCRIPTS / EXECUTABLE)
+
+
+def root() -> Path:
+    """The crate with the command: above this folder in the repository, and where maturin puts
+    it in a source distribution."""
+    for folder in HERE.parents:
+        if (folder / "src" / "bin" / "maint" / "main.rs").is_file():
+            return folder
+    raise FileNotFoundError(f"no sources of the command above `{HERE}`")
