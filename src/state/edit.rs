@@ -134,15 +134,12 @@ impl State {
                 message: format!("somebody else has changed the window `{name}`"),
             });
         }
-        match window {
-            Some(window) => {
-                window.validate()?;
-                self.windows.insert(name.to_owned(), window);
-            }
-            None => {
-                self.windows.remove(name);
-                self.revoke_with_last_window(now);
-            }
+        if let Some(window) = window {
+            window.validate()?;
+            self.windows.insert(name.to_owned(), window);
+        } else {
+            self.windows.remove(name);
+            self.revoke_with_last_window(now);
         }
         Ok(())
     }

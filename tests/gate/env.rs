@@ -66,7 +66,7 @@ impl TestSite {
         let told = self.told.clone();
         let on_problem: OnProblem =
             Arc::new(move |problem| told.lock().unwrap().push(problem.to_string()));
-        let options = Options { recheck: None, on_error, on_problem: Some(on_problem) };
+        let options = Options { on_error, on_problem: Some(on_problem), ..Options::default() };
         Gate::open_with(&self.site(), options)
     }
 

@@ -1,6 +1,7 @@
 //! What only the inside of a gate shows: what is read again, what is kept, what
 //! is told.
 
+mod app;
 mod hostile;
 mod noticing;
 mod rules;
