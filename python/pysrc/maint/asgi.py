@@ -1,0 +1,167 @@
+"""Middleware for FastAPI, Starlette and every other app of ASGI.
+
+from maint import Gate
+from maint.asgi import MaintenanceMiddleware
+
+app.add_middleware(MaintenanceMiddleware, gate=Gate())  # FastAPI, Starlette
+app = MaintenanceMiddleware(app)  # any other
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from inspect import iscoroutinefunction
+from os import PathLike
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from maint import PRIVATE, Gate, Pass, Reply, Site, User, is_overruling
+from maint._middleware import GateOptions, choose_gate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["MaintenanceMiddleware"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+SyncUser: TypeAlias = Callable[[Scope], User | None]
+AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
+
+_logger = logging.getLogger("maint")
+
+#: Where in the scope an asynchronous function for the user leaves what it found.
+_USER = "maint.user"
+
+#: Of WebSocket, RFC 6455: try again later.
+_TRY_AGAIN_LATER = 1013
+
+
+class MaintenanceMiddleware:
+    """Answers requests and WebSockets that are blocked, and lets the app have the others.
+
+    Without a site it is the one that the command would mean. The options are those of
+    `maint.Gate`; `user`, `client` and `format` may be functions of the scope. They are
+    called in the event loop, so they must not wait; `user` may be asynchronous. `gate`
+    takes the place of site and options. Raises `MaintError` if the site or its state
+    cannot be used, so that the app does not start.
+
+    A WebSocket that is blocked is refused with the status of the page if the server can
+    do that (the extension `websocket.http.response`), else closed before it is accepted.
+    One that is open stays open. The lifespan of the app is its own.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        site: Site | str | PathLike[str] | None = None,
+        *,
+        gate: Gate | None = None,
+        user: SyncUser | AsyncUser | None = None,
+        **options: Unpack[GateOptions],
+    ) -> None:
+        self.app = app
+        self._user = cast("AsyncUser | None", user if _is_async(user) else None)
+        self._failure: Exception | None = None
+        asked = _found_user if self._user else cast("SyncUser | None", user)
+        try:
+            self.gate = choose_gate(gate, site, asked, **options)
+        except Exception as error:
+            if not _is_built_late():
+                raise
+            self._failure = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._failure is not None:
+            await _fail(self._failure, scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        answer = await self._answer(scope)
+        if isinstance(answer, Pass):
+            await self.app(scope, receive, _private(send) if answer.is_private else send)
+        elif scope["type"] == "http":
+            await _respond("http.response", answer, send)
+        else:
+            await _refuse(answer, scope, receive, send)
+
+    async def _answer(self, scope: Scope) -> Pass | Reply:
+        if self._user is None:
+            return self.gate.answer_scope(scope)
+        answer = self.gate.answer_scope(scope, user=False)
+        if isinstance(answer, Pass) or not answer.needs_user:
+            return answer
+        try:
+            user = await self._user(scope)
+        except Exception:
+            # Whoever cannot be told is nobody, and meets the page.
+            _logger.exception("the function `user` failed")
+            user = None
+        return self.gate.answer_scope({**scope, _USER: user})
+
+
+def _is_async(function: object) -> bool:
+    # An object may have an `async def __call__`.
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
+def _found_user(scope: Scope) -> User | None:
+    user: User | None = scope.get(_USER)
+    return user
+
+
+def _is_built_late() -> bool:
+    """Whether Starlette makes its middleware now, which it does with the first event that
+    the server sends: most servers take an exception there for an app without lifespan, and
+    would start all the same."""
+    frame: FrameType | None = sys._getframe()
+    while frame := frame and frame.f_back:
+        if frame.f_code.co_name == "build_middleware_stack":
+            return True
+    return False
+
+
+async def _fail(failure: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Lets the server know, in the way of ASGI, that the app cannot start."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(failure)})
+    raise failure
+
+
+def _private(send: Send) -> Send:
+    """Keeps what the app answers out of caches, whatever the app says of them."""
+
+    async def send_private(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            kept = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if (lower := name.decode("latin-1").lower()) != "cache-control"
+                and not is_overruling(lower)
+            ]
+            message = {**message, "headers": [*kept, (b"cache-control", PRIVATE.encode())]}
+        await send(message)
+
+    return send_private
+
+
+async def _respond(kind: str, reply: Reply, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    await send({"type": f"{kind}.start", "status": reply.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": reply.body})
+
+
+async def _refuse(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Ends a WebSocket that is being opened."""
+    if (await receive())["type"] != "websocket.connect":
+        return
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await _respond("websocket.http.response", reply, send)
+    else:
+        await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})

@@ -1,0 +1,234 @@
+"""A temporary site and a clock that stands still, for the tests of apps.
+
+With pytest these are the fixtures `maint_site` and `maint_clock`, which are there once
+`maint` is installed; with unittest a mixin:
+
+    class ShopTests(MaintMixin, TestCase):
+        def test_the_shop_is_down(self):
+            self.maint_site.on(reason="Back at noon")
+            ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+import maint
+from maint import Change, Site
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+__all__ = ["Clock", "MaintMixin", "TemporarySite", "WindowSettings"]
+
+_Kind = Literal["path", "ip", "method", "host", "user", "header"]
+
+#: Who the history says it was.
+_BY = "tests"
+_COMMAND = "maint.testing"
+
+
+class WindowSettings(TypedDict, total=False):
+    """What `maint.Site.on` can be told of a window."""
+
+    reason: str | None
+    start: datetime | str | None
+    end: datetime | str | None
+    paths: Sequence[str]
+    methods: Sequence[str]
+    hosts: Sequence[str]
+    read_only: bool
+    status: int | None
+    retry_after: int | None
+    template: str | None
+    redirect: str | None
+
+
+class TemporarySite:
+    """A site of its own, where nothing is down, no rule is set and no template is.
+
+    While it is in use, `MAINT_SITE` is its directory: the variable of the environment
+    and, if Django is configured, the setting. A gate that was opened before belongs to
+    another site: make the app afterwards, or see docs/flask.md on apps that are made
+    when their module is imported.
+    """
+
+    directory: Path
+    """Its directory."""
+    site: Site
+    """What else can be done with it."""
+
+    def __init__(self) -> None:
+        self._given: Path | None = None
+        self._undo = contextlib.ExitStack()
+
+    @classmethod
+    def _at(cls, directory: Path) -> Self:
+        """One in a directory that is there, and belongs to the tests."""
+        site = cls()
+        site._given = directory
+        return site
+
+    def start(self) -> Self:
+        """Makes it, and points `MAINT_SITE` to it."""
+        with contextlib.ExitStack() as undo:
+            if self._given is None:
+                temporary = tempfile.TemporaryDirectory(prefix="maint-", ignore_cleanup_errors=True)
+                self.directory = Path(undo.enter_context(temporary)).resolve() / ".maint"
+                self.directory.mkdir()
+            else:
+                self.directory = self._given
+                self.reset()
+                undo.callback(self.reset)
+            self.site = Site(self.directory)
+            _set_environment(undo, self.directory)
+            _set_django(undo, self.directory)
+            self._undo = undo.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """Removes it, and puts back what `MAINT_SITE` was."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self.stop()
+
+    def reset(self) -> None:
+        """Makes it as it was in the beginning."""
+        # Without a state file nothing is down, for every reader.
+        for entry in self.directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def on(self, name: str = "default", **window: Unpack[WindowSettings]) -> Change:
+        """Opens a window, as `maint on` does; the app notices with its next request."""
+        return self.site.on(name, by=_BY, command=_COMMAND, **window)
+
+    def off(self, name: str = "default") -> Change:
+        """Closes a window, as `maint off` does."""
+        return self.site.off(name, by=_BY, command=_COMMAND)
+
+    def ignore(self, kind: _Kind, value: str) -> str:
+        """Adds an ignore rule and returns its id, as `maint ignore add` does."""
+        return self.site.add_rule(kind, value, by=_BY, command=_COMMAND)
+
+    def add_template(self, name: str, text: str) -> None:
+        """Adds a template, which a window that is opened afterwards may name."""
+        templates = self.directory / "templates"
+        templates.mkdir(exist_ok=True)
+        (templates / f"{name}.html").write_text(text, encoding="utf-8")
+
+    @property
+    def is_down(self) -> bool:
+        """Whether any window is open now."""
+        return bool(self.site.open_windows())
+
+
+def _set_environment(undo: contextlib.ExitStack, directory: Path) -> None:
+    before = os.environ.get("MAINT_SITE")
+
+    def put_back() -> None:
+        if before is None:
+            os.environ.pop("MAINT_SITE", None)
+        else:
+            os.environ["MAINT_SITE"] = before
+
+    os.environ["MAINT_SITE"] = str(directory)
+    undo.callback(put_back)
+
+
+def _set_django(undo: contextlib.ExitStack, directory: Path) -> None:
+    """Sets the setting, if this is a project of Django: it goes before the environment."""
+    django = sys.modules.get("django.conf")
+    if django is None or not django.settings.configured:
+        return
+    from django.test.utils import override_settings
+
+    undo.enter_context(override_settings(MAINT_SITE=str(directory)))
+
+
+class Clock:
+    """The clock of every gate and site of this process.
+
+    It stands still where it is told to, and goes on when the test is over. Other
+    processes, and clocks that are not of `maint`, have their own time: what stops
+    `datetime.now()` does not stop a gate.
+    """
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """What time it is for `maint`."""
+        return self._at or datetime.now(timezone.utc)
+
+    def freeze(self, at: datetime | str | None = None) -> None:
+        """Stops the clock at a moment, an aware `datetime` or text in RFC 3339; else now.
+
+        Raises `ValueError` if the moment has no offset from UTC.
+        """
+        if isinstance(at, str):
+            at = datetime.fromisoformat(at[:-1] + "+00:00" if at[-1:] in "Zz" else at)
+        at = at or self.now
+        if at.utcoffset() is None:
+            raise ValueError(f"`{at.isoformat()}` has no offset from UTC, say `Z` or `+02:00`")
+        maint.freeze(at)
+        self._at = at
+
+    def advance(self, by: timedelta) -> None:
+        """Moves the clock on, and stops it if it was running."""
+        self.freeze(self.now + by)
+
+    def run(self) -> None:
+        """Lets the clock go on, with the time of the system."""
+        maint.freeze(None)
+        self._at = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self.run()
+
+
+class MaintMixin(unittest.TestCase):
+    """Gives each test of a case a site and a clock of its own; write it before `TestCase`."""
+
+    maint_site: TemporarySite
+    maint_clock: Clock
+
+    def setUp(self) -> None:
+        # First, so that an app that is made by another `setUp` finds the site.
+        self.maint_site = TemporarySite().start()
+        self.addCleanup(self.maint_site.stop)
+        self.maint_clock = Clock()
+        self.addCleanup(self.maint_clock.run)
+        super().setUp()

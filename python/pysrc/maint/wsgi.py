@@ -1,0 +1,72 @@
+"""Middleware for Flask, Pyramid and every other app of WSGI (PEP 3333).
+
+from maint.wsgi import MaintenanceMiddleware
+
+app.wsgi_app = MaintenanceMiddleware(app.wsgi_app)  # Flask
+app = MaintenanceMiddleware(app)  # any other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http.client import responses
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from maint import PRIVATE, Gate, Pass, Site, User, is_overruling
+from maint._middleware import GateOptions, choose_gate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from typing_extensions import Unpack
+
+__all__ = ["MaintenanceMiddleware"]
+
+
+class MaintenanceMiddleware:
+    """Answers requests that are blocked, and lets the app answer the others.
+
+    Without a site it is the one that the command would mean. The options are those of
+    `maint.Gate`; `user`, `client` and `format` may be functions of the environ. `gate`
+    takes the place of both. Raises `MaintError` if the site or its state cannot be used,
+    so that the app does not start.
+
+    The body of a blocked request is not read: what becomes of the connection is the
+    server's matter. What has begun goes on when the site goes down.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        site: Site | str | PathLike[str] | None = None,
+        *,
+        gate: Gate | None = None,
+        user: Callable[[dict[str, Any]], User | None] | None = None,
+        **options: Unpack[GateOptions],
+    ) -> None:
+        self.app = app
+        self.gate = choose_gate(gate, site, user, **options)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        answer = self.gate.answer_environ(environ)
+        if isinstance(answer, Pass):
+            if answer.is_private:
+                start_response = _private(start_response)
+            return self.app(environ, start_response)
+        phrase = responses.get(answer.status, "Maintenance")
+        start_response(f"{answer.status} {phrase}", answer.headers)
+        return [answer.body]
+
+
+def _private(start_response: StartResponse) -> StartResponse:
+    """Keeps what the app answers out of caches, whatever the app says of them."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+        kept = [
+            (name, value)
+            for name, value in headers
+            if (lower := name.lower()) != "cache-control" and not is_overruling(lower)
+        ]
+        return start_response(status, [*kept, ("Cache-Control", PRIVATE)], exc_info)
+
+    return start

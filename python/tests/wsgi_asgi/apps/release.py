@@ -1,0 +1,17 @@
+"""Holds an answer back until the test lets it go on: by a file, for at most twenty seconds."""
+
+import os
+import time
+from pathlib import Path
+
+
+def is_released() -> bool:
+    return Path(os.environ["RELEASE_FILE"]).exists()
+
+
+def wait() -> None:
+    last = time.monotonic() + 20
+    while not is_released():
+        if time.monotonic() > last:
+            raise TimeoutError("nobody let the answer go on")
+        time.sleep(0.01)

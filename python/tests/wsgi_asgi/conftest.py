@@ -1,0 +1,21 @@
+"""A site for each test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sites import Operator
+
+
+@pytest.fixture
+def operator(tmp_path: Path, maint_binary: str) -> Operator:
+    site = tmp_path / ".maint"
+    site.mkdir()
+    return Operator(maint_binary, site)
+
+
+@pytest.fixture(scope="session")
+def apps() -> Path:
+    """Where the modules of the apps are."""
+    return Path(__file__).parent / "apps"
