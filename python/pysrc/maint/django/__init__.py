@@ -1,0 +1,1 @@
+"""Maintenance mode for Django: the app, to be named in `INSTALLED_APPS`."""

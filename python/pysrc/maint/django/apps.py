@@ -1,0 +1,17 @@
+"""The app."""
+
+from django.apps import AppConfig
+from django.core import checks
+
+
+class MaintConfig(AppConfig):  # type: ignore[misc]
+    """Adds the command `maintenance_mode` and the system checks."""
+
+    name = "maint.django"
+    label = "maint"
+    verbose_name = "Maintenance mode"
+
+    def ready(self) -> None:
+        from maint.django.checks import check_maintenance
+
+        checks.register(check_maintenance, "maint")

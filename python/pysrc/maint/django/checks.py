@@ -1,0 +1,171 @@
+"""The system checks: what `manage.py check` says of the settings and the site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.utils.module_loading import import_string
+
+from maint import Gate, MaintError
+from maint.django.conf import explained, find_site
+from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
+
+MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
+
+_STATE = "the state is in the site now: `maint status` shows where; remove the setting"
+
+OBSOLETE = {
+    "MAINTENANCE_MODE_STATE_BACKEND": _STATE,
+    "MAINTENANCE_MODE_STATE_FILE_NAME": _STATE,
+    "MAINTENANCE_MODE_STATE_FILE_PATH": "MAINT_SITE names the site directory; remove the setting",
+    "MAINTENANCE_MODE_STATE_BACKEND_FALLBACK_VALUE": (
+        "a state that cannot be read stops the start, and later the last good state stays in "
+        "force; remove the setting"
+    ),
+    "MAINTENANCE_MODE_CACHE_BACKEND": (
+        "the state is in a file, which every worker looks at; remove the setting"
+    ),
+}
+
+
+def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Lists every mistake in the settings and whatever would keep maintenance from working."""
+    values, mistakes = read()
+    messages = [_of_mistake(mistake) for mistake in mistakes]
+    messages += _names()
+    has_user_rules = any(values.get(name) for name in (*USER_RULES, *LOGOUTS))
+    if "MAINT_SITE" in values:
+        about_site, state = _site(values["MAINT_SITE"])
+        messages += about_site
+        has_user_rules |= any(rule.get("kind") == "user" for rule in _rules(state))
+    if values.get("MAINTENANCE_MODE_GET_AUTHENTICATED_USER"):
+        # Whoever finds users in another way may need no session.
+        has_user_rules = False
+    messages += _mode(values.get("MAINTENANCE_MODE"))
+    messages += _prefixes()
+    messages += _middleware(has_user_rules)
+    return messages
+
+
+def _of_mistake(mistake: Mistake) -> checks.Error:
+    return checks.Error(
+        f"{mistake.setting} {mistake.problem}.", hint=mistake.hint, obj=None, id=mistake.id
+    )
+
+
+def _names() -> Iterator[checks.CheckMessage]:
+    for name in sorted(name for name in dir(settings) if name.startswith("MAINTENANCE_MODE")):
+        if name in OBSOLETE:
+            yield checks.Warning(f"{name} has no effect.", hint=OBSOLETE[name], id="maint.W003")
+        elif name not in READERS:
+            near = get_close_matches(name, READERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else None
+            yield checks.Warning(f"{name} is not a setting of maint.", hint=hint, id="maint.W004")
+
+
+def _site(directory: str | None) -> tuple[list[checks.CheckMessage], dict[str, Any]]:
+    """What is to be said of the site, and its state."""
+    try:
+        site = find_site(directory)
+        Gate(site)
+        state = site.state()
+    except MaintError as error:
+        id = "maint.E002" if error.code == "corrupt" else "maint.E001"
+        return [checks.Error(f"The site cannot be used: {explained(error)}.", id=id)], {}
+    if site.found != "user":
+        return [], state
+    warning = checks.Warning(
+        f"The site is {site.directory}, which belongs to the user of this process: a server "
+        "that runs as somebody else has another one.",
+        hint="`maint init` in the project makes one for all, and MAINT_SITE names one",
+        id="maint.W006",
+    )
+    return [warning], state
+
+
+def _rules(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    rules: dict[str, dict[str, Any]] = state.get("ignore", {})
+    return rules.values()
+
+
+def _mode(mode: bool | None) -> Iterator[checks.CheckMessage]:
+    if mode is None:
+        return
+    means = "brings nobody back" if mode else "reaches nobody"
+    yield checks.Warning(
+        f"MAINTENANCE_MODE is {mode}: `maint {'off' if mode else 'on'}` {means} here.",
+        hint="leave the setting out, and the site decides",
+        id="maint.W005",
+    )
+
+
+def _prefixes() -> Iterator[checks.CheckMessage]:
+    for text, instead in prefix_patterns(getattr(settings, "MAINTENANCE_MODE_IGNORE_URLS", None)):
+        yield checks.Warning(
+            f"MAINTENANCE_MODE_IGNORE_URLS has {text!r}, which matches whole paths only, and "
+            "not what is below them.",
+            hint=f"for that write {instead!r}; for the path alone end it with `$`",
+            id="maint.W007",
+        )
+
+
+def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
+    order = [_imported(path) for path in settings.MIDDLEWARE]
+    ours = _position(order, MIDDLEWARE)
+    if ours is None:
+        yield checks.Warning(
+            "The middleware is not in MIDDLEWARE, so nothing is ever blocked.",
+            hint=f"add {MIDDLEWARE!r}",
+            id="maint.W001",
+        )
+    elif has_user_rules:
+        for path in (
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+        ):
+            theirs = _position(order, path)
+            if theirs is not None and theirs < ours:
+                continue
+            problem = "missing from" if theirs is None else "after that of maint in"
+            yield checks.Warning(
+                f"{path.rsplit('.', 1)[1]} is {problem} MIDDLEWARE, so rules for users let "
+                "nobody through.",
+                hint="that of maint has to come after it",
+                id="maint.W002",
+            )
+    if any(name.partition(".")[0] == "maintenance_mode" for name in _installed()):
+        yield checks.Warning(
+            "django-maintenance-mode is installed as well, with a state of its own.",
+            hint="take `maintenance_mode` out of INSTALLED_APPS and MIDDLEWARE",
+            id="maint.W008",
+        )
+
+
+def _installed() -> list[str]:
+    return [*settings.INSTALLED_APPS, *settings.MIDDLEWARE]
+
+
+def _imported(path: str) -> Any:
+    try:
+        return import_string(path)
+    except Exception:
+        # Django says what is wrong with it.
+        return None
+
+
+def _position(order: list[Any], path: str) -> int | None:
+    wanted = _imported(path)
+    for position, middleware in enumerate(order):
+        if middleware is wanted and wanted is not None:
+            return position
+        if (
+            isinstance(middleware, type)
+            and isinstance(wanted, type)
+            and issubclass(middleware, wanted)
+        ):
+            return position
+    return None

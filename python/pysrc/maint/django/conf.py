@@ -1,0 +1,191 @@
+"""The configuration of the process: the settings, the site and its one gate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from maint import Gate, MaintError, Site, User
+from maint.django.settings import LOGOUTS, USER_RULES, Rule, read
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the settings say, understood."""
+
+    site: Site
+    gate: Gate
+    #: `MAINTENANCE_MODE`: `True`, `False`, or `None` where the site decides.
+    mode: bool | None
+    is_admin_ignored: bool
+    #: Whether users, staff and superusers are logged out.
+    logout: tuple[bool | None, bool | None, bool | None]
+    #: Finds the user of a request, or `None`. May raise what the team's function raises.
+    find_user: Callable[[Any], Any]
+    #: The name of the template for Django's loaders, or `None` for the site's own page.
+    template: str | None
+    get_context: Callable[..., Any] | None
+    #: Whether the gate calls functions of the team beside the one for the user.
+    calls_functions: bool
+
+    @property
+    def logs_out(self) -> bool:
+        return any(self.logout)
+
+
+@lru_cache(maxsize=1)
+def configuration() -> Configuration:
+    """Returns the configuration of the process, made at the first call.
+
+    Raises `ImproperlyConfigured`, which names the setting.
+    """
+    values, mistakes = read()
+    if mistakes:
+        raise ImproperlyConfigured(str(mistakes[0])) from mistakes[0]
+    response_type = values["MAINTENANCE_MODE_RESPONSE_TYPE"]
+    get_address = values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"]
+    try:
+        site = find_site(values["MAINT_SITE"])
+        find_user = _user_finder(values["MAINTENANCE_MODE_GET_AUTHENTICATED_USER"])
+        gate = Gate(
+            site,
+            down=False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
+            ignore=_rules(values),
+            status=values["MAINTENANCE_MODE_STATUS_CODE"],
+            retry_after=values["MAINTENANCE_MODE_RETRY_AFTER"],
+            redirect=values["MAINTENANCE_MODE_REDIRECT_URL"],
+            format=_format(response_type),
+            user=_facts(find_user),
+            client=_client(get_address),
+        )
+    except MaintError as error:
+        raise ImproperlyConfigured(f"MAINT_SITE: {explained(error)}") from error
+    except ValueError as error:
+        # It begins with the name of the setting.
+        raise ImproperlyConfigured(str(error)) from error
+    logout_user, logout_staff, logout_superuser = (values[name] for name in LOGOUTS)
+    return Configuration(
+        site=site,
+        gate=gate,
+        mode=values["MAINTENANCE_MODE"],
+        is_admin_ignored=values["MAINTENANCE_MODE_IGNORE_ADMIN_SITE"],
+        logout=(logout_user, logout_staff, logout_superuser),
+        find_user=find_user,
+        template=values["MAINTENANCE_MODE_TEMPLATE"],
+        get_context=values["MAINTENANCE_MODE_GET_CONTEXT"],
+        calls_functions=callable(response_type) or get_address is not None,
+    )
+
+
+def find_site(directory: str | None) -> Site:
+    """Chooses the site as the command does, but begins at `BASE_DIR`.
+
+    Raises `MaintError`.
+    """
+    return Site.discover(directory, start=getattr(settings, "BASE_DIR", None))
+
+
+def explained(error: MaintError) -> str:
+    """Returns the text of an error with what to do about it."""
+    return f"{error}; {error.hint or 'to make a site: `maint init`'}"
+
+
+def is_ignored_test_run(values: dict[str, Any]) -> bool:
+    """Whether this is `manage.py test`, and tests are not to meet maintenance."""
+    is_test = sys.argv[1:2] == ["test"] or "runtests" in os.path.basename(sys.argv[0])
+    return bool(values["MAINTENANCE_MODE_IGNORE_TESTS"] and is_test)
+
+
+def _rules(values: dict[str, Any]) -> list[Rule]:
+    rules: list[Rule] = [(name, "user", user) for name, user in USER_RULES.items() if values[name]]
+    rules += values["MAINTENANCE_MODE_IGNORE_IP_ADDRESSES"]
+    rules += values["MAINTENANCE_MODE_IGNORE_URLS"]
+    redirect = values["MAINTENANCE_MODE_REDIRECT_URL"]
+    # Whoever is sent to another page of this app has to see it.
+    if redirect and redirect.startswith("/"):
+        rules.append(("MAINTENANCE_MODE_REDIRECT_URL", "path", urlsplit(redirect).path))
+    return rules
+
+
+def _user_finder(get_user: Callable[..., Any] | None) -> Callable[[Any], Any]:
+    def find_user(request: Any) -> Any:
+        user = None
+        # Who was logged out just now is nobody, whatever else knows him.
+        if get_user is not None and not hasattr(request, "_maint_logged_out"):
+            user = get_user(request=request)
+        return getattr(request, "user", None) if user is None else user
+
+    return find_user
+
+
+def _facts(find_user: Callable[[Any], Any]) -> Callable[[Any], User | None]:
+    def facts(request: Any) -> User | None:
+        user = find_user(request)
+        if user is None:
+            return None
+        return User(
+            is_authenticated=bool(getattr(user, "is_authenticated", False)),
+            is_staff=bool(getattr(user, "is_staff", False)),
+            is_superuser=bool(getattr(user, "is_superuser", False)),
+        )
+
+    return facts
+
+
+def _client(get_address: Callable[..., Any] | None) -> Callable[[Any], str | None] | None:
+    if get_address is None:
+        return None
+
+    def client(request: Any) -> str | None:
+        if is_put_off(request):
+            return None
+        address = get_address(request)
+        return None if address is None else str(address)
+
+    return client
+
+
+def _format(response_type: Any) -> Any:
+    if not callable(response_type):
+        return response_type
+    return lambda request: None if is_put_off(request) else response_type(request=request)
+
+
+# Functions of the team may wait for a database, so the event loop must not call them. The
+# gate is asked there all the same; if one of them was needed, it is asked again in a thread.
+
+
+def put_off(request: Any) -> None:
+    """Makes the functions of the team know nothing of this request for now."""
+    request._maint_put_off = False
+
+
+def was_put_off(request: Any) -> bool:
+    """Whether one of them was asked meanwhile. From now on they answer."""
+    return bool(request.__dict__.pop("_maint_put_off", False))
+
+
+def is_put_off(request: Any) -> bool:
+    if "_maint_put_off" not in request.__dict__:
+        return False
+    request._maint_put_off = True
+    return True
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting.startswith("MAINTENANCE_MODE") or setting in _READ:
+        configuration.cache_clear()
+
+
+_READ = {"MAINT_SITE", "BASE_DIR", "TEMPLATES", "ROOT_URLCONF"}
+
+setting_changed.connect(_forget)

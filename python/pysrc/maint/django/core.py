@@ -1,0 +1,208 @@
+"""Whether the site is down, and taking it down or up from code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from datetime import datetime
+from functools import wraps
+from itertools import count
+from typing import Any, TypeVar, cast
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from maint import MaintError, Site
+from maint.django.conf import configuration
+
+logger = logging.getLogger("maint.django")
+
+#: The window of `maint on` and `maint off` without a name.
+DEFAULT = "default"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_numbers = count(1)
+
+
+def get_maintenance_mode() -> bool:
+    """Whether the site is down: what `MAINTENANCE_MODE` says, else whether a window is open now.
+
+    Does not tell whether a certain request is blocked: a window may cover a part of the site,
+    and rules let some through. `http.need_maintenance_response` does.
+    """
+    return configuration().gate.is_down()
+
+
+def set_maintenance_mode(
+    value: bool,
+    start: datetime | str | None = None,
+    end: datetime | str | None = None,
+) -> None:
+    """Does what `maint on` and `maint off` do: opens or closes the window `default`.
+
+    Times are aware or, in Django's current time zone, naive; texts are ISO 8601. Other windows
+    stay as they are, so the site may still be down after `False`.
+
+    Raises `ImproperlyConfigured` if the settings have a `MAINTENANCE_MODE`, `TypeError` and
+    `ValueError` for values that cannot be, `MaintError` if the state cannot be written.
+    """
+    shown = "".join(f", {k}={v!r}" for k, v in (("start", start), ("end", end)) if v is not None)
+    change(value, start, end, command=f"set_maintenance_mode({value!r}{shown})")
+
+
+def change(
+    value: bool,
+    start: datetime | str | None = None,
+    end: datetime | str | None = None,
+    *,
+    reason: str | None = None,
+    by: str | None = None,
+    command: str,
+) -> Any:
+    """Changes the window `default` and returns the `Change`, see `set_maintenance_mode`."""
+    site = _site()
+    if not isinstance(value, bool):
+        raise TypeError(f"the value must be True or False, not {value!r}")
+    if not value:
+        if start is not None or end is not None:
+            raise ValueError("only True goes with a start or an end")
+        return site.off(DEFAULT, by=by, command=command)
+    start, end = _time(start), _time(end)
+    try:
+        return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
+    except MaintError as error:
+        if error.code == "usage":
+            raise ValueError(str(error)) from error
+        raise
+
+
+def _site() -> Site:
+    """The site, if this process may change what Django obeys."""
+    current = configuration()
+    if current.mode is not None:
+        raise ImproperlyConfigured(
+            f"MAINTENANCE_MODE is {current.mode} in the settings, so nothing else can change it: "
+            "leave the setting out"
+        )
+    return current.site
+
+
+def _time(value: datetime | str | None) -> datetime | None:
+    if isinstance(value, str):
+        text, value = value, parse_datetime(value)
+        if value is None:
+            raise ValueError(f"{text!r} is not a time in ISO 8601, like 2026-11-22 03:00")
+    if value is None or isinstance(value, datetime):
+        return (
+            timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
+        )
+    raise TypeError(f"a time must be a datetime or text, not {value!r}")
+
+
+class override_maintenance_mode(ContextDecorator):
+    """Takes the site down, or up, for a block of code or a call of a function, async too.
+
+    `True` opens a window of its own and closes just that one, so two that overlap do not end
+    each other's. `False` takes the window `default` away and puts it back as it was, unless
+    somebody has changed it meanwhile; other windows stay, and the log tells of them.
+
+    A process that is killed meanwhile puts nothing back: `maint status` shows the window,
+    `maint off NAME` closes it.
+    """
+
+    def __init__(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"the value must be True or False, not {value!r}")
+        self.value = value
+        self._undo: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        self._undo.append(_take_down() if self.value else _take_up())
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._undo.pop()()
+
+    async def __aenter__(self) -> None:
+        await sync_to_async(self.__enter__)()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await sync_to_async(self.__exit__)(*exc_info)
+
+    def __call__(self, func: Function) -> Function:
+        if not iscoroutinefunction(func):
+            return super().__call__(func)
+
+        @wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            async with self._recreate_cm():
+                return await func(*args, **kwargs)
+
+        return cast("Function", inner)
+
+    def _recreate_cm(self) -> override_maintenance_mode:
+        # Calls may overlap.
+        return override_maintenance_mode(self.value)
+
+
+class maintenance_mode_on(override_maintenance_mode):
+    """Takes the site down for a block, or as a decorator, with or without `()`."""
+
+    def __new__(cls, func: Callable[..., Any] | None = None) -> Any:
+        return super().__new__(cls) if func is None else cls()(func)
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+class maintenance_mode_off(override_maintenance_mode):
+    """Takes the site up for a block, or as a decorator, with or without `()`."""
+
+    def __new__(cls, func: Callable[..., Any] | None = None) -> Any:
+        return super().__new__(cls) if func is None else cls()(func)
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+def _take_down() -> Callable[[], None]:
+    site = _site()
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:32]
+    name = f"override-{host}-{os.getpid()}-{next(_numbers)}"
+    site.on(name, command="maintenance_mode_on()")
+
+    def undo() -> None:
+        site.off(name, command="the end of maintenance_mode_on()")
+
+    return undo
+
+
+def _take_up() -> Callable[[], None]:
+    site = _site()
+    command = "maintenance_mode_off()"
+    taken = site.off(DEFAULT, command=command)
+    if taken.open:
+        names = ", ".join(f"`{name}`" for name in taken.open)
+        logger.warning("%s: the site is still down, held by %s", command, names)
+
+    def undo() -> None:
+        if taken.before is None:
+            return
+        try:
+            site.replace_window(
+                DEFAULT, taken.before, expected=None, command=f"the end of {command}"
+            )
+        except MaintError as error:
+            if error.code != "conflict":
+                raise
+            logger.warning(
+                "%s: the window `default` was opened anew meanwhile and stays as it is", command
+            )
+
+    return undo

@@ -1,0 +1,131 @@
+"""Views that are never down, and views that always are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.db import connections, transaction
+from django.urls import URLPattern, URLResolver
+
+OFF = "force_maintenance_mode_off"
+ON = "force_maintenance_mode_on"
+
+#: A view; or what `include()`, `path()` or `i18n_patterns()` returns; or a list of patterns.
+Target = TypeVar("Target")
+
+_used: set[str] = set()
+
+
+def is_used(mark: str) -> bool:
+    """Whether any view is forced this way, as far as URLs and views are loaded."""
+    return mark in _used
+
+
+def force_maintenance_mode_off(target: Target) -> Target:
+    """Makes a view that is never down.
+
+    Takes a function view, sync or async, `View.as_view()`, or what belongs into
+    `urlpatterns`: `include(...)`, `path(...)`, a list of patterns. The originals stay as they
+    are. Within such a list, a view that is decorated itself keeps what it says.
+    """
+    forced: Target = _forced(target, _off, {})
+    return forced
+
+
+def force_maintenance_mode_on(target: Target) -> Target:
+    """Makes a view that is always down: no rule and no bypass token lets anybody through.
+
+    Takes the same as `force_maintenance_mode_off`.
+    """
+    forced: Target = _forced(target, _on, {})
+    return forced
+
+
+def _off(view: Callable[..., Any]) -> Callable[..., Any]:
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
+            return await view(request, *args, **kwargs)
+
+    else:
+
+        @wraps(view)
+        def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
+            return view(request, *args, **kwargs)
+
+    return _marked(wrapper, OFF)
+
+
+def _on(view: Callable[..., Any]) -> Callable[..., Any]:
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
+            from maint.django.http import aget_maintenance_response
+
+            return await aget_maintenance_response(request)
+
+    else:
+
+        @wraps(view)
+        def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
+            from maint.django.http import get_maintenance_response
+
+            return get_maintenance_response(request)
+
+    # The page is all that happens: nobody has to log in for it, no form is processed, and
+    # no transaction is opened in a database that may be down.
+    wrapper.__dict__.update(login_required=False, csrf_exempt=True, _non_atomic_requests=set())
+    for alias in connections:
+        transaction.non_atomic_requests(alias)(wrapper)
+    return _marked(wrapper, ON)
+
+
+def _marked(wrapper: Callable[..., Any], mark: str) -> Callable[..., Any]:
+    wrapper.__dict__[mark] = True
+    _used.add(mark)
+    return wrapper
+
+
+def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any:
+    """Forces a view, or makes new patterns of the same kind whose views are forced.
+
+    `done` has what was made of each list and resolver, since URLs may include themselves.
+    """
+    if id(target) in done:
+        return done[id(target)]
+    if isinstance(target, URLPattern):
+        view = target.callback
+        is_forced = getattr(view, OFF, False) or getattr(view, ON, False)
+        view = view if is_forced else force(view)
+        return URLPattern(target.pattern, view, target.default_args, target.name)
+    if isinstance(target, URLResolver):
+        children: list[Any] = []
+        resolver = URLResolver(
+            target.pattern, children, target.default_kwargs, target.app_name, target.namespace
+        )
+        done[id(target)] = resolver
+        children += _forced(target.url_patterns, force, done)
+        return resolver
+    if isinstance(target, tuple) and len(target) == 3 and not isinstance(target[1], _PATTERNS):
+        # What include() returns.
+        urls, app_name, namespace = target
+        patterns = getattr(urls, "urlpatterns", urls)
+        return _forced(patterns, force, done), app_name, namespace
+    if isinstance(target, (list, tuple)):
+        forced = done[id(target)] = []
+        forced += [_forced(pattern, force, done) for pattern in target]
+        return forced
+    if isinstance(target, type) or not callable(target):
+        raise TypeError(
+            f"`{target!r}` is neither a view nor a part of urlpatterns; "
+            "of a class-based view decorate `as_view()`"
+        )
+    return force(target)
+
+
+_PATTERNS = (URLPattern, URLResolver)

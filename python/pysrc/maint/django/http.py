@@ -1,0 +1,269 @@
+"""From the gate's answer to a response of Django."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.contrib.auth import logout
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http import HttpRequest, HttpResponse
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.urls import Resolver404, get_resolver
+from django.utils import translation
+
+from maint import PRIVATE, Pass, Reply, is_overruling
+from maint.django import conf
+from maint.django.conf import Configuration, configuration
+from maint.django.decorators import OFF, ON, is_used
+
+logger = logging.getLogger("maint.django")
+
+#: The status of the answer to a bypass link, which goes before all else. A page has another.
+SEE_OTHER = 303
+
+
+def need_maintenance_response(request: HttpRequest) -> bool:
+    """Whether the middleware would answer this request itself, or its view is always down.
+
+    Logs users out where the settings say so.
+    """
+    current = configuration()
+    if _is_forced(request, ON):
+        return True
+    answer = current.gate.answer_django(request, user=False)
+    if isinstance(answer, Reply):
+        return isinstance(judge(request, answer, current), Reply)
+    return False
+
+
+def get_maintenance_response(request: HttpRequest) -> HttpResponse:
+    """Returns the maintenance response for this request, whether or not the site is down."""
+    current = configuration()
+    return respond(request, _reply(request, current), current)
+
+
+async def aget_maintenance_response(request: HttpRequest) -> HttpResponse:
+    """Returns the same as `get_maintenance_response`, for async views."""
+    current = configuration()
+    conf.put_off(request)
+    reply = _reply(request, current)
+    if conf.was_put_off(request):
+        return await sync_to_async(get_maintenance_response)(request)
+    return await arespond(request, reply, current)
+
+
+def _reply(request: HttpRequest, current: Configuration) -> Reply:
+    # If a window covers the request, its page says why and until when.
+    answer = current.gate.answer_django(request, user=False)
+    if isinstance(answer, Pass):
+        answer = current.gate.answer_django(request, user=False, force="on")
+    assert isinstance(answer, Reply)
+    return answer
+
+
+# Who is let through by the app
+
+
+def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
+    """Looks closer at a request that the gate would block without asking for the user.
+
+    Returns `None` if a view lets it through that is never down.
+    """
+    if reply.status == SEE_OTHER:
+        return reply
+    if is_never_down(request, current):
+        return None
+    return judge_user(request, reply, current)
+
+
+async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
+    """Does the same as `judge`, and waits for nothing on the event loop."""
+    is_unsure = conf.was_put_off(request) or reply.needs_user or current.logs_out
+    if reply.status == SEE_OTHER:
+        return reply
+    if is_never_down(request, current):
+        return None
+    if is_unsure:
+        return await sync_to_async(_judge_again)(request, current)
+    return reply
+
+
+def _judge_again(request: HttpRequest, current: Configuration) -> Pass | Reply:
+    answer = current.gate.answer_django(request, user=False)
+    return judge_user(request, answer, current) if isinstance(answer, Reply) else answer
+
+
+def judge_user(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply:
+    if current.logs_out:
+        _log_out(request, current)
+    return current.gate.answer_django(request) if reply.needs_user else reply
+
+
+def is_never_down(request: HttpRequest, current: Configuration) -> bool:
+    """Whether the request is for a view that is forced off, or for an admin site that is
+    ignored."""
+    return (current.is_admin_ignored and _is_admin(request)) or _is_forced(request, OFF)
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    match = _resolve(request)
+    return match is not None and "admin" in match.app_names
+
+
+def _is_forced(request: HttpRequest, mark: str) -> bool:
+    # Resolving costs more than all the rest. Views are decorated when the URLs are read.
+    _load_urls(request)
+    if not is_used(mark):
+        return False
+    match = _resolve(request)
+    return match is not None and getattr(match.func, mark, False) is True
+
+
+def _load_urls(request: HttpRequest) -> None:
+    try:
+        get_resolver(_urlconf(request)).url_patterns  # noqa: B018
+    except Exception:
+        logger.exception("the URLs cannot be read, so no view is known to be never down")
+
+
+def _urlconf(request: HttpRequest) -> Any:
+    return getattr(request, "urlconf", None) or settings.ROOT_URLCONF
+
+
+def _resolve(request: HttpRequest) -> Any:
+    """Finds the view as Django will, or `None`."""
+    try:
+        return _resolve_path(request, request.path_info)
+    except Exception:
+        logger.exception("`%s` cannot be resolved, so no view lets it through", request.path_info)
+        return None
+
+
+def _resolve_path(request: HttpRequest, path: str) -> Any:
+    urlconf = _urlconf(request)
+    resolver = get_resolver(urlconf)
+    language = None
+    # If LocaleMiddleware comes later, nobody has looked at the language in the path yet.
+    if settings.USE_I18N and is_language_prefix_patterns_used(urlconf)[0]:
+        language = translation.get_language_from_path(path)
+    paths = [path]
+    # Django sends on to the path with the slash, which has to be open for that as well.
+    if settings.APPEND_SLASH and not path.endswith("/"):
+        paths.append(f"{path}/")
+    with translation.override(language or translation.get_language()):
+        for path in paths:
+            try:
+                return resolver.resolve(path)
+            except Resolver404:
+                pass
+    return None
+
+
+def _log_out(request: HttpRequest, current: Configuration) -> None:
+    try:
+        user = current.find_user(request)
+        if user is not None and user.is_authenticated and _is_to_leave(user, current):
+            logout(request)
+            request._maint_logged_out = True
+    except Exception:
+        logger.exception("a user could not be logged out")
+
+
+def _is_to_leave(user: Any, current: Configuration) -> bool:
+    everybody, staff, superusers = current.logout
+    if user.is_superuser:
+        return bool(everybody if superusers is None else superusers)
+    if user.is_staff:
+        return bool(everybody if staff is None else staff)
+    return bool(everybody)
+
+
+# Responses
+
+
+def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
+    """Makes the response, with the team's template if that is what visitors get."""
+    template = _find_template(reply, current)
+    if template is not None:
+        return _rendered(request, reply, template, current) or _response(reply)
+    return _response(reply)
+
+
+async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
+    """Does the same as `respond`, and renders in a thread, for the sake of context processors
+    that ask the database."""
+    try:
+        is_plain = _find_template(reply, current) is None
+    except SynchronousOnlyOperation:
+        is_plain = False
+    if is_plain:
+        return _response(reply)
+    return await sync_to_async(respond)(request, reply, current)
+
+
+def _find_template(reply: Reply, current: Configuration) -> Any:
+    # An operator who has chosen a template of the site means that one.
+    if current.template is None or reply.format != "html" or reply.template is not None:
+        return None
+    try:
+        return get_template(current.template)
+    except TemplateDoesNotExist:
+        return None
+    except SynchronousOnlyOperation:
+        raise
+    except Exception:
+        logger.exception("template `%s` cannot be loaded: the built-in page", current.template)
+        return None
+
+
+def _rendered(
+    request: HttpRequest, reply: Reply, template: Any, current: Configuration
+) -> HttpResponse | None:
+    try:
+        context = dict(reply.context or {})
+        if current.get_context is not None:
+            context.update(_context(request, current))
+        text = template.render(context, request)
+    except Exception:
+        logger.exception("template `%s` cannot be rendered: the built-in page", current.template)
+        return None
+    body = text.encode()
+    response = _response(reply, b"" if request.method == "HEAD" else body)
+    response["content-length"] = str(len(body))
+    # The policy is that of the site's own page. What a page of the team loads, the team knows.
+    del response["content-security-policy"]
+    return response
+
+
+def _context(request: HttpRequest, current: Configuration) -> dict[str, Any]:
+    try:
+        assert current.get_context is not None
+        return dict(current.get_context(request=request) or {})
+    except Exception:
+        logger.exception("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
+        return {}
+
+
+def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
+    response = HttpResponse(reply.body if body is None else body, status=reply.status)
+    del response["content-type"]
+    for name, value in reply.headers:
+        if name == "set-cookie":
+            response.cookies.load(value)
+        else:
+            response[name] = value
+    # A site that is down on purpose is no error: nothing to log, nobody to mail.
+    response._has_been_logged = True
+    return response
+
+
+def keep_private(response: Any) -> None:
+    """Keeps the app's answer to somebody who was let through out of caches."""
+    for name in [name for name in response.headers if is_overruling(name.lower())]:
+        del response[name]
+    response["Cache-Control"] = PRIVATE

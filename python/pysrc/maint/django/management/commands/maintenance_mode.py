@@ -1,0 +1,153 @@
+"""`manage.py maintenance_mode`"""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from maint import MaintError
+from maint.django import core
+from maint.django.conf import Configuration, configuration
+
+ON = ("on", "yes", "true", "1")
+OFF = ("off", "no", "false", "0")
+
+
+class Command(BaseCommand):  # type: ignore[misc]
+    """Opens and closes the window `default`, as `maint on` and `maint off` do."""
+
+    help = "Take the site down, bring it back, or say how it is, as `maint on|off|status` do."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("state", help="on, off or status")
+        parser.add_argument("--start", help="with on: from when on, in ISO 8601")
+        parser.add_argument("--end", help="with on: until when, in ISO 8601")
+        parser.add_argument("-m", "--message", help="with on: what visitors are told")
+        parser.add_argument(
+            "--interactive", action="store_true", help="ask before anything is changed"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        state = options["state"].lower()
+        try:
+            if state in ON:
+                self.turn(True, options)
+            elif state in OFF:
+                self.turn(False, options)
+            elif state == "status":
+                self.tell(configuration())
+            else:
+                raise CommandError(f"`{options['state']}` is none of on, off and status")
+        except MaintError as error:
+            hint = f"\nhint: {error.hint}" if error.hint else ""
+            raise CommandError(f"{error}{hint}") from error
+        except (ImproperlyConfigured, TypeError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    def turn(self, value: bool, options: dict[str, Any]) -> None:
+        word = "on" if value else "off"
+        given = {name: options[name] for name in ("start", "end", "message") if options[name]}
+        if given and not value:
+            names = ", ".join(f"--{name}" for name in given)
+            raise CommandError(f"{names}: only `on` takes that")
+        if options["interactive"] and not self.is_confirmed(f"maintenance mode {word}? (y/N) "):
+            self.say(options, "nothing was changed")
+            return
+        line = ["manage.py", "maintenance_mode", word]
+        line += [part for name, text in given.items() for part in (f"--{name}", text)]
+        change = core.change(
+            value,
+            given.get("start"),
+            given.get("end"),
+            reason=given.get("message"),
+            command=shlex.join(line),
+        )
+        for warning in change.warnings:
+            self.stderr.write(self.style.WARNING(f"warning: {warning}"))
+        self.say(options, _done(change, value))
+        others = [name for name in change.open if name != core.DEFAULT]
+        if others and not value:
+            self.say(options, f"the site is still down, held by {_names(others)}")
+
+    def is_confirmed(self, question: str) -> bool:
+        try:
+            return input(question).lower().startswith("y")
+        except EOFError:
+            return False
+
+    def say(self, options: dict[str, Any], text: str) -> None:
+        if options["verbosity"] > 0:
+            self.stdout.write(text)
+
+    def tell(self, current: Configuration) -> None:
+        """Prints how it is, like `maint status`."""
+        state = current.site.state()
+        windows = state.get("windows", {})
+        is_open = current.site.open_windows()
+        self.stdout.write(self.headline(current, is_open))
+        for name, window in windows.items():
+            reason = window.get("reason")
+            self.stdout.write(f"  {name}" + (f"  “{_printable(reason)}”" if reason else ""))
+            self.stdout.write(f"    {_times(name in is_open, window)}")
+        self.stdout.write(f"{current.site.state_file} (revision {state['revision']})")
+
+    def headline(self, current: Configuration, is_open: list[str]) -> str:
+        is_down = current.gate.is_down()
+        word = self.style.ERROR("● down") if is_down else self.style.SUCCESS("● up")
+        if current.mode is not None:
+            return f"{word} MAINTENANCE_MODE is {current.mode} in the settings"
+        if not is_open:
+            return f"{word} no window is open"
+        if len(is_open) == 1:
+            return f"{word} window `{is_open[0]}` is open"
+        return f"{word} {len(is_open)} windows are open"
+
+
+def _done(change: Any, value: bool) -> str:
+    if not value:
+        is_closed = "is closed" if change.is_written else "was closed already"
+        return f"window `{core.DEFAULT}` {is_closed}"
+    window = change.after
+    if core.DEFAULT not in change.open:
+        return f"window `{core.DEFAULT}` is scheduled {_times(False, window)}"
+    is_open = "is open" if change.is_written else "was open already"
+    return f"window `{core.DEFAULT}` {is_open} {_end(window)}"
+
+
+def _times(is_open: bool, window: dict[str, Any]) -> str:
+    start = window.get("start") or window["opened_at"]
+    if is_open:
+        return f"since {_shown(start)}, {_end(window)}"
+    if window.get("end") and _parsed(window["end"]) <= timezone.now():
+        return f"ended {_shown(window['end'])}"
+    return f"from {_shown(start)}, {_end(window)}"
+
+
+def _end(window: dict[str, Any]) -> str:
+    return f"until {_shown(window['end'])}" if window.get("end") else "until somebody closes it"
+
+
+def _parsed(text: str) -> datetime:
+    # The state has them in UTC, ending in `Z`.
+    parsed: datetime = parse_datetime(text)
+    return parsed
+
+
+def _shown(text: str) -> str:
+    local: datetime = timezone.localtime(_parsed(text))
+    return local.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _printable(text: str) -> str:
+    """Nobody who writes a reason gets a hand in the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,69 @@
+"""The middleware: asks the gate about each request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+
+from maint import Reply
+from maint.django import conf, http
+
+logger = logging.getLogger("maint.django")
+
+
+class MaintenanceModeMiddleware:
+    """Answers requests while the site is down. Raises `ImproperlyConfigured` at start-up."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+        if conf.configuration().mode is False:
+            _warn_that_nothing_is_blocked()
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self.__acall__(request)
+        current = conf.configuration()
+        answer: Any = current.gate.answer_django(request, user=False)
+        if isinstance(answer, Reply):
+            answer = http.judge(request, answer, current)
+            if isinstance(answer, Reply):
+                return http.respond(request, answer, current)
+        response = self.get_response(request)
+        if answer is not None and answer.is_private:
+            http.keep_private(response)
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        current = conf.configuration()
+        if current.calls_functions:
+            conf.put_off(request)
+        answer: Any = current.gate.answer_django(request, user=False)
+        if isinstance(answer, Reply):
+            answer = await http.ajudge(request, answer, current)
+            if isinstance(answer, Reply):
+                return await http.arespond(request, answer, current)
+        elif current.calls_functions:
+            conf.was_put_off(request)
+        response = await self.get_response(request)
+        if answer is not None and answer.is_private:
+            http.keep_private(response)
+        return response
+
+
+@cache
+def _warn_that_nothing_is_blocked() -> None:
+    logger.warning(
+        "MAINTENANCE_MODE is False in the settings: `maint on` reaches nobody here; "
+        "leave the setting out"
+    )

@@ -1,0 +1,10 @@
+"""The views for superusers, to be included anywhere: `path("maintenance-mode/", include(…))`."""
+
+from django.urls import path
+
+from maint.django.views import maintenance_mode_off, maintenance_mode_on
+
+urlpatterns = [
+    path("off/", maintenance_mode_off, name="maintenance_mode_off"),
+    path("on/", maintenance_mode_on, name="maintenance_mode_on"),
+]

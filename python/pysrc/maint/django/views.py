@@ -1,0 +1,88 @@
+"""Taking the site down and up in a browser, for superusers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import get_token
+from django.template import Context, Engine
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from maint import MaintError
+from maint.django import conf, core
+from maint.django.decorators import force_maintenance_mode_off
+
+logger = logging.getLogger("maint.django")
+
+# Its own, so that it works whatever TEMPLATES says.
+_engine = Engine(dirs=[str(Path(__file__).parent / "templates")])
+
+
+def _guarded(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Protects a view, and keeps it reachable while the site is down."""
+    guarded: Callable[..., Any] = never_cache(csrf_protect(view))
+    guarded = require_http_methods(["GET", "HEAD", "POST"])(guarded)
+    return force_maintenance_mode_off(guarded)
+
+
+@_guarded
+def maintenance_mode_on(request: HttpRequest) -> HttpResponse:
+    """Asks superusers, and opens the window `default` once they say yes."""
+    return _view(request, True)
+
+
+@_guarded
+def maintenance_mode_off(request: HttpRequest) -> HttpResponse:
+    """Asks superusers, and closes the window `default` once they say yes."""
+    return _view(request, False)
+
+
+def _view(request: HttpRequest, value: bool) -> HttpResponse:
+    user: Any = getattr(request, "user", None)
+    if not (getattr(user, "is_active", False) and getattr(user, "is_superuser", False)):
+        raise PermissionDenied("only superusers may")
+    if request.method != "POST":
+        return _form(request, value)
+    word = "on" if value else "off"
+    try:
+        change = core.change(value, by=user.get_username(), command=f"view maintenance_mode_{word}")
+    except (ImproperlyConfigured, MaintError) as error:
+        hint = getattr(error, "hint", None)
+        logger.warning("maintenance_mode_%s: %s", word, error)
+        return _form(request, value, f"{error}; {hint}" if hint else str(error), status=409)
+    if change.open and not value:
+        names = ", ".join(change.open)
+        return _form(request, value, f"Maintenance mode is still on, held by {names}.")
+    return HttpResponseRedirect(_next(request))
+
+
+def _form(
+    request: HttpRequest, value: bool, message: str | None = None, status: int = 200
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "value": value,
+        "is_down": core.get_maintenance_mode(),
+        "windows": conf.configuration().gate.site.open_windows() if message is None else [],
+        "message": message,
+        "csrf_token": get_token(request),
+        "next": _next(request),
+    }
+    page = _engine.get_template("maint/confirm.html").render(Context(context))
+    return HttpResponse(page, status=status)
+
+
+def _next(request: HttpRequest) -> str:
+    """Where to go then: a place of this host, never somebody else's."""
+    url = request.GET.get("redirect", "")
+    is_safe = url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return str(url) if is_safe else "/"

@@ -1,0 +1,1 @@
+"""The example project, which the tests ask and servers can run."""

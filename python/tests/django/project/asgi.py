@@ -1,0 +1,9 @@
+"""For servers that speak ASGI: `uvicorn --app-dir tests/django project.asgi:application`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+application = get_asgi_application()
