@@ -54,7 +54,11 @@ class MaintenanceMiddleware:
                 start_response = _private(start_response)
             return self.app(environ, start_response)
         phrase = responses.get(answer.status, "Maintenance")
-        start_response(f"{answer.status} {phrase}", answer.headers)
+        headers = answer.headers
+        if not any(name == "content-type" for name, _ in headers):
+            # `wsgiref.validate` misses it where a visitor is sent on as well.
+            headers.append(("content-type", "text/plain; charset=utf-8"))
+        start_response(f"{answer.status} {phrase}", headers)
         return [answer.body]
 
 

@@ -1,0 +1,297 @@
+"""The middleware of ASGI around plain callables, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from maint import PRIVATE, Gate, MaintError, Site, User
+from maint.asgi import MaintenanceMiddleware
+
+Message = dict[str, Any]
+
+PUBLIC = [
+    (b"Content-Type", b"text/plain"),
+    (b"Cache-Control", b"public, max-age=600"),
+    (b"cache-control", b"immutable"),
+    (b"CDN-Cache-Control", b"max-age=600"),
+    (b"Surrogate-Control", b"max-age=600"),
+    (b"X-Kept", b"yes"),
+]
+
+
+async def shop(scope: Any, receive: Any, send: Any) -> None:
+    """Answers requests, takes WebSockets, and knows of its lifespan."""
+    match scope["type"]:
+        case "http":
+            await send({"type": "http.response.start", "status": 200, "headers": PUBLIC})
+            await send({"type": "http.response.body", "body": b"the ", "more_body": True})
+            await send({"type": "http.response.body", "body": b"shop"})
+        case "websocket":
+            assert (await receive())["type"] == "websocket.connect"
+            await send({"type": "websocket.accept", "headers": PUBLIC})
+        case "lifespan":
+            for event in ("startup", "shutdown"):
+                assert (await receive())["type"] == f"lifespan.{event}"
+                await send({"type": f"lifespan.{event}.complete"})
+
+
+def scope(kind: str = "http", path: str = "/", **more: Any) -> Message:
+    scheme = {"http": "http", "websocket": "ws"}.get(kind)
+    known: Message = {
+        "type": kind,
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": scheme,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"example.com")],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
+    if kind == "http":
+        known["method"] = "GET"
+    return {**known, **more}
+
+
+def ask(app: Any, asked: Message, *events: Message) -> list[Message]:
+    """What an app sends, told these events and no other."""
+    sent: list[Message] = []
+    coming = list(events)
+
+    async def receive() -> Message:
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app(asked, receive, send), 30))
+    return sent
+
+
+def status(sent: list[Message]) -> int:
+    code: int = sent[0]["status"]
+    return code
+
+
+def fields(message: Message, name: bytes) -> list[bytes]:
+    return [value for given, value in message["headers"] if given.lower() == name]
+
+
+def test_the_app_answers_while_the_site_is_up(site: Site) -> None:
+    sent = ask(MaintenanceMiddleware(shop, site), scope())
+    assert sent == ask(shop, scope())
+
+
+def test_the_page_is_whole(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on(reason="Back at noon", retry_after=60)
+    start, body = ask(app, scope())
+    assert (start["type"], start["status"]) == ("http.response.start", 503)
+    assert (body["type"], body.get("more_body", False)) == ("http.response.body", False)
+    assert b"Back at noon" in body["body"]
+    assert fields(start, b"content-length") == [str(len(body["body"])).encode()]
+    assert fields(start, b"retry-after") == [b"60"]
+    # As ASGI wants them.
+    assert all(name == name.lower() for name, _ in start["headers"])
+    assert all(isinstance(part, bytes) for pair in start["headers"] for part in pair)
+
+
+def test_the_body_of_a_blocked_request_is_left_to_the_server(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    # `receive` has nothing to give, and is not asked.
+    assert status(ask(app, scope(method="POST"))) == 503
+
+
+def test_head_has_no_body(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    (_, page), (start, body) = ask(app, scope()), ask(app, scope(method="HEAD"))
+    assert body["body"] == b""
+    assert fields(start, b"content-length") == [str(len(page["body"])).encode()]
+
+
+def test_an_answer_that_only_some_may_see_is_private(site: Site) -> None:
+    site.add_rule("ip", "203.0.113.7")
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    start, *parts = ask(app, scope(client=("203.0.113.7", 1)))
+    assert start["headers"] == [
+        (b"Content-Type", b"text/plain"),
+        (b"X-Kept", b"yes"),
+        (b"cache-control", PRIVATE.encode()),
+    ]
+    assert b"".join(part["body"] for part in parts) == b"the shop"
+    assert status(ask(app, scope(client=None))) == 503
+
+
+def test_an_answer_that_all_may_see_is_as_the_app_made_it(site: Site) -> None:
+    site.add_rule("path", "/health")
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    assert ask(app, scope(path="/health"))[0]["headers"] == PUBLIC
+
+
+def test_the_lifespan_is_the_apps_own_while_the_site_is_down(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent = ask(app, {"type": "lifespan", "asgi": {"version": "3.0"}}, *events)
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+def test_a_kind_of_event_that_is_not_known_is_the_apps(site: Site) -> None:
+    async def new(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "webtransport.accept"})
+
+    site.on()
+    sent = ask(MaintenanceMiddleware(new, site), {"type": "webtransport"})
+    assert sent == [{"type": "webtransport.accept"}]
+
+
+def test_a_websocket_is_refused_with_the_page_where_the_server_can(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on(reason="Back at noon")
+    upgrade = [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+    asked = scope("websocket", headers=upgrade, extensions={"websocket.http.response": {}})
+    start, body = ask(app, asked, {"type": "websocket.connect"})
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert fields(start, b"content-type") == [b"text/plain; charset=utf-8"]
+    assert body["type"] == "websocket.http.response.body"
+    assert b"Back at noon" in body["body"]
+
+
+@pytest.mark.parametrize("extensions", [{}, None, {"tls": {}}])
+def test_a_websocket_is_closed_before_it_is_accepted_elsewhere(site: Site, extensions: Any) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    asked = scope("websocket", extensions=extensions)
+    sent = ask(app, asked, {"type": "websocket.connect"})
+    assert sent == [{"type": "websocket.close", "code": 1013}]
+
+
+def test_a_websocket_that_is_gone_is_not_answered(site: Site) -> None:
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    assert ask(app, scope("websocket"), {"type": "websocket.disconnect", "code": 1006}) == []
+
+
+def test_a_websocket_of_somebody_who_may_is_opened(site: Site) -> None:
+    site.add_rule("ip", "203.0.113.7")
+    app = MaintenanceMiddleware(shop, site)
+    site.on()
+    asked = scope("websocket", client=("203.0.113.7", 1))
+    (sent,) = ask(app, asked, {"type": "websocket.connect"})
+    assert sent["type"] == "websocket.accept"
+
+
+async def find(scope: Any) -> User | None:
+    await asyncio.sleep(0)
+    found: User | None = scope["who"]
+    return found
+
+
+class Finder:
+    async def __call__(self, scope: Any) -> User | None:
+        return await find(scope)
+
+    async def method(self, scope: Any) -> User | None:
+        return await find(scope)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [lambda scope: scope["who"], find, Finder(), Finder().method],
+    ids=["plain", "async function", "async object", "async method"],
+)
+@pytest.mark.parametrize(
+    ("who", "passes"),
+    [
+        (User(is_authenticated=True, is_staff=True), True),
+        (User(is_authenticated=True), False),
+        (None, False),
+    ],
+)
+def test_the_user_is_who_the_app_says(site: Site, user: Any, who: Any, passes: bool) -> None:
+    site.add_rule("user", "staff")
+    site.on()
+    sent = ask(MaintenanceMiddleware(shop, site, user=user), scope(who=who))
+    assert status(sent) == (200 if passes else 503)
+    assert not passes or fields(sent[0], b"cache-control") == [PRIVATE.encode()]
+
+
+def test_an_asynchronous_user_is_asked_for_only_if_it_matters(site: Site) -> None:
+    asked: list[str] = []
+
+    async def who(scope: Any) -> User:
+        asked.append(scope["path"])
+        return User(is_authenticated=True)
+
+    app = MaintenanceMiddleware(shop, site, user=who)
+    ask(app, scope(path="/up"))
+    site.on()
+    ask(app, scope(path="/no-rule"))
+    site.add_rule("path", "/health")
+    site.add_rule("user", "authenticated")
+    ask(app, scope(path="/health"))
+    assert asked == []
+    assert status(ask(app, scope(path="/page"))) == 200
+    assert asked == ["/page"]
+
+
+@pytest.mark.parametrize("option", ["user", "client", "format", "async user"])
+@pytest.mark.parametrize("wrong", ["raises", "returns nonsense"])
+def test_a_function_that_fails_blocks_and_is_told(
+    site: Site, option: str, wrong: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def function(scope: Any) -> Any:
+        if wrong == "raises":
+            raise RuntimeError("the database is away")
+        return object()
+
+    async def asynchronous(scope: Any) -> Any:
+        return function(scope)
+
+    site.add_rule("user", "anonymous")
+    site.add_rule("ip", "127.0.0.1")
+    site.on()
+    options: dict[str, Any] = {"client": lambda _: None}
+    options |= {"user": asynchronous} if option == "async user" else {option: function}
+    app = MaintenanceMiddleware(shop, site, **options)
+    with caplog.at_level(logging.WARNING, logger="maint"):
+        assert status(ask(app, scope())) == 503
+    assert f"`{option.split()[-1]}`" in caplog.text
+    if wrong == "raises":
+        assert "the database is away" in caplog.text
+
+
+def test_the_scope_of_the_app_is_the_servers(site: Site) -> None:
+    seen: list[Any] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+
+    site.add_rule("user", "staff")
+    site.on()
+    asked = scope(who=User(is_authenticated=True, is_staff=True))
+    ask(MaintenanceMiddleware(looking, site, user=find), asked)
+    assert seen[0] is asked
+    assert "maint.user" not in asked
+
+
+def test_a_gate_and_its_options_are_not_given_twice(site: Site) -> None:
+    with pytest.raises(TypeError, match=r"`user` and `status` beside `gate`"):
+        MaintenanceMiddleware(shop, gate=Gate(site), user=find, status=500)
+
+
+def test_without_a_site_there_is_no_app(tmp_path: Any) -> None:
+    with pytest.raises(MaintError, match=" init`"):
+        MaintenanceMiddleware(shop, tmp_path / "nowhere")
