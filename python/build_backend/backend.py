@@ -42,6 +42,10 @@ EXECUTABLE = "maint.exe" if sys.platform == "win32" else "maint"
 # maturin asks for it whatever it is told to do.
 SCRIPTS.mkdir(parents=True, exist_ok=True)
 
+# In a source distribution the README of the root crate takes the place of the one for PyPI.
+if (HERE.parent / "PKG-INFO").is_file():
+    shutil.copy2(HERE.parent / "python" / "README.md", HERE.parent / "README.md")
+
 
 def build_wheel(*arguments: Any, **options: Any) -> str:
     """Builds the command, then the wheel with both."""

@@ -1,0 +1,171 @@
+"""Sites and their changes, as Python makes them and the command sees them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import maint
+
+
+def test_what_python_does_the_command_shows(site: maint.Site, run: Any) -> None:
+    change = site.on("deploy", reason="Bigger disks", by="ann", command="view maintenance_mode_on")
+    assert (change.open, change.is_written, change.before) == (["deploy"], True, None)
+    assert change.after is not None and change.after["reason"] == "Bigger disks"
+    status = json.loads(run("--json", "status").stdout)
+    assert status["state"] == "on" and status["revision"] == change.revision
+    log = run("log").stdout
+    assert "view maintenance_mode_on" in log and "ann" in log
+
+
+def test_what_the_command_does_python_sees(site: maint.Site, run: Any) -> None:
+    run("on", "nightly", "-m", "Backup")
+    assert site.open_windows() == ["nightly"]
+    assert site.state()["windows"]["nightly"]["reason"] == "Backup"
+    change = site.off("nightly")
+    assert change.open == [] and change.after is None
+    run("status", "--expect", "off")
+
+
+def test_off_of_nothing_is_no_change(site: maint.Site) -> None:
+    assert not site.off().is_written
+
+
+def test_the_same_again_is_no_change(site: maint.Site) -> None:
+    site.on(reason="x")
+    assert not site.on(reason="x").is_written
+
+
+def test_a_window_has_all_that_the_command_can_say(site: maint.Site) -> None:
+    start = datetime(2126, 11, 24, 12, tzinfo=timezone.utc)
+    change = site.on(
+        "shop",
+        start=start,
+        end=start + timedelta(hours=1),
+        paths=["/shop/**"],
+        methods=["post"],
+        hosts=["Example.COM"],
+        status=500,
+        retry_after=60,
+        redirect="https://status.example.com/",
+    )
+    assert change.open == [], "it is scheduled"
+    window = site.state()["windows"]["shop"]
+    assert window["start"] == "2126-11-24T12:00:00Z" and window["end"] == "2126-11-24T13:00:00Z"
+    assert window["scope"] == {
+        "paths": ["/shop/**"],
+        "methods": ["POST"],
+        "hosts": ["example.com"],
+    }
+    assert window["page"] == {
+        "status": 500,
+        "retry_after": 60,
+        "redirect": "https://status.example.com/",
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"paths": ["shop"]},
+        {"end": "2020-01-01T00:00:00Z"},
+        {"status": 302},
+        {"retry_after": 0},
+        {"redirect": "//evil"},
+        {"template": "missing"},
+        {"name": "a b"},
+        {"methods": ["GET"], "read_only": True},
+    ],
+)
+def test_a_mistake_changes_nothing(site: maint.Site, settings: dict[str, Any]) -> None:
+    before = Path(site.state_file).read_bytes()
+    with pytest.raises(maint.MaintError) as caught:
+        site.on(**settings)
+    assert caught.value.code == "usage"
+    assert Path(site.state_file).read_bytes() == before
+
+
+def test_a_window_is_put_back_as_it_was(site: maint.Site) -> None:
+    site.on(reason="Bigger disks", by="ann")
+    closed = site.off()
+    assert site.open_windows() == []
+    back = site.replace_window("default", closed.before, expected=None)
+    assert back.after == closed.before and back.open == ["default"]
+    assert site.replace_window("default", None, expected=back.after).open == []
+
+
+def test_a_window_that_somebody_else_changed_is_left_alone(site: maint.Site, run: Any) -> None:
+    mine = site.on(reason="mine")
+    run("on", "-m", "theirs")
+    with pytest.raises(maint.MaintError) as caught:
+        site.replace_window("default", None, expected=mine.after)
+    assert caught.value.code == "conflict"
+    assert site.state()["windows"]["default"]["reason"] == "theirs"
+
+
+def test_a_rule_is_added_and_removed(site: maint.Site, run: Any) -> None:
+    rule = site.add_rule("path", "/health", note="probe")
+    assert rule in run("ignore", "list").stdout
+    site.remove_rule(rule)
+    with pytest.raises(maint.MaintError, match="no ignore rule"):
+        site.remove_rule(rule)
+    with pytest.raises(maint.MaintError, match="everyone"):
+        site.add_rule("path", "/**")
+
+
+def test_rules_are_read_as_the_command_reads_them() -> None:
+    assert maint.parse_rule("ip", "10.0.0.0/8") == "10.0.0.0/8"
+    assert maint.parse_rule("method", "purge") == "PURGE"
+    for kind, value in [("ip", "10."), ("path", "x"), ("path", "re:(?=x)"), ("path", "/**")]:
+        with pytest.raises(ValueError):
+            maint.parse_rule(kind, value)  # type: ignore[arg-type]
+
+
+def test_requirement_35_the_site_is_the_one_that_the_command_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAINT_SITE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    project = tmp_path / "project"
+    (project / "app").mkdir(parents=True)
+    near = maint.Site.create(project / ".maint")
+    found = maint.Site.discover(start=project / "app")
+    assert (found.directory, found.found) == (near.directory, "nearest")
+    named = maint.Site.create(tmp_path / "named" / ".maint")
+    monkeypatch.setenv("MAINT_SITE", named.directory)
+    assert maint.Site.discover(start=project).found == "environment"
+    given = maint.Site.discover(near.directory)
+    assert (given.found, given) == ("given", near) or given.directory == near.directory
+    monkeypatch.delenv("MAINT_SITE")
+    assert maint.Site.discover(start=tmp_path).found == "user"
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    with pytest.raises(maint.MaintError, match="no site found"):
+        maint.Site.discover(start=tmp_path)
+
+
+def test_two_writers_do_not_lose_a_change(site: maint.Site, run: Any) -> None:
+    import threading
+
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            for count in range(20):
+                site.add_rule("path", f"/{number}/{count}")
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for count in range(10):
+        run("ignore", "add", "path", f"/command/{count}")
+    for thread in threads:
+        thread.join(timeout=120)
+    assert failures == []
+    assert len(site.state()["ignore"]) == 90
