@@ -78,14 +78,6 @@ def configure() -> Iterator[Configure]:
         override.disable()
 
 
-def without(*names: str) -> override_settings:
-    """Takes settings away."""
-    override = override_settings()
-    for name in names:
-        override.options[name] = None
-    return override
-
-
 class _AsyncClient(AsyncClient):
     """A client whose address can be chosen."""
 
@@ -97,13 +89,12 @@ class _AsyncClient(AsyncClient):
 
 
 class Visitor:
-    """A browser, by WSGI or by ASGI. Exceptions of the app come through."""
+    """A browser that keeps its cookies, by WSGI or by ASGI. What the app raises comes through."""
 
     def __init__(self, kind: str) -> None:
         self.is_async = kind == "async"
-        self.user: str | None = None
-        self.ip = "192.0.2.1"
         self.cookies: Any = None
+        self.session = ""
 
     def __call__(
         self,
@@ -112,11 +103,10 @@ class Visitor:
         method: str = "GET",
         data: Any = None,
         user: str | None = None,
-        ip: str | None = None,
+        ip: str = "192.0.2.1",
         headers: dict[str, str] | None = None,
         **options: Any,
     ) -> Any:
-        user, ip = user or self.user, ip or self.ip
         arguments: dict[str, Any] = {"headers": {"accept": "text/html", **(headers or {})}}
         if data is not None:
             arguments["data"] = data
@@ -141,6 +131,7 @@ class Visitor:
     def _enter(self, client: Any, user: str | None) -> None:
         if user is not None:
             client.force_login(get_user_model().objects.get(username=user))
+            self.session = client.cookies["sessionid"].value
         elif self.cookies:
             client.cookies = self.cookies
 

@@ -11,6 +11,7 @@ from . import views
 urlpatterns = [
     path("", views.home, name="home"),
     path("async/", views.home_async),
+    path("broken/", views.broken),
     path("staff/", views.staff),
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("admin/", admin.site.urls),

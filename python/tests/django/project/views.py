@@ -15,6 +15,11 @@ async def home_async(request: HttpRequest) -> HttpResponse:
     return HttpResponse("the shop")
 
 
+def broken(request: HttpRequest) -> HttpResponse:
+    """Says 503 for a reason of its own."""
+    return HttpResponse("no stock", status=503)
+
+
 @staff_member_required(login_url="/login/")
 def staff(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"the shop for {request.user.get_username()}")
