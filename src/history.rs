@@ -26,6 +26,9 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The end of a history is looked for in this much of it first.
 const SHORT_LINES: u64 = 4 * 1024;
 
+/// What the command of a change begins with that was made through the Python package.
+pub const PYTHON: &str = "python: ";
+
 /// One change of the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {

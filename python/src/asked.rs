@@ -125,9 +125,9 @@ pub(crate) struct Asked<'a, 'py, S> {
     server: S,
     subject: &'a Bound<'py, PyAny>,
     functions: &'a Functions,
-    /// Whether the function for the user may be called.
-    asks_user: bool,
-    needs_user: Cell<bool>,
+    /// Whether the functions of the app may be called.
+    calls: bool,
+    needs_calls: Cell<bool>,
     path: OnceCell<Vec<u8>>,
     query: OnceCell<Option<Vec<u8>>>,
     method: OnceCell<String>,
@@ -141,14 +141,14 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         server: S,
         subject: &'a Bound<'py, PyAny>,
         functions: &'a Functions,
-        asks_user: bool,
+        calls: bool,
     ) -> Self {
         Self {
             server,
             subject,
             functions,
-            asks_user,
-            needs_user: Cell::new(false),
+            calls,
+            needs_calls: Cell::new(false),
             path: OnceCell::new(),
             query: OnceCell::new(),
             method: OnceCell::new(),
@@ -158,9 +158,22 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         }
     }
 
-    /// Whether the user was to be asked for, and was not.
-    pub(crate) fn needs_user(&self) -> bool {
-        self.needs_user.get()
+    /// Whether a function of the app was to be called, and was not.
+    pub(crate) fn needs_calls(&self) -> bool {
+        self.needs_calls.get()
+    }
+
+    /// What a function of the app says of the request, if it may be called.
+    fn call<T>(
+        &self,
+        function: &Function,
+        understand: impl FnOnce(Bound<'py, PyAny>) -> PyResult<T>,
+    ) -> Option<T> {
+        if self.calls {
+            return function.ask(self.subject, understand);
+        }
+        self.needs_calls.set(true);
+        None
     }
 
     /// What stands for `Accept`, if the app says so.
@@ -168,8 +181,9 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         let wanted = self.functions.format.as_ref()?;
         *self.accept.get_or_init(|| match wanted {
             Wanted::Always(media_type) => Some(media_type),
-            Wanted::Asked(function) => function
-                .ask(self.subject, |said| Wanted::media_type(said.cast::<PyString>()?.to_str()?)),
+            Wanted::Asked(function) => {
+                self.call(function, |said| Wanted::media_type(said.cast::<PyString>()?.to_str()?))
+            }
         })
     }
 }
@@ -189,11 +203,11 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
 
     fn host(&self) -> Option<&str> {
         let found = self.host.get_or_init(|| {
-            let mut found = None;
-            self.server.header("host", &mut |value| {
-                found = str::from_utf8(value).ok().map(str::to_owned);
-            });
-            found
+            let mut found = Vec::new();
+            self.server.header("host", &mut |value| found.push(value.to_vec()));
+            // Who sends two could mean either.
+            let only = if found.len() == 1 { found.pop() } else { None };
+            only.and_then(|host| String::from_utf8(host).ok())
         });
         found.as_deref()
     }
@@ -218,7 +232,7 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
     fn client(&self) -> Option<IpAddr> {
         let function = self.functions.client.as_ref()?;
         *self.client.get_or_init(|| {
-            function.ask(self.subject, |said| {
+            self.call(function, |said| {
                 let text = said.str()?.to_string();
                 text.trim()
                     .parse()
@@ -238,10 +252,6 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
 
     fn user(&self) -> Option<request::User> {
         let function = self.functions.user.as_ref()?;
-        if !self.asks_user {
-            self.needs_user.set(true);
-            return None;
-        }
-        function.ask(self.subject, |said| Ok(said.extract::<User>()?.into()))
+        self.call(function, |said| Ok(said.extract::<User>()?.into()))
     }
 }

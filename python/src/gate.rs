@@ -153,7 +153,7 @@ impl Gate {
         &self,
         subject: &Bound<'py, PyAny>,
         server: impl Server,
-        asks_user: bool,
+        calls: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = subject.py();
@@ -165,13 +165,13 @@ impl Gate {
         if force.is_none() && current.is_idle() {
             return Ok(self.pass.bind(py).clone().into_any());
         }
-        let asked = Asked::new(server, subject, &self.functions, asks_user);
+        let asked = Asked::new(server, subject, &self.functions, calls);
         let now = clock::stopped();
         let answer = match force {
             Some(_) => current.answer_down(&asked, now),
             None => current.answer(&asked, now),
         };
-        self.object(py, answer, asked.needs_user())
+        self.object(py, answer, asked.needs_calls())
     }
 
     fn object<'py>(

@@ -108,6 +108,10 @@ impl Server for Scope<'_, '_> {
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        if name == "upgrade" && self.text("type").is_some_and(|kind| kind == "websocket") {
+            // Over HTTP/2 there is no such field (RFC 8441, 4).
+            return each(b"websocket");
+        }
         let Some(fields) = self.item("headers") else { return };
         for field in fields.try_iter().into_iter().flatten().flatten() {
             let Ok((given, value)) = field.extract::<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)>()

@@ -302,7 +302,7 @@ impl Author {
         let command = command.map_or_else(|| command_line(py), Ok)?;
         let mut actor = Actor::current();
         actor.sudo_user = by.or(actor.sudo_user);
-        Ok(Self { actor, command })
+        Ok(Self { actor, command: format!("{}{command}", maint::history::PYTHON) })
     }
 
     fn options(&self) -> Options<'static> {

@@ -44,6 +44,10 @@ def scope(path: str = "/", **more: Any) -> dict[str, Any]:
     }
 
 
+def raises(subject: Any) -> Any:
+    raise RuntimeError("the database is gone")
+
+
 def by(answer: maint.Pass | maint.Reply) -> str | None:
     """What lets a request through; `blocked` if nothing does."""
     return answer.by if isinstance(answer, maint.Pass) else "blocked"
@@ -221,16 +225,35 @@ def test_without_the_user_the_answer_says_that_it_may_change(site: maint.Site) -
     assert by(gate.answer_scope(scope())) == rule
 
 
+def test_no_function_is_called_that_was_not_to_be(site: maint.Site) -> None:
+    site.on()
+    site.add_rule("ip", "10.0.0.0/8")
+    for options in ({"client": raises}, {"format": raises}):
+        answer = maint.Gate(site, **options).answer_scope(scope(), user=False)  # type: ignore[arg-type]
+        assert isinstance(answer, maint.Reply) and answer.needs_user
+
+
+def test_who_sends_two_hosts_has_none(site: maint.Site) -> None:
+    site.on()
+    rule = site.add_rule("host", "staging.example.com")
+    gate = maint.Gate(site)
+    host = (b"host", b"staging.example.com")
+    assert by(gate.answer_scope(scope(headers=[host]))) == rule
+    assert by(gate.answer_scope(scope(headers=[host, host]))) == "blocked"
+
+
+def test_a_websocket_is_answered_in_a_line(site: maint.Site) -> None:
+    site.on()
+    reply = maint.Gate(site).answer_scope({**scope(), "type": "websocket"})
+    assert isinstance(reply, maint.Reply) and reply.format == "txt"
+
+
 def test_the_client_of_the_app_goes_before_the_peer(site: maint.Site) -> None:
     site.on()
     rule = site.add_rule("ip", "10.0.0.0/8")
     gate = maint.Gate(site, client=lambda environ: environ.get("HTTP_X_REAL_IP"))
     assert by(gate.answer_environ(environ(HTTP_X_REAL_IP="10.1.2.3"))) == rule
     assert by(gate.answer_environ(environ(REMOTE_ADDR="10.1.2.3"))) == "blocked", "unknown"
-
-
-def raises(subject: Any) -> Any:
-    raise RuntimeError("the database is gone")
 
 
 @pytest.mark.parametrize("name", ["user", "client", "format"])

@@ -19,7 +19,7 @@ def test_what_python_does_the_command_shows(site: maint.Site, run: Any) -> None:
     status = json.loads(run("--json", "status").stdout)
     assert status["state"] == "on" and status["revision"] == change.revision
     log = run("log").stdout
-    assert "view maintenance_mode_on" in log and "ann" in log
+    assert "  python: view maintenance_mode_on\n" in log and "ann" in log
 
 
 def test_what_the_command_does_python_sees(site: maint.Site, run: Any) -> None:

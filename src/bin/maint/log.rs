@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
-use maint::history::{self, Record};
+use maint::history::{self, PYTHON, Record};
 use maint::site::Files;
 
 use crate::args::Log;
@@ -66,13 +66,14 @@ fn line(session: &Session, record: &Record) -> Result<String> {
     let time = session.clock.full(record.time);
     let revision = format!("#{}", record.revision.after);
     let command = printable(&record.command).into_owned();
+    let program = if command.starts_with(PYTHON) { "" } else { "maint " };
     let recovered = if record.recovered { "  (recovered from the state)" } else { "" };
     let mut text = format!(
         "{}  {}  {}  {}{recovered}\n",
         paint(DIM, time),
         paint(BOLD, revision),
         printable(&record.actor.to_string()),
-        paint(BOLD, format!("maint {}", command.replace('\n', " "))),
+        paint(BOLD, format!("{program}{}", command.replace('\n', " "))),
     );
     text += &report::changes_text(&record.changes);
     if record.left_out > 0 {
