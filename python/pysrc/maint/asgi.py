@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from http.client import responses
 from inspect import iscoroutinefunction
 from os import PathLike
 from types import FrameType
@@ -86,7 +87,7 @@ class MaintenanceMiddleware:
         if isinstance(answer, Pass):
             await self.app(scope, receive, _private(send) if answer.is_private else send)
         elif scope["type"] == "http":
-            await _respond("http.response", answer, send)
+            await _respond("http.response", answer.status, answer, send)
         else:
             await _refuse(answer, scope, receive, send)
 
@@ -151,9 +152,9 @@ def _private(send: Send) -> Send:
     return send_private
 
 
-async def _respond(kind: str, reply: Reply, send: Send) -> None:
+async def _respond(kind: str, status: int, reply: Reply, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-    await send({"type": f"{kind}.start", "status": reply.status, "headers": headers})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.body", "body": reply.body})
 
 
@@ -162,6 +163,8 @@ async def _refuse(reply: Reply, scope: Scope, receive: Receive, send: Send) -> N
     if (await receive())["type"] != "websocket.connect":
         return
     if "websocket.http.response" in (scope.get("extensions") or {}):
-        await _respond("websocket.http.response", reply, send)
+        # uvicorn answers 500 in place of a status without a name, say 599.
+        status = reply.status if reply.status in responses else 503
+        await _respond("websocket.http.response", status, reply, send)
     else:
         await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})

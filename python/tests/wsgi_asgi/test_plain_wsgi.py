@@ -120,7 +120,7 @@ def test_a_visitor_may_be_sent_on(site: Site) -> None:
     app = MaintenanceMiddleware(shop, site, redirect="https://status.example.com/")
     site.on()
     answer = ask(app, HTTP_ACCEPT="text/html")
-    assert (answer.status, answer.body) == ("302 Found", b"")
+    assert answer.status == "302 Found"
     assert answer.all("location") == ["https://status.example.com/"]
     assert ask(app, HTTP_ACCEPT="application/json").status == "503 Service Unavailable"
 

@@ -33,8 +33,10 @@ def who(scope: dict[str, object]) -> User:
     return User(is_authenticated=bool(name), is_staff=name == "ann")
 
 
+#: A mistake, if the test wants one.
+rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
 app = FastAPI(lifespan=lifespan)
-app.add_middleware(MaintenanceMiddleware, gate=Gate(user=who))
+app.add_middleware(MaintenanceMiddleware, gate=Gate(user=who, ignore=rules))
 
 
 @app.get("/")

@@ -49,7 +49,9 @@ def who(environ: dict[str, object]) -> User:
         return User(is_authenticated="name" in session, is_staff=session.get("name") == "ann")
 
 
-app.wsgi_app = MaintenanceMiddleware(app.wsgi_app, user=who)
+#: A mistake, if the test wants one.
+rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
+app.wsgi_app = MaintenanceMiddleware(app.wsgi_app, user=who, ignore=rules)
 
 
 def marked(environ, start_response):

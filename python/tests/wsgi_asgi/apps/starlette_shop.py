@@ -20,9 +20,11 @@ async def who(scope: dict[str, object]) -> User:
     return User(is_authenticated=bool(name), is_staff=name == "ann")
 
 
+#: A mistake, if the test wants one.
+rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
 app = Starlette(
     routes=[Route("/", shop)],
-    middleware=[Middleware(MaintenanceMiddleware, user=who)],
+    middleware=[Middleware(MaintenanceMiddleware, user=who, ignore=rules)],
 )
 
 
