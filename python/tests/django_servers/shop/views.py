@@ -1,0 +1,58 @@
+"""What the shop answers."""
+
+import asyncio
+import os
+import time
+
+from django.http import HttpResponse
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from maint.django.decorators import force_maintenance_mode_off, force_maintenance_mode_on
+
+
+def home(request):
+    """Tells which worker answers, and asks for no user."""
+    return HttpResponse("the shop", headers={"X-Worker": str(os.getpid())})
+
+
+def who(request):
+    return HttpResponse(request.user.get_username() or "nobody")
+
+
+@csrf_exempt
+def order(request):
+    return HttpResponse(f"{len(request.body)} bytes")
+
+
+def slow(request):
+    time.sleep(float(request.GET["seconds"]))
+    return HttpResponse("done")
+
+
+async def coroutine(request):
+    await asyncio.sleep(0)
+    return HttpResponse("the shop", headers={"X-Worker": str(os.getpid())})
+
+
+def fails(request):
+    raise RuntimeError("a mistake of the shop")
+
+
+@force_maintenance_mode_off
+def unavailable(request):
+    return HttpResponse("not today", status=503)
+
+
+@force_maintenance_mode_off
+def health(request):
+    return HttpResponse("well")
+
+
+@force_maintenance_mode_on
+def search(request):
+    return HttpResponse("never seen")
+
+
+class Contact(View):
+    def get(self, request):
+        return HttpResponse("help@example.com")

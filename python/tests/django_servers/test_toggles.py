@@ -1,0 +1,170 @@
+"""The switch under load: real servers, the real command, requests all the time."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from servers import Server
+from visitors import Shop
+
+TOGGLES = 120
+
+#: How long all of it may take. It is a bound, not a measure.
+PATIENCE = 240.0
+
+
+@dataclass
+class Seen:
+    """What one client saw: from when to when, which status, which worker."""
+
+    answers: list[tuple[float, float, int, str | None]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+class Client(threading.Thread):
+    """Asks again and again, a few times over each connection, so that every worker is met."""
+
+    def __init__(self, server: Server, method: str, path: str, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.seen = Seen()
+        self._server, self._method, self._path, self._stop_now = server, method, path, stop
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self._server.host, self._server.port, timeout=30)
+        with contextlib.closing(connection):
+            while not self._stop_now.is_set():
+                self._ask(connection)
+                if len(self.seen.answers) % 5 == 0:
+                    connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection) -> None:
+        body = b"x" * 5000 if self._method == "POST" else None
+        start = time.monotonic()
+        try:
+            connection.request(self._method, self._path, body)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.seen.broken.append(repr(error))
+            connection.close()
+            return
+        worker = response.headers.get("X-Worker")
+        self.seen.answers.append((start, time.monotonic(), response.status, worker))
+        is_whole = self._method == "HEAD" or len(text) == int(response.headers["Content-Length"])
+        if not is_whole or response.status not in (200, 503):
+            self.seen.broken.append(f"{response.status}: {len(text)} bytes of {response.headers}")
+
+
+def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
+    shop: Shop, kind: str
+) -> None:
+    requests = [("GET", "/"), ("HEAD", "/"), ("POST", "/order/"), ("GET", "/coroutine/")]
+    if kind == "gunicorn":
+        # A worker that keeps nothing alive and serves one at a time is busy enough with these.
+        requests = requests[:3]
+    last = time.monotonic() + PATIENCE
+    stop = threading.Event()
+    #: From when on, until when, which status every request that starts then must get.
+    held: list[tuple[float, float, int]] = []
+    with shop.serve(kind) as server:
+        clients = [Client(server, *request, stop) for request in requests]
+        for client in clients:
+            client.start()
+        try:
+            for number in range(TOGGLES):
+                verb, status = (("on", 503), ("off", 200))[number % 2]
+                shop.maint(verb)
+                since = time.monotonic()
+                counts = [len(client.seen.answers) for client in clients]
+                # As long as each of them has begun and ended one request more.
+                while any(
+                    len(client.seen.answers) < count + 2
+                    for client, count in zip(clients, counts, strict=True)
+                ):
+                    assert time.monotonic() < last, f"{number} toggles within {PATIENCE} s"
+                    assert all(client.is_alive() for client in clients)
+                    time.sleep(0.001)
+                held.append((since, time.monotonic(), status))
+        finally:
+            stop.set()
+            for client in clients:
+                client.join(30)
+    broken = [text for client in clients for text in client.seen.broken]
+    assert not broken, (len(broken), broken[:5])
+    wrong = []
+    counted = {200: 0, 503: 0}
+    for client in clients:
+        for start, end, status, _ in client.seen.answers:
+            expected = next((s for since, until, s in held if since <= start and end <= until), 0)
+            if expected:
+                counted[expected] += 1
+                if status != expected:
+                    wrong.append((start, status, expected))
+    assert not wrong, (len(wrong), wrong[:5])
+    assert min(counted.values()) >= TOGGLES // 2 * len(clients), counted
+    workers = {a[3] for client in clients for a in client.seen.answers if a[3]}
+    assert len(workers) >= 2, f"one worker alone has answered: {workers}"
+    total = sum(counted.values())
+    print(f"{kind}: {TOGGLES} toggles, {len(workers)} workers, {total} answers held against them")
+
+
+def test_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
+    answers: list[bytes] = []
+    with shop.serve(kind) as server:
+
+        def ask() -> None:
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+            with contextlib.closing(connection):
+                connection.request("GET", "/slow/?seconds=1.5")
+                answers.append(connection.getresponse().read())
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        time.sleep(0.5)
+        shop.maint("on")
+        thread.join(30)
+    assert answers == [b"done"]
+
+
+@pytest.mark.parametrize("size", [0, 100, 2_000_000])
+def test_a_blocked_post_leaves_the_connection_in_order(shop: Shop, kind: str, size: int) -> None:
+    """What was not read of a body must not be taken for the next request."""
+    shop.maint("on")
+    body = b"GET /health/ HTTP/1.1\r\nHost: localhost\r\n\r\n" * (size // 42 + 1)
+    body = body[:size]
+    head = f"POST /order/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+    with (
+        shop.serve(kind) as server,
+        socket.create_connection((server.host, server.port), 30) as connection,
+    ):
+        sender = threading.Thread(target=_send, args=(connection, head.encode() + body))
+        sender.start()
+        assert _status(connection) == 503
+        sender.join(30)
+        # The same connection again, unless the server has closed it.
+        with contextlib.suppress(OSError):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert _status(connection) in (503, None)
+
+
+def _send(connection: socket.socket, data: bytes) -> None:
+    # A server that closes the connection has decided not to read it.
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+def _status(connection: socket.socket) -> int | None:
+    """The status of the next answer, which is read to its end; `None` if there is none."""
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+    except (ConnectionError, http.client.HTTPException):
+        return None
+    response.read()
+    return response.status
