@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,9 +15,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.db import connections
 
 from maint import Gate, MaintError, Site, User
-from maint.django.settings import LOGOUTS, USER_RULES, Rule, read
+from maint.django.settings import LOGOUTS, USER_RULES, Mistake, Rule, read
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def configuration() -> Configuration:
 
     Raises `ImproperlyConfigured`, which names the setting.
     """
-    values, mistakes = read()
+    values, mistakes = _read_anywhere()
     if mistakes:
         raise ImproperlyConfigured(str(mistakes[0])) from mistakes[0]
     response_type = values["MAINTENANCE_MODE_RESPONSE_TYPE"]
@@ -84,6 +87,20 @@ def configuration() -> Configuration:
         get_context=values["MAINTENANCE_MODE_GET_CONTEXT"],
         calls_functions=callable(response_type) or get_address is not None,
     )
+
+
+def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
+    """Reads the settings. Servers load an app on the event loop, where no function of the team
+    may ask the database, so it is done in a thread there."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return read()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            return thread.submit(read).result()
+        finally:
+            thread.submit(connections.close_all).result()
 
 
 def find_site(directory: str | None) -> Site:

@@ -235,10 +235,11 @@ def _from_regex(name: str, pattern: re.Pattern[Any]) -> str:
     text = pattern.pattern
     if not isinstance(text, str):
         raise Mistake(name, f"has {_quoted(pattern)}, which is a pattern over bytes", "drop the b")
+    if pattern.flags & re.VERBOSE:
+        hint = "write it on one line, without spaces and comments"
+        raise Mistake(name, f"has {_quoted(pattern)}, and re.VERBOSE is not supported", hint)
     letters = "".join(
-        letter
-        for letter, flag in (("i", re.I), ("m", re.M), ("s", re.S), ("x", re.X))
-        if pattern.flags & flag
+        letter for letter, flag in (("i", re.I), ("m", re.M), ("s", re.S)) if pattern.flags & flag
     )
     text = _ends_in_rust(text)
     return f"re:(?{letters}:{text})" if letters else f"re:{text}"
