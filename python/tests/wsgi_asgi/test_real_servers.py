@@ -118,16 +118,10 @@ def test_an_answer_that_has_begun_is_finished(
     server: Server, operator: Operator, tmp_path: Path
 ) -> None:
     with Wire(server) as wire:
-        request = "GET /download HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"
-        wire.socket.sendall(request.encode())
-        begun = b""
-        while b"first," not in begun:
-            part = wire.socket.recv(65536)
-            assert part, begun
-            begun += part
+        wire.begin("/download")
         operator.on()
         (tmp_path / "release").touch()
-        assert b"last" in wire.rest()
+        assert wire.read().body == b"first,last"
     assert ask(server, "/download").status == 503
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import servers
 from servers import Server
 from sites import Operator
-from wire import ask
+from wire import Wire, ask
 
 client = pytest.importorskip("websockets.sync.client")
 exceptions = pytest.importorskip("websockets.exceptions")
@@ -102,6 +103,31 @@ def test_a_websocket_is_refused_whatever_the_status_of_the_page(
         connect(server)
     assert caught.value.response.status_code != 500
     assert "Traceback" not in server.log()
+
+
+def test_nothing_that_has_begun_is_cut_off_by_twenty_toggles(
+    operator: Operator, apps: Path, tmp_path: Path
+) -> None:
+    env = {**operator.env, "RELEASE_FILE": str(tmp_path / "release")}
+    with (
+        servers.uvicorn("fastapi_shop:app", directory=apps, env=env) as server,
+        contextlib.ExitStack() as open_,
+    ):
+        sockets = [open_.enter_context(connect(server)) for _ in range(50)]
+        downloads: list[Wire] = []
+        for _ in range(10):
+            for _ in range(20):
+                wire = open_.enter_context(Wire(server))
+                wire.begin("/download")
+                downloads.append(wire)
+            operator.on()
+            assert all(echoes(socket, "down") for socket in sockets[::5])
+            assert ask(server, "/download").status == 503
+            operator.off()
+        operator.on()
+        (tmp_path / "release").touch()
+        assert [wire.read().body for wire in downloads] == [b"first,last"] * 200
+        assert all(echoes(socket, "still here") for socket in sockets)
 
 
 def test_the_app_starts_and_stops_while_the_site_is_down(

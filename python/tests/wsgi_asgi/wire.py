@@ -65,6 +65,12 @@ class Wire:
         assert not sender.is_alive(), "the server does not take the body"
         return answer
 
+    def begin(self, path: str) -> None:
+        """Asks, and waits for the first byte of the answer, which stays to be read."""
+        request = f"GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"
+        self.socket.sendall(request.encode())
+        assert self.socket.recv(1, socket.MSG_PEEK)
+
     def _send(self, body: Iterable[bytes]) -> None:
         try:
             for part in body:

@@ -61,7 +61,10 @@ async def order(request: Request) -> PlainTextResponse:
 async def download() -> StreamingResponse:
     async def parts() -> AsyncIterator[str]:
         yield "first,"
-        await asyncio.to_thread(release.wait)
+        for _ in range(2000):
+            if release.is_released():
+                break
+            await asyncio.sleep(0.01)
         yield "last"
 
     return StreamingResponse(parts(), media_type="text/plain")
