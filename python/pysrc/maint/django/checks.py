@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
-from maint import Gate, MaintError
-from maint.django.conf import explained, find_site
+from maint import MaintError
+from maint.django.conf import explained, find_site, open_gate
 from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
 
 MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
@@ -39,7 +39,7 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
     messages += _names()
     has_user_rules = any(values.get(name) for name in (*USER_RULES, *LOGOUTS))
     if "MAINT_SITE" in values:
-        about_site, state = _site(values["MAINT_SITE"])
+        about_site, state = _site(values, is_sound=not mistakes)
         messages += about_site
         has_user_rules |= any(rule.get("kind") == "user" for rule in _rules(state))
     if values.get("MAINTENANCE_MODE_GET_AUTHENTICATED_USER"):
@@ -67,12 +67,17 @@ def _names() -> Iterator[checks.CheckMessage]:
             yield checks.Warning(f"{name} is not a setting of maint.", hint=hint, id="maint.W004")
 
 
-def _site(directory: str | None) -> tuple[list[checks.CheckMessage], dict[str, Any]]:
-    """What is to be said of the site, and its state."""
+def _site(
+    values: dict[str, Any], *, is_sound: bool
+) -> tuple[list[checks.CheckMessage], dict[str, Any]]:
+    """What is to be said of the site and of its gate, and its state."""
     try:
-        site = find_site(directory)
-        Gate(site)
+        site = find_site(values["MAINT_SITE"])
         state = site.state()
+        if is_sound:
+            open_gate(site, values, lambda request: None)
+    except Mistake as mistake:
+        return [_of_mistake(mistake)], state
     except MaintError as error:
         id = "maint.E002" if error.code == "corrupt" else "maint.E001"
         return [checks.Error(f"The site cannot be used: {explained(error)}.", id=id)], {}

@@ -54,27 +54,14 @@ def configuration() -> Configuration:
     values, mistakes = _read_anywhere()
     if mistakes:
         raise ImproperlyConfigured(str(mistakes[0])) from mistakes[0]
-    response_type = values["MAINTENANCE_MODE_RESPONSE_TYPE"]
-    get_address = values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"]
+    find_user = _user_finder(values["MAINTENANCE_MODE_GET_AUTHENTICATED_USER"])
     try:
         site = find_site(values["MAINT_SITE"])
-        find_user = _user_finder(values["MAINTENANCE_MODE_GET_AUTHENTICATED_USER"])
-        gate = Gate(
-            site,
-            down=False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
-            ignore=_rules(values),
-            status=values["MAINTENANCE_MODE_STATUS_CODE"],
-            retry_after=values["MAINTENANCE_MODE_RETRY_AFTER"],
-            redirect=values["MAINTENANCE_MODE_REDIRECT_URL"],
-            format=_format(response_type),
-            user=_facts(find_user),
-            client=_client(get_address),
-        )
+        gate = open_gate(site, values, find_user)
     except MaintError as error:
         raise ImproperlyConfigured(f"MAINT_SITE: {explained(error)}") from error
-    except ValueError as error:
-        # It begins with the name of the setting.
-        raise ImproperlyConfigured(str(error)) from error
+    except Mistake as mistake:
+        raise ImproperlyConfigured(str(mistake)) from mistake
     logout_user, logout_staff, logout_superuser = (values[name] for name in LOGOUTS)
     return Configuration(
         site=site,
@@ -85,7 +72,7 @@ def configuration() -> Configuration:
         find_user=find_user,
         template=values["MAINTENANCE_MODE_TEMPLATE"],
         get_context=values["MAINTENANCE_MODE_GET_CONTEXT"],
-        calls_functions=callable(response_type) or get_address is not None,
+        calls_functions=any(callable(values[name]) for name in _CALLED_BY_GATE),
     )
 
 
@@ -101,6 +88,38 @@ def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
             return thread.submit(read).result()
         finally:
             thread.submit(connections.close_all).result()
+
+
+def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any]) -> Gate:
+    """Opens the gate with all that the settings add to the site.
+
+    Raises `MaintError` for the site, `Mistake` for a setting that the gate refuses.
+    """
+    options = {option: values[name] for name, option in _OPTIONS.items()}
+    try:
+        return Gate(
+            site,
+            down=False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
+            ignore=_rules(values),
+            format=_format(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
+            user=_facts(find_user),
+            client=_client(values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"]),
+            **options,
+        )
+    except ValueError as error:
+        # It begins with the name of the option, or of the rule: that of the setting.
+        option, _, problem = str(error).partition(": ")
+        names = {option: name for name, option in _OPTIONS.items()}
+        raise Mistake(names.get(option, option), f"cannot be: {problem}") from error
+
+
+_OPTIONS = {
+    "MAINTENANCE_MODE_STATUS_CODE": "status",
+    "MAINTENANCE_MODE_RETRY_AFTER": "retry_after",
+    "MAINTENANCE_MODE_REDIRECT_URL": "redirect",
+}
+
+_CALLED_BY_GATE = ("MAINTENANCE_MODE_RESPONSE_TYPE", "MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS")
 
 
 def find_site(directory: str | None) -> Site:

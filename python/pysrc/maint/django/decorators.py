@@ -104,12 +104,11 @@ def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any
         view = view if is_forced else force(view)
         return URLPattern(target.pattern, view, target.default_args, target.name)
     if isinstance(target, URLResolver):
-        children: list[Any] = []
         resolver = URLResolver(
-            target.pattern, children, target.default_kwargs, target.app_name, target.namespace
+            target.pattern, [], target.default_kwargs, target.app_name, target.namespace
         )
         done[id(target)] = resolver
-        children += _forced(target.url_patterns, force, done)
+        resolver.urlconf_name = _forced(target.url_patterns, force, done)
         return resolver
     if isinstance(target, tuple) and len(target) == 3 and not isinstance(target[1], _PATTERNS):
         # What include() returns.
@@ -117,7 +116,8 @@ def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any
         patterns = getattr(urls, "urlpatterns", urls)
         return _forced(patterns, force, done), app_name, namespace
     if isinstance(target, (list, tuple)):
-        forced = done[id(target)] = []
+        forced: list[Any] = []
+        done[id(target)] = forced
         forced += [_forced(pattern, force, done) for pattern in target]
         return forced
     if isinstance(target, type) or not callable(target):

@@ -109,16 +109,16 @@ def _directory(name: str, value: Any) -> str | None:
 
 
 def _redirect(name: str, value: Any) -> str | None:
-    if value is None or value == "":
-        return None
     text = _reversed(name, value) if isinstance(value, Promise) else value
+    if text is None or text == "":
+        return None
     if not isinstance(text, str):
-        text = ""
+        raise Mistake(name, f"must be text, not {_quoted(value)}")
     is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
     if not (is_path or text.startswith(("http://", "https://"))):
         raise Mistake(
             name,
-            f"must be a path that begins with `/`, or an http or https URL, not {_quoted(value)}",
+            f"must be a path that begins with `/`, or an http or https URL, not {_quoted(text)}",
             "for the name of a URL pattern write `reverse_lazy(...)`",
         )
     return text
@@ -284,8 +284,9 @@ def prefix_patterns(entries: Any) -> Iterator[tuple[str, str]]:
     match one path alone now, each with what to write."""
     for entry in entries if isinstance(entries, (list, tuple, set, frozenset)) else ():
         text = entry.pattern if isinstance(entry, re.Pattern) else entry
-        is_old = isinstance(entry, re.Pattern) or str(entry).startswith("^")
-        if not isinstance(text, str) or not is_old or re.search(r"(?:\$|\\Z|\.[*+])$", text):
+        if not isinstance(text, str) or (text is entry and not text.startswith("^")):
+            continue
+        if re.search(r"(?:\$|\\Z|\.[*+])$", text):
             continue
         stem = text.removeprefix("^").rstrip("/")
         is_literal = re.fullmatch(r"(?:/[\w.~-]+)+", stem)

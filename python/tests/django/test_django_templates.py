@@ -1,0 +1,169 @@
+"""The page: the team's template, found by Django's own loaders, or that of the site."""
+
+import pytest
+from django.conf import settings
+from django.template.loader import get_template as load_template
+
+from maint import Site
+from maint.django import http
+
+
+def without_folders(configure):
+    (engine,) = settings.TEMPLATES
+    configure(TEMPLATES=[{**engine, "DIRS": []}])
+
+
+def test_503_html_is_the_page_with_what_the_site_says(visit, site):
+    site.on(reason="Back <at> noon")
+    response = visit("/")
+    assert response.status_code == 503
+    page = response.content.decode()
+    assert "The shop is closed" in page
+    assert "<title>Down for maintenance</title>" in page
+    assert "<p>Back &lt;at&gt; noon</p>" in page
+    assert response["content-length"] == str(len(response.content))
+    assert response["content-type"] == "text/html; charset=utf-8"
+    assert response["cache-control"] == "no-store"
+    assert response["maint-decision"] == "block"
+    # What the team's page loads is for the team to say.
+    assert not response.has_header("content-security-policy")
+
+
+def test_another_name_is_another_page(visit, site, configure):
+    configure(MAINTENANCE_MODE_TEMPLATE="errors/503.html")
+    site.on()
+    assert b"Another page" in visit("/").content
+
+
+def test_without_one_the_site_s_own_page_is_shown(visit, site, configure):
+    without_folders(configure)
+    site.on(reason="Back at noon")
+    response = visit("/")
+    assert b"The shop is closed" not in response.content
+    assert b"Back at noon" in response.content
+    assert response.has_header("content-security-policy")
+
+
+def test_none_means_the_site_s_own_page(visit, site, configure):
+    configure(MAINTENANCE_MODE_TEMPLATE=None)
+    site.on()
+    assert b"The shop is closed" not in visit("/").content
+
+
+@pytest.mark.parametrize("whose", ["site", "window"])
+def test_a_template_that_an_operator_has_chosen_goes_before_it(visit, site, run, tmp_path, whose):
+    (tmp_path / "sorry.html").write_text("<h1>Chosen: {{ reason }}</h1>")
+    run("template", "add", "sorry", str(tmp_path / "sorry.html"))
+    if whose == "site":
+        run("template", "use", "sorry")
+    site.on(reason="why", template="sorry" if whose == "window" else None)
+    assert visit("/").content == b"<h1>Chosen: why</h1>"
+
+
+def test_json_and_text_are_not_rendered(visit, site):
+    site.on()
+    for accept in ("application/json", "text/plain"):
+        assert b"The shop is closed" not in visit("/", headers={"accept": accept}).content
+
+
+def team(request):
+    return {"team": f"team at {request.path}", "reason": "ours"}
+
+
+@pytest.mark.parametrize("function", [team, "test_django_templates.team"])
+def test_a_function_adds_to_what_it_is_told_and_wins(visit, site, configure, function):
+    configure(MAINTENANCE_MODE_GET_CONTEXT=function)
+    site.on(reason="theirs")
+    page = visit("/").content.decode()
+    assert "<p>Your team at /</p>" in page
+    assert "<p>ours</p>" in page
+
+
+def test_one_that_fails_later_is_logged_and_adds_nothing(visit, site, configure, log):
+    calls = []
+
+    def fails_later(request):
+        calls.append(request)
+        if len(calls) > 1:
+            raise LookupError("no team")
+
+    configure(MAINTENANCE_MODE_GET_CONTEXT=fails_later)
+    site.on()
+    response = visit("/")
+    assert response.status_code == 503
+    assert b"The shop is closed" in response.content
+    assert "MAINTENANCE_MODE_GET_CONTEXT failed" in log.text
+
+
+def test_context_processors_know_the_user_and_that_the_site_is_down(visit, site):
+    site.on()
+    assert b"Hello ann" in visit("/", user="ann").content
+    response = visit("/")
+    (context,) = {
+        id(part): part for part in response.context or [] if "maintenance_mode" in part
+    }.values()
+    assert context["maintenance_mode"] is True
+
+
+def test_a_template_that_cannot_be_rendered_is_logged(visit, site, configure, tmp_path, log):
+    (tmp_path / "fails.html").write_text("{% url 'nowhere' %}")
+    (engine,) = settings.TEMPLATES
+    configure(TEMPLATES=[{**engine, "DIRS": [tmp_path]}], MAINTENANCE_MODE_TEMPLATE="fails.html")
+    site.on(reason="Back at noon")
+    response = visit("/")
+    assert response.status_code == 503
+    assert b"Back at noon" in response.content
+    assert response.has_header("content-security-policy")
+    assert "template `fails.html` cannot be rendered" in log.text
+
+
+def test_one_that_breaks_after_the_start_is_logged(visit, site, configure, log, monkeypatch):
+    def get_template(name):
+        raise OSError("the disk is gone")
+
+    visit("/")
+    site.on()
+    monkeypatch.setattr(http, "get_template", get_template)
+    assert visit("/").status_code == 503
+    assert "template `503.html` cannot be loaded" in log.text
+
+
+def test_a_loader_may_ask_the_database(visit, site, monkeypatch, queries):
+    from django.contrib.auth import get_user_model
+
+    def get_template(name):
+        assert get_user_model().objects.count() == 3
+        return load_template(name)
+
+    monkeypatch.setattr(http, "get_template", get_template)
+    site.on()
+    assert b"The shop is closed" in visit("/").content
+    assert len(queries) == 1
+
+
+def test_a_forced_view_has_the_same_page(visit, site):
+    page = visit("/always/function/").content.decode()
+    assert "The shop is closed" in page
+    site.on(reason="Back at noon")
+    assert "Back at noon" in visit("/always/function/").content.decode()
+
+
+def test_another_engine_renders_it_as_well(visit, site, configure, tmp_path):
+    pytest.importorskip("jinja2")
+    (tmp_path / "503.html").write_text("<h1>{{ title }} {{ request.path }} {{ 1 + 1 }}</h1>")
+    (engine,) = settings.TEMPLATES
+    jinja = {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [tmp_path],
+        "APP_DIRS": False,
+    }
+    configure(TEMPLATES=[jinja, engine])
+    site.on()
+    assert visit("/").content == b"<h1>Down for maintenance / 2</h1>"
+
+
+def test_the_site_of_another_project_has_its_own_page(visit, tmp_path, configure):
+    other = Site.create(tmp_path / "other" / ".maint")
+    configure(MAINT_SITE=other.directory)
+    other.on(reason="Elsewhere")
+    assert b"Elsewhere" in visit("/").content
