@@ -39,6 +39,10 @@ SETUPS: dict[str, tuple[Start, str, tuple[str, ...], bool]] = {
         *(servers.gunicorn, "flask_shop:app"),
         *((*GTHREAD, "--forwarded-allow-ips", "*"), True),
     ),
+    "gunicorn, asgi": (
+        *(servers.gunicorn, "fastapi_shop:app"),
+        *(("--worker-class", "asgi"), True),
+    ),
     # uvicorn puts the client into the place of the peer by itself.
     "uvicorn": (servers.uvicorn, "fastapi_shop:app", (), False),
     "uvicorn, and the site trusts the proxy too": (

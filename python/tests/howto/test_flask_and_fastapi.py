@@ -1,0 +1,298 @@
+"""`docs/flask.md` and `docs/fastapi.md`, followed from top to bottom, and every app of theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import maint
+import pytest
+from guide import Reader, Step, missing_tools, read
+from maint.testing import TemporarySite
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.mark.parametrize("guide", ["flask.md", "fastapi.md"])
+def test_the_guide_is_followed_from_top_to_bottom_as_written(
+    guide: str, tmp_path: Path, maint_binary: str
+) -> None:
+    if missing := missing_tools():
+        pytest.skip(f"SKIPPED: docs/{guide}: no {', '.join(missing)}")
+    steps = read((DOCS / guide).read_text())
+    with contextlib.closing(Reader(tmp_path, maint_binary, ".")) as reader:
+        for step in steps:
+            try:
+                reader.follow(step)
+            except Exception as error:
+                pytest.fail(f"docs/{guide}:{step.line}: {error}", pytrace=False)
+        # The tests that the guide shows, run in the place where it was followed.
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "maint.testing.pytest_plugin"],
+            cwd=reader.project,
+            env={
+                **{name: value for name, value in os.environ.items() if name[:6] != "MAINT_"},
+                "PYTHONPATH": f"{reader.project}{os.pathsep}{_package()}",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    said = done.stdout + done.stderr
+    expected = {"flask.md": "3 passed", "fastapi.md": "2 passed"}[guide]
+    assert done.returncode == 0 and expected in said, said
+
+
+@pytest.mark.parametrize("guide", ["flask.md", "fastapi.md"])
+def test_every_fence_of_python_is_a_file_that_a_test_asks(guide: str) -> None:
+    steps = [step for step in read((DOCS / guide).read_text()) if step.language == "python"]
+    assert all(step.what.startswith("file ") for step in steps)
+    this = Path(__file__).read_text()
+    modules = {Path(step.what.removeprefix("file ")).stem for step in steps}
+    stem = guide.removesuffix(".md")
+    asked = set(re.findall(rf'{stem}\("(\w+)"\)', this)) | {"test_shop", "test_with_unittest"}
+    assert modules <= asked, modules - asked
+
+
+@pytest.mark.parametrize("guide", ["flask.md", "fastapi.md"])
+def test_every_option_of_the_gate_is_in_the_table(guide: str) -> None:
+    text = (DOCS / guide).read_text().split("\n## What the middleware can be told\n")[1]
+    cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text.split("\n## ")[0], re.M)
+    told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    from maint._middleware import GateOptions
+
+    known = set(GateOptions.__annotations__) | {"user"}
+    assert told - {"gate"} == known
+    signature = str(maint.Gate.__text_signature__)
+    assert known == set(re.findall(r"(\w+)=", signature)) - {"site"}
+
+
+def _package() -> Path:
+    return Path(maint.__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def maint_site() -> Iterator[TemporarySite]:
+    with TemporarySite() as site:
+        yield site
+
+
+def _loader(guide: str, directory: Path) -> Load:
+    files = {
+        step.what.removeprefix("file "): step
+        for step in read((DOCS / guide).read_text())
+        if step.what.startswith("file ")
+    }
+
+    def load(name: str) -> ModuleType:
+        return _module(files[f"{name}.py"], directory / f"{name}.py")
+
+    return load
+
+
+def _module(step: Step, path: Path) -> ModuleType:
+    path.write_text(step.text)
+    spec = importlib.util.spec_from_file_location(f"guide_{path.stem}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def flask(tmp_path: Path, maint_site: TemporarySite) -> Load:
+    pytest.importorskip("flask")
+    return _loader("flask.md", tmp_path)
+
+
+@pytest.fixture
+def fastapi(tmp_path: Path, maint_site: TemporarySite) -> Load:
+    pytest.importorskip("fastapi")
+    return _loader("fastapi.md", tmp_path)
+
+
+def client(app: Any) -> Any:
+    from starlette.testclient import TestClient
+
+    return TestClient(app, base_url="http://shop.example")
+
+
+# Flask
+
+
+def test_flask_shop(flask: Load, maint_site: TemporarySite) -> None:
+    app = flask("shop").app
+    assert app.test_client().get("/").text == "the shop\n"
+    maint_site.on()
+    assert app.test_client().get("/").status_code == 503
+
+
+def test_flask_named(flask: Load, maint_site: TemporarySite, tmp_path: Path) -> None:
+    beside = maint.Site.create(tmp_path / ".maint")
+    app = flask("named").app
+    maint_site.on()
+    assert app.test_client().get("/").status_code == 404
+    beside.on()
+    assert app.test_client().get("/").status_code == 503
+
+
+def test_flask_rules(flask: Load, maint_site: TemporarySite) -> None:
+    app = flask("rules").app
+    maint_site.on()
+    visitor = app.test_client()
+    assert visitor.get("/health").text == "fine\n"
+    assert visitor.get("/static/none.css").status_code == 404
+    assert visitor.get("/").status_code == 503
+
+
+def test_flask_users(flask: Load, maint_site: TemporarySite) -> None:
+    app = flask("users").app
+    ann, bob, nobody = (app.test_client() for _ in range(3))
+    maint_site.on()
+    maint_site.ignore("user", "staff")
+    maint_site.ignore("path", "/login/**")
+    assert ann.post("/login/ann").text == "welcome\n"
+    assert bob.post("/login/bob").text == "welcome\n"
+    answer = ann.get("/")
+    assert answer.text == "the shop\n"
+    assert answer.headers.getlist("Cache-Control") == ["private, no-store"]
+    assert bob.get("/").status_code == nobody.get("/").status_code == 503
+    maint_site.ignore("user", "authenticated")
+    assert bob.get("/").status_code == 200
+    assert nobody.get("/").status_code == 503
+
+
+def test_flask_fixed(flask: Load, maint_site: TemporarySite) -> None:
+    _is_read_from_the_right(flask("fixed").app.test_client(), maint_site)
+
+
+def test_flask_unix(flask: Load, maint_site: TemporarySite) -> None:
+    visitor = flask("unix").app.test_client()
+    _is_read_from_the_right(visitor, maint_site)
+    at_a_socket = {"REMOTE_ADDR": ""}
+    assert visitor.get("/", environ_base=at_a_socket).status_code == 503
+    passes = visitor.get("/", environ_base=at_a_socket, headers={"X-Forwarded-For": "203.0.113.7"})
+    assert passes.status_code == 404
+
+
+def _is_read_from_the_right(visitor: Any, site: TemporarySite) -> None:
+    site.ignore("ip", "203.0.113.7")
+    site.on()
+    for claim, status in {
+        "203.0.113.7": 404,
+        "6.6.6.6, 203.0.113.7": 404,
+        "203.0.113.7, 6.6.6.6": 503,
+        "": 503,
+    }.items():
+        answer = visitor.get("/none", headers={"X-Forwarded-For": claim})
+        assert answer.status_code == status, claim
+
+
+def test_flask_told(flask: Load, maint_site: TemporarySite) -> None:
+    app = flask("told").app
+    maint_site.ignore("path", "/metrics")
+    visitor = app.test_client()
+    assert visitor.get("/metrics").text.startswith("maint_down 0\n")
+    change = maint_site.on()
+    assert visitor.get("/metrics").text == f"maint_down 1\nmaint_revision {change.revision}\n"
+
+
+def test_flask_plain(flask: Load, maint_site: TemporarySite) -> None:
+    from werkzeug.test import Client
+
+    visitor = Client(flask("plain").app)
+    assert visitor.get("/").text == "the shop\n"
+    maint_site.on()
+    assert visitor.get("/").status_code == 503
+
+
+# FastAPI
+
+
+def test_fastapi_shop(fastapi: Load, maint_site: TemporarySite) -> None:
+    with client(fastapi("shop").app) as visitor:
+        assert visitor.get("/").json() == "the shop"
+        maint_site.on(reason="Back at noon")
+        answer = visitor.get("/", headers={"Accept": "application/json"})
+        assert (answer.status_code, answer.json()["detail"]) == (503, "Back at noon")
+
+
+def test_fastapi_named(fastapi: Load, maint_site: TemporarySite, tmp_path: Path) -> None:
+    beside = maint.Site.create(tmp_path / ".maint")
+    visitor = client(fastapi("named").app)
+    maint_site.on()
+    assert visitor.get("/").status_code == 404
+    beside.on()
+    assert visitor.get("/").status_code == 503
+
+
+def test_fastapi_rules(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("rules").app)
+    maint_site.on()
+    assert visitor.get("/health").json() == "fine"
+    assert visitor.get("/openapi.json").status_code == 200
+    assert visitor.get("/docs").status_code == 503
+
+
+def test_fastapi_users(fastapi: Load, maint_site: TemporarySite) -> None:
+    app = fastapi("users").app
+    ann, bob, nobody = (client(app) for _ in range(3))
+    maint_site.on()
+    maint_site.ignore("user", "staff")
+    maint_site.ignore("path", "/login/**")
+    assert ann.post("/login/ann").json() == "welcome"
+    assert bob.post("/login/bob").json() == "welcome"
+    answer = ann.get("/")
+    assert answer.json() == "the shop"
+    assert answer.headers.get_list("Cache-Control") == ["private, no-store"]
+    assert bob.get("/").status_code == nobody.get("/").status_code == 503
+
+
+def test_fastapi_asynchronous(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("asynchronous").app)
+    maint_site.on()
+    maint_site.ignore("user", "staff")
+    staff = visitor.get("/none", headers={"Authorization": "Bearer 7f3a"})
+    assert staff.status_code == 404
+    for other in ({}, {"Authorization": "Bearer 0000"}):
+        assert visitor.get("/none", headers=other).status_code == 503
+
+
+def test_fastapi_unix(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("unix").app)
+    _is_read_from_the_right(visitor, maint_site)
+    lines = [("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-For", "6.6.6.6")]
+    assert visitor.get("/none", headers=lines).status_code == 503
+    assert visitor.get("/none", headers=lines[::-1]).status_code == 404
+
+
+def test_fastapi_cors(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("cors").app)
+    maint_site.on()
+    origin = {"Origin": "https://shop.example"}
+    answer = visitor.get("/", headers=origin)
+    assert answer.status_code == 503
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    # The page is compressed by the layer outside.
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert b"</html>" in answer.content
+    preflight = visitor.options("/", headers={**origin, "Access-Control-Request-Method": "GET"})
+    assert preflight.status_code == 200
+
+
+def test_fastapi_plain(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("plain").app)
+    assert visitor.get("/").text == "the shop\n"
+    maint_site.on()
+    assert visitor.get("/").status_code == 503
