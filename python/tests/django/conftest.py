@@ -31,6 +31,7 @@ from django.db import connections  # noqa: E402
 from django.db.backends.utils import CursorWrapper  # noqa: E402
 from django.test import AsyncClient, Client, override_settings  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
+from django.utils import translation  # noqa: E402
 
 from maint import Site  # noqa: E402
 
@@ -57,7 +58,8 @@ def project() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def configured(site: Site) -> Iterator[None]:
     """Each test has a new site, where nothing is down."""
-    with override_settings(MAINT_SITE=site.directory):
+    # LocaleMiddleware leaves a thread in the language of its last visitor.
+    with override_settings(MAINT_SITE=site.directory), translation.override("en"):
         yield
 
 

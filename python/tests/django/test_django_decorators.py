@@ -17,11 +17,11 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
-from project import views
 
 from maint.django import decorators
 from maint.django.decorators import force_maintenance_mode_off, force_maintenance_mode_on
 from maint.django.http import get_maintenance_response, need_maintenance_response
+from project import views
 
 KINDS = ["function", "async", "class", "class/async"]
 SHOP = b"the shop"

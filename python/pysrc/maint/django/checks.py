@@ -11,7 +11,7 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from maint import MaintError
-from maint.django.conf import explained, find_site, open_gate
+from maint.django.conf import find_site, open_gate
 from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
 
 MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
@@ -80,7 +80,7 @@ def _site(
         return [_of_mistake(mistake)], state
     except MaintError as error:
         id = "maint.E002" if error.code == "corrupt" else "maint.E001"
-        return [checks.Error(f"The site cannot be used: {explained(error)}.", id=id)], {}
+        return [checks.Error(f"The site cannot be used: {error}.", id=id)], {}
     if site.found != "user":
         return [], state
     warning = checks.Warning(

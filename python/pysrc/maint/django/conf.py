@@ -59,7 +59,7 @@ def configuration() -> Configuration:
         site = find_site(values["MAINT_SITE"])
         gate = open_gate(site, values, find_user)
     except MaintError as error:
-        raise ImproperlyConfigured(f"MAINT_SITE: {explained(error)}") from error
+        raise ImproperlyConfigured(f"MAINT_SITE: {error}") from error
     except Mistake as mistake:
         raise ImproperlyConfigured(str(mistake)) from mistake
     logout_user, logout_staff, logout_superuser = (values[name] for name in LOGOUTS)
@@ -128,11 +128,6 @@ def find_site(directory: str | None) -> Site:
     Raises `MaintError`.
     """
     return Site.discover(directory, start=getattr(settings, "BASE_DIR", None))
-
-
-def explained(error: MaintError) -> str:
-    """Returns the text of an error with what to do about it."""
-    return f"{error}; {error.hint or 'to make a site: `maint init`'}"
 
 
 def is_ignored_test_run(values: dict[str, Any]) -> bool:

@@ -55,12 +55,11 @@ def _view(request: HttpRequest, value: bool) -> HttpResponse:
     try:
         change = core.change(value, by=user.get_username(), command=f"view maintenance_mode_{word}")
     except (ImproperlyConfigured, MaintError) as error:
-        hint = getattr(error, "hint", None)
         logger.warning("maintenance_mode_%s: %s", word, error)
-        return _form(request, value, f"{error}; {hint}" if hint else str(error), status=409)
+        return _form(request, value, str(error), status=409)
     if change.open and not value:
         names = ", ".join(change.open)
-        return _form(request, value, f"Maintenance mode is still on, held by {names}.")
+        return _form(request, value, f"Still down, held by {names}.")
     return HttpResponseRedirect(_next(request))
 
 
@@ -70,13 +69,21 @@ def _form(
     context: dict[str, Any] = {
         "value": value,
         "is_down": core.get_maintenance_mode(),
-        "windows": conf.configuration().gate.site.open_windows() if message is None else [],
+        "windows": _open_windows(),
         "message": message,
         "csrf_token": get_token(request),
         "next": _next(request),
     }
     page = _engine.get_template("maint/confirm.html").render(Context(context))
     return HttpResponse(page, status=status)
+
+
+def _open_windows() -> list[str]:
+    try:
+        return conf.configuration().site.open_windows()
+    except MaintError:
+        # The last good state is in force, and who says yes is told what is wrong.
+        return []
 
 
 def _next(request: HttpRequest) -> str:

@@ -44,10 +44,7 @@ class Command(BaseCommand):  # type: ignore[misc]
                 self.tell(configuration())
             else:
                 raise CommandError(f"`{options['state']}` is none of on, off and status")
-        except MaintError as error:
-            hint = f"\nhint: {error.hint}" if error.hint else ""
-            raise CommandError(f"{error}{hint}") from error
-        except (ImproperlyConfigured, TypeError, ValueError) as error:
+        except (ImproperlyConfigured, MaintError, TypeError, ValueError) as error:
             raise CommandError(str(error)) from error
 
     def turn(self, value: bool, options: dict[str, Any]) -> None:
@@ -115,18 +112,23 @@ def _done(change: Any, value: bool) -> str:
         return f"window `{core.DEFAULT}` {is_closed}"
     window = change.after
     if core.DEFAULT not in change.open:
-        return f"window `{core.DEFAULT}` is scheduled {_times(False, window)}"
+        return (
+            f"window `{core.DEFAULT}` is scheduled from {_shown(window['start'])}, {_end(window)}"
+        )
     is_open = "is open" if change.is_written else "was open already"
     return f"window `{core.DEFAULT}` {is_open} {_end(window)}"
 
 
 def _times(is_open: bool, window: dict[str, Any]) -> str:
-    start = window.get("start") or window["opened_at"]
-    if is_open:
-        return f"since {_shown(start)}, {_end(window)}"
-    if window.get("end") and _parsed(window["end"]) <= timezone.now():
+    start = _shown(window.get("start") or window["opened_at"])
+    if not is_open and window.get("end") and _parsed(window["end"]) <= timezone.now():
         return f"ended {_shown(window['end'])}"
-    return f"from {_shown(start)}, {_end(window)}"
+    return f"{'since' if is_open else 'from'} {start} by {_person(window)}, {_end(window)}"
+
+
+def _person(window: dict[str, Any]) -> str:
+    actor = window.get("opened_by", {})
+    return _printable(f"{actor.get('sudo_user') or actor.get('user')}@{actor.get('host')}")
 
 
 def _end(window: dict[str, Any]) -> str:

@@ -1,0 +1,144 @@
+"""The views that take the site down and up, for superusers."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from maint.django.core import get_maintenance_mode
+
+ON, OFF = "/maintenance-mode/on/", "/maintenance-mode/off/"
+
+
+@pytest.fixture
+def post(visit):
+    """Opens the form, and sends it as a browser does."""
+
+    def post(path, user="root", **options):
+        response = visit(path, user=user, enforce_csrf_checks=True)
+        assert response.status_code == 200
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', response.content.decode())
+        data = {"csrfmiddlewaretoken": token[1]}
+        return visit(path, method="POST", data=data, enforce_csrf_checks=True, **options)
+
+    return post
+
+
+def test_a_superuser_takes_the_site_down_and_up(visit, post, site):
+    response = post(ON)
+    assert (response.status_code, response["location"]) == (302, "/")
+    assert visit("/").status_code == 503
+    # The views themselves are never down.
+    response = post(OFF)
+    assert (response.status_code, response["location"]) == (302, "/")
+    assert visit("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", [ON, OFF])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_nothing_but_post_changes_anything(visit, site, path, method):
+    if path == OFF:
+        site.on()
+    before = site.state()
+    response = visit(path, method=method, user="root")
+    assert response.status_code == (200 if method in ("GET", "HEAD") else 405)
+    assert site.state() == before
+
+
+@pytest.mark.parametrize("path", [ON, OFF])
+@pytest.mark.parametrize("user", [None, "ann", "staff"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_else_may(visit, site, path, user, method):
+    if path == OFF:
+        site.on()
+    before = site.state()
+    assert visit(path, method=method, user=user).status_code == 403
+    assert site.state() == before
+
+
+def test_nor_may_a_superuser_who_is_no_longer_active(visit, site):
+    root = get_user_model().objects.get(username="root")
+    visit(ON, user="root")
+    root.is_active = False
+    root.save()
+    try:
+        assert visit(ON, method="POST").status_code == 403
+    finally:
+        root.is_active = True
+        root.save()
+    assert get_maintenance_mode() is False
+
+
+@pytest.mark.parametrize("data", [{}, {"csrfmiddlewaretoken": "x" * 64}])
+@pytest.mark.parametrize("has_middleware", [True, False])
+def test_a_post_from_elsewhere_is_refused(visit, site, configure, data, has_middleware):
+    from django.conf import settings
+
+    if not has_middleware:
+        configure(MIDDLEWARE=[name for name in settings.MIDDLEWARE if "Csrf" not in name])
+    visit(ON, user="root")
+    response = visit(ON, method="POST", data=data, enforce_csrf_checks=True)
+    assert response.status_code == 403
+    assert get_maintenance_mode() is False
+
+
+@pytest.mark.parametrize(
+    ("redirect", "place"),
+    [
+        ("/admin/", "/admin/"),
+        ("/admin/%3Fa%3D1", "/admin/?a=1"),
+        ("https://evil.example/", "/"),
+        ("//evil.example/", "/"),
+        ("/%5Cevil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_it_goes_on_to_a_place_of_this_host_alone(visit, post, site, redirect, place):
+    assert post(f"{ON}?redirect={redirect}")["location"] == place
+
+
+def test_the_history_names_the_superuser(post, site, run):
+    post(ON)
+    post(OFF)
+    log = run("log").stdout
+    assert re.search(r"root@\S+ .*view maintenance_mode_on", log)
+    assert re.search(r"root@\S+ .*view maintenance_mode_off", log)
+
+
+def test_the_form_says_how_it_is_and_is_not_kept(visit, site):
+    response = visit(ON, user="root")
+    assert b"It is off now" in response.content
+    assert "no-store" in response["cache-control"]
+    site.on("deploy-42")
+    assert b"It is on now, held by deploy-42" in visit(OFF).content
+
+
+def test_off_says_what_still_holds_the_site(post, site):
+    site.on()
+    site.on("deploy-42")
+    response = post(OFF)
+    assert response.status_code == 200
+    assert b"Still down, held by deploy-42" in response.content
+    assert list(site.state()["windows"]) == ["deploy-42"]
+
+
+def test_what_the_settings_say_cannot_be_changed(post, configure):
+    configure(MAINTENANCE_MODE=False)
+    response = post(ON)
+    assert response.status_code == 409
+    assert b"MAINTENANCE_MODE is False in the settings" in response.content
+
+
+def test_a_state_that_cannot_be_written_is_told(visit, post, site):
+    visit("/")
+    Path(site.state_file).write_text("{")
+    response = post(ON)
+    assert response.status_code == 409
+    assert b"state.json" in response.content
+
+
+def test_without_users_nobody_may(visit, configure):
+    configure(MIDDLEWARE=["maint.django.middleware.MaintenanceModeMiddleware"])
+    assert visit(ON).status_code == 403
