@@ -3,7 +3,7 @@
 use maint::gate;
 use maint::page;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// The app answers.
 #[pyclass(frozen, module = "maint")]
@@ -33,12 +33,12 @@ impl From<gate::Pass> for Pass {
 pub(crate) struct Reply {
     reply: page::Reply,
     #[pyo3(get)]
-    needs_user: bool,
+    needs_asking: bool,
 }
 
 impl Reply {
-    pub(crate) fn new(reply: page::Reply, needs_user: bool) -> Self {
-        Self { reply, needs_user }
+    pub(crate) fn new(reply: page::Reply, needs_asking: bool) -> Self {
+        Self { reply, needs_asking }
     }
 }
 
@@ -52,6 +52,16 @@ impl Reply {
     #[getter]
     fn headers(&self) -> Vec<(&'static str, String)> {
         self.reply.headers().map(|(name, value)| (name, value.into_owned())).collect()
+    }
+
+    fn header_store<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let store = PyDict::new(py);
+        for (name, value) in self.reply.headers() {
+            // Names are few, and always the same.
+            let name = PyString::intern(py, name);
+            store.set_item(&name, (&name, &*value))?;
+        }
+        Ok(store)
     }
 
     #[getter]

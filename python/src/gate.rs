@@ -117,24 +117,24 @@ impl Gate {
         self.ask(environ.as_any(), Environ(environ), true, force)
     }
 
-    #[pyo3(signature = (scope, *, user=true, force=None))]
+    #[pyo3(signature = (scope, ask=true, *, force=None))]
     fn answer_scope<'py>(
         &self,
         scope: &Bound<'py, PyAny>,
-        user: bool,
+        ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(scope, Scope(scope), user, force)
+        self.ask(scope, Scope(scope), ask, force)
     }
 
-    #[pyo3(signature = (request, *, user=true, force=None))]
+    #[pyo3(signature = (request, ask=true, *, force=None))]
     fn answer_django<'py>(
         &self,
         request: &Bound<'py, PyAny>,
-        user: bool,
+        ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(request, Django(request), user, force)
+        self.ask(request, Django(request), ask, force)
     }
 
     fn __repr__(&self) -> String {
@@ -178,14 +178,14 @@ impl Gate {
         &self,
         py: Python<'py>,
         answer: Answer,
-        needs_user: bool,
+        needs_asking: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         match answer {
             Answer::Pass(pass) if pass == MaintPass::default() => {
                 Ok(self.pass.bind(py).clone().into_any())
             }
             Answer::Pass(pass) => Ok(Bound::new(py, Pass::from(pass))?.into_any()),
-            Answer::Reply(reply) => Ok(Bound::new(py, Reply::new(reply, needs_user))?.into_any()),
+            Answer::Reply(reply) => Ok(Bound::new(py, Reply::new(reply, needs_asking))?.into_any()),
         }
     }
 }

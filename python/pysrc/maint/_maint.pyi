@@ -106,9 +106,12 @@ class Reply:
         `end` (texts in RFC 3339, or `None`), `retry_after`, `status`, `read_only`,
         `comes_back`. `None` where there is no page."""
     @property
-    def needs_user(self) -> bool:
-        """A rule for users could still let the request through, and was not tried
-        because the answer was asked for with `user=False`."""
+    def needs_asking(self) -> bool:
+        """A function of the app could still change the answer, and was not called because
+        the answer was asked for with `ask=False`."""
+    def header_store(self) -> dict[str, tuple[str, str]]:
+        """The header fields as `django.http.HttpResponse.headers` keeps them: name and
+        value by the name in lower case."""
 
 @final
 class Gate:
@@ -185,20 +188,21 @@ class Gate:
     def answer_scope(
         self,
         scope: MutableMapping[str, Any],
+        ask: bool = True,
         *,
-        user: bool = True,
         force: Literal["on", "off"] | None = None,
     ) -> Pass | Reply:
-        """What to do with a request or WebSocket of ASGI. With `user=False` the function
-        for the user is not called, see `Reply.needs_user`."""
+        """What to do with a request or WebSocket of ASGI. With `ask=False` no function of the
+        app is called, see `Reply.needs_asking`."""
     def answer_django(
         self,
         request: Any,
+        ask: bool = True,
         *,
-        user: bool = True,
         force: Literal["on", "off"] | None = None,
     ) -> Pass | Reply:
-        """What to do with a `django.http.HttpRequest`."""
+        """What to do with a `django.http.HttpRequest`. With `ask=False` no function of the
+        app is called, see `Reply.needs_asking`."""
 
 @final
 class Change:

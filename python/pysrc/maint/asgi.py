@@ -94,8 +94,8 @@ class MaintenanceMiddleware:
     async def _answer(self, scope: Scope) -> Pass | Reply:
         if self._user is None:
             return self.gate.answer_scope(scope)
-        answer = self.gate.answer_scope(scope, user=False)
-        if isinstance(answer, Pass) or not answer.needs_user:
+        answer = self.gate.answer_scope(scope, ask=False)
+        if isinstance(answer, Pass) or not answer.needs_asking:
             return answer
         try:
             user = await self._user(scope)

@@ -217,11 +217,11 @@ def test_the_user_is_asked_for_last_and_only_if_a_rule_needs_it(site: maint.Site
 def test_without_the_user_the_answer_says_that_it_may_change(site: maint.Site) -> None:
     site.on()
     gate = maint.Gate(site, user=lambda _: maint.User(is_authenticated=True))
-    answer = gate.answer_scope(scope(), user=False)
-    assert isinstance(answer, maint.Reply) and not answer.needs_user, "no rule asks"
+    answer = gate.answer_scope(scope(), ask=False)
+    assert isinstance(answer, maint.Reply) and not answer.needs_asking, "no rule asks"
     rule = site.add_rule("user", "authenticated")
-    answer = gate.answer_scope(scope(), user=False)
-    assert isinstance(answer, maint.Reply) and answer.needs_user
+    answer = gate.answer_scope(scope(), ask=False)
+    assert isinstance(answer, maint.Reply) and answer.needs_asking
     assert by(gate.answer_scope(scope())) == rule
 
 
@@ -229,8 +229,8 @@ def test_no_function_is_called_that_was_not_to_be(site: maint.Site) -> None:
     site.on()
     site.add_rule("ip", "10.0.0.0/8")
     for options in ({"client": raises}, {"format": raises}):
-        answer = maint.Gate(site, **options).answer_scope(scope(), user=False)  # type: ignore[arg-type]
-        assert isinstance(answer, maint.Reply) and answer.needs_user
+        answer = maint.Gate(site, **options).answer_scope(scope(), ask=False)  # type: ignore[arg-type]
+        assert isinstance(answer, maint.Reply) and answer.needs_asking
 
 
 def test_who_sends_two_hosts_has_none(site: maint.Site) -> None:

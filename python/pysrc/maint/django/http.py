@@ -35,7 +35,7 @@ def need_maintenance_response(request: HttpRequest) -> bool:
     current = configuration()
     if _is_forced(request, ON):
         return True
-    answer = current.gate.answer_django(request, user=False)
+    answer = current.gate.answer_django(request, ask=False)
     if isinstance(answer, Reply):
         return isinstance(judge(request, answer, current), Reply)
     return False
@@ -59,9 +59,9 @@ async def aget_maintenance_response(request: HttpRequest) -> HttpResponse:
 
 def _reply(request: HttpRequest, current: Configuration) -> Reply:
     # If a window covers the request, its page says why and until when.
-    answer = current.gate.answer_django(request, user=False)
+    answer = current.gate.answer_django(request, ask=False)
     if isinstance(answer, Pass):
-        answer = current.gate.answer_django(request, user=False, force="on")
+        answer = current.gate.answer_django(request, ask=False, force="on")
     assert isinstance(answer, Reply)
     return answer
 
@@ -83,7 +83,7 @@ def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | 
 
 async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
     """Does the same as `judge`, and waits for nothing on the event loop."""
-    is_unsure = conf.was_put_off(request) or reply.needs_user or current.logs_out
+    is_unsure = conf.was_put_off(request) or reply.needs_asking or current.logs_out
     if reply.status == SEE_OTHER:
         return reply
     if is_never_down(request, current):
@@ -94,14 +94,14 @@ async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> 
 
 
 def _judge_again(request: HttpRequest, current: Configuration) -> Pass | Reply:
-    answer = current.gate.answer_django(request, user=False)
+    answer = current.gate.answer_django(request, ask=False)
     return judge_user(request, answer, current) if isinstance(answer, Reply) else answer
 
 
 def judge_user(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply:
     if current.logs_out:
         _log_out(request, current)
-    return current.gate.answer_django(request) if reply.needs_user else reply
+    return current.gate.answer_django(request) if reply.needs_asking else reply
 
 
 def is_never_down(request: HttpRequest, current: Configuration) -> bool:

@@ -34,7 +34,7 @@ class MaintenanceModeMiddleware:
         if self.is_async:
             return self.__acall__(request)
         current = conf.configuration()
-        answer: Any = current.gate.answer_django(request, user=False)
+        answer: Any = current.gate.answer_django(request, ask=False)
         if isinstance(answer, Reply):
             answer = http.judge(request, answer, current)
             if isinstance(answer, Reply):
@@ -48,7 +48,7 @@ class MaintenanceModeMiddleware:
         current = conf.configuration()
         if current.calls_functions:
             conf.put_off(request)
-        answer: Any = current.gate.answer_django(request, user=False)
+        answer: Any = current.gate.answer_django(request, ask=False)
         if isinstance(answer, Reply):
             answer = await http.ajudge(request, answer, current)
             if isinstance(answer, Reply):
