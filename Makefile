@@ -10,12 +10,13 @@ NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light varnishd:varnish \
 	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
-.PHONY: help test tools check unit platforms generate picture bench install dist
+.PHONY: help test tools check unit python python-tools python-check python-test platforms generate picture bench \
+	bench-python install dist
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-test: tools check unit ## Format, lints, documentation and every test
+test: tools check unit python ## Format, lints, documentation and every test, of Rust and Python
 
 # Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
 # rest, since some packages of node bring their own and refuse that of Debian.
@@ -52,6 +53,39 @@ unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --features tower --locked
 	cargo test --no-fail-fast --locked --no-default-features --lib
 
+# The Python that the package is built and tested with, and the others that it is tested under.
+PYTHON ?= python3
+PYTHONS = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin/python3 /usr/bin/python3 /usr/local/bin/python3)
+VENV := python/.venv
+# Both builds share what is compiled of other people's code.
+PYTHON_TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))/python
+
+python: python-tools python-check python-test ## The Python package: format, lints, types and every test
+
+python-tools: $(VENV)/made
+$(VENV)/made: python/tests/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "the Python package needs Python 3.10: make python PYTHON=…")'
+	$(PYTHON) -m venv --clear $(VENV) || { $(MAKE) python-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r python/tests/requirements.txt
+	touch $@
+
+# Debian has the module that makes virtual environments in a package of its own.
+python-venv:
+	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; $$as_root apt-get install -y -qq python3-venv >/dev/null
+
+python-check:
+	cd python && ../$(VENV)/bin/ruff format --check && ../$(VENV)/bin/ruff check
+	cargo fmt --check --manifest-path python/Cargo.toml
+	PYO3_PYTHON=$(abspath $(VENV)/bin/python) cargo clippy --locked --manifest-path python/Cargo.toml --target-dir $(PYTHON_TARGET) -- -D warnings
+
+python-test: python-tools
+	rm -rf python/dist
+	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
+	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q
+	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl $(foreach found,$(PYTHONS),--discover $(found)) \
+		-- -p no:cacheprovider
+
 platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
 		if rustup target add $$target 2>/dev/null; then cargo clippy --locked --target $$target -- -D warnings; \
@@ -73,6 +107,10 @@ bench: ## Measure the command and the gate against their budgets
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
 	cargo bench --locked --no-default-features --features tower --bench gate
+
+bench-python: python-tools ## Measure the middleware for Django beside none and beside the usual package
+	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall ./python
+	$(VENV)/bin/python python/benches/middleware.py
 
 MUSL := x86_64-unknown-linux-musl
 dist: ## The static binary with its pages and completions, in dist/, measured

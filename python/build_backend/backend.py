@@ -2,6 +2,8 @@
 
 maturin packs either a module or a program. The command is built first and handed to it as
 a script, so that `pip install maint` gives both (PEP 517, PEP 660).
+
+`MAINT_BUILD_PROFILE=dev` builds both unoptimised, for tests of the packaging.
 """
 
 from __future__ import annotations
@@ -47,9 +49,13 @@ if (HERE.parent / "PKG-INFO").is_file():
     shutil.copy2(HERE.parent / "python" / "README.md", HERE.parent / "README.md")
 
 
+PROFILE = os.environ.get("MAINT_BUILD_PROFILE", "release")
+
+
 def build_wheel(*arguments: Any, **options: Any) -> str:
     """Builds the command, then the wheel with both."""
     build_command()
+    os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     return maturin.build_wheel(*arguments, **options)
 
 
@@ -63,14 +69,15 @@ def build_command() -> None:
     """Builds the command and puts it where maturin finds it."""
     manifest = root() / "Cargo.toml"
     target = Path(os.environ.get("CARGO_TARGET_DIR") or manifest.parent / "target")
-    cargo = ["cargo", "build", "--release", "--locked", "--bin", "maint"]
+    cargo = ["cargo", "build", "--profile", PROFILE, "--locked", "--bin", "maint"]
     subprocess.run(
         [*cargo, "--manifest-path", str(manifest), "--target-dir", str(target)],
         check=True,
         # What pip reads from standard output is the name of the wheel.
         stdout=sys.stderr,
     )
-    shutil.copy2(target / "release" / EXECUTABLE, SCRIPTS / EXECUTABLE)
+    built = "debug" if PROFILE == "dev" else PROFILE
+    shutil.copy2(target / built / EXECUTABLE, SCRIPTS / EXECUTABLE)
 
 
 def root() -> Path:

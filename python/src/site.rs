@@ -112,8 +112,8 @@ impl Site {
     }
 
     #[pyo3(signature = (
-        name="default", *, reason=None, start=None, end=None, paths=vec![], methods=vec![],
-        hosts=vec![], read_only=false, status=None, retry_after=None, template=None,
+        name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
+        hosts=None, read_only=false, status=None, retry_after=None, template=None,
         redirect=None, by=None, command=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
@@ -124,9 +124,9 @@ impl Site {
         reason: Option<String>,
         start: Option<Moment>,
         end: Option<Moment>,
-        paths: Vec<String>,
-        methods: Vec<String>,
-        hosts: Vec<String>,
+        paths: Option<Vec<String>>,
+        methods: Option<Vec<String>>,
+        hosts: Option<Vec<String>>,
         read_only: bool,
         status: Option<u16>,
         retry_after: Option<u32>,
@@ -137,6 +137,7 @@ impl Site {
     ) -> PyResult<Change> {
         let page =
             PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
+        let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
         self.change(py, name, by, command, |state, now, actor| {
             if let Some(template) = &page.template {
                 Templates::try_all(&self.0.templates(), template)?;

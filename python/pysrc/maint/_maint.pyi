@@ -5,6 +5,22 @@ from datetime import datetime
 from os import PathLike
 from typing import Any, Final, Literal, final
 
+__all__ = [
+    "PRIVATE",
+    "Change",
+    "Gate",
+    "MaintError",
+    "Pass",
+    "Reply",
+    "Request",
+    "Site",
+    "User",
+    "__version__",
+    "freeze",
+    "is_overruling",
+    "parse_rule",
+]
+
 __version__: Final[str]
 
 #: A moment: an aware `datetime`, or text in RFC 3339.
@@ -55,7 +71,7 @@ class Request:
         *,
         host: str | None = None,
         peer: str | None = None,
-        headers: Iterable[tuple[str, str | bytes]] = (),
+        headers: Iterable[tuple[str, str | bytes]] | None = None,
         user: User | None = None,
         is_https: bool | None = None,
     ) -> Request:
@@ -129,7 +145,7 @@ class Gate:
         on_error: Literal["refuse", "open", "closed"] = "refuse",
         on_problem: Callable[[str], object] | None = None,
         down: bool | None = None,
-        ignore: Iterable[tuple[str, _Kind, str]] = (),
+        ignore: Iterable[tuple[str, _Kind, str]] | None = None,
         status: int | None = None,
         retry_after: int | None = None,
         redirect: str | None = None,
@@ -242,6 +258,7 @@ class Site:
         is there."""
     @property
     def directory(self) -> str: ...
+    def __fspath__(self) -> str: ...
     @property
     def state_file(self) -> str: ...
     @property
@@ -258,9 +275,9 @@ class Site:
         reason: str | None = None,
         start: _Time | None = None,
         end: _Time | None = None,
-        paths: Sequence[str] = (),
-        methods: Sequence[str] = (),
-        hosts: Sequence[str] = (),
+        paths: Sequence[str] | None = None,
+        methods: Sequence[str] | None = None,
+        hosts: Sequence[str] | None = None,
         read_only: bool = False,
         status: int | None = None,
         retry_after: int | None = None,

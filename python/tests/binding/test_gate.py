@@ -162,8 +162,9 @@ def test_addresses_headers_hosts_and_methods_are_found(site: maint.Site) -> None
     assert by(gate.answer_environ(environ())) == ids["ip"]
     assert by(gate.answer_environ(environ(**elsewhere))) == "blocked"
     assert by(gate.answer_environ(environ(HTTP_X_PROBE="blue", **elsewhere))) == ids["header"]
-    assert by(gate.answer_environ(environ(HTTP_HOST="staging.example.com:80", **elsewhere))) == (
-        ids["host"]
+    assert (
+        by(gate.answer_environ(environ(HTTP_HOST="staging.example.com:80", **elsewhere)))
+        == (ids["host"])
     )
     assert by(gate.answer_environ(environ(REQUEST_METHOD="PURGE", **elsewhere))) == ids["method"]
 

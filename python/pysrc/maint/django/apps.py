@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 
-class MaintConfig(AppConfig):  # type: ignore[misc]
+class MaintConfig(AppConfig):
     """Adds the command `maintenance_mode` and the system checks."""
 
     name = "maint.django"

@@ -390,7 +390,7 @@ def _probe() -> WSGIRequest:
     return request
 
 
-class _NoSession(SessionBase):  # type: ignore[misc]
+class _NoSession(SessionBase):
     """A session that is empty and is kept nowhere."""
 
     def load(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ ON = ("on", "yes", "true", "1")
 OFF = ("off", "no", "false", "0")
 
 
-class Command(BaseCommand):  # type: ignore[misc]
+class Command(BaseCommand):
     """Opens and closes the window `default`, as `maint on` and `maint off` do."""
 
     help = "Take the site down, bring it back, or say how it is, as `maint on|off|status` do."
