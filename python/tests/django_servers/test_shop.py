@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from servers import ServerEnded
-from visitors import Shop, Visitor
+from visitors import WORKERS, Shop, Visitor
 
 PEOPLE = ("nobody", "cid", "bob", "ann")
 
@@ -83,9 +84,10 @@ def test_the_admin_site_stays_up_where_a_setting_says_so(shop: Shop, sync_or_asy
         ann = Visitor(server).log_in("ann")
         page = ann.get("/admin/auth/user/")
         assert page.status == 200 and "bob" in page.body
-        saved = ann.fill_in(
-            "/admin/auth/user/add/", {"username": "dora", "usable_password": "false"}
-        )
+        # Which of the fields there are depends on the version.
+        password = {"password1": "a long one", "password2": "a long one"}
+        form = {"username": "dora", "usable_password": "true", **password}
+        saved = ann.fill_in("/admin/auth/user/add/", form)
         assert saved.status == 302, saved
         assert ann.get("/who/").status == 503, "the rest is down for her as well"
         assert ann.get("/administrator/").status == 503
@@ -147,7 +149,9 @@ def test_a_page_of_ours_is_neither_logged_as_an_error_nor_mailed(
     mails = shop.directory / "mails"
 
     def letters() -> int:
-        return len(list(mails.iterdir())) if mails.exists() else 0
+        # Two that are sent within a second may be in one file.
+        files = mails.iterdir() if mails.exists() else ()
+        return sum(file.read_text().count("\nSubject: ") for file in files)
 
     with shop.serve(sync_or_async) as server:
         visitor = Visitor(server)
@@ -259,8 +263,12 @@ def test_a_state_that_breaks_later_changes_nothing_and_is_told(
         visitor = Visitor(server)
         shop.maint("on")
         whole = state.read_bytes()
-        # Every worker has to have seen the good one.
-        assert {visitor.get("/").status for _ in range(40)} == {503}
+        # A worker that has not looked since would go on with what it has seen last.
+        workers: set[str] = set()
+        last = time.monotonic() + 60
+        while len(workers) < WORKERS[sync_or_async]:
+            assert time.monotonic() < last, workers
+            workers.add(visitor.get("/health/").headers["X-Worker"])
         state.write_bytes(whole[: len(whole) // 2])
         assert {visitor.get("/").status for _ in range(40)} == {503}
         assert "state.json" in server.log()
@@ -369,3 +377,58 @@ def test_the_shop_reads_and_never_writes(shop: Shop, sync_or_async: str) -> None
         for path in ("/", "/who/", "/health/", "/search/"):
             visitor.get(path)
         assert listing() == before
+
+
+@pytest.mark.parametrize("status", [503, 200])
+def test_djangos_own_cache_keeps_neither_the_page_nor_what_testers_see(
+    shop: Shop, sync_or_async: str, status: int
+) -> None:
+    others = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+    ]
+    settings = {
+        "MIDDLEWARE": [
+            *others,
+            "maint.django.middleware.MaintenanceModeMiddleware",
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ],
+        "CACHES": {
+            "default": {
+                "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+                "LOCATION": str(shop.directory / "cache"),
+            }
+        },
+        "MAINTENANCE_MODE_IGNORE_IP_ADDRESSES": ["203.0.113.7"],
+        "MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS": "shop.views.address_of",
+        "MAINTENANCE_MODE_STATUS_CODE": status,
+    }
+    with shop.serve(sync_or_async, **settings) as server:
+        visitor = Visitor(server)
+        # What the cache keeps while the shop is up is not handed out while it is down.
+        fresh = [visitor.get("/time/").body for _ in range(2)]
+        assert fresh[0] == fresh[1], "the cache works"
+        shop.maint("on")
+        assert visitor.get("/time/").headers["Maint-Decision"] == "block"
+        assert visitor.get("/other/time/").headers["Maint-Decision"] == "block"
+        tester = visitor.get("/other/time/", **{"X-Client": "203.0.113.7"})
+        assert "Maint-Decision" not in tester.headers
+        assert visitor.get("/other/time/").headers["Maint-Decision"] == "block"
+        shop.maint("off")
+        assert "Maint-Decision" not in visitor.get("/time/").headers
+        answer = visitor.get("/other/time/")
+        assert "Maint-Decision" not in answer.headers
+        assert answer.body != tester.body
+
+
+def test_no_worker_is_left_with_what_was_before(shop: Shop) -> None:
+    with shop.serve("gunicorn") as server:
+        visitor = Visitor(server)
+        for number in range(10):
+            shop.maint("on", "-m", f"reason {number}")
+            assert all(f"reason {number}" in visitor.get("/").body for _ in range(12))
+            shop.maint("off")
+            assert {visitor.get("/").status for _ in range(12)} == {200}

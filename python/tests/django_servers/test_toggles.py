@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+
 from servers import Server
 from visitors import Shop
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+
 from servers import Server, gunicorn, uvicorn
 
 HERE = Path(__file__).parent
@@ -30,6 +31,9 @@ KINDS = {
     # With several, it starts those that end anew, for ever.
     "uvicorn-alone": (),
 }
+
+#: How many workers that are.
+WORKERS = {"gunicorn": 3, "uvicorn": 2}
 
 PASSWORD = "for these tests"
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import maint
 import pytest
+
+import maint
 from guide import Reader, Step, missing_tools, read
 from maint.testing import TemporarySite
 
@@ -63,6 +64,19 @@ def test_every_fence_of_python_is_a_file_that_a_test_asks(guide: str) -> None:
     stem = guide.removesuffix(".md")
     asked = set(re.findall(rf'{stem}\("(\w+)"\)', this)) | {"test_shop", "test_with_unittest"}
     assert modules <= asked, modules - asked
+
+
+@pytest.mark.parametrize("guide", ["flask.md", "fastapi.md"])
+def test_every_link_leads_somewhere(guide: str) -> None:
+    text = (DOCS / guide).read_text()
+    links = re.findall(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)", text)
+    assert len(links) > 20
+    for file, anchor in links:
+        target = DOCS / (file or guide)
+        assert target.is_file(), file
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.M)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}
+        assert not anchor or anchor in anchors, f"{file}#{anchor}"
 
 
 @pytest.mark.parametrize("guide", ["flask.md", "fastapi.md"])

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from guide import Reader, is_as_shown, missing_tools, read
 
 GUIDE = Path(__file__).parents[3] / "docs" / "django.md"

@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
 from servers import gunicorn
 
 GUIDE = Path(__file__).parents[3] / "docs" / "migrating.md"

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+
 from maint.django.decorators import force_maintenance_mode_off, force_maintenance_mode_on
 
 from . import views
@@ -9,6 +10,8 @@ from . import views
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", views.home),
+    path("time/", views.now),
+    path("other/time/", views.now),
     path("who/", views.who),
     path("order/", views.order),
     path("slow/", views.slow),

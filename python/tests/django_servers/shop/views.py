@@ -7,6 +7,7 @@ import time
 from django.http import HttpResponse
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
+
 from maint.django.decorators import force_maintenance_mode_off, force_maintenance_mode_on
 
 
@@ -45,7 +46,7 @@ def unavailable(request):
 
 @force_maintenance_mode_off
 def health(request):
-    return HttpResponse("well")
+    return HttpResponse("well", headers={"X-Worker": str(os.getpid())})
 
 
 @force_maintenance_mode_on
@@ -56,3 +57,12 @@ def search(request):
 class Contact(View):
     def get(self, request):
         return HttpResponse("help@example.com")
+
+
+def now(request):
+    return HttpResponse(f"{time.time_ns()}")
+
+
+def address_of(request):
+    """The address that a proxy of the shop has found out."""
+    return request.META.get("HTTP_X_CLIENT", request.META["REMOTE_ADDR"])

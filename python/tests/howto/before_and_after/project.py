@@ -15,10 +15,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import django
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import include, path, re_path
+
+import django
 
 PACKAGE = sys.argv[1]
 HERE = Path.cwd()
