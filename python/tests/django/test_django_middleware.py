@@ -4,13 +4,13 @@ import asyncio
 import json
 import logging
 
-import django
 import pytest
 from asgiref.sync import iscoroutinefunction
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory
+from django.utils.version import get_complete_version
 
 from maint.django import middleware
 from maint.django.middleware import MaintenanceModeMiddleware
@@ -161,7 +161,9 @@ def test_a_redirect_of_the_operator_is_followed_by_browsers(visit, site):
 
 def test_a_503_of_ours_is_neither_logged_as_an_error_nor_mailed(visit, site, configure, caplog):
     configure(
-        ADMINS=["admin@example.com"] if django.VERSION >= (6, 0) else [("A", "admin@example.com")]
+        ADMINS=["admin@example.com"]
+        if get_complete_version() >= (6, 0)
+        else [("A", "admin@example.com")]
     )
     mail.outbox.clear()
     site.on()

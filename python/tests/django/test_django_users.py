@@ -202,6 +202,20 @@ def test_nor_where_the_request_is_let_through_anyway(visit, site, configure, pat
     assert visit.cookies["sessionid"].value == visit.session
 
 
+def test_nor_whoever_comes_from_an_address_that_is_let_through(visit, site, configure):
+    configure(
+        **logout(True, None, None),
+        MAINTENANCE_MODE_IGNORE_STAFF=True,
+        MAINTENANCE_MODE_IGNORE_IP_ADDRESSES=["203.0.113.7"],
+        MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS="test_django_settings.by_field",
+    )
+    site.on()
+    assert visit("/", user=STAFF, headers={"x-client": "203.0.113.7"}).status_code == 200
+    assert visit.cookies["sessionid"].value == visit.session
+    assert visit("/").status_code == 503
+    assert visit.cookies["sessionid"].value == ""
+
+
 def test_who_was_logged_out_is_judged_as_nobody(visit, site, configure):
     configure(
         **logout(True, None, False),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,8 +37,6 @@ class Configuration:
     #: The name of the template for Django's loaders, or `None` for the site's own page.
     template: str | None
     get_context: Callable[..., Any] | None
-    #: Whether the gate calls functions of the team beside the one for the user.
-    calls_functions: bool
 
     @property
     def logs_out(self) -> bool:
@@ -72,7 +70,6 @@ def configuration() -> Configuration:
         find_user=find_user,
         template=values["MAINTENANCE_MODE_TEMPLATE"],
         get_context=values["MAINTENANCE_MODE_GET_CONTEXT"],
-        calls_functions=any(callable(values[name]) for name in _CALLED_BY_GATE),
     )
 
 
@@ -101,9 +98,9 @@ def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any
             site,
             down=False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
             ignore=_rules(values),
-            format=_format(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
+            format=_by_keyword(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
             user=_facts(find_user),
-            client=_client(values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"]),
+            client=values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
             **options,
         )
     except ValueError as error:
@@ -118,8 +115,6 @@ _OPTIONS = {
     "MAINTENANCE_MODE_RETRY_AFTER": "retry_after",
     "MAINTENANCE_MODE_REDIRECT_URL": "redirect",
 }
-
-_CALLED_BY_GATE = ("MAINTENANCE_MODE_RESPONSE_TYPE", "MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS")
 
 
 def find_site(directory: str | None) -> Site:
@@ -160,7 +155,7 @@ def _user_finder(get_user: Callable[..., Any] | None) -> Callable[[Any], Any]:
 
 def _facts(find_user: Callable[[Any], Any]) -> Callable[[Any], User | None]:
     def facts(request: Any) -> User | None:
-        user = find_user(request)
+        user = None if hasattr(request, "_maint_user_is_left_out") else find_user(request)
         if user is None:
             return None
         return User(
@@ -172,44 +167,12 @@ def _facts(find_user: Callable[[Any], Any]) -> Callable[[Any], User | None]:
     return facts
 
 
-def _client(get_address: Callable[..., Any] | None) -> Callable[[Any], str | None] | None:
-    if get_address is None:
-        return None
-
-    def client(request: Any) -> str | None:
-        if is_put_off(request):
-            return None
-        address = get_address(request)
-        return None if address is None else str(address)
-
-    return client
+def _by_keyword(response_type: Any) -> Any:
+    return partial(_call, response_type) if callable(response_type) else response_type
 
 
-def _format(response_type: Any) -> Any:
-    if not callable(response_type):
-        return response_type
-    return lambda request: None if is_put_off(request) else response_type(request=request)
-
-
-# Functions of the team may wait for a database, so the event loop must not call them. The
-# gate is asked there all the same; if one of them was needed, it is asked again in a thread.
-
-
-def put_off(request: Any) -> None:
-    """Makes the functions of the team know nothing of this request for now."""
-    request._maint_put_off = False
-
-
-def was_put_off(request: Any) -> bool:
-    """Whether one of them was asked meanwhile. From now on they answer."""
-    return bool(request.__dict__.pop("_maint_put_off", False))
-
-
-def is_put_off(request: Any) -> bool:
-    if "_maint_put_off" not in request.__dict__:
-        return False
-    request._maint_put_off = True
-    return True
+def _call(function: Callable[..., Any], request: Any) -> Any:
+    return function(request=request)
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

@@ -17,7 +17,6 @@ from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
 from maint import PRIVATE, Pass, Reply, is_overruling
-from maint.django import conf
 from maint.django.conf import Configuration, configuration
 from maint.django.decorators import OFF, ON, is_used
 
@@ -35,7 +34,7 @@ def need_maintenance_response(request: HttpRequest) -> bool:
     current = configuration()
     if _is_forced(request, ON):
         return True
-    answer = current.gate.answer_django(request, ask=False)
+    answer = current.gate.answer_django(request, False)
     if isinstance(answer, Reply):
         return isinstance(judge(request, answer, current), Reply)
     return False
@@ -44,24 +43,26 @@ def need_maintenance_response(request: HttpRequest) -> bool:
 def get_maintenance_response(request: HttpRequest) -> HttpResponse:
     """Returns the maintenance response for this request, whether or not the site is down."""
     current = configuration()
-    return respond(request, _reply(request, current), current)
+    reply = _reply(request, current, False)
+    if reply.needs_asking:
+        reply = _reply(request, current, True)
+    return respond(request, reply, current)
 
 
 async def aget_maintenance_response(request: HttpRequest) -> HttpResponse:
     """Returns the same as `get_maintenance_response`, for async views."""
     current = configuration()
-    conf.put_off(request)
-    reply = _reply(request, current)
-    if conf.was_put_off(request):
+    reply = _reply(request, current, False)
+    if reply.needs_asking:
         return await sync_to_async(get_maintenance_response)(request)
     return await arespond(request, reply, current)
 
 
-def _reply(request: HttpRequest, current: Configuration) -> Reply:
+def _reply(request: HttpRequest, current: Configuration, ask: bool) -> Reply:
     # If a window covers the request, its page says why and until when.
-    answer = current.gate.answer_django(request, ask=False)
+    answer = current.gate.answer_django(request, ask)
     if isinstance(answer, Pass):
-        answer = current.gate.answer_django(request, ask=False, force="on")
+        answer = current.gate.answer_django(request, ask, force="on")
     assert isinstance(answer, Reply)
     return answer
 
@@ -70,7 +71,7 @@ def _reply(request: HttpRequest, current: Configuration) -> Reply:
 
 
 def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
-    """Looks closer at a request that the gate would block without asking for the user.
+    """Looks closer at a request that the gate would block without asking the app.
 
     Returns `None` if a view lets it through that is never down.
     """
@@ -78,30 +79,36 @@ def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | 
         return reply
     if is_never_down(request, current):
         return None
-    return judge_user(request, reply, current)
+    return ask(request, reply, current)
 
 
 async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
     """Does the same as `judge`, and waits for nothing on the event loop."""
-    is_unsure = conf.was_put_off(request) or reply.needs_asking or current.logs_out
     if reply.status == SEE_OTHER:
         return reply
     if is_never_down(request, current):
         return None
-    if is_unsure:
-        return await sync_to_async(_judge_again)(request, current)
+    if reply.needs_asking or current.logs_out:
+        return await sync_to_async(ask)(request, reply, current)
     return reply
 
 
-def _judge_again(request: HttpRequest, current: Configuration) -> Pass | Reply:
-    answer = current.gate.answer_django(request, ask=False)
-    return judge_user(request, answer, current) if isinstance(answer, Reply) else answer
-
-
-def judge_user(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply:
+def ask(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply:
+    """Asks who it is, and whatever else the functions of the team tell."""
     if current.logs_out:
+        answer = _answer_without_user(request, current) if reply.needs_asking else reply
+        if isinstance(answer, Pass):
+            return answer
         _log_out(request, current)
     return current.gate.answer_django(request) if reply.needs_asking else reply
+
+
+def _answer_without_user(request: HttpRequest, current: Configuration) -> Pass | Reply:
+    request._maint_user_is_left_out = True
+    try:
+        return current.gate.answer_django(request)
+    finally:
+        del request._maint_user_is_left_out
 
 
 def is_never_down(request: HttpRequest, current: Configuration) -> bool:

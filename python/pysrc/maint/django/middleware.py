@@ -34,7 +34,7 @@ class MaintenanceModeMiddleware:
         if self.is_async:
             return self.__acall__(request)
         current = conf.configuration()
-        answer: Any = current.gate.answer_django(request, ask=False)
+        answer: Any = current.gate.answer_django(request, False)
         if isinstance(answer, Reply):
             answer = http.judge(request, answer, current)
             if isinstance(answer, Reply):
@@ -46,15 +46,11 @@ class MaintenanceModeMiddleware:
 
     async def __acall__(self, request: HttpRequest) -> Any:
         current = conf.configuration()
-        if current.calls_functions:
-            conf.put_off(request)
-        answer: Any = current.gate.answer_django(request, ask=False)
+        answer: Any = current.gate.answer_django(request, False)
         if isinstance(answer, Reply):
             answer = await http.ajudge(request, answer, current)
             if isinstance(answer, Reply):
                 return await http.arespond(request, answer, current)
-        elif current.calls_functions:
-            conf.was_put_off(request)
         response = await self.get_response(request)
         if answer is not None and answer.is_private:
             http.keep_private(response)
