@@ -44,17 +44,36 @@ fn init_makes_the_site_of_another_project_or_exactly_where_it_is_told() {
 
 #[test]
 fn init_recognises_frameworks_and_does_not_promise_what_is_not_there() {
-    for (file, text, name, is_there) in [
-        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'x')", "Django", false),
-        ("requirements.txt", "Flask==3.1\n", "Flask", false),
-        ("pyproject.toml", "dependencies = ['fastapi']", "FastAPI", false),
-        ("Cargo.toml", "axum = '0.8'", "axum", true),
+    for (file, text, name, line, missing) in [
+        (
+            "manage.py",
+            "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'x')",
+            "Django",
+            "maint.django.middleware.MaintenanceModeMiddleware",
+            "PyPI",
+        ),
+        (
+            "requirements.txt",
+            "Flask==3.1\n",
+            "Flask",
+            "maint.wsgi.MaintenanceMiddleware(app.wsgi_app)",
+            "PyPI",
+        ),
+        (
+            "pyproject.toml",
+            "dependencies = ['fastapi']",
+            "FastAPI",
+            "app.add_middleware(maint.asgi.MaintenanceMiddleware)",
+            "PyPI",
+        ),
+        ("Cargo.toml", "axum = '0.8'", "axum", "MaintenanceLayer::open(None)?", "crates.io"),
     ] {
         let env = TestEnv::bare();
         env.write(file, text);
-        let text = env.ok(&["init"]);
+        let text = env.ok(&["init"]).replace('\n', " ");
         assert!(text.contains(&format!("This looks like {name}.")), "{text}");
-        assert_eq!(!text.contains("is released (it is not yet)"), is_there, "{text}");
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(&format!("it is not on {missing} yet")), "{text}");
     }
 }
 

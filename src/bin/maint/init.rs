@@ -23,8 +23,6 @@ struct Framework {
     name: &'static str,
     file: &'static str,
     word: &'static str,
-    /// Whether the lines can be followed today.
-    is_there: bool,
     lines: &'static str,
 }
 
@@ -34,44 +32,19 @@ const FRAMEWORKS: [Framework; 6] = [
         name: "Django",
         file: "manage.py",
         word: "django",
-        is_there: false,
-        lines: "pip install maint, and in settings.py:\n\
+        lines: "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
+            yet), and in settings.py:\n\
             \n    INSTALLED_APPS += [\"maint.django\"]\
             \n    MIDDLEWARE += [\"maint.django.middleware.MaintenanceModeMiddleware\"]",
     },
-    Framework {
-        name: "FastAPI",
-        file: "pyproject.toml",
-        word: "fastapi",
-        is_there: false,
-        lines: ASGI,
-    },
-    Framework {
-        name: "FastAPI",
-        file: "requirements.txt",
-        word: "fastapi",
-        is_there: false,
-        lines: ASGI,
-    },
-    Framework {
-        name: "Flask",
-        file: "pyproject.toml",
-        word: "flask",
-        is_there: false,
-        lines: WSGI,
-    },
-    Framework {
-        name: "Flask",
-        file: "requirements.txt",
-        word: "flask",
-        is_there: false,
-        lines: WSGI,
-    },
+    Framework { name: "FastAPI", file: "pyproject.toml", word: "fastapi", lines: ASGI },
+    Framework { name: "FastAPI", file: "requirements.txt", word: "fastapi", lines: ASGI },
+    Framework { name: "Flask", file: "pyproject.toml", word: "flask", lines: WSGI },
+    Framework { name: "Flask", file: "requirements.txt", word: "flask", lines: WSGI },
     Framework {
         name: "axum",
         file: "Cargo.toml",
         word: "axum",
-        is_there: true,
         // The README has how to come by a clone.
         lines: "cargo add maint --path CLONE --no-default-features --features tower, where CLONE is\n\
             a clone of its repository (it is not on crates.io yet), and around the router:\n\
@@ -79,9 +52,13 @@ const FRAMEWORKS: [Framework; 6] = [
     },
 ];
 
-const WSGI: &str = "pip install maint, and around the application:\n\
+const WSGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
+    yet), and around the application:\n\
+    \n    import maint.wsgi\
     \n    app.wsgi_app = maint.wsgi.MaintenanceMiddleware(app.wsgi_app)";
-const ASGI: &str = "pip install maint, and where the application is made:\n\
+const ASGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
+    yet), and where the application is made:\n\
+    \n    import maint.asgi\
     \n    app.add_middleware(maint.asgi.MaintenanceMiddleware)";
 
 /// The template that a site begins with: the built-in page, to be changed.
@@ -136,12 +113,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let made = if !is_new && applied.is_written { "changed the site" } else { made };
     let mut text = format!("{made} {}\n", printable(&dir.display().to_string()));
     if let Some(framework) = framework {
-        let when = if framework.is_there {
-            ""
-        } else {
-            " Once that part of maint is released (it is not yet):"
-        };
-        text += &format!("\nThis looks like {}.{when}\n{}\n", framework.name, framework.lines);
+        text += &format!("\nThis looks like {}.\n{}\n", framework.name, framework.lines);
     }
     if has_starter {
         text += &format!(
