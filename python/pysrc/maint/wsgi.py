@@ -65,7 +65,7 @@ class MaintenanceMiddleware:
 def _private(start_response: StartResponse) -> StartResponse:
     """Keeps what the app answers out of caches, whatever the app says of them."""
 
-    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         kept = [
             (name, value)
             for name, value in headers

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.util
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +19,7 @@ from typing import Any
 import pytest
 
 import maint
+import servers
 from guide import Reader, Step, missing_tools, read
 from maint.testing import TemporarySite
 
@@ -213,6 +217,38 @@ def _is_read_from_the_right(visitor: Any, site: TemporarySite) -> None:
         assert answer.status_code == status, claim
 
 
+def test_flask_unix_socket(flask: Load, maint_site: TemporarySite, tmp_path: Path) -> None:
+    flask("unix")
+    _is_believed_at_a_socket(maint_site, tmp_path)
+
+
+def _is_believed_at_a_socket(site: TemporarySite, directory: Path, *arguments: str) -> None:
+    """Asks the guide's `unix.py`, served at a socket that only a proxy could open."""
+    site.ignore("ip", "203.0.113.7")
+    site.on()
+    env = {"MAINT_SITE": str(site.directory)}
+    # A path of at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="maint-") as short:
+        at = f"{short}/app.sock"
+        bind = ("--bind", f"unix:{at}", *arguments)
+        with servers.gunicorn("unix:app", *bind, directory=directory, env=env):
+            assert _status_at(at, "203.0.113.7") == 404
+            assert _status_at(at, "6.6.6.6, 203.0.113.7") == 404
+            assert _status_at(at, "203.0.113.7, 6.6.6.6") == 503
+            assert _status_at(at, "unknown") == 503
+            assert _status_at(at, None) == 503
+
+
+def _status_at(path: str, claim: str | None) -> int:
+    connection = http.client.HTTPConnection("shop.example", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(30)
+    with contextlib.closing(connection):
+        connection.sock.connect(path)
+        connection.request("GET", "/none", headers={"X-Forwarded-For": claim} if claim else {})
+        return connection.getresponse().status
+
+
 def test_flask_told(flask: Load, maint_site: TemporarySite) -> None:
     app = flask("told").app
     maint_site.ignore("path", "/metrics")
@@ -289,6 +325,11 @@ def test_fastapi_unix(fastapi: Load, maint_site: TemporarySite) -> None:
     lines = [("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-For", "6.6.6.6")]
     assert visitor.get("/none", headers=lines).status_code == 503
     assert visitor.get("/none", headers=lines[::-1]).status_code == 404
+
+
+def test_fastapi_unix_socket(fastapi: Load, maint_site: TemporarySite, tmp_path: Path) -> None:
+    fastapi("unix")
+    _is_believed_at_a_socket(maint_site, tmp_path, "--worker-class", "asgi")
 
 
 def test_fastapi_cors(fastapi: Load, maint_site: TemporarySite) -> None:

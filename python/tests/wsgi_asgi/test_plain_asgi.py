@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+
 from maint import PRIVATE, Gate, MaintError, Site, User
 from maint.asgi import MaintenanceMiddleware
 
@@ -295,3 +296,38 @@ def test_a_gate_and_its_options_are_not_given_twice(site: Site) -> None:
 def test_without_a_site_there_is_no_app(tmp_path: Any) -> None:
     with pytest.raises(MaintError, match=" init`"):
         MaintenanceMiddleware(shop, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("wrong", [{"site": "/nowhere"}, {"status": 7}, {"statos": 500}])
+def test_starlette_that_makes_its_middleware_late_still_does_not_start(
+    wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    applications = pytest.importorskip("starlette.applications")
+    monkeypatch.setenv("MAINT_SITE", site.directory)
+    app = applications.Starlette()
+    app.add_middleware(MaintenanceMiddleware, **wrong)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises((MaintError, ValueError, TypeError)) as caught:
+        asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send))
+    # Servers take the exception alone for an app that has no lifespan.
+    assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
+    # Where there is no lifespan, the first request tells, and so does every other.
+    for _ in range(2):
+        with pytest.raises((MaintError, ValueError, TypeError)):
+            ask(app, scope())
+
+
+def test_a_starlette_without_a_mistake_is_made_late_and_starts(site: Site) -> None:
+    applications = pytest.importorskip("starlette.applications")
+    app = applications.Starlette()
+    app.add_middleware(MaintenanceMiddleware, site=site)
+    assert status(ask(app, scope())) == 404
+    site.on()
+    assert status(ask(app, scope())) == 503

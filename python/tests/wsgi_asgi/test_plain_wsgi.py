@@ -12,6 +12,7 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
+
 from maint import PRIVATE, Gate, MaintError, Site, User
 from maint.wsgi import MaintenanceMiddleware
 
@@ -159,6 +160,19 @@ def test_an_error_of_the_app_to_a_private_visitor_is_private(site: Site) -> None
     answer = ask(app, REMOTE_ADDR="10.1.2.3")
     assert answer.status == "500 Oh"
     assert answer.all("cache-control") == [PRIVATE]
+
+
+def test_start_response_is_called_in_any_way_that_servers_take(site: Site) -> None:
+    def naming(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response(status="200 OK", headers=[], exc_info=None)
+        return [b"named"]
+
+    app = MaintenanceMiddleware(naming, site, down=True, ignore=[("office", "ip", "10.0.0.0/8")])
+    environ: dict[str, Any] = {"REMOTE_ADDR": "10.1.2.3"}
+    setup_testing_defaults(environ)
+    started: list[Any] = []
+    assert list(app(environ, lambda *given: started.extend(given))) == [b"named"]
+    assert started == ["200 OK", [("Cache-Control", PRIVATE)], None]
 
 
 def test_write_works_for_a_private_visitor(site: Site) -> None:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 import servers
 from servers import Server
 from sites import Operator

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
 import servers
 from servers import Server
 from sites import Operator
@@ -64,6 +67,18 @@ def test_head_has_no_body(server: Server, operator: Operator) -> None:
         assert wire.rest() == b""
     assert head.status == 503
     assert head.all("content-length") == [str(len(page.body))]
+
+
+def test_the_server_for_development_does_as_well(operator: Operator, apps: Path) -> None:
+    command = [sys.executable, "-m", "flask", "--app", "flask_shop", "run", "--port", "0"]
+    address = re.compile(r"Running on http://([\d.]+):(\d+)")
+    with servers.start_server(command, address, directory=apps, env=operator.env) as server:
+        assert ask(server).status == 200
+        operator.on("-m", "Back at noon")
+        with Wire(server) as wire:
+            fields = {"Content-Length": str(LARGE)}
+            answer = wire.ask("/orders", "POST", fields, parts())
+            assert (answer.status, b"Back at noon" in answer.body) == (503, True)
 
 
 def parts() -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import servers
 from servers import Server
 from sites import Operator

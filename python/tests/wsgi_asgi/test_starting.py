@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 import servers
 from servers import Server, ServerEnded
 

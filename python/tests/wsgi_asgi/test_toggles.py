@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 import servers
 from sites import Operator
 from traffic import Exchange, flowing

@@ -9,9 +9,10 @@ from pathlib import Path
 import release
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.websockets import WebSocketDisconnect
+
 from maint import Gate, User
 from maint.asgi import MaintenanceMiddleware
-from starlette.websockets import WebSocketDisconnect
 
 
 @asynccontextmanager

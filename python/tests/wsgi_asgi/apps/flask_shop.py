@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import release
 from flask import Flask, Response, request, session
+
 from maint import User
 from maint.wsgi import MaintenanceMiddleware
 

@@ -2,13 +2,14 @@
 
 import os
 
-from maint import User
-from maint.asgi import MaintenanceMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+
+from maint import User
+from maint.asgi import MaintenanceMiddleware
 
 
 async def shop(_: Request) -> PlainTextResponse:
