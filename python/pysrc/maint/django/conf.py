@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.core.signals import setting_changed
 from django.db import connections
+from django.template import TemplateDoesNotExist, engines
+from django.template.backends.django import DjangoTemplates
+from django.template.loader import get_template
+from django.template.loaders.cached import Loader
 
 from maint import Gate, MaintError, Site, User
 from maint.django.settings import LOGOUTS, USER_RULES, Mistake, Rule, read
+
+logger = logging.getLogger("maint.django")
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,37 @@ class Configuration:
     template: str | None
     get_context: Callable[..., Any] | None
 
-    @property
+    @cached_property
     def logs_out(self) -> bool:
         return any(self.logout)
+
+    @cached_property
+    def are_templates_kept(self) -> bool:
+        """Whether Django's loaders keep what they found, and what they did not find."""
+        return not settings.DEBUG and all(
+            isinstance(backend, DjangoTemplates)
+            and all(isinstance(loader, Loader) for loader in backend.engine.template_loaders)
+            for backend in engines.all()
+        )
+
+    @cached_property
+    def kept_template(self) -> Any:
+        return self.find_template()
+
+    def find_template(self) -> Any:
+        """Finds the team's template; `None` if there is none, or none that can be used.
+
+        Raises `SynchronousOnlyOperation` in an event loop, if it has to wait for a database.
+        """
+        try:
+            return get_template(self.template)
+        except TemplateDoesNotExist:
+            return None
+        except SynchronousOnlyOperation:
+            raise
+        except Exception:
+            logger.exception("template `%s` cannot be loaded: the built-in page", self.template)
+            return None
 
 
 @lru_cache(maxsize=1)

@@ -11,8 +11,7 @@ from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.auth import logout
 from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest, HttpResponse
-from django.template import TemplateDoesNotExist
-from django.template.loader import get_template
+from django.http.response import ResponseHeaders
 from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
@@ -217,15 +216,9 @@ def _find_template(reply: Reply, current: Configuration) -> Any:
     # An operator who has chosen a template of the site means that one.
     if current.template is None or reply.format != "html" or reply.template is not None:
         return None
-    try:
-        return get_template(current.template)
-    except TemplateDoesNotExist:
-        return None
-    except SynchronousOnlyOperation:
-        raise
-    except Exception:
-        logger.exception("template `%s` cannot be loaded: the built-in page", current.template)
-        return None
+    if current.are_templates_kept:
+        return current.kept_template
+    return current.find_template()
 
 
 def _rendered(
@@ -256,14 +249,19 @@ def _context(request: HttpRequest, current: Configuration) -> dict[str, Any]:
         return {}
 
 
+class _Headers(ResponseHeaders):
+    """The header fields of a reply. They are sound, and need not be looked at one by one."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._store = reply.header_store()
+
+
 def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
-    response = HttpResponse(reply.body if body is None else body, status=reply.status)
-    del response["content-type"]
-    for name, value in reply.headers:
-        if name == "set-cookie":
-            response.cookies.load(value)
-        else:
-            response[name] = value
+    content = reply.body if body is None else body
+    response = HttpResponse(content, content_type="", status=reply.status)
+    response.headers = _Headers(reply)
+    if cookie := response.headers.pop("set-cookie", None):
+        response.cookies.load(cookie)
     # A site that is down on purpose is no error: nothing to log, nobody to mail.
     response._has_been_logged = True
     return response
