@@ -8,8 +8,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-import maint
 import pytest
+
+import maint
 
 pytest.importorskip("django")
 

@@ -9,8 +9,9 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-import maint
 import pytest
+
+import maint
 
 Suite = Callable[..., str]
 

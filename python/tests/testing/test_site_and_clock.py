@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from maint import Gate, MaintError, Pass, Reply, Request, Site
 from maint.testing import Clock, MaintMixin, TemporarySite
 
