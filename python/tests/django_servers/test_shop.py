@@ -432,3 +432,32 @@ def test_no_worker_is_left_with_what_was_before(shop: Shop) -> None:
             assert all(f"reason {number}" in visitor.get("/").body for _ in range(12))
             shop.maint("off")
             assert {visitor.get("/").status for _ in range(12)} == {200}
+
+
+def test_a_window_begins_and_ends_by_the_clock(shop: Shop, sync_or_async: str) -> None:
+    with shop.serve(sync_or_async) as server:
+        visitor = Visitor(server)
+        shop.maint("on", "--for", "2s")
+        assert visitor.get("/").status == 503
+        last = time.monotonic() + 30
+        while visitor.get("/").status != 200:
+            assert time.monotonic() < last
+            time.sleep(0.05)
+        assert shop.status()["state"] == "off"
+
+
+def test_a_window_holds_up_what_it_covers_and_no_more(shop: Shop, sync_or_async: str) -> None:
+    with shop.serve(sync_or_async) as server:
+        visitor = Visitor(server)
+        shop.maint("on", "move", "--read-only")
+        assert visitor.get("/").status == 200
+        assert visitor.post("/order/", {}).status == 503
+        shop.maint("on", "part", "--path", "/who/**")
+        assert visitor.get("/who/").status == 503
+        shop.maint("off", "move")
+        assert visitor.post("/order/", {}).status == 200
+        assert visitor.get("/who/").status == 503
+        # What Django tells is that a window is open, whatever it covers.
+        assert "part" in shop.manage("maintenance_mode", "status")
+        shop.maint("off", "part")
+        assert visitor.get("/who/").status == 200
