@@ -36,7 +36,7 @@ AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
 
 _logger = logging.getLogger("maint")
 
-#: Where in the scope an asynchronous function for the user leaves what it found.
+#: Where in the scope the gate finds what an asynchronous function for the user found.
 _USER = "maint.user"
 
 #: Of WebSocket, RFC 6455: try again later.
@@ -97,13 +97,24 @@ class MaintenanceMiddleware:
         answer = self.gate.answer_scope(scope, ask=False)
         if isinstance(answer, Pass) or not answer.needs_asking:
             return answer
+        question = _Question()
+        asking = {**scope, _USER: question}
+        answer = self.gate.answer_scope(asking)
+        if isinstance(answer, Pass) or not question.is_asked:
+            return answer
         try:
-            user = await self._user(scope)
+            question.user = await self._user(scope)
         except Exception:
             # Whoever cannot be told is nobody, and meets the page.
             _logger.exception("the function `user` failed")
-            user = None
-        return self.gate.answer_scope({**scope, _USER: user})
+        return self.gate.answer_scope(asking)
+
+
+class _Question:
+    """Whether anybody has to know the user, and the answer once there is one."""
+
+    is_asked = False
+    user: User | None = None
 
 
 def _is_async(function: object) -> bool:
@@ -112,8 +123,11 @@ def _is_async(function: object) -> bool:
 
 
 def _found_user(scope: Scope) -> User | None:
-    user: User | None = scope.get(_USER)
-    return user
+    question = scope.get(_USER)
+    if not isinstance(question, _Question):
+        return None
+    question.is_asked = True
+    return question.user
 
 
 def _is_built_late() -> bool:

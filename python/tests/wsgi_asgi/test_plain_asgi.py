@@ -161,8 +161,8 @@ def test_a_kind_of_event_that_is_not_known_is_the_apps(site: Site) -> None:
 def test_a_websocket_is_refused_with_the_page_where_the_server_can(site: Site) -> None:
     app = MaintenanceMiddleware(shop, site)
     site.on(reason="Back at noon")
-    upgrade = [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
-    asked = scope("websocket", headers=upgrade, extensions={"websocket.http.response": {}})
+    # Over HTTP/2 there is no field `Upgrade`.
+    asked = scope("websocket", extensions={"websocket.http.response": {}})
     start, body = ask(app, asked, {"type": "websocket.connect"})
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
     assert fields(start, b"content-type") == [b"text/plain; charset=utf-8"]
@@ -243,6 +243,28 @@ def test_an_asynchronous_user_is_asked_for_only_if_it_matters(site: Site) -> Non
     site.add_rule("path", "/health")
     site.add_rule("user", "authenticated")
     ask(app, scope(path="/health"))
+    assert asked == []
+    assert status(ask(app, scope(path="/page"))) == 200
+    assert asked == ["/page"]
+
+
+def test_an_asynchronous_user_is_asked_for_after_the_other_functions(site: Site) -> None:
+    asked: list[str] = []
+
+    async def who(scope: Any) -> User:
+        asked.append(scope["path"])
+        return User(is_staff=True, is_authenticated=True)
+
+    def address(scope: Any) -> str:
+        return "203.0.113.7" if scope["path"] == "/office" else "198.51.100.9"
+
+    app = MaintenanceMiddleware(shop, site, user=who, client=address, format=lambda _: "json")
+    site.on()
+    site.add_rule("ip", "203.0.113.7")
+    start, _ = ask(app, scope(path="/no-rule-for-users"))
+    assert fields(start, b"content-type") == [b"application/problem+json"]
+    site.add_rule("user", "staff")
+    assert status(ask(app, scope(path="/office"))) == 200
     assert asked == []
     assert status(ask(app, scope(path="/page"))) == 200
     assert asked == ["/page"]
