@@ -60,17 +60,23 @@ class Configuration:
 
     @cached_property
     def kept_template(self) -> Any:
-        return self.find_template()
+        return self.look_for_template()
 
-    def find_template(self) -> Any:
-        """Finds the team's template; `None` if there is none, or none that can be used.
-
-        Raises `SynchronousOnlyOperation` in an event loop, if it has to wait for a database.
-        """
+    def look_for_template(self) -> Any:
         try:
             return get_template(self.template)
         except TemplateDoesNotExist:
             return None
+
+    def find_template(self) -> Any:
+        """Finds the team's template; `None` if there is none, or none that can be used now.
+
+        Raises `SynchronousOnlyOperation` on an event loop, if it has to wait for a database.
+        """
+        if self.template is None:
+            return None
+        try:
+            return self.kept_template if self.are_templates_kept else self.look_for_template()
         except SynchronousOnlyOperation:
             raise
         except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -31,7 +32,7 @@ def need_maintenance_response(request: HttpRequest) -> bool:
     Logs users out where the settings say so.
     """
     current = configuration()
-    if _is_forced(request, ON):
+    if _is_always_down(request):
         return True
     answer = current.gate.answer_django(request, False)
     if isinstance(answer, Reply):
@@ -113,21 +114,27 @@ def _answer_without_user(request: HttpRequest, current: Configuration) -> Pass |
 def is_never_down(request: HttpRequest, current: Configuration) -> bool:
     """Whether the request is for a view that is forced off, or for an admin site that is
     ignored."""
-    return (current.is_admin_ignored and _is_admin(request)) or _is_forced(request, OFF)
-
-
-def _is_admin(request: HttpRequest) -> bool:
-    match = _resolve(request)
-    return match is not None and "admin" in match.app_names
-
-
-def _is_forced(request: HttpRequest, mark: str) -> bool:
-    # Resolving costs more than all the rest. Views are decorated when the URLs are read.
-    _load_urls(request)
-    if not is_used(mark):
+    # Resolving costs more than all the rest.
+    if not (current.is_admin_ignored or _is_any_forced(request, OFF)):
         return False
     match = _resolve(request)
-    return match is not None and getattr(match.func, mark, False) is True
+    if match is None:
+        return False
+    return getattr(match.func, OFF, False) is True or (
+        current.is_admin_ignored and "admin" in match.app_names
+    )
+
+
+def _is_always_down(request: HttpRequest) -> bool:
+    match = _resolve(request) if _is_any_forced(request, ON) else None
+    return match is not None and getattr(match.func, ON, False) is True
+
+
+def _is_any_forced(request: HttpRequest, mark: str) -> bool:
+    # Views are decorated when the URLs are read.
+    if not is_used(mark):
+        _load_urls(request)
+    return is_used(mark)
 
 
 def _load_urls(request: HttpRequest) -> None:
@@ -153,15 +160,15 @@ def _resolve(request: HttpRequest) -> Any:
 def _resolve_path(request: HttpRequest, path: str) -> Any:
     urlconf = _urlconf(request)
     resolver = get_resolver(urlconf)
-    language = None
-    # If LocaleMiddleware comes later, nobody has looked at the language in the path yet.
-    if settings.USE_I18N and is_language_prefix_patterns_used(urlconf)[0]:
-        language = translation.get_language_from_path(path)
     paths = [path]
     # Django sends on to the path with the slash, which has to be open for that as well.
     if settings.APPEND_SLASH and not path.endswith("/"):
         paths.append(f"{path}/")
-    with translation.override(language or translation.get_language()):
+    language = None
+    # If LocaleMiddleware comes later, nobody has looked at the language in the path yet.
+    if settings.USE_I18N and is_language_prefix_patterns_used(urlconf)[0]:
+        language = translation.get_language_from_path(path)
+    with translation.override(language) if language else nullcontext():
         for path in paths:
             try:
                 return resolver.resolve(path)
@@ -214,10 +221,8 @@ async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -
 
 def _find_template(reply: Reply, current: Configuration) -> Any:
     # An operator who has chosen a template of the site means that one.
-    if current.template is None or reply.format != "html" or reply.template is not None:
+    if reply.format != "html" or reply.template is not None:
         return None
-    if current.are_templates_kept:
-        return current.kept_template
     return current.find_template()
 
 
@@ -260,7 +265,8 @@ def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
     content = reply.body if body is None else body
     response = HttpResponse(content, content_type="", status=reply.status)
     response.headers = _Headers(reply)
-    if cookie := response.headers.pop("set-cookie", None):
+    if cookie := response.headers.get("set-cookie"):
+        del response.headers["set-cookie"]
         response.cookies.load(cookie)
     # A site that is down on purpose is no error: nothing to log, nobody to mail.
     response._has_been_logged = True
