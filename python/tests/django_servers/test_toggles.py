@@ -62,9 +62,22 @@ class Client(threading.Thread):
             self.seen.broken.append(f"{response.status}: {len(text)} bytes of {response.headers}")
 
 
-def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
-    shop: Shop, kind: str
-) -> None:
+@dataclass
+class Outcome:
+    """What came of many toggles."""
+
+    #: Requests that failed, or were answered with anything but 200 and 503.
+    broken: list[str]
+    #: Answers that should have been others: when, which, and which instead.
+    wrong: list[tuple[float, int, int]]
+    #: How many answers had to be 200 and 503, and were held against that.
+    counted: dict[int, int]
+    #: Which workers have answered.
+    workers: set[str]
+
+
+def toggle(shop: Shop, kind: str, toggles: int, **settings: object) -> Outcome:
+    """Switches the shop off and on by the command while clients ask without a pause."""
     requests = [("GET", "/"), ("HEAD", "/"), ("POST", "/order/"), ("GET", "/coroutine/")]
     if kind == "gunicorn":
         # A worker that keeps nothing alive and serves one at a time is busy enough with these.
@@ -73,17 +86,17 @@ def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
     stop = threading.Event()
     #: From when on, until when, which status every request that starts then must get.
     held: list[tuple[float, float, int]] = []
-    with shop.serve(kind) as server:
+    with shop.serve(kind, **settings) as server:
         clients = [Client(server, *request, stop) for request in requests]
         for client in clients:
             client.start()
         try:
-            for number in range(TOGGLES):
+            for number in range(toggles):
                 verb, status = (("on", 503), ("off", 200))[number % 2]
                 shop.maint(verb)
                 since = time.monotonic()
                 counts = [len(client.seen.answers) for client in clients]
-                # As long as each of them has begun and ended one request more.
+                # One that was on its way, and one more of each.
                 while any(
                     len(client.seen.answers) < count + 2
                     for client, count in zip(clients, counts, strict=True)
@@ -96,23 +109,36 @@ def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
             stop.set()
             for client in clients:
                 client.join(30)
-    broken = [text for client in clients for text in client.seen.broken]
-    assert not broken, (len(broken), broken[:5])
-    wrong = []
-    counted = {200: 0, 503: 0}
+    outcome = Outcome([], [], {200: 0, 503: 0}, set())
     for client in clients:
-        for start, end, status, _ in client.seen.answers:
+        outcome.broken += client.seen.broken
+        for start, end, status, worker in client.seen.answers:
+            if worker:
+                outcome.workers.add(worker)
             expected = next((s for since, until, s in held if since <= start and end <= until), 0)
             if expected:
-                counted[expected] += 1
+                outcome.counted[expected] += 1
                 if status != expected:
-                    wrong.append((start, status, expected))
-    assert not wrong, (len(wrong), wrong[:5])
-    assert min(counted.values()) >= TOGGLES // 2 * len(clients), counted
-    workers = {a[3] for client in clients for a in client.seen.answers if a[3]}
-    assert len(workers) >= 2, f"one worker alone has answered: {workers}"
-    total = sum(counted.values())
-    print(f"{kind}: {TOGGLES} toggles, {len(workers)} workers, {total} answers held against them")
+                    outcome.wrong.append((start, status, expected))
+    assert min(outcome.counted.values()) >= toggles // 2 * len(clients), outcome.counted
+    return outcome
+
+
+def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
+    shop: Shop, kind: str
+) -> None:
+    outcome = toggle(shop, kind, TOGGLES)
+    assert not outcome.broken, (len(outcome.broken), outcome.broken[:5])
+    assert not outcome.wrong, (len(outcome.wrong), outcome.wrong[:5])
+    assert len(outcome.workers) >= 2, f"one worker alone has answered: {outcome.workers}"
+    total = sum(outcome.counted.values())
+    print(f"{kind}: {TOGGLES} toggles, {len(outcome.workers)} workers, {total} answers held to it")
+
+
+def test_workers_that_look_a_little_later_would_have_been_noticed(shop: Shop, kind: str) -> None:
+    """The fault that the test above is for, planted."""
+    late = ["django.middleware.common.CommonMiddleware", "shop.late.LateMiddleware"]
+    assert toggle(shop, kind, 10, MIDDLEWARE=late).wrong
 
 
 def test_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
