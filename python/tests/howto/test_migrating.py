@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -332,11 +333,24 @@ def test_the_command_for_imports_changes_these_and_nothing_else(tmp_path: Path) 
     (tmp_path / "shop" / "code.py").write_text(before)
     (tmp_path / "shop" / "page.html").write_text("{% if maintenance_mode.core %}")
     (tmp_path / "other.py").write_text("nothing of it\n")
+    track(tmp_path)
+    # What others wrote, in an environment that lies in the project.
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "code.py").write_text(before)
     for _ in range(2):
         subprocess.run(["sh", "-ec", fence("imports")], cwd=tmp_path, check=True, timeout=60)
         assert (tmp_path / "shop" / "code.py").read_text() == after
     assert (tmp_path / "shop" / "page.html").read_text() == "{% if maintenance_mode.core %}"
     assert (tmp_path / "other.py").read_text() == "nothing of it\n"
+    assert (tmp_path / ".venv" / "code.py").read_text() == before
+
+
+def track(directory: Path) -> None:
+    """Puts what is there under version control."""
+    if shutil.which("git") is None:
+        pytest.skip("SKIPPED: the commands of docs/migrating.md: no git")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=directory, check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -462,6 +476,7 @@ def team(tmp_path: Path, maint_binary: str) -> Team:
     (directory / "shop" / "urls.py").write_text(OLD_URLS)
     (directory / "templates" / "503.html").write_text("<h1>ours</h1>")
     (directory / "templates" / "home.html").write_text("home {{ maintenance_mode }}")
+    track(directory)
     return team
 
 
