@@ -238,7 +238,7 @@ impl Gate {
         if content.plan.is_idle() {
             return Answer::Pass(Pass::default());
         }
-        let now = now.unwrap_or_else(Timestamp::now);
+        let now = now.unwrap_or_else(|| content.plan.now());
         if let Some(reply) = link::follow(&content.plan, request, now) {
             return Answer::Reply(reply);
         }

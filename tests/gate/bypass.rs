@@ -55,9 +55,9 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
     let (_site, gate, token) = with_token();
     assert!(passes(&gate, &cookie(&token)) && passes(&gate, &get("/").with_token(&token)));
     let mut tried = 0;
-    let mut random = vec![0_u8; 10_000 * 4];
-    getrandom::fill(&mut random).unwrap();
-    for bytes in random.chunks_exact(4) {
+    while tried < 10_000 {
+        let mut bytes = [0_u8; 4];
+        getrandom::fill(&mut bytes).unwrap();
         let mut text = token.clone().into_bytes();
         let place = usize::from(bytes[0]) % text.len();
         match bytes[1] % 6 {
@@ -84,7 +84,6 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
         tried += 1;
     }
     figure(&format!("{tried} mutated cookies, 0 let through, 0 other answers than 503"));
-    assert!(tried > 8_000);
 }
 
 #[test]
