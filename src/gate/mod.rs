@@ -238,7 +238,11 @@ impl Gate {
         if content.plan.is_idle() {
             return Answer::Pass(Pass::default());
         }
-        let now = now.unwrap_or_else(|| content.plan.now());
+        // To ask the clock is a third of what a decision costs.
+        let clock = || {
+            if content.plan.is_timeless() { Timestamp::UNIX_EPOCH } else { Timestamp::now() }
+        };
+        let now = now.unwrap_or_else(clock);
         if let Some(reply) = link::follow(&content.plan, request, now) {
             return Answer::Reply(reply);
         }

@@ -137,14 +137,9 @@ impl Plan {
         self.windows.is_empty() && self.tokens.is_empty()
     }
 
-    /// The time to decide at. The clock is not asked where it makes no difference:
-    /// that is a third of what a decision costs.
-    pub(crate) fn now(&self) -> Timestamp {
-        if self.is_timeless() { Timestamp::UNIX_EPOCH } else { Timestamp::now() }
-    }
-
-    /// Whether nothing here begins or ends by the clock.
-    fn is_timeless(&self) -> bool {
+    /// Whether nothing here begins or ends by the clock, so that the time makes
+    /// no difference.
+    pub(crate) fn is_timeless(&self) -> bool {
         let is_always =
             |plan: &WindowPlan| plan.window.start.is_none() && plan.window.end.is_none();
         self.tokens.is_empty() && self.rules.ends.is_empty() && self.windows.iter().all(is_always)

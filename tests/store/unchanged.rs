@@ -112,7 +112,7 @@ fn requirement_20_the_modification_time_rises_on_an_overlay_too() {
         return;
     }
     assert!(done.code == 0 && done.stdout.contains("1 passed"), "{done:?}");
-    done.stderr.lines().filter(|line| line.starts_with("figure")).for_each(figure);
+    done.stderr.lines().filter_map(|line| line.strip_prefix("figure: ")).for_each(figure);
 }
 
 #[test]
