@@ -288,7 +288,8 @@ pub(crate) fn validate_text(what: &str, text: &str, longest: usize) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::RngExt as _;
+    use proptest::test_runner::{RngAlgorithm, TestRng};
 
     use super::*;
 
@@ -311,22 +312,31 @@ mod tests {
     const LAST: i64 = 253_402_207_200;
     const FIRST: i64 = -62_135_596_800;
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(50_000))]
-
-        #[test]
-        fn requirement_37_the_phase_agrees_with_a_naive_model(
-            start in proptest::option::of(prop_oneof![-5i64..5, FIRST..LAST]),
-            length in proptest::option::of(1i64..5),
-            now in prop_oneof![-10i64..10, FIRST..LAST],
-        ) {
-            let end = length.and_then(|length| Some(start.unwrap_or(0).checked_add(length)?.min(LAST)));
+    #[test]
+    fn requirement_37_the_phase_agrees_with_a_naive_model_a_million_times() {
+        let mut chance = TestRng::deterministic_rng(RngAlgorithm::XorShift);
+        let mut seen = [0_u32; 3];
+        for _ in 0..1_000_000 {
+            // As often near each other as anywhere between the first year and the last.
+            let mut moment = || {
+                if chance.random() {
+                    chance.random_range(-10..10)
+                } else {
+                    chance.random_range(FIRST..LAST)
+                }
+            };
+            let (start, now) = (moment(), moment());
+            let start = chance.random::<bool>().then_some(start);
+            let length = chance.random::<bool>().then(|| chance.random_range(1..5));
+            let end = length.map(|length: i64| start.unwrap_or(0).saturating_add(length).min(LAST));
             let phase = window(start, end).phase(Timestamp::from_second(now).unwrap());
             let begun = start.is_none_or(|start| start <= now);
             let over = end.is_some_and(|end| end <= now);
-            prop_assert_eq!(phase == Phase::Open, begun && !over);
-            prop_assert_eq!(phase == Phase::Ended, over);
+            let (open, ended) = (phase == Phase::Open, phase == Phase::Ended);
+            assert_eq!((open, ended), (begun && !over, over), "{start:?} {end:?} {now}");
+            seen[if open { 0 } else { 1 + usize::from(ended) }] += 1;
         }
+        assert!(seen.iter().all(|&number| number > 50_000), "each is tried: {seen:?}");
     }
 
     #[test]

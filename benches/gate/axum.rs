@@ -3,16 +3,18 @@
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
 use axum::routing::get;
 use maint::Gate;
 use maint::tower::MaintenanceLayer;
 use tokio::runtime::{Builder, Runtime};
-use tower_service::Service as _;
+use tower::layer::layer_fn;
+use tower_service::Service;
 
 use crate::common::{Budget, Place, Result, Table, race_seconds};
 use crate::sample::{BROWSER, Sample, rules, state, thread_clock};
@@ -28,12 +30,13 @@ pub(crate) fn axum(place: &Place, rounds: usize) -> Result<String> {
     let interval = Some(Duration::from_secs(1));
     let apps = [
         ("no layer", app(None)),
+        ("a layer that does nothing", with_clock(routes().layer(layer_fn(Nothing)))),
         ("the layer, up", app(Some(up.gate(None)?))),
         ("the layer, up, recheck", app(Some(up.gate(interval)?))),
         ("the layer, down", app(Some(down.gate(None)?))),
         ("the layer, down, recheck", app(Some(down.gate(interval)?))),
     ];
-    let budgets = [(1, Budget::Ratio(1.25)), (2, Budget::Ratio(1.03))];
+    let budgets = [(2, Budget::Ratio(1.25)), (3, Budget::Ratio(1.03))];
 
     let runtime = Builder::new_current_thread().build()?;
     let mut calls: Vec<_> = Vec::new();
@@ -54,16 +57,44 @@ pub(crate) fn axum(place: &Place, rounds: usize) -> Result<String> {
     Ok(format!("{by_socket}\n{by_call}"))
 }
 
+fn routes() -> Router {
+    Router::new().route("/shop/{number}/item", get(async || PAGE))
+}
+
+fn with_clock(app: Router) -> Router {
+    app.route("/clock", get(async || format!("{:.9}\n", thread_clock())))
+}
+
 fn app(gate: Option<Gate>) -> Router {
-    let app = Router::new().route("/shop/{number}/item", get(async || PAGE));
-    let app = match gate {
+    let app = routes();
+    with_clock(match gate {
         None => app,
         Some(gate) => app.layer(
             MaintenanceLayer::new(gate)
                 .peer_from(|extensions| Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip())),
         ),
-    };
-    app.route("/clock", get(async || format!("{:.9}\n", thread_clock())))
+    })
+}
+
+/// What axum itself takes for a layer, whatever the layer does.
+#[derive(Clone)]
+struct Nothing<S>(S);
+
+impl<S: Service<Request>> Service<Request> for Nothing<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<std::result::Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.0.call(request)
+    }
 }
 
 /// Processor time of one request, in seconds, that is already made.

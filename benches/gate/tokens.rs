@@ -15,9 +15,11 @@ use crate::sample::{rules, state};
 
 const SAMPLES: usize = 1_000_000;
 
-/// After so many samples everything is made anew, so that where it happens to
-/// lie in memory evens out.
-const SAMPLES_OF_ONE_PLACE: usize = 1_000;
+/// After so many samples everything is made anew. Where it happens to lie in
+/// memory is worth a nanosecond or two to all samples of a class, which a test
+/// that takes them for independent would count as a leak; so the samples of one
+/// place make one difference, and the test is of those.
+const SAMPLES_OF_ONE_PLACE: usize = 100;
 
 /// A larger |t| shows a difference.
 const CRITICAL: f64 = 4.5;
@@ -106,24 +108,36 @@ fn largest_t(make: impl Fn(String) -> Result<Refusal>) -> Result<f64> {
     let mut sorted: Vec<u32> = samples.iter().map(|sample| sample.1).collect();
     sorted.sort_unstable();
     let bounds = [50, 75, 90, 95, 99].map(|percent| sorted[SAMPLES / 100 * percent]);
-    let of_bound = |bound: u32| welch(samples.iter().filter(|sample| sample.1 <= bound)).abs();
+    let of_bound = |bound| t(samples.chunks(SAMPLES_OF_ONE_PLACE).filter_map(difference(bound)));
     Ok(bounds.into_iter().chain([u32::MAX]).map(of_bound).fold(0.0, f64::max))
 }
 
-/// Welch's t of two classes.
-fn welch<'s>(samples: impl Iterator<Item = &'s (bool, u32)>) -> f64 {
-    // Number, mean and sum of squared deviations of each (Welford, 1962).
-    let mut classes = [(0.0, 0.0, 0.0); 2];
-    for &(class, time) in samples {
-        let (number, mean, squares) = &mut classes[usize::from(class)];
-        *number += 1.0;
-        let off = f64::from(time) - *mean;
-        *mean += off / *number;
-        *squares += off * (f64::from(time) - *mean);
+/// The difference of the means of both classes, of the samples up to a bound;
+/// absent if a class has none.
+fn difference(bound: u32) -> impl Fn(&[(bool, u32)]) -> Option<f64> {
+    move |samples| {
+        let mean = |of_class| {
+            let times = samples.iter().filter(|&&(class, time)| class == of_class && time <= bound);
+            let (number, sum) = times.fold((0.0, 0.0), |(number, sum), &(_, time)| {
+                (number + 1.0, sum + f64::from(time))
+            });
+            (number > 0.0).then(|| sum / number)
+        };
+        Some(mean(true)? - mean(false)?)
     }
-    let [one, other] = classes;
-    let error = |(number, _, squares): (f64, f64, f64)| squares / (number - 1.0) / number;
-    (one.1 - other.1) / (error(one) + error(other)).sqrt()
+}
+
+/// By how many standard errors the mean is away from nothing (Student's t).
+fn t(differences: impl Iterator<Item = f64>) -> f64 {
+    // Number, mean and sum of squared deviations (Welford, 1962).
+    let (mut number, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    for difference in differences {
+        number += 1.0;
+        let off = difference - mean;
+        mean += off / number;
+        squares += off * (difference - mean);
+    }
+    (mean / (squares / (number - 1.0) / number).sqrt()).abs()
 }
 
 /// Xorshift64 (Marsaglia, 2003).

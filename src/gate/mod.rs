@@ -291,7 +291,11 @@ impl Snapshot {
             return Answer::Pass(Pass::default());
         }
         let content = &self.content;
-        let now = now.unwrap_or_else(Timestamp::now);
+        // To ask the clock is a third of what a decision costs.
+        let clock = || {
+            if content.plan.is_timeless() { Timestamp::UNIX_EPOCH } else { Timestamp::now() }
+        };
+        let now = now.unwrap_or_else(clock);
         if let Some(reply) = link::follow(&content.plan, request, now) {
             return Answer::Reply(reply);
         }

@@ -137,6 +137,14 @@ impl Plan {
         self.windows.is_empty() && self.tokens.is_empty()
     }
 
+    /// Whether nothing here begins or ends by the clock, so that the time makes
+    /// no difference.
+    pub(crate) fn is_timeless(&self) -> bool {
+        let is_always =
+            |plan: &WindowPlan| plan.window.start.is_none() && plan.window.end.is_none();
+        self.tokens.is_empty() && self.rules.ends.is_empty() && self.windows.iter().all(is_always)
+    }
+
     /// Whether there is any bypass token.
     pub(crate) fn has_tokens(&self) -> bool {
         !self.tokens.is_empty()
@@ -497,6 +505,27 @@ mod tests {
             ("2026-11-22T03:30:00Z", false),
         ] {
             assert_eq!(plan.decide(&request, at(now)).is_pass(), passes, "{now}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_not_asked_where_nothing_begins_or_ends() {
+        let window = json!({"opened_at": OPENED});
+        let rule = json!({"kind": "path", "value": "/a", "added_at": OPENED});
+        let with = |part: &str, value: serde_json::Value| {
+            let mut parts = json!({"windows": {"w": window}, "ignore": {"r1": rule}});
+            parts[part]["x"] = value;
+            plan(&parts).is_timeless()
+        };
+        assert!(with("windows", window.clone()) && with("ignore", rule.clone()));
+        for (part, value) in [
+            ("windows", json!({"opened_at": OPENED, "start": OPENED})),
+            ("windows", json!({"opened_at": OPENED, "end": OPENED})),
+            ("ignore", json!({"kind": "path", "value": "/b", "expires_at": OPENED})),
+            ("bypass", json!({"sha256": bypass::digest("x"), "expires_at": OPENED})),
+            ("bypass", json!({"sha256": bypass::digest("x")})),
+        ] {
+            assert!(!with(part, value.clone()), "{part} {value}");
         }
     }
 
