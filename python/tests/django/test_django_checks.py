@@ -208,9 +208,9 @@ def test_w002_counts_the_rules_of_the_site(configure, site):
 def test_w002_nobody_knows_users_at_all(configure):
     configure(MIDDLEWARE=[OURS], MAINTENANCE_MODE_IGNORE_STAFF=True)
     assert [message.split(" in ")[0] for _, message, _ in found()] == [
-        "SessionMiddleware is missing from MIDDLEWARE, so rules for users let nobody through.",
-        "AuthenticationMiddleware is missing from MIDDLEWARE, so rules for users let nobody "
-        "through.",
+        f"{name} is missing from MIDDLEWARE, so nobody knows the user and rules for users let "
+        "nobody through."
+        for name in ("SessionMiddleware", "AuthenticationMiddleware")
     ]
     # Unless the team finds them in another way.
     configure(MAINTENANCE_MODE_GET_AUTHENTICATED_USER="test_django_users.by_header")

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timezone
 from io import StringIO
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def test_a_message_and_times_are_those_of_the_window(manage, site):
     )
     assert get_maintenance_mode() is False
     assert manage("off") == "window `default` is closed\n"
+
+
+def test_code_may_give_times_as_such(manage, site):
+    manage("on", end=datetime(2100, 6, 1, 12, tzinfo=timezone.utc))
+    assert site.state()["windows"]["default"]["end"] == "2100-06-01T12:00:00Z"
 
 
 def test_off_says_what_still_holds_the_site(manage, site):

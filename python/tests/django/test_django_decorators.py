@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import clear_url_caches, get_resolver, include, path, re_path, resolve, reverse
 from django.utils.decorators import method_decorator
+from django.utils.version import get_complete_version
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -93,6 +94,16 @@ def test_a_form_for_a_view_forced_on_meets_the_page_and_no_check(visit, kind):
 def test_a_view_forced_on_opens_no_transaction(visit, configure, broken_database, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     configure(MAINTENANCE_MODE_TEMPLATE=None)
+    for kind in KINDS:
+        assert visit(f"/always/{kind}/").status_code == 503
+
+
+def test_nobody_has_to_log_in_to_meet_the_page(visit, configure):
+    required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    if get_complete_version() < (5, 1):
+        pytest.skip("Django 5.1 brought it")
+    configure(MIDDLEWARE=[*settings.MIDDLEWARE, required])
+    assert visit("/").status_code == 302
     for kind in KINDS:
         assert visit(f"/always/{kind}/").status_code == 503
 

@@ -137,8 +137,8 @@ def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
                 continue
             problem = "missing from" if theirs is None else "after that of maint in"
             yield checks.Warning(
-                f"{path.rsplit('.', 1)[1]} is {problem} MIDDLEWARE, so rules for users let "
-                "nobody through.",
+                f"{path.rsplit('.', 1)[1]} is {problem} MIDDLEWARE, so nobody knows the "
+                "user and rules for users let nobody through.",
                 hint="that of maint has to come after it",
                 id="maint.W002",
             )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
@@ -179,14 +179,14 @@ def _rules(values: dict[str, Any]) -> list[Rule]:
     redirect = values["MAINTENANCE_MODE_REDIRECT_URL"]
     # Whoever is sent to another page of this app has to see it.
     if redirect and redirect.startswith("/"):
-        rules.append(("MAINTENANCE_MODE_REDIRECT_URL", "path", urlsplit(redirect).path))
+        rules.append(("MAINTENANCE_MODE_REDIRECT_URL", "path", unquote(urlsplit(redirect).path)))
     return rules
 
 
 def _user_finder(get_user: Callable[..., Any] | None) -> Callable[[Any], Any]:
     def find_user(request: Any) -> Any:
         user = None
-        # Who was logged out just now is nobody, whatever else knows him.
+        # Whoever was logged out just now is nobody, whatever else that function remembers.
         if get_user is not None and not hasattr(request, "_maint_logged_out"):
             user = get_user(request=request)
         return getattr(request, "user", None) if user is None else user

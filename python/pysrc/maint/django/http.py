@@ -189,9 +189,9 @@ def _log_out(request: HttpRequest, current: Configuration) -> None:
 
 def _is_to_leave(user: Any, current: Configuration) -> bool:
     everybody, staff, superusers = current.logout
-    if user.is_superuser:
+    if getattr(user, "is_superuser", False):
         return bool(everybody if superusers is None else superusers)
-    if user.is_staff:
+    if getattr(user, "is_staff", False):
         return bool(everybody if staff is None else staff)
     return bool(everybody)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 from wsgiref.util import setup_testing_defaults
 
 from django.apps import apps
@@ -259,11 +260,12 @@ def _instead_of_regex(text: str) -> str:
 
 def _in_each_language(name: str, entry: Promise) -> Iterator[str]:
     """A URL that is reversed has as many paths as there are languages, if they are in it."""
-    yield _reversed(name, entry)
+    # Patterns see paths without percent-encoding.
+    yield unquote(_reversed(name, entry))
     if _has_languages_in_urls():
         for code, _ in settings.LANGUAGES:
             with translation.override(code):
-                yield _reversed(name, entry)
+                yield unquote(_reversed(name, entry))
 
 
 def _reversed(name: str, url: Promise) -> str:

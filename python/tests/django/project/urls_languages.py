@@ -18,4 +18,6 @@ urlpatterns = [
         path("always/", force_maintenance_mode_on(include(inner))),
     ),
     path("outside/", views.never),
+    path("café/", views.home, name="accents"),
+    path("déjà/", views.home, name="more accents"),
 ]

@@ -57,7 +57,7 @@ class Command(BaseCommand):
             self.say(options, "nothing was changed")
             return
         line = ["manage.py", "maintenance_mode", word]
-        line += [part for name, text in given.items() for part in (f"--{name}", text)]
+        line += [part for name, text in given.items() for part in (f"--{name}", str(text))]
         change = core.change(
             value,
             given.get("start"),
