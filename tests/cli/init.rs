@@ -63,7 +63,7 @@ fn init_recognises_frameworks_and_does_not_promise_what_is_not_there() {
             "pyproject.toml",
             "dependencies = ['fastapi']",
             "FastAPI",
-            "app.add_middleware(maint.asgi.MaintenanceMiddleware)",
+            "app.add_middleware(maint.asgi.MaintenanceMiddleware, gate=maint.Gate())",
             "PyPI",
         ),
         ("Cargo.toml", "axum = '0.8'", "axum", "MaintenanceLayer::open(None)?", "crates.io"),

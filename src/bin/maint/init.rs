@@ -59,7 +59,7 @@ const WSGI: &str = "pip install CLONE/python, where CLONE is a clone of its repo
 const ASGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
     yet), and where the application is made:\n\
     \n    import maint.asgi\
-    \n    app.add_middleware(maint.asgi.MaintenanceMiddleware)";
+    \n    app.add_middleware(maint.asgi.MaintenanceMiddleware, gate=maint.Gate())";
 
 /// The template that a site begins with: the built-in page, to be changed.
 const STARTER: &str = "starter";
