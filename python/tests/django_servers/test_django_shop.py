@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -304,6 +305,16 @@ def test_a_broken_state_keeps_the_shop_from_starting(shop: Shop, failing: str) -
         pass
     log = str(ended.value)
     assert "ImproperlyConfigured" in log and "state.json" in log, log
+
+
+def test_without_any_site_the_shop_does_not_start_and_says_what_to_do(
+    shop: Shop, failing: str
+) -> None:
+    shutil.rmtree(shop.directory / ".maint")
+    with pytest.raises(ServerEnded) as ended, shop.serve(failing):
+        pass
+    log = str(ended.value)
+    assert "ImproperlyConfigured" in log and "maint init" in log, log
 
 
 def test_a_visitor_gets_what_they_ask_for(shop: Shop, sync_or_async: str) -> None:

@@ -122,7 +122,7 @@ class Shop:
             yield server
 
     def environment(self, settings: Mapping[str, object]) -> dict[str, str]:
-        return {"SHOP_RUN": str(self.directory), "SHOP_SETTINGS": json.dumps(settings)}
+        return environment(self.directory, settings)
 
     def maint(self, *arguments: str) -> str:
         """Runs the command, as an operator does."""
@@ -176,11 +176,22 @@ class Database:
 
 
 def make_database(directory: Path) -> Database:
-    environment = {"SHOP_RUN": str(directory), "SHOP_SETTINGS": "{}"}
     (directory / ".maint").mkdir()
-    manage(environment, "migrate", "--verbosity", "0")
-    key = manage(environment, "shell", "-c", _PEOPLE).strip().splitlines()[-1]
+    manage(environment(directory, {}), "migrate", "--verbosity", "0")
+    key = manage(environment(directory, {}), "shell", "-c", _PEOPLE).strip().splitlines()[-1]
     return Database(directory / "db.sqlite3", key)
+
+
+def environment(directory: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    return {
+        # Other tests of this run may have set it to that of another project.
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "SHOP_RUN": str(directory),
+        "SHOP_SETTINGS": json.dumps(settings),
+        # Where the site of a user would be.
+        "HOME": str(directory),
+        "XDG_STATE_HOME": str(directory / "state"),
+    }
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:

@@ -254,7 +254,11 @@ def environment(here: Path) -> dict[str, str]:
     """That of the test, without what would name another site, with the package under test."""
     package = importlib.util.find_spec("maint")
     assert package and package.submodule_search_locations, "the package under test is not there"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAINT_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MAINT_") and name != "DJANGO_SETTINGS_MODULE"
+    }
     above = Path(next(iter(package.submodule_search_locations))).resolve().parent
     return {**kept, "PYTHONPATH": str(above), "HOME": str(here)}
 
@@ -453,7 +457,8 @@ class Team:
     def answers(self) -> dict[str, tuple[int, str]]:
         """What the project answers under a real server."""
         found = {}
-        with gunicorn("shop.wsgi", directory=self.directory, ready="/health/") as server:
+        env = {"DJANGO_SETTINGS_MODULE": "shop.settings"}
+        with gunicorn("shop.wsgi", directory=self.directory, env=env, ready="/health/") as server:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             for path in ("/", "/admin/login/", "/health/", "/orders/", "/api/x/"):
                 try:
