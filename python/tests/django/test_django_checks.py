@@ -286,6 +286,36 @@ def test_w007_a_regular_expression_that_was_a_prefix(configure, entry, instead):
     assert found() == []
 
 
+@pytest.mark.parametrize(
+    ("entry", "instead"),
+    [
+        ("/never/", "'/never/**'"),
+        ("/never", "'/never/**'"),
+        ("/admin/auth", "'/admin/auth/**'"),
+        ("/maintenance-mode/", "'/maintenance-mode/**'"),
+        # A view has these, or something that Django does not know.
+        ("/", None),
+        ("/async", None),
+        ("/login/", None),
+        ("/admin/", None),
+        ("/admin/login/", None),
+        ("/health", None),
+        ("/static/site.css", None),
+        ("/never/**", None),
+        ("re:/never/", None),
+    ],
+)
+def test_w007_a_path_that_no_view_has_and_many_are_below(configure, entry, instead):
+    configure(MAINTENANCE_MODE_IGNORE_URLS=[entry])
+    hints = [f"for what is below it write {instead}"] if instead else []
+    assert [(id, hint) for id, _, hint in found()] == [("maint.W007", hint) for hint in hints]
+
+
+def test_urls_that_cannot_be_read_are_for_django_to_tell(configure):
+    configure(MAINTENANCE_MODE_IGNORE_URLS=["/never/"], ROOT_URLCONF="project.nowhere")
+    assert found() == []
+
+
 @pytest.mark.parametrize("setting", ["INSTALLED_APPS", "MIDDLEWARE"])
 def test_w008_the_other_package_is_still_there(monkeypatch, setting):
     # Not by override_settings, which would load the app.

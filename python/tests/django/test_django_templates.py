@@ -5,7 +5,7 @@ from django.conf import settings
 from django.template.loader import get_template as load_template
 
 from maint import Site
-from maint.django import conf
+from maint.django import page as pages
 
 
 def without_folders(configure):
@@ -124,7 +124,7 @@ def test_one_that_breaks_after_the_start_is_logged(visit, site, configure, log, 
     visit("/")
     site.on()
     with monkeypatch.context() as patch:
-        patch.setattr(conf, "get_template", get_template)
+        patch.setattr(pages, "get_template", get_template)
         assert b"The shop is closed" not in visit("/").content
     assert "template `503.html` cannot be loaded" in log.text
     # That is not kept.
@@ -138,7 +138,7 @@ def test_a_loader_may_ask_the_database(visit, site, monkeypatch, queries):
         assert get_user_model().objects.count() == 3
         return load_template(name)
 
-    monkeypatch.setattr(conf, "get_template", get_template)
+    monkeypatch.setattr(pages, "get_template", get_template)
     site.on()
     assert b"The shop is closed" in visit("/").content
     assert len(queries) == 1

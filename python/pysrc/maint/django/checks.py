@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.urls import get_resolver, is_valid_path
 from django.utils.module_loading import import_string
 
 from maint import MaintError
@@ -47,6 +48,8 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
         has_user_rules = False
     messages += _mode(values.get("MAINTENANCE_MODE"))
     messages += _prefixes()
+    if values.get("MAINTENANCE_MODE_IGNORE_URLS"):
+        messages += _paths_with_more_below(settings.MAINTENANCE_MODE_IGNORE_URLS)
     messages += _middleware(has_user_rules)
     return messages
 
@@ -106,6 +109,46 @@ def _mode(mode: bool | None) -> Iterator[checks.CheckMessage]:
         hint="leave the setting out, and the site decides",
         id="maint.W005",
     )
+
+
+def _paths_with_more_below(entries: list[Any]) -> Iterator[checks.CheckMessage]:
+    """For the peer, `/api/` let in all that begins with it."""
+    for entry in entries:
+        if not isinstance(entry, str) or not entry.startswith("/") or "*" in entry:
+            continue
+        below = entry.rstrip("/") + "/"
+        try:
+            is_dead = not _is_answered(entry) and _leads_below(get_resolver(), "/", below)
+        except Exception:
+            # Django says what is wrong with the URLs.
+            return
+        if is_dead:
+            yield checks.Warning(
+                f"MAINTENANCE_MODE_IGNORE_URLS has {entry!r}, which is that path alone, and no "
+                "view has it.",
+                hint=f"for what is below it write {below + '**'!r}",
+                id="maint.W007",
+            )
+
+
+def _is_answered(path: str) -> bool:
+    return is_valid_path(path) or (settings.APPEND_SLASH and is_valid_path(f"{path}/"))
+
+
+def _leads_below(resolver: Any, base: str, below: str, depth: int = 9) -> bool:
+    """Whether any URL begins with `below` and is longer."""
+    for pattern in resolver.url_patterns:
+        route = base + str(pattern.pattern).removeprefix("^")
+        if route.startswith(below) and route != below:
+            return True
+        if (
+            hasattr(pattern, "url_patterns")
+            and below.startswith(route)
+            and depth
+            and _leads_below(pattern, route, below, depth - 1)
+        ):
+            return True
+    return False
 
 
 def _prefixes() -> Iterator[checks.CheckMessage]:

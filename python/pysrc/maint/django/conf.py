@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,18 +13,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import connections
-from django.template import TemplateDoesNotExist, engines
-from django.template.backends.django import DjangoTemplates
-from django.template.loader import get_template
-from django.template.loaders.cached import Loader
 
 from maint import Gate, MaintError, Site, User
+from maint.django.page import Page
 from maint.django.settings import LOGOUTS, USER_RULES, Mistake, Rule, read
-
-logger = logging.getLogger("maint.django")
 
 
 @dataclass(frozen=True)
@@ -41,47 +35,11 @@ class Configuration:
     logout: tuple[bool | None, bool | None, bool | None]
     #: Finds the user of a request, or `None`. May raise what the team's function raises.
     find_user: Callable[[Any], Any]
-    #: The name of the template for Django's loaders, or `None` for the site's own page.
-    template: str | None
-    get_context: Callable[..., Any] | None
+    page: Page
 
     @cached_property
     def logs_out(self) -> bool:
         return any(self.logout)
-
-    @cached_property
-    def are_templates_kept(self) -> bool:
-        """Whether Django's loaders keep what they found, and what they did not find."""
-        return not settings.DEBUG and all(
-            isinstance(backend, DjangoTemplates)
-            and all(isinstance(loader, Loader) for loader in backend.engine.template_loaders)
-            for backend in engines.all()
-        )
-
-    @cached_property
-    def kept_template(self) -> Any:
-        return self.look_for_template()
-
-    def look_for_template(self) -> Any:
-        try:
-            return get_template(self.template)
-        except TemplateDoesNotExist:
-            return None
-
-    def find_template(self) -> Any:
-        """Finds the team's template; `None` if there is none, or none that can be used now.
-
-        Raises `SynchronousOnlyOperation` on an event loop, if it has to wait for a database.
-        """
-        if self.template is None:
-            return None
-        try:
-            return self.kept_template if self.are_templates_kept else self.look_for_template()
-        except SynchronousOnlyOperation:
-            raise
-        except Exception:
-            logger.exception("template `%s` cannot be loaded: the built-in page", self.template)
-            return None
 
 
 @lru_cache(maxsize=1)
@@ -109,8 +67,7 @@ def configuration() -> Configuration:
         is_admin_ignored=values["MAINTENANCE_MODE_IGNORE_ADMIN_SITE"],
         logout=(logout_user, logout_staff, logout_superuser),
         find_user=find_user,
-        template=values["MAINTENANCE_MODE_TEMPLATE"],
-        get_context=values["MAINTENANCE_MODE_GET_CONTEXT"],
+        page=Page(values["MAINTENANCE_MODE_TEMPLATE"], values["MAINTENANCE_MODE_GET_CONTEXT"]),
     )
 
 

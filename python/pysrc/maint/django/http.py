@@ -201,57 +201,23 @@ def _is_to_leave(user: Any, current: Configuration) -> bool:
 
 def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
     """Makes the response, with the team's template if that is what visitors get."""
-    template = _find_template(reply, current)
-    if template is not None:
-        return _rendered(request, reply, template, current) or _response(reply)
-    return _response(reply)
+    template = current.page.find(reply)
+    if template is None:
+        return _response(reply)
+    body = current.page.kept(reply) or current.page.render(template, reply, request)
+    return _response(reply) if body is None else _response_of_the_team(request, reply, body)
 
 
 async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
     """Does the same as `respond`, and renders in a thread, for the sake of context processors
     that ask the database."""
     try:
-        is_plain = _find_template(reply, current) is None
+        is_quick = current.page.find(reply) is None or current.page.kept(reply) is not None
     except SynchronousOnlyOperation:
-        is_plain = False
-    if is_plain:
-        return _response(reply)
+        is_quick = False
+    if is_quick:
+        return respond(request, reply, current)
     return await sync_to_async(respond)(request, reply, current)
-
-
-def _find_template(reply: Reply, current: Configuration) -> Any:
-    # An operator who has chosen a template of the site means that one.
-    if reply.format != "html" or reply.template is not None:
-        return None
-    return current.find_template()
-
-
-def _rendered(
-    request: HttpRequest, reply: Reply, template: Any, current: Configuration
-) -> HttpResponse | None:
-    try:
-        context = dict(reply.context or {})
-        if current.get_context is not None:
-            context.update(_context(request, current))
-        text = template.render(context, request)
-    except Exception:
-        logger.exception("template `%s` cannot be rendered: the built-in page", current.template)
-        return None
-    body = text.encode()
-    response = _response(reply, b"" if request.method == "HEAD" else body)
-    response["content-length"] = str(len(body))
-    # The policy is that of the site's own page. What a page of the team loads, the team knows.
-    del response["content-security-policy"]
-    return response
-
-
-def _context(request: HttpRequest, current: Configuration) -> dict[str, Any]:
-    try:
-        assert current.get_context is not None
-        return dict(current.get_context(request=request) or {})
-    except Exception:
-        logger.exception("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
-        return {}
 
 
 class _Headers(ResponseHeaders):
@@ -270,6 +236,14 @@ def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
         response.cookies.load(cookie)
     # A site that is down on purpose is no error: nothing to log, nobody to mail.
     response._has_been_logged = True
+    return response
+
+
+def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> HttpResponse:
+    response = _response(reply, b"" if request.method == "HEAD" else body)
+    response["content-length"] = str(len(body))
+    # The policy is that of the site's own page. What a page of the team loads, the team knows.
+    del response["content-security-policy"]
     return response
 
 

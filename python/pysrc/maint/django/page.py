@@ -1,0 +1,167 @@
+"""The team's own page: a template for Django's loaders.
+
+What a template shows may depend on the visitor, so it is rendered for each of them. One that
+shows nothing but what it is told of the window is rendered once: a flood of visitors costs no
+more than bytes then, as with the pages of a site.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http import HttpRequest
+from django.template import TemplateDoesNotExist, engines
+from django.template.backends.django import DjangoTemplates
+from django.template.base import FilterExpression, Template, TextNode, Variable, VariableNode
+from django.template.defaulttags import CommentNode, IfNode, LoadNode, TemplateLiteral
+from django.template.loader import get_template
+from django.template.loaders.cached import Loader
+
+from maint import Reply
+
+logger = logging.getLogger("maint.django")
+
+#: What a page is told that is text or yes and no. Numbers are written as the visitor's
+#: language has them.
+_PLAIN = frozenset({"title", "reason", "site", "start", "end", "read_only", "comes_back"})
+
+#: How many different renderings are kept.
+_MOST_KEPT = 64
+
+
+class Page:
+    """The template that the settings name, and what it became."""
+
+    def __init__(self, name: str | None, get_context: Callable[..., Any] | None) -> None:
+        self.name = name
+        self._get_context = get_context
+        self._kept: dict[tuple[Any, ...], bytes] = {}
+
+    def find(self, reply: Reply) -> Any:
+        """Finds the template for a reply; `None` if there is none, or none that can be used now.
+
+        Raises `SynchronousOnlyOperation` on an event loop, if it has to wait for a database.
+        """
+        # An operator who has chosen a template of the site means that one.
+        if self.name is None or reply.format != "html" or reply.template is not None:
+            return None
+        try:
+            return self._found if self._are_templates_kept else self._look()
+        except SynchronousOnlyOperation:
+            raise
+        except Exception:
+            logger.exception("template `%s` cannot be loaded: the built-in page", self.name)
+            return None
+
+    def kept(self, reply: Reply) -> bytes | None:
+        """Returns the page for a reply without a look at the request, if it shows nothing of it."""
+        if not self._are_templates_kept or self._shown is None or _are_renderings_watched():
+            return None
+        context = reply.context or {}
+        told = tuple(context.get(name) for name in self._shown)
+        if told not in self._kept:
+            rendered = self._render(self._found, context, None)
+            if rendered is None:
+                return None
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[told] = rendered
+        return self._kept[told]
+
+    def render(self, template: Any, reply: Reply, request: HttpRequest) -> bytes | None:
+        """Renders the page for a visitor; `None` if that fails, say for want of a database."""
+        context = reply.context or {}
+        if self._get_context is not None:
+            context.update(self._told_by_the_team(request))
+        return self._render(template, context, request)
+
+    def _render(
+        self, template: Any, context: dict[str, Any], request: HttpRequest | None
+    ) -> bytes | None:
+        try:
+            text: str = template.render(context, request)
+            return text.encode()
+        except Exception:
+            logger.exception("template `%s` cannot be rendered: the built-in page", self.name)
+            return None
+
+    def _told_by_the_team(self, request: HttpRequest) -> dict[str, Any]:
+        try:
+            assert self._get_context is not None
+            return dict(self._get_context(request=request) or {})
+        except Exception:
+            logger.exception("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
+            return {}
+
+    def _look(self) -> Any:
+        try:
+            return get_template(self.name)
+        except TemplateDoesNotExist:
+            return None
+
+    @cached_property
+    def _are_templates_kept(self) -> bool:
+        """Whether Django's loaders keep what they found, and what they did not find."""
+        return not settings.DEBUG and all(
+            isinstance(backend, DjangoTemplates)
+            and all(isinstance(loader, Loader) for loader in backend.engine.template_loaders)
+            for backend in engines.all()
+        )
+
+    @cached_property
+    def _found(self) -> Any:
+        return self._look()
+
+    @cached_property
+    def _shown(self) -> tuple[str, ...] | None:
+        """The names that the template shows, if it does nothing else."""
+        if self._found is None or self._get_context is not None:
+            return None
+        names: set[str] = set()
+        is_plain = _is_plain(self._found.template.nodelist, names)
+        return tuple(sorted(names)) if is_plain else None
+
+
+def _are_renderings_watched() -> bool:
+    """Whether Django's test runner tells tests which templates were rendered."""
+    return bool(Template._render.__module__ != Template.__module__)
+
+
+def _is_plain(nodes: Iterable[Any], names: set[str]) -> bool:
+    """Whether nodes show nothing but what a page is told, whose names are added."""
+    return all(_is_plain_node(node, names) for node in nodes)
+
+
+def _is_plain_node(node: Any, names: set[str]) -> bool:
+    # A subclass may do anything.
+    kind = type(node)
+    if kind in (TextNode, CommentNode, LoadNode):
+        return True
+    if kind is VariableNode:
+        return _is_plain_value(node.filter_expression, names)
+    if kind is IfNode:
+        return all(
+            # `else` has no condition; `and`, `not` and comparisons are of other types.
+            (
+                condition is None
+                or (type(condition) is TemplateLiteral and _is_plain_value(condition.value, names))
+            )
+            and _is_plain(inside, names)
+            for condition, inside in node.conditions_nodelists
+        )
+    return False
+
+
+def _is_plain_value(value: Any, names: set[str]) -> bool:
+    if type(value) is not FilterExpression or value.filters or type(value.var) is not Variable:
+        return False
+    lookups = value.var.lookups
+    if lookups is None or len(lookups) != 1 or value.var.translate or lookups[0] not in _PLAIN:
+        return False
+    names.add(lookups[0])
+    return True
