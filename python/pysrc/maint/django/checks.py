@@ -132,7 +132,8 @@ def _paths_with_more_below(entries: list[Any]) -> Iterator[checks.CheckMessage]:
 
 
 def _is_answered(path: str) -> bool:
-    return is_valid_path(path) or (settings.APPEND_SLASH and is_valid_path(f"{path}/"))
+    paths = [path, f"{path}/"] if settings.APPEND_SLASH else [path]
+    return any(is_valid_path(path) for path in paths)
 
 
 def _leads_below(resolver: Any, base: str, below: str, depth: int = 9) -> bool:
