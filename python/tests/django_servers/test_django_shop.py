@@ -470,5 +470,7 @@ def test_a_window_holds_up_what_it_covers_and_no_more(shop: Shop, sync_or_async:
         assert visitor.get("/who/").status == 503
         # What Django tells is that a window is open, whatever it covers.
         assert "part" in shop.manage("maintenance_mode", "status")
+        ask = "from maint.django.core import get_maintenance_mode as ask; print(ask())"
+        assert shop.manage("shell", "-c", ask).splitlines()[-1] == "True"
         shop.maint("off", "part")
         assert visitor.get("/who/").status == 200
