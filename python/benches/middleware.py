@@ -70,7 +70,7 @@ def main() -> None:
 def compare(arguments: argparse.Namespace, is_down: bool, entries: int, page: bool) -> None:
     """Prints how the packages compare in one situation."""
     variants = [
-        Variant("none", False),
+        Variant("none", False, entries),
         Variant("maint", is_down, entries, page),
         # The peer has no page of its own.
         Variant("django-maintenance-mode", is_down, entries, is_down),
@@ -95,12 +95,14 @@ def compare(arguments: argparse.Namespace, is_down: bool, entries: int, page: bo
     none, ours, peer = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = [times[1] / times[0] for times in rounds]
     added, peer_added = ours - none, peer - none
+    # Where nothing is added there is no telling how many times more that is.
+    times = f"{peer_added / added:.0f} times as much" if added > 0.5 else "and maint nothing"
     state = f"{'down' if is_down else 'up'}{', 503.html' if page else ''}"
     print(
         f"{state:16} {entries:6} entries: none {none:6.1f} us, maint {ours:6.1f}, "
         f"peer {peer:8.1f}; maint / none {statistics.median(ratios):.3f} "
         f"({min(ratios):.3f}-{max(ratios):.3f}), added {added:5.1f} us, "
-        f"peer adds {peer_added:7.1f}, {peer_added / max(added, 0.01):.0f} times as much"
+        f"peer adds {peer_added:7.1f}, {times}"
     )
 
 
