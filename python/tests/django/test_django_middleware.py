@@ -66,6 +66,16 @@ def test_head_is_get_without_a_body(visit, site, configure, template):
     assert dict(head.headers) == dict(get.headers)
 
 
+@pytest.mark.parametrize("template", [None, "503.html"])
+def test_so_it_is_for_middleware_further_out(site, configure, template):
+    configure(MAINTENANCE_MODE_TEMPLATE=template)
+    site.on()
+    # The client of the tests would have taken the body off.
+    response = MaintenanceModeMiddleware(None)(RequestFactory().head("/"))
+    assert response.content == b""
+    assert int(response["content-length"]) > 100
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_every_method_is_blocked(visit, site, method):
     site.on()
@@ -150,6 +160,17 @@ def test_a_bypass_link_is_followed_up_or_down(visit, site, run):
     assert response["cache-control"] == "private, no-store"
     visit.cookies = None
     assert visit("/").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/", "/never/function/"])
+def test_a_bypass_link_goes_before_everything_that_the_app_says(visit, site, configure, run, path):
+    configure(
+        MAINTENANCE_MODE_LOGOUT_AUTHENTICATED_USER=True, MAINTENANCE_MODE_IGNORE_SUPERUSER=True
+    )
+    site.on()
+    token = run("bypass", "new").stdout.strip()
+    assert visit(f"{path}?maint_bypass={token}", user="ann").status_code == 303
+    assert visit.cookies["sessionid"].value == visit.session
 
 
 def test_a_redirect_of_the_operator_is_followed_by_browsers(visit, site):

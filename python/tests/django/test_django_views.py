@@ -57,7 +57,9 @@ def test_nobody_else_may(visit, site, path, user, method):
     assert site.state() == before
 
 
-def test_nor_may_a_superuser_who_is_no_longer_active(visit, site):
+@pytest.mark.parametrize("backend", ["ModelBackend", "AllowAllUsersModelBackend"])
+def test_nor_may_a_superuser_who_is_no_longer_active(visit, configure, backend):
+    configure(AUTHENTICATION_BACKENDS=[f"django.contrib.auth.backends.{backend}"])
     root = get_user_model().objects.get(username="root")
     visit(ON, user="root")
     root.is_active = False

@@ -94,7 +94,7 @@ def _marked(wrapper: Callable[..., Any], mark: str) -> Callable[..., Any]:
 def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any:
     """Forces a view, or makes new patterns of the same kind whose views are forced.
 
-    `done` has what was made of each list and resolver, since URLs may include themselves.
+    `done` has what was made of each list, since URLs may include themselves.
     """
     if id(target) in done:
         return done[id(target)]
@@ -107,7 +107,6 @@ def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any
         resolver = URLResolver(
             target.pattern, [], target.default_kwargs, target.app_name, target.namespace
         )
-        done[id(target)] = resolver
         resolver.urlconf_name = _forced(target.url_patterns, force, done)
         return resolver
     if isinstance(target, tuple) and len(target) == 3 and not isinstance(target[1], _PATTERNS):
