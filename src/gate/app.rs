@@ -6,6 +6,8 @@ use super::plan::RulesPlan;
 use crate::error::{Error, Result};
 use crate::page::PageSettings;
 use crate::rules::Matcher;
+use crate::rules::path::PathPattern;
+use crate::state::MOST_REGEXES;
 
 /// What an app says by itself, whatever the state of its site says. The command
 /// knows nothing of it.
@@ -36,13 +38,20 @@ impl AppPlan {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a rule that lets everyone in and for page settings
-    /// that cannot be.
+    /// [`Error::Invalid`] for a rule that lets everyone in, for more regular
+    /// expressions than a state may have, and for page settings that cannot be.
     pub(super) fn new(app: &App) -> Result<Self> {
         app.page.validate()?;
         if let Some((name, matcher)) = app.ignore.iter().find(|(_, rule)| rule.is_everything()) {
             return Err(Error::invalid(format!(
                 "{name}: `{matcher}` would let everyone through every window"
+            )));
+        }
+        let is_regex = |matcher: &Matcher| matches!(matcher, Matcher::Path(PathPattern::Regex(_)));
+        let regexes = app.ignore.iter().filter(|(_, matcher)| is_regex(matcher)).count();
+        if regexes > MOST_REGEXES {
+            return Err(Error::invalid(format!(
+                "an app has at most {MOST_REGEXES} regular expressions, and these are {regexes}"
             )));
         }
         let rules = app.ignore.iter();

@@ -140,6 +140,23 @@ def test_a_site_is_a_path(configure, value):
         MaintenanceModeMiddleware(lambda request: None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAINT_RECHECK", "0.1"),
+        ("MAINT_RECHECK", -1),
+        ("MAINT_RECHECK", True),
+        ("MAINT_RECHECK", float("nan")),
+        ("MAINT_RECHECK", 7200),
+        ("MAINT_PLAIN_HTTP", "1"),
+    ],
+)
+def test_what_maint_adds_is_named_as_well(configure, name, value):
+    configure(**{name: value})
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must be"):
+        MaintenanceModeMiddleware(lambda request: None)
+
+
 @pytest.mark.parametrize("error", [OperationalError, ConnectionRefusedError, TimeoutError])
 def test_a_function_that_finds_no_database_does_not_stop_the_start(site, configure, error):
     def address(request):

@@ -87,6 +87,28 @@ def test_without_it_the_variable_counts(configure, tmp_path, monkeypatch):
     assert conf.configuration().site.found == "environment"
 
 
+# MAINT_RECHECK and MAINT_PLAIN_HTTP
+
+
+def test_the_file_is_looked_at_no_more_often_than_the_setting_says(visit, site, configure):
+    configure(MAINT_RECHECK=3600)
+    assert visit("/").status_code == 200
+    site.on()
+    assert visit("/").status_code == 200
+    configure(MAINT_RECHECK=None)
+    assert visit("/").status_code == 503
+
+
+def test_without_encryption_the_cookie_of_a_link_is_sent_in_the_clear(visit, site, configure, run):
+    site.on()
+    token = run("bypass", "new", "-q").stdout.split()[0]
+    for plain, secure in ((None, True), (True, "")):
+        configure(MAINT_PLAIN_HTTP=plain)
+        cookies = visit(f"/?maint_bypass={token}").cookies
+        (cookie,) = [cookie for name, cookie in cookies.items() if "maint_bypass" in name]
+        assert cookie["secure"] == secure
+
+
 def test_without_both_the_nearest_one_from_the_project_up_counts(
     visit, configure, site, tmp_path, monkeypatch
 ):

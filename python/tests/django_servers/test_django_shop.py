@@ -474,3 +474,31 @@ def test_a_window_holds_up_what_it_covers_and_no_more(shop: Shop, sync_or_async:
         assert shop.manage("shell", "-c", ask).splitlines()[-1] == "True"
         shop.maint("off", "part")
         assert visitor.get("/who/").status == 200
+
+
+def test_a_template_writes_times_as_django_does(shop: Shop, sync_or_async: str) -> None:
+    page = shop.directory / "templates" / "503.html"
+    page.write_text('{{ start|date:"Y" }} {{ end|date:"c" }} {{ end }} {{ end|timeuntil }}')
+    settings = {"TIME_ZONE": "Asia/Tokyo", "LANGUAGE_CODE": "de"}
+    with shop.serve(sync_or_async, **settings) as server:
+        shop.maint("on", "--until", "2100-01-01T12:00:00Z")
+        year, iso, rest = Visitor(server).get("/").body.split(" ", 2)
+        assert int(year) >= 2026
+        assert iso == "2100-01-01T21:00:00+09:00"
+        assert rest.startswith("1. Januar 2100 21:00 ")
+        shop.maint("on")
+        assert Visitor(server).get("/").body.strip().startswith("20"), "no end is no error"
+
+
+def test_trouble_with_the_page_is_told_once_and_not_to_each_visitor(
+    shop: Shop, sync_or_async: str
+) -> None:
+    page = shop.directory / "templates" / "503.html"
+    page.write_text("{{ user.username }}")
+    with shop.serve(sync_or_async) as server:
+        bob = shop.log_in(server, "bob")
+        shop.maint("on")
+        shop.database.write_bytes(b"this is no database")
+        assert {bob.get("/").status for _ in range(30)} == {503}
+        told = server.log().count("cannot be rendered: the built-in page")
+        assert 1 <= told <= WORKERS[sync_or_async]

@@ -136,3 +136,16 @@ fn the_address_that_the_app_found_out_goes_before_peer_and_proxies() {
     assert!(matches!(gate.answer(&request(Some("10.0.0.7"))), Answer::Pass(_)));
     assert!(matches!(gate.answer(&request(Some("10.0.0.1"))), Answer::Reply(_)));
 }
+
+#[test]
+fn requirement_11_an_app_has_no_more_regular_expressions_than_a_state() {
+    let desk = Desk::new();
+    let open = |number: usize| {
+        let ignore = (0..number).map(|n| rule(&Kind::Path, &format!("re:/{n}/[a-z]"))).collect();
+        let options = Options { app: App { ignore, ..App::default() }, ..Options::default() };
+        Gate::open_with(&Site::at(&desk.dir), options).map(drop)
+    };
+    assert!(open(10).is_ok());
+    let error = open(crate::state::MOST_REGEXES + 1).unwrap_err().to_string();
+    assert!(error.contains("at most 1000 regular expressions"), "{error}");
+}

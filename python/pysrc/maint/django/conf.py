@@ -99,6 +99,8 @@ def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any
             format=_by_keyword(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
             user=_facts(find_user),
             client=values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
+            recheck=values["MAINT_RECHECK"],
+            plain_http=values["MAINT_PLAIN_HTTP"],
             **options,
         )
     except ValueError as error:
@@ -174,10 +176,10 @@ def _call(function: Callable[..., Any], request: Any) -> Any:
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:
-    if setting.startswith("MAINTENANCE_MODE") or setting in _READ:
+    if setting.startswith(("MAINT_", "MAINTENANCE_MODE")) or setting in _READ:
         configuration.cache_clear()
 
 
-_READ = {"MAINT_SITE", "BASE_DIR", "TEMPLATES", "ROOT_URLCONF"}
+_READ = {"BASE_DIR", "TEMPLATES", "ROOT_URLCONF"}
 
 setting_changed.connect(_forget)

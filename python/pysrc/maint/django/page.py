@@ -8,7 +8,9 @@ more than bytes then, as with the pages of a site.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -21,17 +23,22 @@ from django.template.base import FilterExpression, Template, TextNode, Variable,
 from django.template.defaulttags import CommentNode, IfNode, LoadNode, TemplateLiteral
 from django.template.loader import get_template
 from django.template.loaders.cached import Loader
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from maint import Reply
 
 logger = logging.getLogger("maint.django")
 
-#: What a page is told that is text or yes and no. Numbers are written as the visitor's
-#: language has them.
-_PLAIN = frozenset({"title", "reason", "site", "start", "end", "read_only", "comes_back"})
+#: What a page is told that is text or yes and no. Times and numbers are written as the
+#: visitor's language and time zone have them.
+_PLAIN = frozenset({"title", "reason", "site", "read_only", "comes_back"})
 
 #: How many different renderings are kept.
 _MOST_KEPT = 64
+
+#: Seconds between two reports of trouble: every visitor who is held up meets it.
+_REPORT_EVERY = 60.0
 
 
 class Page:
@@ -41,6 +48,7 @@ class Page:
         self.name = name
         self._get_context = get_context
         self._kept: dict[tuple[Any, ...], bytes] = {}
+        self._reported: dict[str, float] = {}
 
     def find(self, reply: Reply) -> Any:
         """Finds the template for a reply; `None` if there is none, or none that can be used now.
@@ -55,7 +63,7 @@ class Page:
         except SynchronousOnlyOperation:
             raise
         except Exception:
-            logger.exception("template `%s` cannot be loaded: the built-in page", self.name)
+            self._report(f"template `{self.name}` cannot be loaded: the built-in page")
             return None
 
     def kept(self, reply: Reply) -> bytes | None:
@@ -75,7 +83,10 @@ class Page:
 
     def render(self, template: Any, reply: Reply, request: HttpRequest) -> bytes | None:
         """Renders the page for a visitor; `None` if that fails, say for want of a database."""
-        context = reply.context or {}
+        context = dict(reply.context or {})
+        for name in ("start", "end"):
+            # As times, so that a template can say how to write them.
+            context[name] = _time(context.get(name))
         if self._get_context is not None:
             context.update(self._told_by_the_team(request))
         return self._render(template, context, request)
@@ -87,15 +98,22 @@ class Page:
             text: str = template.render(context, request)
             return text.encode()
         except Exception:
-            logger.exception("template `%s` cannot be rendered: the built-in page", self.name)
+            self._report(f"template `{self.name}` cannot be rendered: the built-in page")
             return None
+
+    def _report(self, trouble: str) -> None:
+        """Logs the exception that is at hand: at once, then at most once a minute."""
+        now = time.monotonic()
+        if now >= self._reported.get(trouble, now):
+            self._reported[trouble] = now + _REPORT_EVERY
+            logger.exception(trouble)
 
     def _told_by_the_team(self, request: HttpRequest) -> dict[str, Any]:
         try:
             assert self._get_context is not None
             return dict(self._get_context(request=request) or {})
         except Exception:
-            logger.exception("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
+            self._report("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
             return {}
 
     def _look(self) -> Any:
@@ -130,6 +148,12 @@ class Page:
 def _are_renderings_watched() -> bool:
     """Whether Django's test runner tells tests which templates were rendered."""
     return bool(Template._render.__module__ != Template.__module__)
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time as Django's templates take it: in the current time zone, unless `USE_TZ` is off."""
+    parsed: datetime | None = parse_datetime(text) if text else None
+    return parsed if parsed is None or settings.USE_TZ else timezone.make_naive(parsed)
 
 
 def _is_plain(nodes: Iterable[Any], names: set[str]) -> bool:

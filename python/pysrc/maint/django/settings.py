@@ -84,6 +84,14 @@ def _number(name: str, value: Any) -> int | None:
     return value
 
 
+def _interval(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 3600:
+        raise Mistake(name, f"must be a number of seconds up to an hour, not {_quoted(value)}")
+    return float(value)
+
+
 def _status(name: str, value: Any) -> int | None:
     number = _number(name, value)
     if number is not None and number != 200 and not 400 <= number <= 599:
@@ -416,6 +424,8 @@ def _response_type(name: str, value: Any) -> Any:
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "MAINT_SITE": _directory,
+    "MAINT_RECHECK": _interval,
+    "MAINT_PLAIN_HTTP": _flag,
     "MAINTENANCE_MODE": _switch,
     "MAINTENANCE_MODE_IGNORE_ADMIN_SITE": _flag,
     "MAINTENANCE_MODE_IGNORE_ANONYMOUS_USER": _flag,
