@@ -70,6 +70,8 @@ def test_every_setting_at_a_sound_value_is_none(configure):
         MAINTENANCE_MODE_STATUS_CODE=503,
         MAINTENANCE_MODE_RETRY_AFTER=3600,
         MAINTENANCE_MODE_GET_CONTEXT="test_django_templates.team",
+        MAINT_RECHECK=0.1,
+        MAINT_PLAIN_HTTP=False,
     )
     assert found() == []
     named = {name for name in dir(settings) if name in READERS}
