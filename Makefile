@@ -83,8 +83,7 @@ python-test: python-tools
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
 	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q
-	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl $(foreach found,$(PYTHONS),--discover $(found)) \
-		-- -p no:cacheprovider
+	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
 
 platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \

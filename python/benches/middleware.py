@@ -5,8 +5,8 @@
 Each variant is a process with a Django of its own. They take turns within one run, a batch
 of requests each, and count the processor time of the batch, so a busy machine slows all of
 them. A figure is the median over the rounds of the ratio within a round, with the smallest and
-largest in brackets. The view returns a short text and there is no other middleware: with a real
-app in front and behind, ratios are nearer to 1.
+largest in brackets. The view returns a short text, and but for one row there is no other
+middleware: with a real app in front and behind, ratios are nearer to 1.
 """
 
 from __future__ import annotations
@@ -24,25 +24,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Beyond this many the peer, which compiles and tries each pattern for each request, takes
-#: minutes.
 ENTRIES = [0, 1_000, 10_000]
+
+NONE, MAINT, RECHECK, PEER = "none", "maint", "maint, MAINT_RECHECK", "django-maintenance-mode"
+
+#: What `startproject` begins with, but for what needs a database.
+USUAL = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row: which middleware, whether the site is down, how many ignore entries."""
+    """A Django: which package keeps it down, and in which situation."""
 
     package: str
     is_down: bool
+    #: How many addresses and paths get through all the same.
     entries: int = 0
-    has_template: bool = False
-
-    @property
-    def name(self) -> str:
-        state = "down" if self.is_down else "up"
-        page = ", 503.html" if self.has_template else ""
-        return f"{self.package}, {state}, {self.entries} entries{page}"
+    #: Whether the team has a page of its own.
+    has_page: bool = False
+    #: Whether the middleware stands behind what projects usually have.
+    is_usual: bool = False
 
 
 def main() -> None:
@@ -60,50 +66,56 @@ def main() -> None:
         f"Python {platform.python_version()}, Django {django.get_version()}; "
         f"{arguments.rounds} rounds of {arguments.requests} requests"
     )
-    for is_down in (False, True):
-        pages = [False, True] if is_down else [False]
-        for page in pages:
-            for entries in ENTRIES:
-                compare(arguments, is_down, entries, page)
+    for entries in ENTRIES:
+        compare(arguments, False, entries)
+    compare(arguments, False, is_usual=True)
+    for has_page in (False, True):
+        for entries in ENTRIES:
+            compare(arguments, True, entries, has_page)
 
 
-def compare(arguments: argparse.Namespace, is_down: bool, entries: int, page: bool) -> None:
+def compare(
+    arguments: argparse.Namespace,
+    is_down: bool,
+    entries: int = 0,
+    has_page: bool = False,
+    is_usual: bool = False,
+) -> None:
     """Prints how the packages compare in one situation."""
-    variants = [
-        Variant("none", False, entries),
-        Variant("maint", is_down, entries, page),
-        # The peer has no page of its own.
-        Variant("django-maintenance-mode", is_down, entries, is_down),
-    ]
+    situation = (is_down, entries, has_page, is_usual)
+    # The peer has no page but that of the team.
+    peer = Variant(PEER, is_down, entries, is_down, is_usual)
+    variants = [Variant(NONE, *situation), Variant(MAINT, *situation), peer]
+    if not is_down:
+        variants.append(Variant(RECHECK, *situation))
     with tempfile.TemporaryDirectory(prefix="maint-bench-") as temp:
         workers = [Worker(variant, Path(temp) / str(n)) for n, variant in enumerate(variants)]
-        rounds: list[list[float]] = []
-        for number in range(arguments.rounds + 1):
-            times = [
-                worker.run(
-                    arguments.requests
-                    if worker.variant.entries < 5_000
-                    or worker.variant.package != "django-maintenance-mode"
-                    else 50
-                )
-                for worker in workers
-            ]
-            if number > 0:
-                rounds.append(times)
+        rounds = [
+            [worker.run(requests(worker.variant, arguments.requests)) for worker in workers]
+            for _ in range(arguments.rounds + 1)
+        ][1:]
         for worker in workers:
             worker.stop()
-    none, ours, peer = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratios = [times[1] / times[0] for times in rounds]
-    added, peer_added = ours - none, peer - none
-    # Where nothing is added there is no telling how many times more that is.
-    times = f"{peer_added / added:.0f} times as much" if added > 0.5 else "and maint nothing"
-    state = f"{'down' if is_down else 'up'}{', 503.html' if page else ''}"
-    print(
-        f"{state:16} {entries:6} entries: none {none:6.1f} us, maint {ours:6.1f}, "
-        f"peer {peer:8.1f}; maint / none {statistics.median(ratios):.3f} "
-        f"({min(ratios):.3f}-{max(ratios):.3f}), added {added:5.1f} us, "
-        f"peer adds {peer_added:7.1f}, {times}"
-    )
+    none, *others = (statistics.median(column) for column in zip(*rounds, strict=True))
+    words = [
+        "down" if is_down else "up",
+        *(["503.html"] if has_page else []),
+        *(["usual middleware"] if is_usual else []),
+        f"{entries} entries",
+    ]
+    print(f"\n{', '.join(words)}: without {none:.1f} us")
+    for number, time in enumerate(others, 1):
+        ratios = [times[number] / times[0] for times in rounds]
+        print(
+            f"  {variants[number].package:24} {statistics.median(ratios):8.3f} times "
+            f"({min(ratios):.2f}-{max(ratios):.2f}), {time - none:+9.1f} us"
+        )
+
+
+def requests(variant: Variant, number: int) -> int:
+    """How many requests make a batch. The peer tries one pattern after the other."""
+    is_slow = variant.package == PEER and variant.is_down and variant.entries > 0
+    return 10 if is_slow else number
 
 
 class Worker:
@@ -120,12 +132,12 @@ class Worker:
             text=True,
             env={**os.environ, "BENCH_DIR": str(directory)},
         )
-        self.run(100)
+        self.run(requests(variant, 100))
 
-    def run(self, requests: int) -> float:
+    def run(self, number: int) -> float:
         """Answers so many requests; returns microseconds of processor time for each."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(f"{requests}\n")
+        self.process.stdin.write(f"{number}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
 
@@ -159,19 +171,19 @@ def work(variant: Variant) -> None:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    expected = "503" if variant.is_down else "200"
+    expected = "503" if variant.is_down and variant.package != NONE else "200"
 
     def start_response(status: str, headers: list[Any], exc_info: Any = None) -> None:
         assert status.startswith(expected), status
 
     for line in sys.stdin:
-        requests = int(line)
+        number = int(line)
         begun = time.process_time_ns()
-        for _ in range(requests):
+        for _ in range(number):
             response = handler({**environ}, start_response)
             b"".join(response)
             response.close()
-        print((time.process_time_ns() - begun) / requests / 1_000, flush=True)
+        print((time.process_time_ns() - begun) / number / 1_000, flush=True)
 
 
 def application(variant: Variant) -> Any:
@@ -185,7 +197,7 @@ def application(variant: Variant) -> Any:
 
     directory = Path(os.environ["BENCH_DIR"])
     (directory / "templates").mkdir(exist_ok=True)
-    if variant.has_template:
+    if variant.has_page:
         (directory / "templates" / "503.html").write_text(
             "<!doctype html><title>Sorry</title><h1>Down for maintenance</h1>"
             "<p>{{ reason }} We will be back soon. <a href='mailto:a@example.com'>Contact</a></p>\n"
@@ -196,20 +208,23 @@ def application(variant: Variant) -> Any:
         "MAINTENANCE_MODE_IGNORE_IP_ADDRESSES": addresses,
         "MAINTENANCE_MODE_IGNORE_URLS": paths,
     }
-    middleware, apps = [], []
-    if variant.package == "maint":
+    middleware, apps = list(USUAL if variant.is_usual else []), []
+    if variant.package in (MAINT, RECHECK):
         import maint
 
         site = maint.Site.create(directory / ".maint")
         if variant.is_down:
             site.on()
         options["MAINT_SITE"] = site.directory
-        middleware, apps = ["maint.django.middleware.MaintenanceModeMiddleware"], ["maint.django"]
-    elif variant.package == "django-maintenance-mode":
+        if variant.package == RECHECK:
+            options["MAINT_RECHECK"] = 0.1
+        middleware.append("maint.django.middleware.MaintenanceModeMiddleware")
+        apps = ["maint.django"]
+    elif variant.package == PEER:
         state = directory / "state.txt"
         state.write_text("1" if variant.is_down else "0")
         options["MAINTENANCE_MODE_STATE_FILE_PATH"] = str(state)
-        middleware = ["maintenance_mode.middleware.MaintenanceModeMiddleware"]
+        middleware.append("maintenance_mode.middleware.MaintenanceModeMiddleware")
         apps = ["maintenance_mode"]
     os.environ["DJANGO_SETTINGS_MODULE"] = __name__
     view = path("shop/", lambda request: HttpResponse("ok"))

@@ -140,9 +140,13 @@ impl Django<'_, '_> {
 }
 
 impl Server for Django<'_, '_> {
-    /// What Django routes by: it has decoded the path, and knows its prefix.
+    /// What Django routes by: it has decoded the path, and knows its prefix. What
+    /// was not UTF-8 is so again, since nobody knows what was meant.
     fn path(&self) -> Vec<u8> {
-        encode(self.attribute("path").unwrap_or_default().as_bytes())
+        let path = self.attribute("path").unwrap_or_default();
+        let parts: Vec<Vec<u8>> =
+            path.split(char::REPLACEMENT_CHARACTER).map(|part| encode(part.as_bytes())).collect();
+        parts.join(&b"%FF"[..])
     }
 
     fn query(&self) -> Option<Vec<u8>> {
