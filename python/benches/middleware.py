@@ -1,6 +1,6 @@
 """What the middleware costs a Django request, beside none and beside the usual package.
 
-    python benches/middleware.py [--rounds N] [--requests N]
+    python benches/middleware.py [--rounds N] [--requests N] [--only up|down]
 
 Each variant is a process with a Django of its own. They take turns within one run, a batch
 of requests each, and count the processor time of the batch, so a busy machine slows all of
@@ -53,8 +53,9 @@ class Variant:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--requests", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--only", choices=["up", "down"])
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -66,12 +67,14 @@ def main() -> None:
         f"Python {platform.python_version()}, Django {django.get_version()}; "
         f"{arguments.rounds} rounds of {arguments.requests} requests"
     )
-    for entries in ENTRIES:
-        compare(arguments, False, entries)
-    compare(arguments, False, is_usual=True)
-    for has_page in (False, True):
+    if arguments.only != "down":
         for entries in ENTRIES:
-            compare(arguments, True, entries, has_page)
+            compare(arguments, False, entries)
+        compare(arguments, False, is_usual=True)
+    if arguments.only != "up":
+        for has_page in (False, True):
+            for entries in ENTRIES:
+                compare(arguments, True, entries, has_page)
 
 
 def compare(
@@ -115,7 +118,7 @@ def compare(
 def requests(variant: Variant, number: int) -> int:
     """How many requests make a batch. The peer tries one pattern after the other."""
     is_slow = variant.package == PEER and variant.is_down and variant.entries > 0
-    return 10 if is_slow else number
+    return 2 if is_slow else number
 
 
 class Worker:
