@@ -17,7 +17,7 @@ pub struct App {
     /// ever is. `None`: the state decides, as it should.
     pub is_down: Option<bool>,
     /// Rules that let requests through in addition to those of the state, each
-    /// with a name for [`Pass::by`](super::Pass::by). They do not expire.
+    /// with a name for [`Pass::by`](field@super::Pass::by). They do not expire.
     pub ignore: Vec<(String, Matcher)>,
     /// How pages are answered where neither a window nor the site says.
     pub page: PageSettings,
