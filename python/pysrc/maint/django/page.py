@@ -72,14 +72,16 @@ class Page:
             return None
         context = reply.context or {}
         told = tuple(context.get(name) for name in self._shown)
-        if told not in self._kept:
-            rendered = self._render(self._found, context, None)
-            if rendered is None:
+        # Other threads may clear it at any moment.
+        page = self._kept.get(told)
+        if page is None:
+            page = self._render(self._found, context, None)
+            if page is None:
                 return None
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            self._kept[told] = rendered
-        return self._kept[told]
+            self._kept[told] = page
+        return page
 
     def render(self, template: Any, reply: Reply, request: HttpRequest) -> bytes | None:
         """Renders the page for a visitor; `None` if that fails, say for want of a database."""
