@@ -55,11 +55,15 @@ mod _maint {
 
 /// An ignore rule that does not let everybody in, or why it is none.
 fn rule(kind: &str, value: &str) -> Result<Matcher, String> {
-    let known = Kind::KNOWN.into_iter().find(|known| known.as_str() == kind);
-    let kind = known.unwrap_or_else(|| Kind::Unknown(kind.to_owned()));
-    let matcher = Matcher::parse(&kind, value).map_err(|cause| error::words(&cause))?;
+    let matcher = matcher(kind, value).map_err(|cause| error::words(&cause))?;
     if matcher.is_everything() {
         return Err(format!("`{matcher}` would let everyone through every window"));
     }
     Ok(matcher)
+}
+
+/// What an ignore rule matches.
+fn matcher(kind: &str, value: &str) -> maint::Result<Matcher> {
+    let known = Kind::KNOWN.into_iter().find(|known| known.as_str() == kind);
+    Matcher::parse(&known.unwrap_or_else(|| Kind::Unknown(kind.to_owned())), value)
 }

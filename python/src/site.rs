@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use maint::page::{PageSettings, Templates};
-use maint::rules::{Kind, Matcher};
 use maint::site::{Found, Surroundings};
 use maint::state::WindowSettings;
 use maint::store::{self, Applied, Options};
@@ -201,9 +200,7 @@ impl Site {
     ) -> PyResult<String> {
         let expires_at = expires_at.map(|moment| moment.0);
         let applied = self.update(py, by, command, |state, now, actor| {
-            let known = Kind::KNOWN.into_iter().find(|known| known.as_str() == kind);
-            let kind = known.unwrap_or_else(|| Kind::Unknown(kind.to_owned()));
-            let matcher = Matcher::parse(&kind, value)?;
+            let matcher = crate::matcher(kind, value)?;
             state.add_rule(&matcher, note.as_deref(), expires_at, false, now, actor)
         })?;
         Ok(applied.value)
