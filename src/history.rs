@@ -26,8 +26,20 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The end of a history is looked for in this much of it first.
 const SHORT_LINES: u64 = 4 * 1024;
 
+/// The longest command line that is written down, in characters.
+const LONGEST_COMMAND: usize = 2_000;
+
 /// What the command of a change begins with that was made through the Python package.
 pub const PYTHON: &str = "python: ";
+
+/// A command line as it is written down: the end of a very long one is left out.
+#[must_use]
+pub fn shortened(line: String) -> String {
+    if line.chars().count() <= LONGEST_COMMAND {
+        return line;
+    }
+    line.chars().take(LONGEST_COMMAND).chain(['…']).collect()
+}
 
 /// One change of the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

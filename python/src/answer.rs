@@ -87,16 +87,28 @@ impl Reply {
     #[getter]
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let Some(context) = self.reply.context() else { return Ok(None) };
+        // Taken apart, so that a field more does not compile before it is told.
+        let page::Context {
+            title,
+            reason,
+            site,
+            start,
+            end,
+            retry_after,
+            status,
+            read_only,
+            comes_back,
+        } = context;
         let told = PyDict::new(py);
-        told.set_item("title", context.title)?;
-        told.set_item("reason", context.reason)?;
-        told.set_item("site", context.site)?;
-        told.set_item("start", context.start)?;
-        told.set_item("end", context.end)?;
-        told.set_item("retry_after", context.retry_after)?;
-        told.set_item("status", context.status)?;
-        told.set_item("read_only", context.read_only)?;
-        told.set_item("comes_back", context.comes_back)?;
+        told.set_item("title", title)?;
+        told.set_item("reason", reason)?;
+        told.set_item("site", site)?;
+        told.set_item("start", start)?;
+        told.set_item("end", end)?;
+        told.set_item("retry_after", retry_after)?;
+        told.set_item("status", status)?;
+        told.set_item("read_only", read_only)?;
+        told.set_item("comes_back", comes_back)?;
         Ok(Some(told))
     }
 

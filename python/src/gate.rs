@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maint::gate::{Answer, App, Current, Force, OnError, OnProblem, Options, Pass as MaintPass};
+use jiff::Timestamp;
+use maint::gate::{Answer, App, Force, OnError, OnProblem, Options, Pass as MaintPass};
 use maint::page::{self, PageSettings};
 use maint::rules::Matcher;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -98,13 +99,8 @@ impl Gate {
         force: Option<&str>,
         at: Option<Moment>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let current = self.current(py);
-        let now = at.map(|moment| moment.0).or_else(clock::stopped);
-        let answer = match forced(force)? {
-            Some(Force::Off) => Answer::Pass(MaintPass::default()),
-            Some(Force::On) => current.answer_down(&request.0, now),
-            None => current.answer(&request.0, now),
-        };
+        let now = at.map(|moment| moment.0);
+        let answer = self.decide(py, &request.0, forced(force)?, now);
         self.object(py, answer, false)
     }
 
@@ -143,10 +139,23 @@ impl Gate {
 }
 
 impl Gate {
-    /// What is in force. Others may run meanwhile: the file system may be slow,
-    /// and a new state takes a moment to read.
-    fn current(&self, py: Python<'_>) -> Current {
-        py.detach(|| self.inner.current())
+    /// What to do with a request, at a time of the caller's choice or now. Others
+    /// may run while the gate looks at the file: the file system may be slow, and
+    /// a new state takes a moment to read.
+    fn decide(
+        &self,
+        py: Python<'_>,
+        request: &impl maint::request::Request,
+        force: Option<Force>,
+        now: Option<Timestamp>,
+    ) -> Answer {
+        let current = || py.detach(|| self.inner.current());
+        let now = now.or_else(clock::stopped);
+        match force {
+            Some(Force::Off) => Answer::Pass(MaintPass::default()),
+            Some(Force::On) => current().answer_down(request, now),
+            None => current().answer(request, now),
+        }
     }
 
     fn ask<'py>(
@@ -156,22 +165,9 @@ impl Gate {
         calls: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = subject.py();
-        let force = forced(force)?;
-        if force == Some(Force::Off) {
-            return Ok(self.pass.bind(py).clone().into_any());
-        }
-        let current = self.current(py);
-        if force.is_none() && current.is_idle() {
-            return Ok(self.pass.bind(py).clone().into_any());
-        }
         let asked = Asked::new(server, subject, &self.functions, calls);
-        let now = clock::stopped();
-        let answer = match force {
-            Some(_) => current.answer_down(&asked, now),
-            None => current.answer(&asked, now),
-        };
-        self.object(py, answer, asked.needs_calls())
+        let answer = self.decide(subject.py(), &asked, forced(force)?, None);
+        self.object(subject.py(), answer, asked.needs_calls())
     }
 
     fn object<'py>(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use maint::page::{PageSettings, Templates};
-use maint::site::{Found, Surroundings};
+use maint::site::Surroundings;
 use maint::state::WindowSettings;
 use maint::store::{self, Applied, Options};
 use maint::window::{Phase, Scope};
@@ -15,9 +15,6 @@ use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
-
-/// The longest command line that is written down, in characters.
-const LONGEST_COMMAND: usize = 2_000;
 
 /// A site directory.
 #[pyclass(frozen, eq, module = "maint")]
@@ -93,12 +90,7 @@ impl Site {
 
     #[getter]
     fn found(&self) -> &'static str {
-        match self.0.found() {
-            Found::Given => "given",
-            Found::Environment => "environment",
-            Found::Nearest => "nearest",
-            Found::User => "user",
-        }
+        self.0.found().as_str()
     }
 
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -312,9 +304,8 @@ impl Author {
 /// The command line of the process, quoted for a shell.
 fn command_line(py: Python<'_>) -> PyResult<String> {
     let words = py.import("sys")?.getattr("argv")?;
-    let line: String = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
-    let is_long = line.chars().count() > LONGEST_COMMAND;
-    Ok(if is_long { line.chars().take(LONGEST_COMMAND).chain(['…']).collect() } else { line })
+    let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
+    Ok(maint::history::shortened(line))
 }
 
 fn json(value: &impl serde::Serialize) -> PyResult<String> {

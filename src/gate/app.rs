@@ -42,10 +42,9 @@ impl AppPlan {
     /// expressions than a state may have, and for page settings that cannot be.
     pub(super) fn new(app: &App) -> Result<Self> {
         app.page.validate()?;
-        if let Some((name, matcher)) = app.ignore.iter().find(|(_, rule)| rule.is_everything()) {
-            return Err(Error::invalid(format!(
-                "{name}: `{matcher}` would let everyone through every window"
-            )));
+        for (name, matcher) in &app.ignore {
+            let refused = matcher.refuse_everything();
+            refused.map_err(|cause| Error::invalid(format!("{name}: {cause}")))?;
         }
         let is_regex = |matcher: &Matcher| matches!(matcher, Matcher::Path(PathPattern::Regex(_)));
         let regexes = app.ignore.iter().filter(|(_, matcher)| is_regex(matcher)).count();

@@ -265,13 +265,6 @@ impl Current {
         self.snapshot.answer_down(request, now)
     }
 
-    /// Whether nothing can be blocked, whatever is asked for and when, so that no
-    /// request need be described at all.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.snapshot.is_idle(&self.gate.0.app)
-    }
-
     /// Whether any window is open, or the app says that it is down. Some requests
     /// may pass all the same.
     #[must_use]
@@ -282,15 +275,11 @@ impl Current {
 }
 
 impl Snapshot {
-    fn is_idle(&self, app: &AppPlan) -> bool {
-        self.content.plan.is_idle() && app.is_down != Some(true)
-    }
-
     fn answer(&self, app: &AppPlan, request: &impl Request, now: Option<Timestamp>) -> Answer {
-        if self.is_idle(app) {
+        let content = &self.content;
+        if content.plan.is_idle() && app.is_down != Some(true) {
             return Answer::Pass(Pass::default());
         }
-        let content = &self.content;
         // To ask the clock is a third of what a decision costs.
         let clock = || {
             if content.plan.is_timeless() { Timestamp::UNIX_EPOCH } else { Timestamp::now() }

@@ -167,13 +167,17 @@ impl Maker<'_> {
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
         match templates.render(own, format, context) {
-            Ok(text) => match own {
-                Some(name) if templates.are_live() => {
-                    let live = Live::new(templates.clone(), name, format, context.clone(), text);
-                    (Body::Live(Box::new(live)), own.map(str::to_owned))
-                }
-                _ => (Body::from(text), own.map(str::to_owned)),
-            },
+            Ok(text) => {
+                let body = match own {
+                    Some(name) if templates.are_live() => {
+                        let live =
+                            Live::new(templates.clone(), name, format, context.clone(), text);
+                        Body::Live(Box::new(live))
+                    }
+                    _ => Body::from(text),
+                };
+                (body, own.map(str::to_owned))
+            }
             Err(error) => {
                 self.errors.push(error);
                 let builtin = templates.render(None, format, context);

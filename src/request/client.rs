@@ -18,10 +18,11 @@ const MOST_HOPS: usize = 1_000;
 
 /// The address of the client, or `None` if it cannot be told.
 ///
-/// What the app found out by itself goes before all else. Without proxies, or if the peer is none of them, it is the peer's.
-/// Otherwise it is the right-most hop of the one configured header field that
-/// is not a proxy itself, and unknown if there is none or if something on the
-/// way to it is not an address. IPv4-mapped IPv6 is IPv4.
+/// What the app found out by itself goes before all else. Without proxies, or if
+/// the peer is none of them, it is the peer's. Otherwise it is the right-most hop
+/// of the one configured header field that is not a proxy itself, and unknown if
+/// there is none or if something on the way to it is not an address.
+/// IPv4-mapped IPv6 is IPv4.
 #[must_use]
 pub fn address(request: &impl Request, proxies: Option<&TrustedProxies>) -> Option<IpAddr> {
     if let Some(client) = request.client() {

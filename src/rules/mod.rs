@@ -180,6 +180,20 @@ impl Matcher {
         }
     }
 
+    /// Refuses a rule that would let everyone in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`], without a way to say that it is meant.
+    pub fn refuse_everything(&self) -> Result<()> {
+        if self.is_everything() {
+            return Err(Error::invalid(format!(
+                "`{self}` would let everyone through every window"
+            )));
+        }
+        Ok(())
+    }
+
     /// Whether people write this when they mean more than it matches.
     #[must_use]
     pub fn is_root_path(&self) -> bool {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from maint import Gate, Site, User
+from maint import Gate, Site, User, is_overruling
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,6 +28,12 @@ class GateOptions(TypedDict, total=False):
     format: Literal["html", "json"] | Callable[[Any], str | None] | None
     client: Callable[[Any], str | None] | None
     plain_http: bool
+
+
+def is_left_on(name: str) -> bool:
+    """Whether a header field of the app stays on an answer that is kept out of caches."""
+    lower = name.lower()
+    return lower != "cache-control" and not is_overruling(lower)
 
 
 def choose_gate(

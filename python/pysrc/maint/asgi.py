@@ -18,8 +18,8 @@ from os import PathLike
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from maint import PRIVATE, Gate, Pass, Reply, Site, User, is_overruling
-from maint._middleware import GateOptions, choose_gate
+from maint import PRIVATE, Gate, Pass, Reply, Site, User
+from maint._middleware import GateOptions, choose_gate, is_left_on
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -157,8 +157,7 @@ def _private(send: Send) -> Send:
             kept = [
                 (name, value)
                 for name, value in message.get("headers", ())
-                if (lower := name.decode("latin-1").lower()) != "cache-control"
-                and not is_overruling(lower)
+                if is_left_on(name.decode("latin-1"))
             ]
             message = {**message, "headers": [*kept, (b"cache-control", PRIVATE.encode())]}
         await send(message)

@@ -13,8 +13,8 @@ from http.client import responses
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from maint import PRIVATE, Gate, Pass, Site, User, is_overruling
-from maint._middleware import GateOptions, choose_gate
+from maint import PRIVATE, Gate, Pass, Site, User
+from maint._middleware import GateOptions, choose_gate, is_left_on
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -66,11 +66,7 @@ def _private(start_response: StartResponse) -> StartResponse:
     """Keeps what the app answers out of caches, whatever the app says of them."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        kept = [
-            (name, value)
-            for name, value in headers
-            if (lower := name.lower()) != "cache-control" and not is_overruling(lower)
-        ]
+        kept = [(name, value) for name, value in headers if is_left_on(name)]
         return start_response(status, [*kept, ("Cache-Control", PRIVATE)], exc_info)
 
     return start

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use maint::history::shortened;
 use maint::lock::{Holder, OnWait, PATIENCE};
 use maint::shell::word;
 use maint::site::Found;
@@ -14,9 +15,6 @@ use maint::{Actor, Error, Site, State};
 
 use crate::args::{Expiry, Global};
 use crate::output::{Clock, Output};
-
-/// The longest command line that is written down.
-const LONGEST_COMMAND: usize = 2_000;
 
 pub(crate) struct Session {
     global: Global,
@@ -140,9 +138,5 @@ impl Session {
 fn command_line() -> String {
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|text| word(&text.to_string_lossy())).collect();
-    let line = words.join(" ");
-    if line.chars().count() <= LONGEST_COMMAND {
-        return line;
-    }
-    line.chars().take(LONGEST_COMMAND).chain(['…']).collect()
+    shortened(words.join(" "))
 }
