@@ -1,8 +1,11 @@
 //! The page in a real browser, behind the real layer, opened and closed by the
 //! real command. `tests/browser/check.mjs` has the checks.
 
+#[path = "common/say.rs"]
+mod say;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{self, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -16,6 +19,7 @@ use maint::page::render::builtin;
 use maint::page::template::Format;
 use maint::store::{self, Options};
 use maint::tower::MaintenanceLayer;
+use say::{figure, skip};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -49,13 +53,6 @@ const LATER: (&str, Option<&str>) = ("main --path / --path /shop/** --for 7h", W
 
 /// The largest picture for the README, in bytes.
 const LARGEST_PICTURE: u64 = 150_000;
-
-/// Prints past the capture of the harness, which hides what a passing test prints.
-macro_rules! aloud {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
-}
 
 /// A site, and the app behind its gate.
 struct Shop {
@@ -148,7 +145,7 @@ static RIG_OR_WHY_NOT: LazyLock<Result<Rig, String>> = LazyLock::new(Rig::set_up
 impl Rig {
     /// The rig, unless something that cannot be had here is missing.
     fn get() -> Option<&'static Self> {
-        RIG_OR_WHY_NOT.as_ref().inspect_err(|why| aloud!("SKIPPED: browser: {why}")).ok()
+        RIG_OR_WHY_NOT.as_ref().inspect_err(|why| skip(why)).ok()
     }
 
     /// Makes the copy, outside of the source tree, where it stays for the next run.
@@ -213,7 +210,7 @@ impl Rig {
         let mut failures = Vec::new();
         for line in BufReader::new(node.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            aloud!("figure: browser: {name}: {line}");
+            figure(&format!("{name}: {line}"));
             if !line.contains("\"ok\":true") {
                 failures.push(line);
             }

@@ -2,6 +2,9 @@
 
 #![cfg(unix)]
 
+#[path = "common/say.rs"]
+mod say;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -15,14 +18,8 @@ use maint::rules::{Kind, Matcher};
 use maint::site::Surroundings;
 use maint::state::WindowSettings;
 use maint::{Site, store};
+use say::{figure, skip};
 use tempfile::TempDir;
-
-/// Prints past the capture of the harness, which hides what a passing test prints.
-macro_rules! aloud {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
-}
 
 /// A sound site that everyone can read, in a directory of its own.
 struct Clinic {
@@ -187,7 +184,7 @@ fn requirement_30_eight_planted_faults_are_found() {
     if labelled().is_some() {
         found.push("SELinux label".to_owned());
     }
-    aloud!("figure: found {} of 8: {found:?}", found.len());
+    figure(&format!("found {} of 8: {found:?}", found.len()));
     assert!(found.len() >= 5, "the others were skipped loudly");
 }
 
@@ -213,7 +210,7 @@ fn on_network() -> Option<()> {
             Some(())
         }
         other => {
-            aloud!("SKIPPED: strace cannot change what statfs says here: {other:?}");
+            skip(&format!("strace cannot change what statfs says here: {other:?}"));
             None
         }
     }
@@ -241,7 +238,7 @@ fn labelled() -> Option<()> {
     };
     let usual = b"system_u:object_r:httpd_sys_content_t:s0\0";
     if let Err(cause) = set(clinic.site.dir(), usual).and_then(|()| set(&clinic.state(), usual)) {
-        aloud!("SKIPPED: SELinux labels cannot be set here: {cause}");
+        skip(&format!("SELinux labels cannot be set here: {cause}"));
         return None;
     }
     assert!(!has(&clinic.findings(), "selinux-type"));
@@ -278,7 +275,7 @@ fn stranger() -> Option<&'static str> {
         user.is_some_and(|user| user.uid.as_raw() != me)
     });
     if found.is_none() {
-        aloud!("SKIPPED: there is no other user on this host");
+        skip("there is no other user on this host");
     }
     found
 }
@@ -487,7 +484,7 @@ fn requirement_18_a_lock_that_strangers_can_open_is_a_problem() {
 #[test]
 fn requirement_29_files_that_sudo_left_behind_are_told() {
     if !is_root() {
-        aloud!("SKIPPED: only root can give files away");
+        skip("only root can give files away");
         return;
     }
     let clinic = Clinic::new();
@@ -516,7 +513,7 @@ fn requirement_33_an_access_list_decides_and_a_lost_one_is_told() {
         return;
     };
     if !setfacl(&["-b"], &clinic.state()) {
-        aloud!("SKIPPED: there is no `setfacl` that works here");
+        skip("there is no `setfacl` that works here");
         return;
     }
     set_mode(&clinic.state(), 0o640);
@@ -545,7 +542,7 @@ fn examined_after(script: &str, site: &Site) -> Option<String> {
             Some(String::from_utf8_lossy(&output.stdout).into_owned())
         }
         other => {
-            aloud!("SKIPPED: mounting is not possible here: {other:?}");
+            skip(&format!("mounting is not possible here: {other:?}"));
             None
         }
     }

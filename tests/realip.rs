@@ -7,6 +7,8 @@
 
 #[path = "common/nginx.rs"]
 mod nginx;
+#[path = "common/say.rs"]
+mod say;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
@@ -16,6 +18,7 @@ use maint::request::Facts;
 use maint::request::client::address;
 use maint::state::{ProxyHeader, TrustedProxies};
 use nginx::Nginx;
+use say::figure;
 
 const NETWORKS: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 const CHAINS: usize = 12_000;
@@ -30,7 +33,7 @@ fn start() -> Option<Nginx> {
         real_ip_recursive on;"
     );
     let server = "location = /client { return 200 \"$remote_addr\"; }";
-    Nginx::start("realip", &["http_realip_module"], &http, server)
+    Nginx::start(&["http_realip_module"], &http, server)
 }
 
 /// What nginx takes for the client; `None` if it does not answer with that.
@@ -153,10 +156,7 @@ fn requirement_39_nginx_names_the_same_client() {
             compared += 1;
         }
     }
-    let _ = writeln!(
-        std::io::stderr(),
-        "figure: {CHAINS} chains, {compared} with a client for nginx, 0 differences"
-    );
+    figure(&format!("{CHAINS} chains, {compared} with a client for nginx, 0 differences"));
     assert!(compared > CHAINS / 4, "only {compared} chains were compared");
 
     // Where nginx is laxer than the grammar, the client is unknown here.

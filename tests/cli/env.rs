@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -186,14 +185,7 @@ pub(crate) fn has(tool: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file()));
     if !found {
-        skip(&format!("`{tool}` is not installed"));
+        crate::say::skip(&format!("`{tool}` is not installed"));
     }
     found
-}
-
-/// Says loudly that a test shows nothing here: past the capture of the harness,
-/// which hides what a passing test prints.
-pub(crate) fn skip(why: &str) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }

@@ -178,7 +178,7 @@ fn requirement_60_a_state_that_may_not_be_read_exits_7() {
     env.seal(&mut command);
     let ran = Ran::from(command.output().unwrap());
     if ran.code == 126 || ran.code == 127 {
-        return crate::env::skip("another user cannot run the binary where it lies");
+        return crate::say::skip("another user cannot run the binary where it lies");
     }
     assert_eq!(ran.code, 7, "{ran:?}");
     assert_brief(&ran.stderr);

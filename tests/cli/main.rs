@@ -18,6 +18,8 @@ mod proxy;
 mod render;
 mod restore;
 mod run;
+#[path = "../common/say.rs"]
+mod say;
 mod site;
 mod status;
 mod template;

@@ -2,7 +2,8 @@
 
 use std::process::Stdio;
 
-use crate::env::{TestEnv, eventually, finish, skip};
+use crate::env::{TestEnv, eventually, finish};
+use crate::say::skip;
 
 #[test]
 fn the_site_is_down_while_the_command_runs_and_up_afterwards() {

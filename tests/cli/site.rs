@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::env::{TestEnv, has, skip};
+use crate::env::{TestEnv, has};
+use crate::say::skip;
 
 #[test]
 fn path_names_the_site_alone_on_standard_output_and_why_beside_it() {

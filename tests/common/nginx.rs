@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::say::skip;
+
 /// An nginx in a directory of its own, which ends with this.
 pub(crate) struct Nginx {
     process: Child,
@@ -30,12 +32,8 @@ impl Nginx {
     /// `None`, and a word on standard error past the capture of the harness, if
     /// nginx is not installed or lacks one of the `modules`, by the names that
     /// `nginx -V` has for them.
-    pub(crate) fn start(test: &str, modules: &[&str], http: &str, server: &str) -> Option<Self> {
-        let program = program(modules)
-            .map_err(|why| {
-                let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
-            })
-            .ok()?;
+    pub(crate) fn start(modules: &[&str], http: &str, server: &str) -> Option<Self> {
+        let program = program(modules).map_err(|why| skip(&why)).ok()?;
         let mut complaints = String::new();
         // Somebody else may take the free port before nginx does.
         for _ in 0..5 {

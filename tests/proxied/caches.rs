@@ -2,6 +2,7 @@
 
 use crate::app::{PUBLIC, Server, shop, without_our_headers};
 use crate::fronts::{self, Front};
+use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::Client;
 
@@ -40,7 +41,7 @@ const PAGES: [(&str, &[&str]); 3] = [
 fn requirement_49_no_cache_keeps_the_page() {
     let site = TestSite::new();
     let server = Server::new(shop(site.layer(), PUBLIC));
-    for front in fronts::all("caches", server.port) {
+    for front in fronts::all(server.port) {
         for (kind, on) in PAGES {
             site.maint(on);
             let (of_maint, kept) = count(&front, kind);
@@ -51,11 +52,11 @@ fn requirement_49_no_cache_keeps_the_page() {
             assert_eq!(of_maint, 0, "{} {kind}: pages after `off`", front.name);
             assert!(kept_up >= REQUESTS / 4, "{} {kind}: only {kept_up} were kept", front.name);
             clear(&front);
-            aloud!(
-                "figure: {}, {kind}: {kept} of {REQUESTS} pages kept while down; after `off` \
+            figure(&format!(
+                "{}, {kind}: {kept} of {REQUESTS} pages kept while down; after `off` \
                  {of_maint} pages in {REQUESTS} requests, {kept_up} answered by the cache",
                 front.name
-            );
+            ));
         }
     }
 }
@@ -64,7 +65,7 @@ fn requirement_49_no_cache_keeps_the_page() {
 fn a_cache_keeps_a_page_that_does_not_say_no_store() {
     let site = TestSite::new();
     let server = Server::new(without_our_headers(shop(site.layer(), PUBLIC), &[]));
-    for front in fronts::all("caches", server.port) {
+    for front in fronts::all(server.port) {
         // Varnish by itself keeps neither a 503 nor a 302.
         let pages = if front.name == "nginx" { &PAGES[..] } else { &PAGES[1..2] };
         for (kind, on) in pages {
@@ -72,11 +73,11 @@ fn a_cache_keeps_a_page_that_does_not_say_no_store() {
             let (_, kept) = count(&front, kind);
             site.maint(&["off"]);
             let (of_maint, _) = count(&front, kind);
-            aloud!(
-                "figure: {}, {kind}, control without our header fields: {of_maint} pages in \
+            figure(&format!(
+                "{}, {kind}, control without our header fields: {of_maint} pages in \
                  {REQUESTS} requests after `off`",
                 front.name
-            );
+            ));
             assert!(kept > 0 && of_maint > 0, "{} {kind}: nothing was kept", front.name);
         }
     }

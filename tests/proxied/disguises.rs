@@ -2,6 +2,7 @@
 
 use crate::app::{PUBLIC, Server, shop};
 use crate::fronts;
+use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::{Answer, Client};
 
@@ -103,7 +104,7 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
     }
     let token = site.token();
     let server = Server::new(shop(site.layer(), PUBLIC));
-    let fronts = fronts::nginx("disguises", server.port);
+    let fronts = fronts::nginx(server.port);
     let mut ports = vec![("axum", server.port)];
     ports.extend(fronts.iter().map(|front| (front.name, front.port)));
 
@@ -128,7 +129,7 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
         note(name, &client.get("/admin", &FIELDS), "all together");
     }
     let names = FIELDS.len() + QUERIES.len();
-    aloud!("figure: {} of {asked} requests with {names} disguises passed", passed.len());
+    figure(&format!("{} of {asked} requests with {names} disguises passed", passed.len()));
     assert!(passed.is_empty(), "{passed:?}");
 
     // Each of the rules does let through what it names.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::nginx::Nginx;
 use crate::process::Process;
+use crate::say::skip;
 use crate::wire::ask_raw;
 
 /// A cache in front of an app.
@@ -26,14 +27,14 @@ enum Server {
 }
 
 /// Every cache that is installed, each new and empty, in front of one app.
-pub(crate) fn all(test: &str, app: u16) -> Vec<Front> {
-    [nginx(test, app), varnish(test, app)].into_iter().flatten().collect()
+pub(crate) fn all(app: u16) -> Vec<Front> {
+    [nginx(app), varnish(app)].into_iter().flatten().collect()
 }
 
 /// An nginx that keeps every status for a minute unless it is told not to,
 /// under the path alone, and that writes two access logs: the usual one, and one
 /// without the query.
-pub(crate) fn nginx(test: &str, app: u16) -> Option<Front> {
+pub(crate) fn nginx(app: u16) -> Option<Front> {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().display();
     let http = format!(
@@ -58,18 +59,18 @@ pub(crate) fn nginx(test: &str, app: u16) -> Option<Front> {
             add_header X-Cache-Status $upstream_cache_status always;
         }}"
     );
-    let process = Nginx::start(test, &[], &http, &server)?;
+    let process = Nginx::start(&[], &http, &server)?;
     let port = process.port;
     Some(Front { name: "nginx", port, _server: Server::Nginx { _process: process }, dir })
 }
 
 /// A Varnish that keeps what it may, under the path and the query, cookies or not.
-fn varnish(test: &str, app: u16) -> Option<Front> {
+fn varnish(app: u16) -> Option<Front> {
     let program = ["varnishd", "/usr/sbin/varnishd"]
         .into_iter()
         .find(|program| Command::new(program).arg("-V").output().is_ok());
     let Some(program) = program else {
-        aloud!("SKIPPED: {test}: varnishd is not installed; it is shown with nginx alone");
+        skip("varnishd is not installed; it is shown with nginx alone");
         return None;
     };
     for _ in 0..5 {
@@ -82,7 +83,7 @@ fn varnish(test: &str, app: u16) -> Option<Front> {
             return Some(Front { name: "varnish", port, _server: server, dir });
         }
     }
-    aloud!("SKIPPED: {test}: varnishd does not start here; it is shown with nginx alone");
+    skip("varnishd does not start here; it is shown with nginx alone");
     None
 }
 

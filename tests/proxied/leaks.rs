@@ -2,6 +2,7 @@
 
 use crate::app::{Fields, PUBLIC, Server, shop, without_our_headers};
 use crate::fronts::{self, Front};
+use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::Client;
 
@@ -69,10 +70,10 @@ fn down() -> TestSite {
 fn requirement_50_what_a_tester_sees_is_not_shared() {
     let site = down();
     let server = Server::new(shop(site.layer(), PUBLIC));
-    for front in fronts::all("leaks", server.port) {
+    for front in fronts::all(server.port) {
         for how in WAYS {
             let leaks = leaks(&site, &front, how, REQUESTS);
-            aloud!("figure: {}, by {how}: {leaks} leaks in {REQUESTS}", front.name);
+            figure(&format!("{}, by {how}: {leaks} leaks in {REQUESTS}", front.name));
             assert_eq!(leaks, 0, "{} {how}", front.name);
         }
     }
@@ -82,13 +83,13 @@ fn requirement_50_what_a_tester_sees_is_not_shared() {
 fn a_cache_shares_what_a_tester_sees_without_the_private_header() {
     let site = down();
     let server = Server::new(without_our_headers(shop(site.layer(), PUBLIC), PUBLIC));
-    for front in fronts::all("leaks", server.port) {
+    for front in fronts::all(server.port) {
         for how in WAYS {
             let leaks = leaks(&site, &front, how, SAMPLE);
-            aloud!(
-                "figure: {}, by {how}, control without our header: {leaks} leaks in {SAMPLE}",
+            figure(&format!(
+                "{}, by {how}, control without our header: {leaks} leaks in {SAMPLE}",
                 front.name
-            );
+            ));
             assert_eq!(leaks, SAMPLE, "{} {how}", front.name);
         }
     }
@@ -108,9 +109,9 @@ fn requirement_50_no_other_field_of_the_app_makes_a_cache_share_it() {
     for fields in OUTRANKING {
         let site = down();
         let server = Server::new(shop(site.layer(), fields));
-        for front in fronts::all("leaks", server.port) {
+        for front in fronts::all(server.port) {
             let leaks = leaks(&site, &front, "header", SAMPLE);
-            aloud!("figure: {}, app says {fields:?}: {leaks} leaks in {SAMPLE}", front.name);
+            figure(&format!("{}, app says {fields:?}: {leaks} leaks in {SAMPLE}", front.name));
             leaking.extend((leaks > 0).then_some((front.name, fields)));
         }
     }
@@ -122,7 +123,7 @@ fn what_everybody_may_see_is_still_kept() {
     let site = down();
     let server = Server::new(shop(site.layer(), PUBLIC));
     site.ignore_only("path", "/public/**");
-    for front in fronts::all("leaks", server.port) {
+    for front in fronts::all(server.port) {
         let mut public = Client::new(front.port);
         public.get("/public/1", &[]);
         let seen = public.get("/public/1", &[]);

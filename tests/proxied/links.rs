@@ -8,6 +8,7 @@ use axum::middleware::{Next, from_fn};
 
 use crate::app::{PUBLIC, Server, shop};
 use crate::fronts;
+use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::Client;
 
@@ -25,7 +26,7 @@ fn requirement_46_after_the_link_the_token_is_in_no_url() {
         next.run(request)
     }));
     let server = Server::new(app);
-    let Some(front) = fronts::nginx("links", server.port) else { return };
+    let Some(front) = fronts::nginx(server.port) else { return };
     let (mut tester, mut public) = (Client::new(front.port), Client::new(front.port));
     let mut given_away = 0;
     for number in 0..LINKS {
@@ -53,11 +54,11 @@ fn requirement_46_after_the_link_the_token_is_in_no_url() {
     let log = |name: &str| fs::read_to_string(front.dir.path().join(name)).unwrap();
     let lines = |name: &str| log(name).lines().filter(|line| line.contains(&token)).count();
     let (usual, paths) = (lines("usual.log"), lines("paths.log"));
-    aloud!(
-        "figure: of {} requests the app's server saw the token in the URL of {urls}, the {LINKS} \
+    figure(&format!(
+        "of {} requests the app's server saw the token in the URL of {urls}, the {LINKS} \
          links; nginx's usual access log has it in {usual} lines, the links again, a log of \
          `$uri` in {paths}",
         arrived.len()
-    );
+    ));
     assert_eq!((usual, paths), (LINKS, 0), "{}", log("usual.log"));
 }

@@ -3,14 +3,6 @@
 
 #![cfg(unix)]
 
-/// Prints past the capture of the harness, which hides what a passing test prints.
-macro_rules! aloud {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
-}
-
 mod app;
 mod caches;
 mod disguises;
@@ -21,5 +13,7 @@ mod links;
 #[path = "../common/nginx.rs"]
 mod nginx;
 mod process;
+#[path = "../common/say.rs"]
+mod say;
 mod site;
 mod wire;

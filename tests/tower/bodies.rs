@@ -8,7 +8,8 @@ use axum::Router;
 use axum::routing::any;
 
 use crate::client::{Client, Response};
-use crate::env::{Server, TestSite, figure};
+use crate::env::{Server, TestSite};
+use crate::say::figure;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

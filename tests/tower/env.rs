@@ -1,6 +1,5 @@
 //! A site, the real command that changes it, and a real server behind its gate.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -139,20 +138,4 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < HANG, "it never came true that {what}");
         std::thread::sleep(Duration::from_micros(500));
     }
-}
-
-/// Says loudly that a test shows nothing here: past the capture of the harness.
-pub(crate) fn skip(why: &str) {
-    aloud("SKIPPED", why);
-}
-
-/// Prints a figure past the capture of the harness.
-pub(crate) fn figure(text: &str) {
-    aloud("figure", text);
-}
-
-fn aloud(what: &str, text: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or_default();
-    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
 }

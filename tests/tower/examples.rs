@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
 use crate::client::Client;
-use crate::env::{TestSite, skip};
+use crate::env::TestSite;
+use crate::say::skip;
 
 /// An example that runs, and ends with the test.
 struct Example {

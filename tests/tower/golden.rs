@@ -5,7 +5,8 @@ use axum::routing::any;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Response};
-use crate::env::{Server, TestSite, figure};
+use crate::env::{Server, TestSite};
+use crate::say::figure;
 
 pub(crate) const BROWSER: &str =
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";

@@ -15,5 +15,7 @@ mod personal;
 mod probe;
 mod retry;
 mod running;
+#[path = "../common/say.rs"]
+mod say;
 mod toggles;
 mod views;

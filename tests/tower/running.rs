@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::env::{HANG, Server, TestSite, eventually, figure};
+use crate::env::{HANG, Server, TestSite, eventually};
+use crate::say::figure;
 
 const DOWNLOADS: usize = 150;
 const UPLOADS: usize = 50;

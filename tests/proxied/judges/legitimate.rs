@@ -4,6 +4,7 @@ use maint::rules::{Kind, Matcher};
 use maint::store;
 
 use super::servers;
+use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::Client;
 
@@ -95,7 +96,7 @@ fn requirement_41_no_legitimate_path_is_blocked() {
             let seen = client.get(&other, &[]);
             assert!(seen.is_of_maint(), "{}: {other}: {seen:?}", judge.name);
         }
-        aloud!("figure: {}: {} of {} legitimate paths blocked", judge.name, blocked.len(), 1_000);
+        figure(&format!("{}: {} of {} legitimate paths blocked", judge.name, blocked.len(), 1_000));
         assert!(blocked.is_empty(), "{}: {blocked:?}", judge.name);
     }
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use maint::gate::Plan;
 use maint::request::Facts;
 
+use crate::say::figure;
 use crate::site::TestSite;
 use servers::{Judge, Served, served};
 use shapes::{SHAPES, target};
@@ -118,10 +119,10 @@ fn tell(claim: &str, tallies: &BTreeMap<&'static str, Tally>, wrong: &[String]) 
         } else {
             String::new()
         };
-        aloud!("figure: {name}: {asked} requests, {passed} answered by a route{of_naive}");
+        figure(&format!("{name}: {asked} requests, {passed} answered by a route{of_naive}"));
     }
     let asked: usize = tallies.values().map(|tally| tally.asked).sum();
-    aloud!("figure: {claim}: {} of {asked} requests, {} shapes", wrong.len(), SHAPES.len());
+    figure(&format!("{claim}: {} of {asked} requests, {} shapes", wrong.len(), SHAPES.len()));
     assert!(wrong.is_empty(), "{claim}:\n{}", wrong.join("\n"));
     assert!(SHAPES.len() >= 80);
     assert!(tallies.values().any(|tally| tally.naive > 0), "these shapes would find nothing");

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::servers::{Judge, Keeper, served};
 use crate::process::Process;
+use crate::say::skip;
 
 const PACKAGES: [&str; 3] = ["django>=5.2,<5.3", "flask>=3.1,<3.2", "gunicorn>=23"];
 
@@ -17,7 +18,7 @@ pub(crate) fn start() -> Vec<Judge> {
     let python = match &*ENVIRONMENT {
         Ok(python) => python,
         Err(why) => {
-            aloud!("SKIPPED: judges: Django and Flask are not asked: {why}");
+            skip(&format!("Django and Flask are not asked: {why}"));
             return Vec::new();
         }
     };

@@ -81,7 +81,7 @@ fn of_axum(name: &'static str, app: Router, has_gate: bool) -> Judge {
 }
 
 fn of_nginx(name: &'static str, server: &str, has_gate: bool) -> Option<Judge> {
-    let nginx = Nginx::start("judges", &[], "", server)?;
+    let nginx = Nginx::start(&[], "", server)?;
     Some(Judge { name, port: nginx.port, has_gate, _keeper: Keeper::Nginx { _process: nginx } })
 }
 

@@ -5,6 +5,8 @@
 //! when they cannot run. None of them decides anything by how long things take.
 #![cfg(target_os = "linux")]
 
+#[path = "../../common/can.rs"]
+mod can;
 mod crash;
 mod env;
 mod faults;
@@ -14,6 +16,8 @@ mod lock;
 mod mounts;
 mod ownership;
 mod power;
+#[path = "../../common/say.rs"]
+mod say;
 mod sequence;
 mod storm;
 mod targets;

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::env::{TestSite, can_trace, figure};
+use crate::can::can_trace;
+use crate::env::TestSite;
+use crate::say::figure;
 use crate::trace::{Call, parse, traced};
 
 /// The size that files have before; only that it differs from others matters.

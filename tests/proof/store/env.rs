@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -217,54 +216,6 @@ pub(crate) fn owner(path: &Path) -> u32 {
 #[expect(clippy::disallowed_methods, reason = "files of others, made by hand")]
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
-}
-
-/// Says that a test did not run. Past the capture of the test harness, since a
-/// test that was skipped in silence looks like one that passed.
-pub(crate) fn skip(why: &str) {
-    aloud("skipped", why);
-}
-
-/// Prints a figure past the capture of the test harness.
-pub(crate) fn figure(text: &str) {
-    aloud("figure", text);
-}
-
-fn aloud(what: &str, text: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
-}
-
-fn works(program: &str, args: &[&str]) -> bool {
-    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
-}
-
-/// Whether this runs as root and can be somebody else; says so if not.
-pub(crate) fn can_be_others() -> bool {
-    let can = works("setpriv", &["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"]);
-    if !can {
-        skip("needs root and setpriv(1)");
-    }
-    can
-}
-
-/// Whether strace(1) may trace here; says so if not.
-pub(crate) fn can_trace() -> bool {
-    let can = works("strace", &["-f", "-o", "/dev/null", "true"]);
-    if !can {
-        skip("needs strace(1), and permission to trace");
-    }
-    can
-}
-
-/// Whether mounts can be made in a namespace of their own; says so if not.
-pub(crate) fn can_mount() -> bool {
-    let can = works("unshare", &["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
-    if !can {
-        skip("needs root, unshare(1) and permission to mount");
-    }
-    can
 }
 
 /// Ends what runs beside a test when the test ends, however it does.

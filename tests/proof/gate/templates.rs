@@ -7,7 +7,8 @@ use maint::page::Context;
 use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::{Value, json};
 
-use crate::env::{OPENED, TestSite, accepting, body, down, figure, reply, write};
+use crate::env::{OPENED, TestSite, accepting, body, down, reply, write};
+use crate::say::figure;
 
 const SECRET: &str = "from outside of the templates";
 

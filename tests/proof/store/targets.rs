@@ -8,7 +8,8 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use crate::env::{Run, TestSite, can_be_others, chmod, maint, run, write};
+use crate::can::can_be_others;
+use crate::env::{Run, TestSite, chmod, maint, run, write};
 
 fn special(path: &Path, kind: FileType, device: u64) {
     mknodat(CWD, path, kind, 0o644.into(), device).unwrap();

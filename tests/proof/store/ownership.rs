@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::env::{
-    DEPLOY, NOBODY, TestSite, as_user, can_be_others, chmod, drop_to, mode, owner, run, skip,
-    wrapped,
-};
+use crate::can::can_be_others;
+use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, drop_to, mode, owner, run, wrapped};
+use crate::say::skip;
 
 type Write = fn(&TestSite, &str);
 type Open = fn(&TestSite);

@@ -10,7 +10,9 @@ use maint::Site;
 use maint::state::WindowSettings;
 use maint::store::{self, Options};
 
-use crate::env::{TestSite, can_mount, figure, run, run_with, skip, write};
+use crate::can::can_mount;
+use crate::env::{TestSite, run, run_with, write};
+use crate::say::{figure, skip};
 
 #[test]
 fn requirement_09_saying_the_same_again_writes_nothing() {

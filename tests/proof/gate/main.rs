@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 
 mod bypass;
+#[path = "../../common/can.rs"]
+mod can;
 mod clock;
 mod edits;
 mod env;
@@ -14,6 +16,8 @@ mod fork;
 mod payloads;
 mod quiet;
 mod roles;
+#[path = "../../common/say.rs"]
+mod say;
 mod stress;
 mod templates;
 mod writers;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::env::{MAINT, TestSite, can_trace, chmod, figure, run, write};
+use crate::can::can_trace;
+use crate::env::{MAINT, TestSite, chmod, run, write};
+use crate::say::figure;
 use crate::trace::{judge, parse, traced};
 
 /// Every verb that changes the state, in an order in which each has something to do.

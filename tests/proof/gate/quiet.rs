@@ -5,8 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::env::{MAINT, TestSite, can_be_others, can_mount, can_trace, down, figure, until};
+use crate::can::{can_be_others, can_mount, can_trace};
+use crate::env::{MAINT, TestSite, down, until};
 use crate::roles::{Player, Program, command};
+use crate::say::figure;
 
 /// Calls that change or lock something begin like this, after an `f` or not.
 const CHANGES: [&str; 25] = [

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::env::{MAINT, Run, TestSite, can_mount, run, wrapped};
+use crate::can::can_mount;
+use crate::env::{MAINT, Run, TestSite, run, wrapped};
 
 /// Mounts a small file system on the site, changes its state once, runs a script,
 /// and shows how the next change fares. `$1` is the site.

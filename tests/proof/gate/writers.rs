@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::env::{TestSite, figure, skip};
+use crate::env::TestSite;
+use crate::say::{figure, skip};
 
 /// How many times two changes are made between two looks.
 fn rounds(place: &Path) -> u32 {

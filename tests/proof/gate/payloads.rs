@@ -4,7 +4,8 @@ use maint::gate::Answer;
 use maint::page::{Reply, validate_redirect};
 use serde_json::{Value, json};
 
-use crate::env::{OPENED, TestSite, accepting, body, down, figure, reply, state};
+use crate::env::{OPENED, TestSite, accepting, body, down, reply, state};
+use crate::say::figure;
 
 /// Stands where a payload will stand.
 const MARK: &str = "SENTINEL";

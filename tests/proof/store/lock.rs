@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::env::{
-    DEPLOY, NOBODY, TestSite, as_user, can_be_others, can_trace, chmod, figure, mode, run, wrapped,
-};
+use crate::can::{can_be_others, can_trace};
+use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, mode, run, wrapped};
+use crate::say::figure;
 
 /// Holds the lock of a site as another `maint` would, until dropped.
 fn hold(site: &TestSite) -> File {

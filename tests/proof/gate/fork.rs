@@ -12,8 +12,9 @@ use maint::gate::{Answer, Gate, OnError, Options};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::{Value, json};
 
-use crate::env::{HANG, TestSite, down, figure, get, skip};
+use crate::env::{HANG, TestSite, down, get};
 use crate::roles::{Program, command, given_site};
+use crate::say::{figure, skip};
 
 /// How often it forks.
 const FORKS: u64 = 40;
@@ -28,7 +29,7 @@ const RULES: u64 = 3_200;
 fn a_process_forked_off_while_the_state_is_read_goes_on_by_itself() {
     let temp = tempfile::tempdir().unwrap();
     let shim = temp.path().join("fork.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gate/fork.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof/gate/fork.c");
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .arg(&shim)

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::env::{MAINT, TestSite, can_mount, run};
+use crate::can::can_mount;
+use crate::env::{MAINT, TestSite, run};
 
 #[test]
 fn requirement_34_a_state_file_that_is_a_mount_point_is_refused_with_the_mend() {

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::env::{Meanwhile, TestSite, figure, write};
+use crate::env::{Meanwhile, TestSite, write};
+use crate::say::figure;
 
 const KILLS: u64 = 150;
 

@@ -5,7 +5,6 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -161,51 +160,4 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).open(path).unwrap();
     file.write_all(text.as_ref()).unwrap();
-}
-
-/// Says that a test did not run, past the capture of the test harness.
-pub(crate) fn skip(why: &str) {
-    aloud("SKIPPED", why);
-}
-
-/// Prints a figure past the capture of the test harness.
-pub(crate) fn figure(text: &str) {
-    aloud("figure", text);
-}
-
-fn aloud(what: &str, text: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
-}
-
-fn works(program: &str, args: &[&str]) -> bool {
-    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
-}
-
-/// Whether this runs as root and can be somebody else; says so if not.
-pub(crate) fn can_be_others() -> bool {
-    let can = works("setpriv", &["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"]);
-    if !can {
-        skip("needs root and setpriv(1)");
-    }
-    can
-}
-
-/// Whether strace(1) may trace here; says so if not.
-pub(crate) fn can_trace() -> bool {
-    let can = works("strace", &["-f", "-o", "/dev/null", "true"]);
-    if !can {
-        skip("needs strace(1), and permission to trace");
-    }
-    can
-}
-
-/// Whether mounts can be made in a namespace of their own; says so if not.
-pub(crate) fn can_mount() -> bool {
-    let can = works("unshare", &["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
-    if !can {
-        skip("needs root, unshare(1) and permission to mount");
-    }
-    can
 }

@@ -10,10 +10,10 @@ use maint::gate::{Gate, OnError};
 use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::json;
 
-use crate::env::{
-    HANG, NOBODY, TestSite, can_be_others, down, figure, get, is_blocked, reply, state, write,
-};
+use crate::can::can_be_others;
+use crate::env::{HANG, NOBODY, TestSite, down, get, is_blocked, reply, state, write};
 use crate::roles::{Program, command};
+use crate::say::figure;
 
 /// How many requests come while something is wrong.
 const ANSWERS: usize = 300;

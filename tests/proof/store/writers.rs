@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, thread};
 
-use crate::env::{Meanwhile, TestSite, figure, maint, run};
+use crate::env::{Meanwhile, TestSite, maint, run};
+use crate::say::figure;
 
 /// How often the lock is deleted. Without a pause nobody would ever hold one.
 const PAUSE: Duration = Duration::from_micros(500);

@@ -11,8 +11,10 @@ use maint::gate::{Answer, Gate};
 use maint::request::Facts;
 use serde_json::{Value, json};
 
-use crate::env::{MAINT, OPENED, TestSite, at, can_be_others, down, figure, get, reply, until};
+use crate::can::can_be_others;
+use crate::env::{MAINT, OPENED, TestSite, at, down, get, reply, until};
 use crate::roles::{Program, command};
+use crate::say::figure;
 
 /// A site that is down, with a token that lasts until four.
 fn with_token() -> (TestSite, Gate, String) {

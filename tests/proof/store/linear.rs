@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::env::{TestSite, figure};
+use crate::env::TestSite;
+use crate::say::figure;
 
 const PROCESSES: u64 = 8;
 const COMMANDS: u64 = 52;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use maint::gate::Gate;
 use serde_json::json;
 
-use crate::env::{TestSite, down, figure, is_blocked, state, until};
+use crate::env::{TestSite, down, is_blocked, state, until};
+use crate::say::figure;
 
 /// Runs a line of shell in the site directory.
 fn shell(site: &TestSite, script: &str) {

@@ -1,7 +1,9 @@
 //! Requirements 2 to 4: a writer dies before each of its system calls in turn.
 
-use crate::env::{TestSite, can_trace, figure, on_two_threads};
+use crate::can::can_trace;
+use crate::env::{TestSite, on_two_threads};
 use crate::faults::{Point, Scene, interfered, model, points};
+use crate::say::figure;
 
 #[test]
 fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {

@@ -6,7 +6,9 @@ use std::fs;
 
 use maint::page::template::digest;
 
-use crate::env::{Run, TestSite, can_trace, figure, on_two_threads, run, run_with, wrapped, write};
+use crate::can::can_trace;
+use crate::env::{Run, TestSite, on_two_threads, run, run_with, wrapped, write};
+use crate::say::figure;
 use crate::trace::traced;
 
 /// The calls that a change makes on the site, and its answer.

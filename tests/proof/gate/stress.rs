@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use maint::gate::Answer;
 use serde_json::{Value, json};
 
-use crate::env::{OPENED, TestSite, accepting, at, figure, get, reply};
+use crate::env::{OPENED, TestSite, accepting, at, get, reply};
+use crate::say::figure;
 
 const READERS: usize = 16;
 

@@ -1,0 +1,27 @@
+//! What a test tells past the capture of the harness, which hides what a passing
+//! test prints. `tests/proof/report/` reads these lines.
+#![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
+
+use std::io::Write as _;
+
+/// What was seen in this run, in numbers.
+pub(crate) fn figure(text: &str) {
+    aloud("figure", text);
+}
+
+/// That a test shows nothing here, or less. One that is skipped in silence looks
+/// like one that passed.
+pub(crate) fn skip(why: &str) {
+    aloud("SKIPPED", why);
+}
+
+/// The short amount, or the long one of `make proof`, before a release.
+pub(crate) fn amount<N>(short: N, long: N) -> N {
+    if std::env::var_os("MAINT_PROOF").is_some_and(|size| size == "long") { long } else { short }
+}
+
+fn aloud(what: &str, text: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
+}
