@@ -1,0 +1,97 @@
+//! `make proof`: runs everything that shows a claim of docs/reliability.md, and writes
+//! down there what was seen.
+//!
+//! Each part is a make target. What it prints is read in passing: the verdict of each
+//! test, and the lines `figure: NAME: …` and `SKIPPED: NAME: …`, where NAME tells the
+//! number of the claim, as in `requirement_03_…`.
+
+mod gather;
+mod page;
+mod parts;
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use parts::{PARTS, Part, Size};
+use record::Record;
+
+const USAGE: &str = "\
+usage: make proof [PARTS='tests fuzz …']   the long run, before a release
+       make test                           the short one
+       make generate                       no run: what the records say, written down again";
+
+/// Where the committed page is, and where that of a short run goes.
+const PAGE: &str = "docs/reliability.md";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let every = PARTS.map(|part| part.name);
+    let (size, chosen) = match words.as_slice() {
+        ["short"] => (Size::Short, PARTS.iter().filter(|part| part.in_short).collect()),
+        ["long"] => (Size::Long, PARTS.iter().collect()),
+        ["long", named @ ..] => match named.iter().find(|name| !every.contains(name)) {
+            Some(unknown) => return usage(&format!("there is no part `{unknown}`")),
+            None => (Size::Long, PARTS.iter().filter(|part| named.contains(&part.name)).collect()),
+        },
+        ["page"] => (Size::Long, Vec::new()),
+        _ => return usage("say `short`, `long` or `page`"),
+    };
+    run(size, &chosen)
+}
+
+fn run(size: Size, chosen: &[&Part]) -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (records, page) = places(root, size);
+    let mut failed = Vec::new();
+    for part in chosen {
+        let record = parts::run(part, size, root);
+        if !record.passed {
+            failed.push(part.name);
+        }
+        record.write(&records);
+        // Now, and not only at the end: a run of hours may be broken off.
+        fill(root, &records, &page);
+    }
+    let verdicts = fill(root, &records, &page);
+    println!("\nproof: {verdicts}; see {}", page.display());
+    if !failed.is_empty() {
+        println!("proof: failed: {}", failed.join(", "));
+    }
+    if failed.is_empty() && verdicts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn usage(why: &str) -> ExitCode {
+    let parts = PARTS.map(|part| format!("  {:12} {}\n", part.name, part.shows)).concat();
+    eprintln!("proof: {why}\n{USAGE}\n\nparts:\n{parts}");
+    ExitCode::from(2)
+}
+
+/// The records and the page: those of the long run are committed.
+fn places(root: &Path, size: Size) -> (PathBuf, PathBuf) {
+    match size {
+        Size::Long => (root.join("tests/proof/records"), root.join(PAGE)),
+        Size::Short => {
+            let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+            let folder = root.join(target).join("proof");
+            // What a run before this one saw is not what this one did.
+            let _ = std::fs::remove_dir_all(&folder);
+            (folder.join("records"), folder.join("reliability.md"))
+        }
+    }
+}
+
+/// Writes the page: the words of the committed one, and what the records say.
+fn fill(root: &Path, records: &Path, page: &Path) -> page::Verdicts {
+    let document = std::fs::read_to_string(root.join(PAGE)).expect("docs/reliability.md");
+    let (text, verdicts) = page::fill(&document, &Record::read_all(records));
+    write(page, &text);
+    verdicts
+}
+
+#[expect(clippy::disallowed_methods, reason = "a report, not the state")]
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the report");
+    std::fs::write(path, text).expect("the report");
+}

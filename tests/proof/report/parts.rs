@@ -1,0 +1,131 @@
+//! What is run, and how.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::gather::Gathered;
+use crate::record::{Host, Record};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Short,
+    Long,
+}
+
+impl Size {
+    /// What `MAINT_PROOF` says to a part.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Long => "long",
+        }
+    }
+}
+
+/// A make target that shows claims.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) shows: &'static str,
+    /// Whether it is in `make test`.
+    pub(crate) in_short: bool,
+}
+
+const fn part(
+    name: &'static str,
+    target: &'static str,
+    in_short: bool,
+    shows: &'static str,
+) -> Part {
+    Part { name, target, shows, in_short }
+}
+
+/// All of them. What takes longest comes last.
+pub(crate) const PARTS: [Part; 8] = [
+    part("tests", "unit", true, "every test of Rust"),
+    part("python", "python", true, "every test of the Python package"),
+    part("mutants", "mutants", true, "planted bugs, each killed by a test that is named"),
+    part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
+    part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
+    part("tokens", "tokens", false, "the time that comparing a token takes"),
+    part("power-cut", "power-cut", false, "virtual machines that lose their power"),
+    part("mutants-all", "mutants-all", false, "every mutant that cargo-mutants makes"),
+];
+
+/// Runs a part to its end, and shows what it prints meanwhile.
+pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
+    println!("\nproof: {}: {}", part.name, part.shows);
+    let begun = Instant::now();
+    let mut child = Command::new("make")
+        .args(["--no-print-directory", part.target])
+        .env("MAINT_PROOF", size.word())
+        // This one runs below cargo, whose settings are not for those that it runs.
+        .env_remove("CARGO_MANIFEST_DIR")
+        .current_dir(root)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("make(1)");
+    let gathered = Mutex::new(Gathered::default());
+    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| pass_on(out, std::io::stdout(), &gathered));
+        scope.spawn(|| pass_on(err, std::io::stderr(), &gathered));
+    });
+    let status = child.wait().expect("the end of make");
+    let passed = status.success();
+    if !passed {
+        println!("proof: {} failed: {status}", part.name);
+    }
+    Record {
+        part: part.name.to_owned(),
+        command: command(part, size),
+        date: jiff::Zoned::now().date().to_string(),
+        commit: commit(root),
+        host: Host::here(),
+        seconds: begun.elapsed().as_secs(),
+        passed,
+        gathered: gathered.into_inner().unwrap(),
+    }
+}
+
+/// What one types to run a part alone.
+fn command(part: &Part, size: Size) -> String {
+    let target = part.target;
+    if size == Size::Long {
+        format!("MAINT_PROOF=long make {target}")
+    } else {
+        format!("make {target}")
+    }
+}
+
+/// Hands on what a part prints, line by line, and reads it.
+fn pass_on(from: impl Read, mut to: impl Write, gathered: &Mutex<Gathered>) {
+    let mut lines = BufReader::new(from);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let _ = to.write_all(&line);
+        gathered.lock().unwrap().line(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+}
+
+/// The commit that was looked at, and whether there was more than it.
+fn commit(root: &Path) -> String {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).current_dir(root).output();
+        output.map(|done| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    };
+    // A report that the run itself writes is no change.
+    let changes =
+        ["status", "--porcelain", "--", ".", ":!docs/reliability.md", ":!tests/proof/records"];
+    match (git(&["rev-parse", "--short=10", "HEAD"]), git(&changes)) {
+        (Ok(hash), Ok(changes)) if !hash.is_empty() && changes.is_empty() => hash,
+        (Ok(hash), _) if !hash.is_empty() => format!("{hash}, and changes"),
+        _ => "no commit".to_owned(),
+    }
+}

@@ -1,0 +1,126 @@
+//! What the report makes of what it reads. A report that could not say FAILED would
+//! be worth nothing.
+
+#[path = "gather.rs"]
+mod gather;
+#[path = "page.rs"]
+mod page;
+#[allow(dead_code, reason = "the runner writes records, and here they are made up")]
+#[path = "record.rs"]
+mod record;
+
+use std::fs;
+use std::path::Path;
+
+use gather::{Gathered, fact, numbers};
+use page::{Verdicts, fill};
+use record::{Host, Record};
+
+const DOCUMENT: &str = "<!-- verdicts -->\n<!-- end -->\n<!-- parts -->\n<!-- end -->\n\
+    ### 3. Kills\n<!-- claim 3 -->\n<!-- end -->\n### 8. Power\n<!-- claim 8 -->\nold\n<!-- end -->\n\
+    <!-- skipped -->\n<!-- end -->\n";
+
+#[expect(clippy::disallowed_methods, reason = "a report, not the state")]
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}
+
+fn record(lines: &[&str], passed: bool) -> Record {
+    let mut gathered = Gathered::default();
+    for line in lines {
+        gathered.line(line);
+    }
+    Record {
+        part: "tests".to_owned(),
+        command: "make unit".to_owned(),
+        date: "2026-11-24".to_owned(),
+        commit: "0123456789".to_owned(),
+        host: Host { kernel: "linux 6.1".to_owned(), cores: 2 },
+        seconds: 61,
+        passed,
+        gathered,
+    }
+}
+
+fn verdicts(lines: &[&str], passed: bool) -> (Verdicts, String) {
+    let (text, verdicts) = fill(DOCUMENT, &[record(lines, passed)]);
+    (verdicts, text)
+}
+
+#[test]
+fn the_number_and_the_fact_of_a_test_are_in_its_name() {
+    for (name, seen, words) in [
+        ("storm::requirement_03_a_kill_is_harmless", &["3"][..], "a kill is harmless"),
+        ("quiet::requirement_22_and_23_a_reader_looks_once", &["22", "23"], "a reader looks once"),
+        ("site::requirement_35b_a_stranger", &["35b"], "a stranger"),
+        ("requirement_08_power_cut", &["8"], "power cut"),
+        ("storm::no_number", &[], "storm::no number"),
+        ("requirement_of_nothing", &[], "of nothing"),
+    ] {
+        assert_eq!((&*numbers(name), &*fact(name)), (seen, words), "{name}");
+    }
+}
+
+#[test]
+fn a_passing_test_with_a_figure_holds_a_claim() {
+    let lines = [
+        "test storm::requirement_03_a_kill ... ok",
+        "figure: storm::requirement_03_a_kill: 7 kills",
+    ];
+    let (seen, text) = verdicts(&lines, true);
+    assert_eq!(seen, Verdicts { held: 1, not_run: 1, ..Verdicts::default() });
+    assert!(text.contains("**Held.**") && text.contains("- a kill: 7 kills"), "{text}");
+    assert!(text.contains("`cargo test --features tower requirement_03`, 1 test"), "{text}");
+    assert!(text.contains("2 claims: 1 held") && !text.contains("old"), "{text}");
+    assert!(text.contains("| tests | `make unit` | 2026-11-24 | 0123456789 |"), "{text}");
+}
+
+#[test]
+fn requirement_57_whatever_failed_fails_its_claim() {
+    for (planted, lines, passed) in [
+        ("a test of cargo", &["test storm::requirement_03_a_kill ... FAILED"][..], true),
+        (
+            "in one of two builds",
+            &["test requirement_03_a_kill ... FAILED", "test requirement_03_a_kill ... ok"],
+            true,
+        ),
+        (
+            "a test of pytest",
+            &["FAILED tests/test_a.py::test_requirement_03_kill - assert 1"],
+            true,
+        ),
+        ("a part that prints figures alone", &["figure: requirement_03_kill: 7 kills"], false),
+    ] {
+        let (seen, text) = verdicts(lines, passed);
+        assert_eq!(seen, Verdicts { failed: 1, not_run: 1, ..Verdicts::default() }, "{planted}");
+        assert!(text.contains("**FAILED.**"), "{planted}: {text}");
+    }
+}
+
+#[test]
+fn what_was_skipped_is_said_twice() {
+    let why = "needs strace(1)";
+    let skipped = format!("SKIPPED: crash::requirement_03_a_kill: {why}");
+    let (seen, text) = verdicts(&["test crash::requirement_03_a_kill ... ok", &skipped], true);
+    assert_eq!(seen, Verdicts { in_part: 1, not_run: 1, ..Verdicts::default() });
+    assert_eq!(text.matches(why).count(), 2, "{text}");
+    let (_, text) = verdicts(&["SKIPPED: could not install strace"], true);
+    assert!(text.contains("- could not install strace"), "{text}");
+}
+
+#[test]
+#[should_panic(expected = "a claim that nobody makes")]
+fn a_test_of_an_unknown_claim_is_told() {
+    verdicts(&["test requirement_99_what ... ok"], true);
+}
+
+#[test]
+fn the_committed_report_is_the_one_of_the_committed_records() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let committed = fs::read_to_string(root.join("docs/reliability.md")).unwrap();
+    let records = Record::read_all(&root.join("tests/proof/records"));
+    let (text, verdicts) = fill(&committed, &records);
+    assert!(text == committed, "docs/reliability.md is stale: `make proof` writes it");
+    assert_eq!(verdicts.failed, 0, "{verdicts}");
+    assert!(records.iter().all(|record| record.passed));
+}
