@@ -10,13 +10,20 @@ NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light varnishd:varnish \
 	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
-.PHONY: help test tools check unit python python-tools python-check python-test platforms generate picture bench \
+.PHONY: help test proof tools check unit python python-tools python-check python-test platforms generate picture bench \
 	bench-python install dist
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-test: tools check unit python ## Format, lints, documentation and every test, of Rust and Python
+# Runs the targets that show something, one after the other, and reads what they print.
+PROOF = cargo test -q --locked --features tower --test proof --
+
+test: tools check ## Format, lints, documentation, every test, planted bugs, and some fuzzing
+	$(PROOF) short
+
+proof: tools ## The long run of everything, before a release: writes docs/reliability.md [PARTS='tests …']
+	$(PROOF) long $(PARTS)
 
 # Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
 # rest, since some packages of node bring their own and refuse that of Debian.
@@ -91,10 +98,11 @@ platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
 		else echo "SKIPPED: the target $$target cannot be added here"; fi; \
 	done
 
-generate: ## Rewrite completions, man pages, schema, picture and the README's help
+generate: ## Rewrite completions, man pages, schema, picture, the README's help, the report
 	MAINT_REGENERATE=1 cargo test --locked --bin maint generated
 	MAINT_REGENERATE=1 cargo test --locked --lib the_committed_schema
 	MAINT_REGENERATE=1 cargo test --locked --test picture
+	$(PROOF) page
 
 picture: ## Make the picture of the page in the README anew, with a real browser
 	MAINT_REGENERATE=1 cargo test --locked --features tower --test browser picture
