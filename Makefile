@@ -88,7 +88,7 @@ python-test: python-tools
 	rm -rf python/dist
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
-	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q
+	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q -n 2 --dist loadfile
 	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
 
 supply: ## Licences, sources and advisories of what is linked, before a release
