@@ -43,6 +43,9 @@ pub mod page;
 mod replace;
 pub mod request;
 pub mod rules;
+#[cfg(test)]
+#[path = "../tests/common/say.rs"]
+mod say;
 pub mod shell;
 pub mod site;
 mod snapshot;
