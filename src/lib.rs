@@ -35,6 +35,9 @@ mod custody;
 mod digest;
 pub mod doctor;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[path = "../tests/proof/fuzzed/mod.rs"]
+pub mod fuzzed;
 pub mod gate;
 pub mod history;
 pub mod load;
