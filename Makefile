@@ -7,10 +7,10 @@ SHELL := bash
 # A browser without fonts shows boxes. This one has Arabic, which a test writes.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 # Each tool, and the package of Debian that has it.
-TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck nginx:nginx-light varnishd:varnish \
+TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish \
 	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
-.PHONY: help test proof tools check unit python python-tools python-check python-test supply platforms generate picture \
+.PHONY: help test proof tools check unit python python-tools python-check python-test fuzz supply platforms generate picture \
 	bench bench-python install dist
 
 help: ## Show this
@@ -49,11 +49,12 @@ tools:
 
 check: ## Format, lints and documentation
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --features tower --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run tests/proof/supply; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply; fi
 
 unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --features tower --locked
@@ -90,6 +91,9 @@ python-test: python-tools
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
 	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q -n 2 --dist loadfile
 	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
+
+fuzz: tools ## Look for input that breaks a reader; half an hour a target with MAINT_PROOF=long
+	fuzz/run
 
 supply: ## Licences, sources and advisories of what is linked, before a release
 	tests/proof/supply

@@ -35,6 +35,9 @@ mod custody;
 mod digest;
 pub mod doctor;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[path = "../tests/proof/fuzzed/mod.rs"]
+pub mod fuzzed;
 pub mod gate;
 pub mod history;
 pub mod load;
@@ -43,6 +46,9 @@ pub mod page;
 mod replace;
 pub mod request;
 pub mod rules;
+#[cfg(test)]
+#[path = "../tests/common/say.rs"]
+mod say;
 pub mod shell;
 pub mod site;
 mod snapshot;

@@ -95,6 +95,15 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
             .map(|zoned| zoned.timestamp())
             .map_err(|cause| Error::invalid(format!("`{text}` is not a time: {cause}")));
     }
+    // An offset is passed over where it says nothing without a date, and that would
+    // be another moment than the one that was meant.
+    let clock = text.rsplit([' ', 'T', 't']).next().unwrap_or_default();
+    if clock.contains(':') && clock.contains(['+', '-']) {
+        return Err(Error::invalid_with(
+            format!("`{text}` is not a time: an offset needs a date"),
+            "write it like `2026-11-22T03:00:00+01:00`",
+        ));
+    }
     if let Ok(local) = text.parse::<civil::DateTime>() {
         // A bare date parses as midnight; nobody should have to guess that.
         if text.contains(':') {
@@ -228,6 +237,17 @@ mod tests {
         for text in ["", "noon", "2026-12-01", "25:00", "2026-13-01 03:00", "2026-02-30 03:00"] {
             assert!(parse_time(text, now, &paris()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn requirement_37_an_offset_is_obeyed_or_refused() {
+        let now = at("2026-11-22T09:00:00Z");
+        for text in ["03:00+02:00", "03:00-05:00", "T03:00+02", "0300-05:00", "03-05:00"] {
+            let error = parse_time(text, now, &paris()).unwrap_err();
+            assert!(error.to_string().contains("an offset needs a date"), "{error}");
+        }
+        // Too late to be a moment, and so no local time either.
+        assert!(parse_time("9999-12-30T21:59-02:00", now, &TimeZone::UTC).is_err());
     }
 
     #[test]

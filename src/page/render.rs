@@ -18,7 +18,8 @@ use crate::window::{Scope, Window};
 /// The largest page that a template may become, in bytes.
 pub const LARGEST_PAGE: usize = 1024 * 1024;
 
-/// How many steps a template may take: loops in loops must not keep a server busy.
+/// How many steps a template may take, each worth up to 64 bytes of what it makes:
+/// loops in loops must not keep a server busy, and doublings must not fill its memory.
 const FUEL: u64 = 1_000_000;
 
 /// All that a template is told: nothing of the visitor, the operator or the rules.
@@ -537,6 +538,18 @@ mod tests {
         let told = tried("x.html", wide);
         assert!(told.contains("mistake"), "{told}");
         assert!(tried("x.html", "{% include 'x.html' %}").contains("mistake"));
+    }
+
+    #[test]
+    fn requirement_52_a_template_cannot_take_all_the_memory() {
+        for source in [
+            "{% set n = namespace(a='x') %}{% for i in range(40) %}{% set n.a = n.a ~ n.a %}{% endfor %}",
+            "{% for i in range(10000) %}{{ ('x' * 99999999)|length }}{% endfor %}",
+            "{{ 'x\ny'|indent(99999999999) }}",
+        ] {
+            let told = tried("x.html", source);
+            assert!(told.contains("too many steps"), "{source}: {told}");
+        }
     }
 
     #[test]

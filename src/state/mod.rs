@@ -395,6 +395,15 @@ mod tests {
     }
 
     #[test]
+    fn requirement_26_numbers_of_later_versions_survive_to_the_last_bit() {
+        let text = r#"{"version":1,"revision":3,"later":[123456789.1239551616,1e-7,-0.0]}"#;
+        let state = read(text).unwrap();
+        let later = &state.extra["later"][0];
+        assert_eq!(later.as_f64().unwrap().to_bits(), 123_456_789.123_955_16_f64.to_bits());
+        assert_eq!(State::from_json(&state.to_json().unwrap()).unwrap(), state);
+    }
+
+    #[test]
     fn requirement_11_broken_states_are_refused_with_the_place() {
         let deep = format!(
             "{{\"version\":1,\"revision\":1,\"x\":{}{}}}",

@@ -23,5 +23,7 @@ pub(crate) fn amount<N>(short: N, long: N) -> N {
 fn aloud(what: &str, text: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "{what}: {name}: {text}");
+    // In one piece, or the harness writes its own lines into it.
+    let line = format!("{what}: {name}: {text}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::plan::RulesPlan;
 use super::*;
 use crate::request::Facts;
+use crate::say::figure;
 use crate::snapshot::Pending;
 use crate::sys::Look;
 
@@ -126,11 +127,4 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < HANG, "{what} never comes");
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// Prints a figure past the capture of the test harness.
-fn figure(text: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "figure: {name}: {text}");
 }

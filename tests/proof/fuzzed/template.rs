@@ -1,0 +1,72 @@
+//! A template of the site: first what it makes, and the reason of the window; then
+//! the template.
+
+use std::sync::LazyLock;
+
+use super::first_line;
+use crate::page::render::LARGEST_PAGE;
+use crate::page::template::Format;
+use crate::page::{Context, Templates};
+
+/// What a template could write markup with. Whoever uses it means to.
+const MARKUP: [&str; 4] = ["<", "\\", "safe", "autoescape"];
+
+/// A template costs a bounded time and page, and what an operator tells visitors
+/// stays text; so does the page built in, where there is no template.
+///
+/// # Panics
+///
+/// If not.
+pub fn check(data: &[u8]) {
+    let (about, source) = first_line(data);
+    let (Ok(about), Ok(source)) = (str::from_utf8(about), str::from_utf8(source)) else { return };
+    let (format, reason) = about.split_once(' ').unwrap_or(("html", about));
+    let format = format.parse().unwrap_or(Format::Html);
+    let context = context(reason);
+    if source.is_empty() {
+        return check_builtin(&context, reason);
+    }
+    let mut templates = Templates::empty();
+    if templates.add(format!("x.{format}"), source.to_owned()).is_err() {
+        return;
+    }
+    let Ok(page) = templates.render(Some("x"), format, &context) else { return };
+    let _ = templates.try_out("x", format);
+    assert!(page.len() <= LARGEST_PAGE);
+    if format == Format::Html && !MARKUP.iter().any(|markup| source.contains(markup)) {
+        assert!(!page.contains('<'), "{page}");
+    }
+}
+
+fn check_builtin(context: &Context, reason: &str) {
+    static TAGS: LazyLock<usize> = LazyLock::new(|| tags(&self::context("Back soon")));
+    if reason.is_empty() {
+        return;
+    }
+    assert_eq!(tags(context), *TAGS, "the reason is markup");
+    assert!(builtin(Format::Txt, context).contains(reason));
+    let problem: serde_json::Value = serde_json::from_str(&builtin(Format::Json, context)).unwrap();
+    assert_eq!(problem["detail"], reason);
+}
+
+fn builtin(format: Format, context: &Context) -> String {
+    Templates::empty().render(None, format, context).unwrap()
+}
+
+fn tags(context: &Context) -> usize {
+    builtin(Format::Html, context).matches('<').count()
+}
+
+fn context(reason: &str) -> Context {
+    Context {
+        title: "Down for maintenance",
+        reason: Some(reason.to_owned()),
+        site: Some("<Shop>".to_owned()),
+        start: Some("2026-11-22T03:00:00Z".to_owned()),
+        end: Some("2026-11-22T04:00:00Z".to_owned()),
+        retry_after: 1800,
+        status: 503,
+        read_only: false,
+        comes_back: true,
+    }
+}
