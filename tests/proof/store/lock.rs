@@ -16,7 +16,7 @@ use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, mode, run, wrapped};
 use crate::say::figure;
 
 /// Holds the lock of a site as another `maint` would, until dropped.
-fn hold(site: &TestSite) -> File {
+pub(crate) fn hold(site: &TestSite) -> File {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(site.file("lock")).unwrap();
@@ -93,11 +93,11 @@ fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
     assert_eq!(site.reason().as_deref(), Some("three"));
 }
 
-fn waiting(mut command: std::process::Command) -> Child {
+pub(crate) fn waiting(mut command: std::process::Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
 }
 
-fn first_line(child: &mut Child) -> String {
+pub(crate) fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     line

@@ -14,6 +14,7 @@ mod full;
 mod linear;
 mod lock;
 mod mounts;
+mod overtaken;
 mod ownership;
 mod power;
 #[path = "../../common/say.rs"]
