@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::can::can_mount;
+use crate::can::{can_mount, can_trace};
 use crate::env::{MAINT, Run, TestSite, run, wrapped};
 
 /// Mounts a small file system on the site, changes its state once, runs a script,
@@ -60,6 +60,22 @@ fn requirement_05_a_write_cut_short_by_a_full_disk_is_no_new_state() {
     let trouble = r#"head -c 1M /dev/zero > "$1/ballast" || truncate -s -8K "$1/ballast""#;
     let (done, dir) = on_a_small_disk("size=64k", trouble);
     assert_untouched(&done, &dir, "no space left on device");
+}
+
+#[test]
+fn requirement_05_a_write_that_says_more_than_it_did_is_no_new_state() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let before = site.snapshot();
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=write"];
+    let inject = ["-e", "inject=write:retval=1:when=1", "--"];
+    let done = run(&mut wrapped(&[&strace[..], &inject].concat(), &site.dir, &["on", "-m", "new"]));
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains("fewer bytes arrived than were written"), "{done:?}");
+    assert_eq!(site.snapshot(), before);
+    assert_eq!(site.leftovers(), Vec::<String>::new());
 }
 
 #[test]
