@@ -19,9 +19,11 @@ mod ownership;
 mod power;
 #[path = "../../common/say.rs"]
 mod say;
+mod scene;
 mod sequence;
 mod storm;
 mod targets;
 mod trace;
 mod unchanged;
+mod unsynced;
 mod writers;

@@ -1,0 +1,171 @@
+//! The changes that are interfered with: a site as each finds it, the system calls
+//! it makes, and whether it is in force.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use maint::page::template::digest;
+
+use crate::env::{Run, TestSite, names, run_with, wrapped, write};
+
+/// The calls that a change makes on the site, and its answer.
+const CALLS: [&str; 18] = [
+    "openat",
+    "mkdir",
+    "read",
+    "write",
+    "pwrite64",
+    "ftruncate",
+    "utimensat",
+    "fchmod",
+    "fchown",
+    "fsync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "flock",
+    "close",
+];
+
+const OLD_PAGE: &str = "<h1>old</h1>";
+const NEW_PAGE: &str = "<h1>new</h1>";
+
+/// A kind of change, on a site of its own each time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scene {
+    /// On a site with a state, a backup, a history and a lock.
+    InUse,
+    /// On an empty directory.
+    Fresh,
+    /// Back to the generation before.
+    Restored,
+    /// A template, which is a file of its own beside the state.
+    Added,
+    /// The first one, on an empty directory.
+    First,
+    /// Another text for it.
+    Replaced,
+    /// The end of it.
+    Removed,
+}
+
+impl Scene {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::InUse,
+        Self::Fresh,
+        Self::Restored,
+        Self::Added,
+        Self::First,
+        Self::Replaced,
+        Self::Removed,
+    ];
+
+    pub(crate) fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::InUse | Self::Fresh => &["on", "-m", "new"],
+            Self::Restored => &["restore"],
+            Self::Added | Self::First => &["template", "add", "new"],
+            Self::Replaced => &["template", "add", "page", "--replace"],
+            Self::Removed => &["template", "remove", "page"],
+        }
+    }
+
+    /// A site as this change finds it.
+    pub(crate) fn site(self, model: &TestSite) -> TestSite {
+        let site = TestSite::new();
+        if !matches!(self, Self::Fresh | Self::First) {
+            fs::create_dir(site.file("templates")).unwrap();
+            for (name, bytes) in model.snapshot() {
+                write(&site.file(&name), bytes);
+            }
+            fs::copy(model.file("lock"), site.file("lock")).unwrap();
+        }
+        site
+    }
+
+    /// Makes the change without any interference.
+    pub(crate) fn change(self, site: &TestSite) -> Run {
+        run_with(&mut site.command(self.args()), NEW_PAGE)
+    }
+
+    /// Whether the change is in force, if the state is the old one or the new one.
+    pub(crate) fn is_done(self, site: &TestSite, before: u64) -> Result<bool, String> {
+        let state = maint::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
+        let reason = state.windows.get("default").and_then(|window| window.reason.as_deref());
+        let is_done = match self {
+            Self::InUse | Self::Fresh => reason == Some("new"),
+            Self::Restored => reason == Some("one"),
+            Self::Added | Self::First => state.templates.contains_key("new.html"),
+            Self::Replaced => state.templates.get("page.html") == Some(&digest(NEW_PAGE)),
+            Self::Removed => !state.templates.contains_key("page.html"),
+        };
+        if state.revision == before + u64::from(is_done) {
+            Ok(is_done)
+        } else {
+            Err(format!("revision {} after {before}, done: {is_done}", state.revision))
+        }
+    }
+}
+
+/// The site that every case starts with a copy of.
+pub(crate) fn model() -> TestSite {
+    let site = TestSite::new();
+    site.ok(&["on", "-m", "one"]);
+    let done = run_with(&mut site.command(&["template", "add", "page"]), OLD_PAGE);
+    assert_eq!(done.code, 0, "{done:?}");
+    site.ok(&["on", "-m", "two"]);
+    site
+}
+
+/// That the files of the templates say what the state says of them.
+pub(crate) fn templates_agree(site: &TestSite) -> bool {
+    let files = names(&site.file("templates"));
+    let said = site.state().templates;
+    files.len() == said.len()
+        && files.iter().all(|name| {
+            let text = fs::read_to_string(site.file("templates").join(name)).unwrap();
+            said.get(name) == Some(&digest(&text))
+        })
+}
+
+/// Which call fails: the so-manieth of its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    pub(crate) call: &'static str,
+    pub(crate) nth: usize,
+}
+
+/// The calls of a change that touch the site or print the answer.
+pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
+    let site = scene.site(model);
+    let log = site.project.join("trace");
+    let trace = format!("trace={}", CALLS.join(","));
+    let strace = ["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", &trace, "--"];
+    let done = run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE);
+    assert_eq!(done.code, 0, "{done:?}");
+    let dir = site.dir.to_str().unwrap();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut points = Vec::new();
+    for call in crate::trace::parse(&fs::read_to_string(&log).unwrap()) {
+        let nth = seen.entry(call.name.clone()).or_default();
+        *nth += 1;
+        let is_answer = call.name == "write" && call.arguments.starts_with("1<");
+        if (call.arguments.contains(dir) || is_answer)
+            && let Some(name) = CALLS.into_iter().find(|name| *name == call.name)
+        {
+            points.push(Point { call: name, nth: *nth });
+        }
+    }
+    points
+}
+
+/// Runs a change under strace with one kind of interference.
+pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &str) -> Run {
+    let trace = format!("trace={}", point.call);
+    let inject = format!("inject={}:{inject}", point.call);
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
+    run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE)
+}
