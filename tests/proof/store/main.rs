@@ -7,10 +7,12 @@
 
 #[path = "../../common/can.rs"]
 mod can;
+mod changes;
 mod crash;
 mod env;
 mod faults;
 mod full;
+mod leftovers;
 mod linear;
 mod lock;
 mod mounts;
