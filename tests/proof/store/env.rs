@@ -10,7 +10,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use maint::State;
+use maint::state::WindowSettings;
+use maint::store::{self, Options};
+use maint::{Site, State};
 use tempfile::TempDir;
 
 pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
@@ -216,6 +218,17 @@ pub(crate) fn owner(path: &Path) -> u32 {
 #[expect(clippy::disallowed_methods, reason = "files of others, made by hand")]
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
+}
+
+/// Opens the window `default` for a reason, by the library: without a process, since
+/// that takes most of the time.
+pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> {
+    let options = Options::new("test");
+    let settings = WindowSettings { reason: Some(reason.to_owned()), ..WindowSettings::default() };
+    store::update(&Site::at(&site.dir), &options, |state, now| {
+        state.open_window("default", &settings, now, &options.actor)
+    })
+    .map(drop)
 }
 
 /// Ends what runs beside a test when the test ends, however it does.

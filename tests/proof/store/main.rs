@@ -9,6 +9,7 @@
 mod can;
 mod changes;
 mod crash;
+mod disk;
 mod env;
 mod faults;
 mod full;
@@ -16,8 +17,10 @@ mod leftovers;
 mod linear;
 mod lock;
 mod mounts;
+mod oracle;
 mod overtaken;
 mod ownership;
+mod planted;
 mod power;
 #[path = "../../common/say.rs"]
 mod say;
@@ -28,4 +31,5 @@ mod targets;
 mod trace;
 mod unchanged;
 mod unsynced;
+mod verbs;
 mod writers;
