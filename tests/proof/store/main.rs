@@ -9,6 +9,7 @@
 mod can;
 mod changes;
 mod crash;
+mod cuts;
 mod disk;
 mod env;
 mod faults;
@@ -18,6 +19,7 @@ mod linear;
 mod lock;
 mod mounts;
 mod oracle;
+mod order;
 mod overtaken;
 mod ownership;
 mod planted;
