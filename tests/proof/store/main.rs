@@ -17,6 +17,7 @@ mod full;
 mod leftovers;
 mod linear;
 mod lock;
+mod lockers;
 mod mounts;
 mod oracle;
 mod order;

@@ -34,6 +34,7 @@ fn requirement_09_saying_the_same_again_writes_nothing() {
         }
     }
     assert_eq!(site.snapshot(), files, "revision, backup and history");
+    figure("100 repeats, 0 renames");
 }
 
 #[test]
