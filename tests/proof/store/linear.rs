@@ -131,10 +131,10 @@ fn requirement_16_overlapping_commands_are_linearizable() {
     let (mut seen, lost) = record(&site, turns, |args| site.run(args), fails);
     let commands = seen.len() + lost;
     assert_eq!(commands, PROCESSES * turns);
-    let last = answer(&site.ok(&["status", "--json"]));
-    let newest = last["revision"].as_u64().unwrap();
-    let end = What::Listed(content(&last));
-    seen.push(Seen { begun: u64::MAX, ended: u64::MAX, revision: newest, what: end });
+    let end = answer(&site.ok(&["status", "--json"]));
+    let newest = end["revision"].as_u64().unwrap();
+    let what = What::Listed(content(&end));
+    seen.push(Seen { begun: u64::MAX, ended: u64::MAX, revision: newest, what });
     let found = violation(&seen, 2, contents);
     let writes = writes(&seen);
     figure(&format!(

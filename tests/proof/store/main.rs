@@ -7,6 +7,7 @@
 
 #[path = "../../common/can.rs"]
 mod can;
+mod caps;
 mod changes;
 mod crash;
 mod cuts;

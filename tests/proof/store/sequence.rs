@@ -101,7 +101,7 @@ fn requirement_01_the_library_replaces_the_state_in_order() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/mod.rs");
     let source = fs::read_to_string(source).unwrap();
     let functions = source.lines().filter_map(|line| line.strip_prefix("pub fn "));
-    let mut public: BTreeSet<&str> = functions.map(|rest| name_in(rest)).collect();
+    let mut public: BTreeSet<&str> = functions.map(name_in).collect();
     let uses = source.lines().filter_map(|line| line.strip_prefix("pub use "));
     public.extend(uses.flat_map(|rest| rest.split("::").last().unwrap().split(',')).map(name_in));
     let known = WRITERS.into_iter().chain(PREVIEWS).collect();

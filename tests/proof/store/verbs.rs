@@ -36,7 +36,8 @@ pub(crate) const CHANGING: [(&[&str], usize); 22] = [
 /// What makes the site first, and so has a test of its own.
 pub(crate) const BEGINNING: &str = "init";
 
-/// What changes nothing of the site.
+/// What changes nothing of the site. A preview that is served is looked at in
+/// `tests/cli/preview.rs`; here it finds nothing to serve.
 pub(crate) const READING: [&[&str]; 20] = [
     &["status"],
     &["wait", "off"],
