@@ -161,3 +161,28 @@ pub(crate) fn read(path: &Path) -> Result<State, String> {
         other => other.map_err(|torn| torn.to_string()),
     }
 }
+
+#[test]
+fn requirement_57_a_change_that_is_lost_or_not_alone_is_noticed() {
+    let site = TestSite::in_use();
+    let before = site.state();
+    let change = Change::nth(0, &site);
+    site.ok(&change.args.iter().map(String::as_str).collect::<Vec<_>>());
+    let after = site.state();
+    assert_eq!(change.contradicts(&before, &after, true), None, "nothing was planted");
+    assert_eq!(change.contradicts(&before, &before, false), None, "not made, not acknowledged");
+    let skipped = State { revision: after.revision + 1, ..after.clone() };
+    let fallen = State { revision: before.revision - 1, ..after.clone() };
+    let unmade = State { revision: after.revision, ..before.clone() };
+    let other = State { name: Some("other".to_owned()), ..after.clone() };
+    for (planted, state, fault) in [
+        ("lost", &before, "acknowledged and lost"),
+        ("a revision skipped", &skipped, "does not rise by one"),
+        ("a revision fallen", &fallen, "does not rise by one"),
+        ("a revision without the change", &unmade, "the change is not in it"),
+        ("a change of something else", &other, "something else changed"),
+    ] {
+        let found = change.contradicts(&before, state, true).unwrap_or_default();
+        assert!(found.contains(fault), "{planted}: {found}");
+    }
+}

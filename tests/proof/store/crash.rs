@@ -2,8 +2,8 @@
 
 use crate::can::can_trace;
 use crate::env::{TestSite, on_two_threads};
+use crate::faults::{Point, Scene, interfered, model, points};
 use crate::say::figure;
-use crate::scene::{Point, Scene, interfered, model, points};
 
 #[test]
 fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {

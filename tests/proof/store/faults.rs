@@ -1,223 +1,210 @@
-//! Requirements 5 and 6: every system call of a change fails once, and from some
-//! moment on, and each time it is plain whether the change is in force.
+//! Changes that are interfered with: a site as each finds it, the system calls it
+//! makes, and whether it is in force. Requirement 6: what fsync(2) says counts, once.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
+
+use maint::page::template::digest;
 
 use crate::can::can_trace;
-use crate::env::{Run, TestSite, on_two_threads, write};
-use crate::say::{amount, figure};
-use crate::scene::{Point, Scene, interfered, model, points, templates_agree};
+use crate::env::{Run, TestSite, names, run, run_with, wrapped, write};
+use crate::say::figure;
+use crate::trace::{parse, traced};
 
-const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "EINTR"];
+/// The calls that a change makes on the site, and its answer.
+const CALLS: [&str; 19] = [
+    "open",
+    "openat",
+    "mkdir",
+    "read",
+    "write",
+    "pwrite64",
+    "ftruncate",
+    "utimensat",
+    "fchmod",
+    "fchown",
+    "fsync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "flock",
+    "close",
+];
 
-/// What a writing call may answer that did less than it was asked for, or nothing.
-const SHORT: [u8; 2] = [0, 1];
+const OLD_PAGE: &str = "<h1>old</h1>";
+const NEW_PAGE: &str = "<h1>new</h1>";
 
-/// What becomes of a call.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// It fails.
-    Error(&'static str),
-    /// It does nothing, and says that it wrote so many bytes.
-    Wrote(u8),
+/// A kind of change, on a site of its own each time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scene {
+    /// On a site with a state, a backup, a history and a lock.
+    InUse,
+    /// On an empty directory.
+    Fresh,
+    /// Back to the generation before.
+    Restored,
+    /// A template, which is a file of its own beside the state.
+    Added,
+    /// The first one, on an empty directory.
+    First,
+    /// Another text for it.
+    Replaced,
+    /// The end of it.
+    Removed,
 }
 
-/// A fault: which call, what becomes of it, and for how long.
-#[derive(Debug)]
-struct Case {
-    scene: Scene,
-    point: Point,
-    fault: Fault,
-    persistent: bool,
-}
+impl Scene {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::InUse,
+        Self::Fresh,
+        Self::Restored,
+        Self::Added,
+        Self::First,
+        Self::Replaced,
+        Self::Removed,
+    ];
 
-impl Case {
-    fn inject(&self) -> String {
-        let nth = self.point.nth;
-        let when = match (self.persistent, self.fault) {
-            (false, _) => format!("{nth}"),
-            // An interruption that never ends would be a kernel that lost its mind;
-            // even the standard library repeats such calls without end.
-            (true, Fault::Error("EINTR")) => format!("{nth}..{}", nth + 5),
-            (true, _) => format!("{nth}+"),
-        };
-        match self.fault {
-            Fault::Error(error) => format!("error={error}:when={when}"),
-            Fault::Wrote(bytes) => format!("retval={bytes}:when={when}"),
+    pub(crate) fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::InUse | Self::Fresh => &["on", "-m", "new"],
+            Self::Restored => &["restore"],
+            Self::Added | Self::First => &["template", "add", "new"],
+            Self::Replaced => &["template", "add", "page", "--replace"],
+            Self::Removed => &["template", "remove", "page"],
         }
     }
 
-    fn name(&self) -> String {
-        format!("{:?} {} {}", self.scene, self.point.call, self.inject())
-    }
-}
-
-/// Every case of every scene.
-fn cases(model: &TestSite) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for scene in Scene::ALL {
-        // Every error in the usual case, and in the others two that stand for all.
-        let all = scene == Scene::InUse || amount(false, true);
-        let errors = if all { &ERRORS[..] } else { &["EIO", "EACCES"] };
-        for point in points(scene, model) {
-            let writes = matches!(point.call, "write" | "pwrite64");
-            let short = SHORT.iter().filter(|_| writes).map(|&bytes| Fault::Wrote(bytes));
-            let faults = errors.iter().map(|&error| Fault::Error(error)).chain(short);
-            for (fault, persistent) in faults.flat_map(|fault| [(fault, false), (fault, true)]) {
-                cases.push(Case { scene, point: point.clone(), fault, persistent });
+    /// A site as this change finds it.
+    pub(crate) fn site(self, model: &TestSite) -> TestSite {
+        let site = TestSite::new();
+        if !matches!(self, Self::Fresh | Self::First) {
+            fs::create_dir(site.file("templates")).unwrap();
+            for (name, bytes) in model.snapshot() {
+                write(&site.file(&name), bytes);
             }
+            fs::copy(model.file("lock"), site.file("lock")).unwrap();
+        }
+        site
+    }
+
+    /// Makes the change without any interference.
+    pub(crate) fn change(self, site: &TestSite) -> Run {
+        run_with(&mut site.command(self.args()), NEW_PAGE)
+    }
+
+    /// Whether the change is in force, if the state is the old one or the new one.
+    pub(crate) fn is_done(self, site: &TestSite, before: u64) -> Result<bool, String> {
+        let state = maint::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
+        let reason = state.windows.get("default").and_then(|window| window.reason.as_deref());
+        let is_done = match self {
+            Self::InUse | Self::Fresh => reason == Some("new"),
+            Self::Restored => reason == Some("one"),
+            Self::Added | Self::First => state.templates.contains_key("new.html"),
+            Self::Replaced => state.templates.get("page.html") == Some(&digest(NEW_PAGE)),
+            Self::Removed => !state.templates.contains_key("page.html"),
+        };
+        if state.revision == before + u64::from(is_done) {
+            Ok(is_done)
+        } else {
+            Err(format!("revision {} after {before}, done: {is_done}", state.revision))
         }
     }
-    cases
+}
+
+/// The site that every case starts with a copy of.
+pub(crate) fn model() -> TestSite {
+    let site = TestSite::new();
+    site.ok(&["on", "-m", "one"]);
+    let done = run_with(&mut site.command(&["template", "add", "page"]), OLD_PAGE);
+    assert_eq!(done.code, 0, "{done:?}");
+    site.ok(&["on", "-m", "two"]);
+    site
+}
+
+/// That the files of the templates say what the state says of them.
+pub(crate) fn templates_agree(site: &TestSite) -> bool {
+    let files = names(&site.file("templates"));
+    let said = site.state().templates;
+    files.len() == said.len()
+        && files.iter().all(|name| {
+            let text = fs::read_to_string(site.file("templates").join(name)).unwrap();
+            said.get(name) == Some(&digest(&text))
+        })
+}
+
+/// Which call fails: the so-manieth of its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    pub(crate) call: &'static str,
+    pub(crate) nth: usize,
+}
+
+/// The calls of a change that touch the site or print the answer.
+pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
+    let site = scene.site(model);
+    let log = site.project.join("trace");
+    let trace = format!("trace={}", CALLS.join(","));
+    let strace = ["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", &trace, "--"];
+    let done = run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE);
+    assert_eq!(done.code, 0, "{done:?}");
+    let dir = site.dir.to_str().unwrap();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut points = Vec::new();
+    for call in parse(&fs::read_to_string(&log).unwrap()) {
+        let nth = seen.entry(call.name.clone()).or_default();
+        *nth += 1;
+        let is_answer = call.name == "write" && call.arguments.starts_with("1<");
+        if (call.arguments.contains(dir) || is_answer)
+            && let Some(name) = CALLS.into_iter().find(|name| *name == call.name)
+        {
+            points.push(Point { call: name, nth: *nth });
+        }
+    }
+    points
+}
+
+/// Runs a change under strace with one kind of interference.
+pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &str) -> Run {
+    let trace = format!("trace={}", point.call);
+    let inject = format!("inject={}:{inject}", point.call);
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
+    run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE)
 }
 
 #[test]
-fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which() {
+fn requirement_06_fsync_is_not_tried_again_on_the_same_file() {
     if !can_trace() {
         return;
     }
-    let model = model();
-    let cases = cases(&model);
-    assert!(cases.len() >= 60, "only {} cases", cases.len());
-    let short = cases.iter().filter(|case| matches!(case.fault, Fault::Wrote(_))).count();
-    let mut classes: BTreeMap<i32, usize> = BTreeMap::new();
-    let mut slowest = Duration::ZERO;
-    let mut faults = Vec::new();
-    for verdict in on_two_threads(&cases, |case| judged(case, &model)) {
-        match verdict {
-            Ok((code, took)) => {
-                *classes.entry(code).or_default() += 1;
-                slowest = slowest.max(took);
-            }
-            Err(fault) => faults.push(fault),
-        }
-    }
-    figure(&format!(
-        "{} faults, {short} of them short writes: {} wrong; by exit code {classes:?}; the slowest took {} ms",
-        cases.len(),
-        faults.len(),
-        slowest.as_millis()
-    ));
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-}
-
-/// The exit code of a case and how long it took, if everything is as that code says.
-fn judged(case: &Case, model: &TestSite) -> Result<(i32, Duration), String> {
-    let site = case.scene.site(model);
-    let before = Before::of(&site);
-    let begun = Instant::now();
-    let done = interfered(&site, case.scene, &case.point, &case.inject());
-    let took = begun.elapsed();
-    if let Some(fault) = before.contradicts(case, &site, &done) {
-        return Err(format!("{}: {fault}: {done:?}", case.name()));
-    }
-    let next = site.run(&["on", "-m", "next"]);
-    if next.code != 0 || site.reason().as_deref() != Some("next") || !site.leftovers().is_empty() {
-        let left = site.leftovers();
-        return Err(format!("{}: the next command: {next:?}, {left:?}", case.name()));
-    }
-    Ok((done.code, took))
-}
-
-/// A site before a change.
-struct Before {
-    files: BTreeMap<String, Vec<u8>>,
-    revision: u64,
-}
-
-impl Before {
-    fn of(site: &TestSite) -> Self {
-        Self { files: site.snapshot(), revision: site.state().revision }
-    }
-
-    /// In what the site contradicts the end of the command, if it does.
-    fn contradicts(&self, case: &Case, site: &TestSite, done: &Run) -> Option<String> {
-        let wrong = |what: &str| Some(what.to_owned());
-        if done.stderr.contains("panicked") || done.code >= 128 {
-            return wrong("a panic or a hang");
-        }
-        // What cannot be removed stays, and the next command sees to it.
-        let cannot_remove = case.point.call == "unlink";
-        if !cannot_remove && !site.leftovers().is_empty() {
-            return wrong("left a temporary file");
-        }
-        let is_done = match case.scene.is_done(site, self.revision) {
-            Ok(is_done) => is_done,
-            Err(why) => return Some(format!("neither the old state nor the new one: {why}")),
-        };
-        if !cannot_remove && !templates_agree(site) {
-            return wrong("the template is not the one that the state tells of");
-        }
-        let writes = case.point.call == "write";
-        match done.code {
-            0 if !is_done => return wrong("says done, and the state is the old one"),
-            6 if !is_done || !done.stderr.contains("durability unknown") => {
-                return wrong("says that durability is unknown, and means something else");
-            }
-            // The answer could not be printed; the change was made before.
-            9 if !writes => return wrong("says that the answer was lost"),
-            2 | 3 | 4 | 7 if is_done => return wrong("says nothing changed, and it did"),
-            2 | 3 | 4 | 7 if !cannot_remove && site.snapshot() != self.files => {
-                return wrong("says nothing changed, and a file did");
-            }
-            0 | 2 | 3 | 4 | 6 | 7 | 9 => {}
-            _ => return wrong("an exit code that says nothing"),
-        }
-        let may_be_silent = matches!(done.code, 0 | 9) || case.persistent && writes;
-        (!may_be_silent && done.stderr.trim().is_empty()).then(|| "fails without a word".to_owned())
-    }
+    let site = TestSite::in_use();
+    let log = site.project.join("trace");
+    let strace = ["strace", "-y", "-o", log.to_str().unwrap(), "-e", "trace=fsync,fdatasync"];
+    let words = [&strace[..], &["-e", "inject=fsync:error=EIO", "--"]].concat();
+    let done = run(&mut wrapped(&words, &site.dir, &["on", "-m", "new"]));
+    assert_eq!(done.code, 3, "{done:?}");
+    assert_eq!(site.reason().as_deref(), Some("two"));
+    let calls = parse(&format!("1 {}", fs::read_to_string(&log).unwrap().replace('\n', "\n1 ")));
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    figure("1 fsync of a file that failed: not applied, exit 3");
 }
 
 #[test]
-fn requirement_57_the_sweep_catches_planted_contradictions() {
-    type Plant = fn(&TestSite);
-    let model = model();
-    let change: Plant = |site| assert_eq!(Scene::InUse.change(site).code, 0);
-    let nothing: Plant = |_| ();
-    let torn: Plant = |site| {
-        let state = fs::read(site.state_file()).unwrap();
-        write(&site.state_file(), &state[..state.len() / 2]);
-    };
-    let emptied: Plant = |site| write(&site.state_file(), r#"{"version":1,"revision":1}"#);
-    let removed: Plant = |site| fs::remove_file(site.state_file()).unwrap();
-    let left: Plant = |site| write(&site.file(".state.json.0123456789abcdef.tmp"), "x");
-    let page: Plant = |site| write(&site.file("templates/page.html"), "other");
-    let history: Plant = |site| write(&site.file("history.jsonl"), "{}");
-    let case = Case {
-        scene: Scene::InUse,
-        point: Point { call: "fsync", nth: 1 },
-        fault: Fault::Error("EIO"),
-        persistent: false,
-    };
-    let table: [(&str, Plant, i32, &str); 14] = [
-        ("says done, and the state is the old one", nothing, 0, ""),
-        ("neither the old state nor the new one", torn, 3, "could not"),
-        ("neither the old state nor the new one", emptied, 3, "could not"),
-        ("neither the old state nor the new one", removed, 3, "could not"),
-        ("left a temporary file", left, 3, "could not"),
-        ("the template is not the one", page, 3, "could not"),
-        ("nothing changed, and it did", change, 3, "could not"),
-        ("nothing changed, and a file did", history, 3, "could not"),
-        ("durability is unknown, and means", nothing, 6, "durability unknown"),
-        ("durability is unknown, and means", change, 6, "could not"),
-        ("the answer was lost", change, 9, "could not"),
-        ("a panic or a hang", nothing, 101, "thread panicked at"),
-        ("a panic or a hang", nothing, 128 + 9, ""),
-        ("fails without a word", nothing, 3, ""),
-    ];
-    for (fault, plant, code, words) in table {
-        let site = case.scene.site(&model);
-        let before = Before::of(&site);
-        plant(&site);
-        let done = Run { code, stdout: String::new(), stderr: words.to_owned() };
-        let found = before.contradicts(&case, &site, &done).unwrap_or_default();
-        assert!(found.contains(fault), "{fault}, exit {code}: {found}");
+fn requirement_06_a_directory_that_cannot_be_synced_is_told_apart() {
+    if !can_trace() {
+        return;
     }
-    let site = case.scene.site(&model);
-    let before = Before::of(&site);
-    let done = case.scene.change(&site);
-    assert_eq!(before.contradicts(&case, &site, &done), None, "nothing was planted");
-    figure(&format!("{} of {} planted contradictions caught", table.len(), table.len()));
+    let site = TestSite::in_use();
+    let (_, calls) = traced(&site.dir, &["on", "-m", "three"], |_| ());
+    let nth = calls.iter().filter(|call| call.name == "fsync").count();
+    let point = Point { call: "fsync", nth };
+    let done = interfered(&site, Scene::InUse, &point, &format!("error=EIO:when={nth}"));
+    assert_eq!(done.code, 6, "{done:?}");
+    assert!(done.stderr.contains("durability unknown"), "{done:?}");
+    assert!(done.stderr.contains(site.dir.to_str().unwrap()), "the path: {done:?}");
+    assert_eq!(site.reason().as_deref(), Some("new"));
+    assert_eq!(site.recorded(), [1, 2, 3, 4], "it is in force, so it is in the history");
+    figure("1 fsync of the directory that failed: applied, exit 6");
 }

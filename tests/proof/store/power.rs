@@ -170,7 +170,7 @@ fn requirement_57_the_model_catches_faults_planted_in_what_the_command_did() {
     let in_place: Vec<Call> = without(&|call| call.name.starts_with("rename"))
         .into_iter()
         .map(|mut call| {
-            if call.name == "openat" && call.paths()[0].contains("/.state.json.") {
+            if call.is(&["open", "openat"]) && call.paths()[0].contains("/.state.json.") {
                 call.arguments = format!(r#"AT_FDCWD, "{state}", O_WRONLY|O_TRUNC"#);
             } else if is_temp(&call) {
                 let rest = call.arguments.split_once('>').unwrap().1.to_owned();

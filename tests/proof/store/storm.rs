@@ -1,6 +1,8 @@
 //! Requirements 3, 4 and 10: writers are killed at random, under the eyes of a
 //! reader that never stops.
 
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -158,7 +160,7 @@ fn random() -> f64 {
 #[test]
 fn requirement_57_the_reader_of_the_storm_catches_a_writer_that_works_in_place() {
     let site = TestSite::in_use();
-    let state = std::fs::read(site.state_file()).unwrap();
+    let state = fs::read(site.state_file()).unwrap();
     let meanwhile = Meanwhile::new();
     let caught = thread::scope(|scope| {
         let reader = scope.spawn(|| watch(&site, &meanwhile));
@@ -176,26 +178,55 @@ fn requirement_57_the_reader_of_the_storm_catches_a_writer_that_works_in_place()
 }
 
 #[test]
-fn requirement_57_the_storm_catches_planted_losses() {
+fn requirement_04_a_writer_removes_its_own_kind_of_leftovers_and_nothing_else() {
     let site = TestSite::in_use();
-    let before = site.state();
-    let change = Change::nth(0, &site);
-    site.ok(&change.args.iter().map(String::as_str).collect::<Vec<_>>());
-    let after = site.state();
-    assert_eq!(change.contradicts(&before, &after, true), None, "nothing was planted");
-    assert_eq!(change.contradicts(&before, &before, false), None, "not made, not acknowledged");
-    let skipped = State { revision: after.revision + 1, ..after.clone() };
-    let fallen = State { revision: before.revision - 1, ..after.clone() };
-    let unmade = State { revision: after.revision, ..before.clone() };
-    let other = State { name: Some("other".to_owned()), ..after.clone() };
-    for (planted, state, fault) in [
-        ("lost", &before, "acknowledged and lost"),
-        ("a revision skipped", &skipped, "does not rise by one"),
-        ("a revision fallen", &fallen, "does not rise by one"),
-        ("a revision without the change", &unmade, "the change is not in it"),
-        ("a change of something else", &other, "something else changed"),
-    ] {
-        let found = change.contradicts(&before, state, true).unwrap_or_default();
-        assert!(found.contains(fault), "{planted}: {found}");
+    fs::create_dir(site.file("templates")).unwrap();
+    write(&site.file("templates/page.html"), "<p>hello</p>");
+    let ours = [
+        ".state.json.0123456789abcdef.tmp",
+        ".state.json.bak.fedcba9876543210.tmp",
+        "templates/.page.html.0011223344556677.tmp",
+    ];
+    let decoys = [
+        "state.tmp",
+        ".state.json.tmp",
+        ".state.json.1234.tmp",
+        ".state.json.0123456789abcdef.tmp~",
+        ".other.json.0123456789abcdef.tmp",
+        "state.json.0123456789abcdef.tmp",
+        "templates/.theirs.html.swp",
+    ];
+    for name in ours.iter().chain(&decoys) {
+        write(&site.file(name), "x");
     }
+    let directory = site.file(".state.json.1111111111111111.tmp");
+    let link = site.file(".state.json.2222222222222222.tmp");
+    let fifo = site.file(".state.json.3333333333333333.tmp");
+    fs::create_dir(&directory).unwrap();
+    let target = site.project.join("precious");
+    write(&target, "x");
+    symlink(&target, &link).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+
+    site.ok(&["on", "-m", "three"]);
+    for name in ours {
+        assert!(!site.file(name).exists(), "{name} is left");
+    }
+    for name in decoys {
+        assert!(site.file(name).exists(), "{name} was somebody else's");
+    }
+    assert!(directory.is_dir() && link.is_symlink() && target.exists());
+    assert!(fs::symlink_metadata(&fifo).unwrap().file_type().is_fifo());
+    let others = decoys.len() + 3;
+    figure(&format!("{} of {} removed, 0 of {others} decoys touched", ours.len(), ours.len()));
+}
+
+#[test]
+fn requirement_04_a_command_that_changes_nothing_cleans_up_too() {
+    let site = TestSite::in_use();
+    write(&site.file(".state.json.0123456789abcdef.tmp"), "x");
+    let done = site.ok(&["on", "-m", "two"]);
+    assert!(done.stdout.contains("unchanged"), "{done:?}");
+    assert_eq!(site.leftovers(), Vec::<String>::new());
 }
