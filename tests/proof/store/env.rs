@@ -133,7 +133,8 @@ impl TestSite {
 
     /// Gives everything to a user.
     pub(crate) fn give_to(&self, uid: u32) {
-        for path in [&self.project, &self.dir] {
+        let files = names(&self.dir).into_iter().map(|name| self.file(&name));
+        for path in files.chain([self.project.clone(), self.dir.clone()]) {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
         }
     }
@@ -166,6 +167,10 @@ pub(crate) fn wrapped<S: AsRef<OsStr>>(before: &[S], site: &Path, args: &[&str])
 fn clean(command: &mut Command) -> &mut Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).current_dir("/")
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// The command as another user, without any of root's privileges.

@@ -7,15 +7,17 @@ use std::fs;
 use maint::page::template::digest;
 
 use crate::can::can_trace;
-use crate::env::{Run, TestSite, names, run, run_with, wrapped, write};
+use crate::env::{DEPLOY, Run, TestSite, is_root, names, run, run_with, wrapped, write};
 use crate::say::figure;
 use crate::trace::{parse, traced};
 
-/// The calls that a change makes on the site, and its answer.
-const CALLS: [&str; 19] = [
+/// The calls by which a change opens, writes and names files of the site, and answers.
+/// strace(1) knows each by the name that this build happens to use.
+const CALLS: [&str; 22] = [
     "open",
     "openat",
     "mkdir",
+    "mkdirat",
     "read",
     "write",
     "pwrite64",
@@ -30,9 +32,14 @@ const CALLS: [&str; 19] = [
     "link",
     "linkat",
     "unlink",
+    "unlinkat",
+    "lseek",
     "flock",
     "close",
 ];
+
+/// Those by which it only looks.
+const LOOKS: [&str; 6] = ["statx", "fstat", "newfstatat", "readlink", "getdents64", "getxattr"];
 
 const OLD_PAGE: &str = "<h1>old</h1>";
 const NEW_PAGE: &str = "<h1>new</h1>";
@@ -77,7 +84,8 @@ impl Scene {
         }
     }
 
-    /// A site as this change finds it.
+    /// A site as this change finds it. That of some is somebody else's, if the tests run
+    /// as root, who then has files to give away.
     pub(crate) fn site(self, model: &TestSite) -> TestSite {
         let site = TestSite::new();
         if !matches!(self, Self::Fresh | Self::First) {
@@ -86,6 +94,9 @@ impl Scene {
                 write(&site.file(&name), bytes);
             }
             fs::copy(model.file("lock"), site.file("lock")).unwrap();
+        }
+        if matches!(self, Self::Fresh | Self::First | Self::Restored) && is_root() {
+            site.give_to(DEPLOY);
         }
         site
     }
@@ -142,11 +153,18 @@ pub(crate) struct Point {
     pub(crate) nth: usize,
 }
 
+impl Point {
+    pub(crate) fn only_looks(&self) -> bool {
+        LOOKS.contains(&self.call)
+    }
+}
+
 /// The calls of a change that touch the site or print the answer.
 pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
     let site = scene.site(model);
     let log = site.project.join("trace");
-    let trace = format!("trace={}", CALLS.join(","));
+    let calls = || CALLS.into_iter().chain(LOOKS);
+    let trace = format!("trace={}", calls().collect::<Vec<_>>().join(","));
     let strace = ["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", &trace, "--"];
     let done = run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE);
     assert_eq!(done.code, 0, "{done:?}");
@@ -158,7 +176,7 @@ pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
         *nth += 1;
         let is_answer = call.name == "write" && call.arguments.starts_with("1<");
         if (call.arguments.contains(dir) || is_answer)
-            && let Some(name) = CALLS.into_iter().find(|name| *name == call.name)
+            && let Some(name) = calls().find(|name| *name == call.name)
         {
             points.push(Point { call: name, nth: *nth });
         }
