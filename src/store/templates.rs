@@ -1,6 +1,7 @@
 //! Templates, which change together with the state.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -174,7 +175,11 @@ fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custo
         sys::create_dir(directory, !options.keep_root)
             .map_err(|source| Error::io("create", directory, source))?;
     }
-    let old = fs::symlink_metadata(path).ok();
+    let old = match fs::symlink_metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::io("look at", path, source)),
+    };
     if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
         return Err(Error::Refused {
             path: path.to_owned(),

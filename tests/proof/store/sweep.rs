@@ -67,7 +67,9 @@ fn cases(model: &TestSite) -> Vec<Case> {
         // Every error in the usual case, and in the others two that stand for all.
         let all = scene == Scene::InUse || amount(false, true);
         let errors = if all { &ERRORS[..] } else { &["EIO", "EACCES"] };
-        for point in points(scene, model).into_iter().filter(|point| all || !point.only_looks()) {
+        // A template is looked at before it is replaced, too.
+        let looks = all || scene == Scene::Replaced;
+        for point in points(scene, model).into_iter().filter(|point| looks || !point.only_looks()) {
             let errors = if point.only_looks() { &["EIO"] } else { errors };
             let writes = matches!(point.call, "write" | "pwrite64");
             let short = SHORT.iter().filter(|_| writes).map(|&bytes| Fault::Wrote(bytes));
