@@ -319,6 +319,7 @@ fn requirement_31_what_everyone_can_write_is_a_problem() {
     set_mode(&clinic.root.join("app"), 0o755);
     set_mode(&clinic.file("templates"), 0o757);
     expect(&clinic.findings(), Level::Problem, "directory-writable", "templates");
+    figure("5 of 5 told");
 }
 
 #[test]
@@ -354,6 +355,7 @@ fn requirement_12_special_targets_are_told_and_never_waited_for() {
     let clinic = Clinic::new();
     fs::hard_link(clinic.state(), clinic.root.join("second")).unwrap();
     expect(&clinic.findings(), Level::Warning, "state-hard-linked", "1 more name");
+    figure("7 of 7 told, 0 hangs");
 }
 
 #[test]
@@ -416,6 +418,7 @@ fn requirement_32_every_kind_of_link_is_told() {
     let findings = clinic.findings();
     expect(&findings, Level::Warning, "link-leaves-site", "open/state.json");
     expect(&findings, Level::Problem, "directory-writable", "open");
+    figure("5 of 5 told");
 }
 
 #[test]
@@ -436,6 +439,7 @@ fn requirement_35_a_site_in_one_release_is_told_and_a_link_out_of_it_is_fine() {
     let findings = examine(&Site::at(&dir), None);
     assert!(!has(&findings, "release-directory"));
     assert_eq!(only(&findings, "link-leaves-site").level, Level::Note);
+    figure("1 of 1 told");
 }
 
 #[test]
@@ -468,6 +472,7 @@ fn requirement_35_other_places_that_surprise_are_told() {
     let public = clinic.root.join("public/.maint");
     fs::create_dir_all(&public).unwrap();
     assert!(has(&examine(&Site::at(public), None), "public-directory"));
+    figure("4 of 4 told");
 }
 
 #[test]
@@ -497,6 +502,7 @@ fn requirement_29_files_that_sudo_left_behind_are_told() {
     }
     let mend = finding.mend.as_ref().unwrap();
     assert!(mend.contains("chown 4321 ") && mend.contains("history.jsonl"), "{mend}");
+    figure("3 of 3 files told");
 }
 
 #[test]
@@ -589,6 +595,7 @@ fn requirement_38_a_clock_behind_the_last_change_is_told() {
     let findings = |now| doctor::examine(&clinic.site, &Surroundings::default(), None, now);
     assert!(!has(&findings(at(30)), "clock-behind"), "hosts differ a little");
     expect(&findings(at(3_600)), Level::Warning, "clock-behind", "in the future of this clock");
+    figure("an hour behind: yes; half a minute behind: no");
 }
 
 #[test]

@@ -20,9 +20,13 @@ use crate::sys;
 ///
 /// [`Error::Invalid`] if there is no backup.
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
-    let backup = backup(site)?;
-    let salvaged = matches!(load::read(&site.files()?.state), Err(Error::Corrupt { .. }));
+    // Without one nothing is made, not even a lock.
+    backup(site)?;
     transact(site, options, Beside::Salvage, |state, _| {
+        // Only under the lock is it the generation before: whoever was waited for
+        // has left another one.
+        let backup = backup(site)?;
+        let salvaged = matches!(load::read(&site.files()?.state), Err(Error::Corrupt { .. }));
         *state = restored(state, &backup, salvaged);
         Ok(())
     })

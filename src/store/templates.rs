@@ -1,6 +1,7 @@
 //! Templates, which change together with the state.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -30,10 +31,11 @@ pub fn put_template(
     text: &str,
     replace: bool,
 ) -> Result<Applied<()>> {
-    try_out(site, file_name, text)?;
     let path = site.templates().join(file_name);
     let file = TemplateFile { path: &path, text: Some(text) };
     transact(site, options, Beside::Template(&file), |state, _| {
+        // Under the lock, since those that it builds on may change until then.
+        try_out(site, file_name, text)?;
         if !replace && fs::symlink_metadata(&path).is_ok() {
             return Err(Error::invalid_with(
                 format!("the template `{file_name}` exists already"),
@@ -94,14 +96,14 @@ pub fn remove_template(
     name: &str,
 ) -> Result<Applied<Vec<Template>>> {
     let found = template::find(&site.templates(), name)?;
-    let without =
-        found.iter().fold(read(site), |templates, file| templates.without(&file.file_name()));
-    refuse_if_another_breaks(&read(site), &without, name)?;
     let mut applied = None;
     for file in &found {
         let removal = TemplateFile { path: &file.path, text: None };
         let done = transact(site, options, Beside::Template(&removal), |state, now| {
             refuse_if_used(state, name, now)?;
+            let without =
+                found.iter().fold(read(site), |rest, file| rest.without(&file.file_name()));
+            refuse_if_another_breaks(&read(site), &without, name)?;
             if let Some(file_name) = file.path.file_name().and_then(|name| name.to_str()) {
                 state.templates.remove(file_name);
             }
@@ -173,7 +175,11 @@ fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custo
         sys::create_dir(directory, !options.keep_root)
             .map_err(|source| Error::io("create", directory, source))?;
     }
-    let old = fs::symlink_metadata(path).ok();
+    let old = match fs::symlink_metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::io("look at", path, source)),
+    };
     if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
         return Err(Error::Refused {
             path: path.to_owned(),

@@ -101,6 +101,7 @@ fn requirement_60_errors_are_json_where_json_was_asked_for() {
 fn requirement_11_a_broken_state_exits_8_in_every_verb_that_needs_it() {
     let env = TestEnv::new();
     let deep = format!("{{\"version\":1,\"revision\":1,\"x\":{}", "[".repeat(10_000));
+    let mut refused = 0;
     for text in [
         "",
         "{",
@@ -129,9 +130,11 @@ fn requirement_11_a_broken_state_exits_8_in_every_verb_that_needs_it() {
             let error = env.fails(8, args);
             assert_brief(&error);
             assert!(error.contains("state.json"), "{error}");
+            refused += 1;
         }
     }
     assert!(!env.dir().join("ran").exists(), "no command runs outside its window");
+    crate::say::figure(&format!("{refused} commands on broken states, all exit 8"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::env::{TestEnv, has};
-use crate::say::skip;
+use crate::say::{figure, skip};
 
 #[test]
 fn path_names_the_site_alone_on_standard_output_and_why_beside_it() {
@@ -41,6 +41,7 @@ fn requirement_35_the_same_site_is_found_from_everywhere() {
         site,
         "by name"
     );
+    figure("5 of 5: from below, without HOME, env -i, by the variable, by name");
 }
 
 #[test]
@@ -54,6 +55,7 @@ fn requirement_35_without_home_and_site_nothing_is_written() {
         "{error}"
     );
     assert_eq!(fs::read_dir(env.dir()).unwrap().count(), 1, "only home");
+    figure("1 clear error, 0 files written");
 }
 
 #[test]
@@ -180,4 +182,5 @@ fn requirement_35b_a_planted_site_is_refused_with_its_owner() {
     }
     let (code, error) = as_user(0, "cd sticky && maint --site .maint status");
     assert_eq!(code, Some(0), "--site overrides: {error}");
+    figure(&format!("{} of 4 refused, {} of 3 accepted", refused.len(), accepted.len()));
 }

@@ -21,9 +21,10 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let from = start.unwrap_or_else(|| session.clock.now());
     let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
-    let settings = WindowSettings { start, end, ..settings(&site, &args.window)? };
+    let settings = WindowSettings { start, end, ..settings(&args.window)? };
     let change = |state: &mut State, now: Timestamp, by: &Actor| {
         expect_revision(state, args.expect)?;
+        try_template(&site, &settings)?;
         state.open_window(&args.name, &settings, now, by)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
@@ -99,7 +100,7 @@ pub(crate) fn expect_revision(state: &State, expect: ExpectRevision) -> Result<(
 }
 
 /// What the options say of a window, apart from its times.
-pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings> {
+pub(crate) fn settings(args: &WindowArgs) -> Result<WindowSettings> {
     let retry_after = args.retry_after.as_deref().map(parse_duration).transpose()?;
     let retry_after =
         retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
@@ -110,9 +111,6 @@ pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings>
         redirect: args.redirect.clone(),
         ..PageSettings::default()
     };
-    if let Some(name) = &page.template {
-        Templates::try_all(&site.templates(), name)?;
-    }
     let scope = Scope::parse(&args.path, &args.method, &args.host, args.read_only)?;
     Ok(WindowSettings {
         reason: args.message.clone().filter(|message| !message.trim().is_empty()),
@@ -120,4 +118,13 @@ pub(crate) fn settings(site: &Site, args: &WindowArgs) -> Result<WindowSettings>
         page,
         ..WindowSettings::default()
     })
+}
+
+/// Tries out the template of a window. Under the lock, or somebody else might remove
+/// it before the window is there.
+pub(crate) fn try_template(site: &Site, settings: &WindowSettings) -> maint::Result<()> {
+    match &settings.page.template {
+        Some(name) => Templates::try_all(&site.templates(), name),
+        None => Ok(()),
+    }
 }

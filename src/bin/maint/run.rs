@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
-use crate::on::settings;
+use crate::on::{settings, try_template};
 use crate::output::printable;
 use crate::session::Session;
 use crate::signals;
@@ -46,13 +46,13 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let seconds =
         u32::try_from(lease.as_secs()).map_err(|_| Error::invalid("the lease is too long"))?;
     let name = args.name.clone().map_or_else(random_name, Ok)?;
-    let asked =
-        WindowSettings { lease: is_leased.then_some(seconds), ..settings(&site, &args.window)? };
+    let asked = WindowSettings { lease: is_leased.then_some(seconds), ..settings(&args.window)? };
 
     // Before the window opens: from then on no signal may end this process alone.
     let (sender, events) = mpsc::channel();
     signals::watch(&sender).context("could not watch signals")?;
     let opened = session.apply(&site, false, |state, now, by| {
+        try_template(&site, &asked)?;
         open(state, &name, &asked, args.take_over, now, by)
     })?;
     session.output.note(&format!("window `{name}` is open"));

@@ -229,10 +229,11 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
 
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
-    if let Some(name) = &args.name {
-        Templates::try_all(&site.templates(), name)?;
-    }
     let applied = session.apply(&site, false, |state, _, _| {
+        // Under the lock, or somebody else might remove it meanwhile.
+        if let Some(name) = &args.name {
+            Templates::try_all(&site.templates(), name)?;
+        }
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;

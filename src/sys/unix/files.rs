@@ -80,12 +80,18 @@ fn check_size_limit(length: u64) -> io::Result<()> {
 
 /// Writes everything at the end of a file, tolerating short writes.
 pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    check_size_limit(file.metadata()?.len() + bytes.len() as u64)?;
+    let length = file.metadata()?.len() + bytes.len() as u64;
+    check_size_limit(length)?;
     while !bytes.is_empty() {
         match retry(|| rustix::io::write(file, bytes))? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => bytes = &bytes[written..],
         }
+    }
+    // What was said to be written is not always there, and nobody looks again before
+    // the file takes the place of a good one.
+    if file.metadata()?.len() < length {
+        return Err(io::Error::other("fewer bytes arrived than were written"));
     }
     Ok(())
 }

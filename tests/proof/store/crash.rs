@@ -14,6 +14,8 @@ fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     let cases: Vec<(Scene, Point)> = Scene::ALL
         .into_iter()
         .flat_map(|scene| points(scene, &model).into_iter().map(move |point| (scene, point)))
+        // What only looks leaves nothing half done.
+        .filter(|(_, point)| !point.only_looks())
         .collect();
     let verdicts = on_two_threads(&cases, |(scene, point)| killed(*scene, point, &model));
     let faults: Vec<String> = verdicts.iter().filter_map(|verdict| verdict.clone().err()).collect();

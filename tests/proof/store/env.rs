@@ -10,7 +10,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use maint::State;
+use maint::state::WindowSettings;
+use maint::store::{self, Options};
+use maint::{Site, State};
 use tempfile::TempDir;
 
 pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
@@ -131,7 +133,8 @@ impl TestSite {
 
     /// Gives everything to a user.
     pub(crate) fn give_to(&self, uid: u32) {
-        for path in [&self.project, &self.dir] {
+        let files = names(&self.dir).into_iter().map(|name| self.file(&name));
+        for path in files.chain([self.project.clone(), self.dir.clone()]) {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
         }
     }
@@ -164,6 +167,10 @@ pub(crate) fn wrapped<S: AsRef<OsStr>>(before: &[S], site: &Path, args: &[&str])
 fn clean(command: &mut Command) -> &mut Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).current_dir("/")
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// The command as another user, without any of root's privileges.
@@ -216,6 +223,17 @@ pub(crate) fn owner(path: &Path) -> u32 {
 #[expect(clippy::disallowed_methods, reason = "files of others, made by hand")]
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
+}
+
+/// Opens the window `default` for a reason, by the library: without a process, since
+/// that takes most of the time.
+pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> {
+    let options = Options::new("test");
+    let settings = WindowSettings { reason: Some(reason.to_owned()), ..WindowSettings::default() };
+    store::update(&Site::at(&site.dir), &options, |state, now| {
+        state.open_window("default", &settings, now, &options.actor)
+    })
+    .map(drop)
 }
 
 /// Ends what runs beside a test when the test ends, however it does.

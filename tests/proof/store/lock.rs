@@ -1,10 +1,9 @@
-//! Requirements 15, 17 to 19: waiting for the lock, and doing without.
+//! Requirements 15, 18 and 19: waiting for the lock, and doing without.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, mode, run, wrapped};
 use crate::say::figure;
 
 /// Holds the lock of a site as another `maint` would, until dropped.
-fn hold(site: &TestSite) -> File {
+pub(crate) fn hold(site: &TestSite) -> File {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(site.file("lock")).unwrap();
@@ -36,7 +35,7 @@ fn requirement_15_without_patience_a_held_lock_is_busy_and_its_holder_named() {
     let lock = hold(&site);
     let begun = Instant::now();
     let done = site.run(&["on", "-m", "three", "--no-wait"]);
-    figure(&format!("--no-wait gave up after {} ms", begun.elapsed().as_millis()));
+    figure(&format!("--no-wait gave up after {} ms, exit 4", begun.elapsed().as_millis()));
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains(HOLDER), "{done:?}");
     assert!(done.stderr.contains(site.file("lock").to_str().unwrap()), "{done:?}");
@@ -55,7 +54,9 @@ fn requirement_15_patience_ends() {
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
     assert!(waited >= Duration::from_millis(300), "{waited:?}");
-    figure(&format!("--wait 300ms gave up after {} ms", waited.as_millis()));
+    // How close it comes is for people to judge: on a busy machine everything is late.
+    let late = waited.as_secs_f64() / 0.3 * 100.0 - 100.0;
+    figure(&format!("--wait 300ms gave up after {} ms, +{late:.1} %", waited.as_millis()));
 }
 
 #[test]
@@ -81,8 +82,9 @@ fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
     let line = first_line(&mut child);
     assert!(line.contains("waiting"), "{line}");
     let process = Pid::from_child(&child);
-    for _ in 0..200 {
-        for signal in [Signal::ALARM, Signal::STOP, Signal::CONT] {
+    let signals = [Signal::ALARM, Signal::STOP, Signal::CONT];
+    for _ in 0..STORM {
+        for signal in signals {
             kill_process(process, signal).unwrap();
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -91,13 +93,17 @@ fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
     drop(lock);
     assert!(child.wait().unwrap().success());
     assert_eq!(site.reason().as_deref(), Some("three"));
+    figure(&format!("{} signals, it waited on and got its turn", STORM * signals.len()));
 }
 
-fn waiting(mut command: std::process::Command) -> Child {
+/// How many times each signal is sent.
+const STORM: usize = 200;
+
+pub(crate) fn waiting(mut command: std::process::Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
 }
 
-fn first_line(child: &mut Child) -> String {
+pub(crate) fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     line
@@ -126,7 +132,8 @@ fn requirement_19_a_file_system_without_locks_is_refused_with_advice() {
         return;
     }
     let site = TestSite::in_use();
-    for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"] {
+    let errors = ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"];
+    for error in errors {
         let before = fs::read(site.state_file()).unwrap();
         let done = without_flock(&site, error, "", &["on", "-m", error]);
         assert_eq!(done.code, 3, "{error}: {done:?}");
@@ -141,6 +148,7 @@ fn requirement_19_a_file_system_without_locks_is_refused_with_advice() {
         assert!(done.stderr.contains("no lock was taken"), "{error}: {done:?}");
         assert_eq!(site.reason().as_deref(), Some(error));
     }
+    figure(&format!("{} of {} refused", errors.len(), errors.len()));
 }
 
 #[test]
@@ -180,6 +188,7 @@ fn requirement_18_a_stranger_can_read_the_state_but_not_hold_the_lock() {
     let done = run(&mut as_user(NOBODY, &site.dir, &["on", "-m", "three"]));
     assert_eq!(done.code, 3, "{done:?}");
     assert!(done.stderr.contains(path) && done.stderr.contains("permission denied"), "{done:?}");
+    figure("another uid: the lock EACCES, the state read, a change refused");
 }
 
 #[test]
@@ -206,61 +215,4 @@ fn requirement_18_a_reader_who_locks_the_state_delays_a_writer_and_no_more() {
     flock(&state, FlockOperation::LockExclusive).unwrap();
     site.ok(&["on", "-m", "three", "--no-wait"]);
     assert_eq!(site.reason().as_deref(), Some("three"));
-}
-
-#[test]
-fn requirement_17_only_lock_rs_locks() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = 0;
-    let mut directories = vec![root.join("src")];
-    while let Some(directory) = directories.pop() {
-        for name in crate::env::names(&directory) {
-            let path = directory.join(&name);
-            if path.is_dir() {
-                // Tests beside the code write down what they hear; clippy watches their files.
-                if name != "tests" {
-                    directories.push(path);
-                }
-                continue;
-            }
-            files += 1;
-            if path.ends_with("src/lock.rs") {
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            for word in ["fs2", "FileExt::lock", ".try_lock(", ".lock_shared(", ".lock_exclusive("]
-            {
-                assert!(!text.contains(word), "`{word}` in {}", path.display());
-            }
-            for (at, _) in text.match_indices(".lock()") {
-                let line = text[..at].lines().count();
-                assert!(is_no_file(&text, at), "a lock in {}:{line}", path.display());
-            }
-        }
-    }
-    assert!(files > 10, "found the sources");
-    let lints = fs::read_to_string(root.join("clippy.toml")).unwrap();
-    for method in ["lock", "try_lock", "lock_shared", "try_lock_shared", "unlock"] {
-        assert!(lints.contains(&format!("\"std::fs::File::{method}\"")), "{method}");
-    }
-}
-
-/// Whether what is locked here is a stream for printing, or a mutex that the same
-/// source declares.
-fn is_no_file(text: &str, at: usize) -> bool {
-    let before = &text[..at];
-    let is_stream = ["stdout()", "stderr()", "stdin()"].iter().any(|of| before.ends_with(of));
-    let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    is_stream || !name.is_empty() && text.contains(&format!(" {name}: Mutex<"))
-}
-
-#[test]
-fn requirement_17_the_scan_tells_files_from_mutexes() {
-    let mutex = "struct Reload { trouble: Mutex<Trouble> } self.trouble.lock()";
-    let file = "struct Reload { trouble: Mutex<Trouble>, file: File } self.file.lock()";
-    for (text, is_no_file) in
-        [(mutex, true), (file, false), ("io::stdout().lock()", true), ("open()?.lock()", false)]
-    {
-        assert_eq!(self::is_no_file(text, text.find(".lock()").unwrap()), is_no_file, "{text}");
-    }
 }

@@ -7,20 +7,31 @@
 
 #[path = "../../common/can.rs"]
 mod can;
+mod caps;
+mod changes;
 mod crash;
+mod cuts;
+mod disk;
 mod env;
 mod faults;
 mod full;
 mod linear;
 mod lock;
+mod lockers;
 mod mounts;
+mod oracle;
+mod order;
+mod overtaken;
 mod ownership;
+mod planted;
 mod power;
 #[path = "../../common/say.rs"]
 mod say;
 mod sequence;
 mod storm;
+mod sweep;
 mod targets;
 mod trace;
 mod unchanged;
+mod verbs;
 mod writers;

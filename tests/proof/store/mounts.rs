@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::can::can_mount;
 use crate::env::{MAINT, TestSite, run};
+use crate::say::figure;
 
 #[test]
 fn requirement_34_a_state_file_that_is_a_mount_point_is_refused_with_the_mend() {
@@ -33,6 +34,7 @@ fn requirement_34_a_state_file_that_is_a_mount_point_is_refused_with_the_mend() 
         assert!(done.stderr.contains("mount the directory"), "{source}: {done:?}");
         assert!(done.stdout.contains("same") && !done.stdout.contains("leftover"), "{done:?}");
     }
+    figure("2 of 2 refused");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::process::Command;
 
 use crate::can::can_be_others;
 use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, drop_to, mode, owner, run, wrapped};
-use crate::say::skip;
+use crate::say::{figure, skip};
 
 type Write = fn(&TestSite, &str);
 type Open = fn(&TestSite);
 
 #[test]
 fn requirement_28_the_mode_is_what_it_was_and_0644_at_first_whatever_the_umask() {
+    let (mut new, mut kept) = (0, 0);
     for umask in ["000", "022", "027", "077"] {
         let words = ["sh", "-c", r#"umask "$0"; exec "$@""#, umask];
         let under_umask = |site: &TestSite, args: &[&str]| {
@@ -23,13 +24,16 @@ fn requirement_28_the_mode_is_what_it_was_and_0644_at_first_whatever_the_umask()
         under_umask(&site, &["on", "-m", "one"]);
         assert_eq!(mode(&site.state_file()), 0o644, "new, umask {umask}");
         assert_eq!(mode(&site.file("history.jsonl")), 0o640, "history, umask {umask}");
+        new += 1;
         for old in [0o600, 0o640, 0o644] {
             chmod(&site.state_file(), old);
             under_umask(&site, &["on", "-m", &format!("{old:o}")]);
             assert_eq!(mode(&site.state_file()), old, "existing, umask {umask}");
             assert_eq!(mode(&site.file("state.json.bak")), old, "backup, umask {umask}");
+            kept += 1;
         }
     }
+    figure(&format!("{kept} of 12 modes kept, {new} of 4 new files 0644"));
 }
 
 #[test]
@@ -54,6 +58,7 @@ fn requirement_28_nobody_can_read_the_default_state() {
     let done = run(&mut as_user(NOBODY, &site.dir, &["status"]));
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stdout.contains("Back at noon"), "{done:?}");
+    figure("1 of 1: nobody reads it");
 }
 
 #[test]
@@ -80,6 +85,7 @@ fn requirement_29_root_does_not_lock_the_owner_of_a_directory_out() {
         }
         assert_eq!(site.recorded(), [1, 2, 3, 4]);
     }
+    figure("8 of 8 writes by root and owner in turn, in both orders, each read by a third user");
 }
 
 #[test]
@@ -154,6 +160,7 @@ fn requirement_31_root_does_not_write_where_everyone_can() {
         assert_eq!(fs::read(site.state_file()).unwrap(), before, "{what}");
         assert_eq!(site.run(&["doctor"]).code, 1, "doctor sees the {what}");
     }
+    figure("3 of 3 refused, and told by doctor");
 }
 
 #[test]
@@ -181,10 +188,42 @@ fn requirement_33_a_named_user_of_the_access_list_still_reads_after_ten_rewrites
         assert!(may_read(), "after rewrite {number}");
     }
     assert_eq!(mode(&site.state_file()), 0o640);
+    figure("10 of 10 rewrites: the named user still reads");
+}
+
+#[test]
+fn requirement_33_a_default_access_list_of_the_directory_holds_for_every_rewrite() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::new();
+    if let Err(why) = set_list(&site.dir, "system.posix_acl_default", NOBODY) {
+        skip(&why);
+        return;
+    }
+    let may_read = || {
+        let words = drop_to(NOBODY);
+        let mut command = Command::new(&words[0]);
+        run(command.args(&words[1..]).arg("cat").arg(site.state_file())).code == 0
+    };
+    site.ok(&["on", "-m", "one"]);
+    // From here on it is the list alone that lets anybody else read.
+    chmod(&site.state_file(), 0o640);
+    for number in 0..10 {
+        assert!(may_read(), "before rewrite {number}");
+        let done = site.ok(&["on", "-m", &number.to_string()]);
+        assert_eq!(done.stderr, "");
+    }
+    assert!(may_read() && mode(&site.state_file()) == 0o640);
+    figure("10 of 10 rewrites: the named user still reads");
 }
 
 /// Lets a user read a file by an access list, as `setfacl -m u:UID:r` would.
 fn grant(path: &Path, uid: u32) -> Result<(), String> {
+    set_list(path, "system.posix_acl_access", uid)
+}
+
+fn set_list(path: &Path, name: &str, uid: u32) -> Result<(), String> {
     // acl(5) as the kernel keeps it: a version, then tag, permissions and id of each
     // entry: owner, named user, group, mask, others.
     const NONE: u32 = u32::MAX;
@@ -196,6 +235,6 @@ fn grant(path: &Path, uid: u32) -> Result<(), String> {
         list.extend(permissions.to_le_bytes());
         list.extend(id.to_le_bytes());
     }
-    rustix::fs::setxattr(path, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty())
+    rustix::fs::setxattr(path, name, &list, rustix::fs::XattrFlags::empty())
         .map_err(|cause| format!("no access lists in {}: {cause}", path.display()))
 }

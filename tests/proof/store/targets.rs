@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 
 use crate::can::can_be_others;
 use crate::env::{Run, TestSite, chmod, maint, run, write};
+use crate::say::figure;
 
 fn special(path: &Path, kind: FileType, device: u64) {
     mknodat(CWD, path, kind, 0o644.into(), device).unwrap();
@@ -33,6 +34,7 @@ fn requirement_12_a_state_that_is_no_regular_file_is_named_and_left_alone() {
         ("it is a socket", |path| drop(UnixListener::bind(path).unwrap())),
         ("it is a device", |path| special(path, FileType::CharacterDevice, 0x0103)),
     ];
+    let mut refused = 0;
     for (what, make) in table {
         if what.contains("device") && !can_be_others() {
             continue;
@@ -43,9 +45,11 @@ fn requirement_12_a_state_that_is_no_regular_file_is_named_and_left_alone() {
         // With no reader at its other end, a FIFO that is opened carelessly hangs.
         for args in [&["on", "-m", "x"][..], &["status"], &["off"], &["ignore", "clear"]] {
             assert_refused(&site, &site.run(args), 8, what);
+            refused += 1;
         }
         assert_eq!(fs::symlink_metadata(site.state_file()).unwrap().file_type(), kind);
     }
+    figure(&format!("{refused} commands refused on directory, FIFO, socket and device, 0 hangs"));
 }
 
 #[test]
@@ -76,6 +80,7 @@ fn requirement_12_other_files_of_the_site_may_be_special_without_a_hang() {
     let done = site.ok(&["on", "-m", "three"]);
     assert!(done.stderr.contains("state.json.bak"), "that there is no backup: {done:?}");
     assert_eq!(site.leftovers(), Vec::<String>::new());
+    figure("4 of 4: lock, history and backup as a FIFO, backup as a directory, 0 hangs");
 }
 
 #[test]
@@ -97,6 +102,7 @@ fn requirement_12_a_setuid_state_is_refused() {
         assert_refused(&site, &site.run(&["on", "-m", "three"]), 3, "setuid");
         assert_eq!(site.reason().as_deref(), Some("two"));
     }
+    figure("2 of 2 refused: setuid, setgid");
 }
 
 #[test]
@@ -108,6 +114,7 @@ fn requirement_12_another_name_for_the_state_is_warned_of() {
     assert!(done.stderr.contains("2 names"), "{done:?}");
     let done = site.ok(&["on", "-m", "four"]);
     assert_eq!(done.stderr, "", "the backup is no reason to warn");
+    figure("1 of 1 warned of, 0 for the backup");
 }
 
 #[test]
@@ -134,6 +141,7 @@ fn requirement_32_links_are_followed_and_stay_links() {
     let mut beside = crate::env::names(&base.join("shared"));
     beside.sort();
     assert_eq!(beside, ["history.jsonl", "lock", "state.json", "state.json.bak"]);
+    figure("3 of 3 followed, each still a link: absolute, relative, chain");
 }
 
 #[test]
@@ -151,6 +159,7 @@ fn requirement_32_links_that_lead_nowhere_good_are_refused() {
         assert!(done.stderr.contains(what), "{target}: {done:?}");
         assert_eq!(fs::read_link(site.state_file()).unwrap(), Path::new(target));
     }
+    figure("3 of 3 refused: loop, into no directory, to a directory");
 }
 
 #[test]
@@ -167,4 +176,5 @@ fn requirement_32_links_through_a_directory_of_everyone_are_refused() {
         assert!(done.stderr.contains("everyone can write"), "{open}: {done:?}");
         assert!(!target.join("state.json").exists());
     }
+    figure("2 of 2 refused");
 }

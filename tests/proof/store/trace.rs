@@ -1,15 +1,18 @@
-//! Reads what strace(1) wrote, and judges whether a state was replaced safely.
+//! Reads what strace(1) wrote.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::env::{Run, is_temporary, run_with, wrapped};
+use crate::env::{Run, run_with, wrapped};
 
 /// What the oracle has to see.
 pub(crate) const CALLS: &str = "openat,open,creat,write,writev,pwrite64,fchmod,fchmodat,chmod,\
 fchown,fchownat,chown,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
-flock,fcntl,close,ftruncate,truncate,utimensat,exit_group";
+flock,fcntl,close,ftruncate,truncate,utimensat,mkdir,mkdirat,exit_group";
+
+/// How much of a string strace(1) shows: all of it.
+pub(crate) const WHOLE: &str = "1000000";
 
 /// What a verb that reads standard input finds there.
 const INPUT: &str = "<p>{{ reason }}</p>\n";
@@ -39,11 +42,45 @@ impl Call {
         first.split_once('<')?.1.strip_suffix('>')
     }
 
+    /// The bytes that a write was to write, if strace(1) showed all of them.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let text = self.arguments.split_once('"').map_or("", |(_, text)| text);
+        let mut rest = text.bytes().peekable();
+        while let Some(byte) = rest.next() {
+            match byte {
+                b'"' => break,
+                b'\\' => bytes.push(match rest.next() {
+                    Some(b'n') => b'\n',
+                    Some(b't') => b'\t',
+                    Some(b'r') => b'\r',
+                    Some(b'v') => 0x0b,
+                    Some(b'f') => 0x0c,
+                    Some(digit @ b'0'..=b'7') => {
+                        let mut value = digit - b'0';
+                        for _ in 0..2 {
+                            let Some(next) = rest.next_if(|next| (b'0'..=b'7').contains(next))
+                            else {
+                                break;
+                            };
+                            value = value * 8 + (next - b'0');
+                        }
+                        value
+                    }
+                    Some(itself) => itself,
+                    None => break,
+                }),
+                other => bytes.push(other),
+            }
+        }
+        bytes
+    }
+
     pub(crate) fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name.as_str())
     }
 
-    fn is_on(&self, names: &[&str], path: &str) -> bool {
+    pub(crate) fn is_on(&self, names: &[&str], path: &str) -> bool {
         self.is(names) && self.descriptor() == Some(path)
     }
 }
@@ -57,7 +94,7 @@ pub(crate) fn traced(
     let log = tempfile::NamedTempFile::new().unwrap();
     let path = log.path().to_str().unwrap();
     let trace = format!("trace={CALLS}");
-    let strace = ["strace", "-f", "-y", "-s", "4096", "-o", path, "-e", &trace, "--"];
+    let strace = ["strace", "-f", "-y", "-s", WHOLE, "-o", path, "-e", &trace, "--"];
     let mut command = wrapped(&strace, site, args);
     setup(&mut command);
     let done = run_with(&mut command, INPUT);
@@ -94,100 +131,4 @@ pub(crate) fn parse(text: &str) -> Vec<Call> {
         });
     }
     calls
-}
-
-/// How often the state file was replaced, if that was done as it must be.
-///
-/// # Errors
-///
-/// The first promise that was broken.
-pub(crate) fn judge(calls: &[Call], dir: &Path) -> Result<usize, String> {
-    let state = dir.join("state.json");
-    let state = state.to_str().unwrap();
-    let mut replacements = 0;
-    for (at, call) in calls.iter().enumerate() {
-        never_in_place(call, state)?;
-        let paths = call.paths();
-        if call.is(&["rename", "renameat", "renameat2"])
-            && call.succeeded()
-            && paths.last() == Some(&state)
-        {
-            let process: Vec<&Call> =
-                calls.iter().filter(|other| other.process == call.process).collect();
-            let before = calls[..at].iter().filter(|other| other.process == call.process).count();
-            sequence(&process[..before], &process[before + 1..], paths[0], dir)?;
-            replacements += 1;
-        }
-    }
-    Ok(replacements)
-}
-
-fn never_in_place(call: &Call, state: &str) -> Result<(), String> {
-    let writes = ["O_TRUNC", "O_WRONLY", "O_RDWR", "O_APPEND", "O_CREAT"];
-    let opens = call.is(&["openat", "open"])
-        && call.paths().first() == Some(&state)
-        && writes.iter().any(|flag| call.arguments.contains(flag));
-    let other = call.is(&["creat", "truncate"]) && call.paths().first() == Some(&state);
-    if opens || other { Err(format!("the state is edited in place: {call:?}")) } else { Ok(()) }
-}
-
-/// The order of requirement 1, around one rename.
-fn sequence(before: &[&Call], after: &[&Call], temp: &str, dir: &Path) -> Result<(), String> {
-    let directory = dir.to_str().unwrap();
-    let lock = dir.join("lock");
-    let lock = lock.to_str().unwrap();
-    let path = PathBuf::from(temp);
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if path.parent() != Some(dir) || !name.starts_with(".state.json.") || !is_temporary(name) {
-        return Err(format!("`{temp}` is not a temporary file in the state's own directory"));
-    }
-    let find = |what: &str, wanted: &dyn Fn(&Call) -> bool| {
-        let at = before.iter().rposition(|call| call.succeeded() && wanted(call));
-        at.ok_or_else(|| format!("no {what}"))
-    };
-    let locked =
-        find("lock", &|call| call.is_on(&["flock"], lock) && call.arguments.contains("LOCK_EX"))?;
-    let created = find("private O_EXCL|O_CLOEXEC open of the temporary file", &|call| {
-        call.is(&["openat", "open"])
-            && call.paths() == [temp]
-            && ["O_CREAT", "O_EXCL", "O_CLOEXEC", "0600"]
-                .iter()
-                .all(|part| call.arguments.contains(part))
-    })?;
-    let written = find("write", &|call| call.is_on(&["write", "writev", "pwrite64"], temp))?;
-    let dated = find("date", &|call| call.is_on(&["utimensat"], temp)).unwrap_or(written);
-    let owned = find("owner", &|call| call.is_on(&["fchown"], temp)).unwrap_or(written);
-    let moded = find("mode", &|call| call.is_on(&["fchmod"], temp))?;
-    let synced = find("fsync before the rename", &|call| call.is_on(&["fsync"], temp))?;
-    for (first, then, what) in [
-        (locked, created, "the file is created before the lock is held"),
-        (created, written, "the file is written before it is created"),
-        (written, owned + 1, "the owner is set before the content is written"),
-        (owned, moded, "the mode is set before the owner, who could clear bits of it"),
-        (written, moded, "the mode is opened before the content is there"),
-        (moded, synced, "the mode is not synced"),
-        (dated, synced, "the date is not synced"),
-        (written, synced, "the content is not synced"),
-    ] {
-        if first >= then {
-            return Err(what.to_owned());
-        }
-    }
-    let directory_synced = after
-        .iter()
-        .position(|call| call.succeeded() && call.is_on(&["fsync"], directory))
-        .ok_or("no fsync of the directory after the rename")?;
-    let ended = after.iter().position(|call| call.is(&["exit_group"])).unwrap_or(after.len());
-    if ended < directory_synced {
-        return Err("the process ended before the directory was synced".to_owned());
-    }
-    let held = before[locked + 1..].iter().chain(&after[..directory_synced]);
-    for call in held {
-        let unlocks = call.is_on(&["close"], lock)
-            || call.is_on(&["flock"], lock) && call.arguments.contains("LOCK_UN");
-        if unlocks {
-            return Err(format!("the lock is given up too early: {call:?}"));
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,236 @@
+//! Requirement 5: every system call of a change fails once, and from some moment on,
+//! and each time it is plain whether the change is in force.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::can::can_trace;
+use crate::env::{Run, TestSite, is_root, on_two_threads, write};
+use crate::faults::{Point, Scene, interfered, model, points, templates_agree};
+use crate::say::{amount, figure};
+
+const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "EINTR"];
+
+/// The beginnings of the names of what must be among the calls that fail.
+const FAMILIES: [&str; 11] = [
+    "open", "mkdir", "write", "fchmod", "fchown", "fsync", "rename", "link", "unlink", "flock",
+    "close",
+];
+
+/// What a writing call may answer that did less than it was asked for, or nothing.
+const SHORT: [u8; 2] = [0, 1];
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It fails.
+    Error(&'static str),
+    /// It does nothing, and says that it wrote so many bytes.
+    Wrote(u8),
+}
+
+/// A fault: which call, what becomes of it, and for how long.
+#[derive(Debug)]
+struct Case {
+    scene: Scene,
+    point: Point,
+    fault: Fault,
+    persistent: bool,
+}
+
+impl Case {
+    fn inject(&self) -> String {
+        let nth = self.point.nth;
+        let when = match (self.persistent, self.fault) {
+            (false, _) => format!("{nth}"),
+            // An interruption that never ends would be a kernel that lost its mind;
+            // even the standard library repeats such calls without end.
+            (true, Fault::Error("EINTR")) => format!("{nth}..{}", nth + 5),
+            (true, _) => format!("{nth}+"),
+        };
+        match self.fault {
+            Fault::Error(error) => format!("error={error}:when={when}"),
+            Fault::Wrote(bytes) => format!("retval={bytes}:when={when}"),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{:?} {} {}", self.scene, self.point.call, self.inject())
+    }
+}
+
+/// Every case of every scene.
+fn cases(model: &TestSite) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for scene in Scene::ALL {
+        // Every error in the usual case, and in the others two that stand for all.
+        let all = scene == Scene::InUse || amount(false, true);
+        let errors = if all { &ERRORS[..] } else { &["EIO", "EACCES"] };
+        // A template is looked at before it is replaced, too.
+        let looks = all || scene == Scene::Replaced;
+        for point in points(scene, model).into_iter().filter(|point| looks || !point.only_looks()) {
+            let errors = if point.only_looks() { &["EIO"] } else { errors };
+            let writes = matches!(point.call, "write" | "pwrite64");
+            let short = SHORT.iter().filter(|_| writes).map(|&bytes| Fault::Wrote(bytes));
+            let faults = errors.iter().map(|&error| Fault::Error(error)).chain(short);
+            for (fault, persistent) in faults.flat_map(|fault| [(fault, false), (fault, true)]) {
+                cases.push(Case { scene, point: point.clone(), fault, persistent });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which() {
+    if !can_trace() {
+        return;
+    }
+    let model = model();
+    let cases = cases(&model);
+    assert!(cases.len() >= 60, "only {} cases", cases.len());
+    for family in FAMILIES.into_iter().filter(|family| *family != "fchown" || is_root()) {
+        let is_swept = cases.iter().any(|case| case.point.call.starts_with(family));
+        assert!(is_swept, "no call of {family} fails");
+    }
+    let short = cases.iter().filter(|case| matches!(case.fault, Fault::Wrote(_))).count();
+    let mut classes: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut slowest = Duration::ZERO;
+    let mut faults = Vec::new();
+    for verdict in on_two_threads(&cases, |case| judged(case, &model)) {
+        match verdict {
+            Ok((code, took)) => {
+                *classes.entry(code).or_default() += 1;
+                slowest = slowest.max(took);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    figure(&format!(
+        "{} faults, {short} of them short writes: {} wrong; by exit code {classes:?}; the slowest took {} ms",
+        cases.len(),
+        faults.len(),
+        slowest.as_millis()
+    ));
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// The exit code of a case and how long it took, if everything is as that code says.
+fn judged(case: &Case, model: &TestSite) -> Result<(i32, Duration), String> {
+    let site = case.scene.site(model);
+    let before = Before::of(&site);
+    let begun = Instant::now();
+    let done = interfered(&site, case.scene, &case.point, &case.inject());
+    let took = begun.elapsed();
+    if let Some(fault) = before.contradicts(case, &site, &done) {
+        return Err(format!("{}: {fault}: {done:?}", case.name()));
+    }
+    let next = site.run(&["on", "-m", "next"]);
+    if next.code != 0 || site.reason().as_deref() != Some("next") || !site.leftovers().is_empty() {
+        let left = site.leftovers();
+        return Err(format!("{}: the next command: {next:?}, {left:?}", case.name()));
+    }
+    Ok((done.code, took))
+}
+
+/// A site before a change.
+struct Before {
+    files: BTreeMap<String, Vec<u8>>,
+    revision: u64,
+}
+
+impl Before {
+    fn of(site: &TestSite) -> Self {
+        Self { files: site.snapshot(), revision: site.state().revision }
+    }
+
+    /// In what the site contradicts the end of the command, if it does.
+    fn contradicts(&self, case: &Case, site: &TestSite, done: &Run) -> Option<String> {
+        let wrong = |what: &str| Some(what.to_owned());
+        if done.stderr.contains("panicked") || done.code >= 128 {
+            return wrong("a panic or a hang");
+        }
+        // What cannot be removed stays, and the next command sees to it.
+        let cannot_remove = case.point.call.starts_with("unlink");
+        if !cannot_remove && !site.leftovers().is_empty() {
+            return wrong("left a temporary file");
+        }
+        let is_done = match case.scene.is_done(site, self.revision) {
+            Ok(is_done) => is_done,
+            Err(why) => return Some(format!("neither the old state nor the new one: {why}")),
+        };
+        if !cannot_remove && !templates_agree(site) {
+            return wrong("the template is not the one that the state tells of");
+        }
+        let writes = case.point.call == "write";
+        match done.code {
+            0 if !is_done => return wrong("says done, and the state is the old one"),
+            6 if !is_done || !done.stderr.contains("durability unknown") => {
+                return wrong("says that durability is unknown, and means something else");
+            }
+            // The answer could not be printed; the change was made before.
+            9 if !writes => return wrong("says that the answer was lost"),
+            2 | 3 | 4 | 7 if is_done => return wrong("says nothing changed, and it did"),
+            2 | 3 | 4 | 7 if !cannot_remove && site.snapshot() != self.files => {
+                return wrong("says nothing changed, and a file did");
+            }
+            0 | 2 | 3 | 4 | 6 | 7 | 9 => {}
+            _ => return wrong("an exit code that says nothing"),
+        }
+        let may_be_silent = matches!(done.code, 0 | 9) || case.persistent && writes;
+        (!may_be_silent && done.stderr.trim().is_empty()).then(|| "fails without a word".to_owned())
+    }
+}
+
+#[test]
+fn requirement_57_the_sweep_catches_planted_contradictions() {
+    type Plant = fn(&TestSite);
+    let model = model();
+    let change: Plant = |site| assert_eq!(Scene::InUse.change(site).code, 0);
+    let nothing: Plant = |_| ();
+    let torn: Plant = |site| {
+        let state = fs::read(site.state_file()).unwrap();
+        write(&site.state_file(), &state[..state.len() / 2]);
+    };
+    let emptied: Plant = |site| write(&site.state_file(), r#"{"version":1,"revision":1}"#);
+    let removed: Plant = |site| fs::remove_file(site.state_file()).unwrap();
+    let left: Plant = |site| write(&site.file(".state.json.0123456789abcdef.tmp"), "x");
+    let page: Plant = |site| write(&site.file("templates/page.html"), "other");
+    let history: Plant = |site| write(&site.file("history.jsonl"), "{}");
+    let case = Case {
+        scene: Scene::InUse,
+        point: Point { call: "fsync", nth: 1 },
+        fault: Fault::Error("EIO"),
+        persistent: false,
+    };
+    let table: [(&str, Plant, i32, &str); 14] = [
+        ("says done, and the state is the old one", nothing, 0, ""),
+        ("neither the old state nor the new one", torn, 3, "could not"),
+        ("neither the old state nor the new one", emptied, 3, "could not"),
+        ("neither the old state nor the new one", removed, 3, "could not"),
+        ("left a temporary file", left, 3, "could not"),
+        ("the template is not the one", page, 3, "could not"),
+        ("nothing changed, and it did", change, 3, "could not"),
+        ("nothing changed, and a file did", history, 3, "could not"),
+        ("durability is unknown, and means", nothing, 6, "durability unknown"),
+        ("durability is unknown, and means", change, 6, "could not"),
+        ("the answer was lost", change, 9, "could not"),
+        ("a panic or a hang", nothing, 101, "thread panicked at"),
+        ("a panic or a hang", nothing, 128 + 9, ""),
+        ("fails without a word", nothing, 3, ""),
+    ];
+    for (fault, plant, code, words) in table {
+        let site = case.scene.site(&model);
+        let before = Before::of(&site);
+        plant(&site);
+        let done = Run { code, stdout: String::new(), stderr: words.to_owned() };
+        let found = before.contradicts(&case, &site, &done).unwrap_or_default();
+        assert!(found.contains(fault), "{fault}, exit {code}: {found}");
+    }
+    let site = case.scene.site(&model);
+    let before = Before::of(&site);
+    let done = case.scene.change(&site);
+    assert_eq!(before.contradicts(&case, &site, &done), None, "nothing was planted");
+    figure(&format!("{} of {} planted contradictions caught", table.len(), table.len()));
+}

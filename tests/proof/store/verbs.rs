@@ -1,0 +1,114 @@
+//! Every verb of the command, as its own help lists them: those that change the state,
+//! with what it takes to run them, and those that do not.
+
+use std::collections::BTreeSet;
+
+use crate::env::{MAINT, TestSite, chmod, run, write};
+
+/// What changes the state, in an order in which each has something to do. `{rule}` and
+/// `{token}` stand for the id of one that exists. With each, how often it replaces the
+/// state.
+pub(crate) const CHANGING: [(&[&str], usize); 22] = [
+    (&["on", "-m", "Back at noon"], 1),
+    (&["on", "deploy", "--for", "1h"], 1),
+    (&["on", "-m", "Back at one"], 1),
+    (&["off", "deploy"], 1),
+    (&["off", "--all"], 1),
+    (&["ignore", "add", "path", "/health"], 1),
+    (&["ignore", "add", "ip", "192.0.2.0/24"], 1),
+    (&["ignore", "remove", "{rule}"], 1),
+    (&["ignore", "clear"], 1),
+    (&["bypass", "new", "--keep"], 1),
+    (&["bypass", "revoke", "{token}"], 1),
+    (&["template", "add", "page", "--format", "html"], 1),
+    (&["template", "edit", "page"], 1),
+    (&["template", "use", "page"], 1),
+    (&["template", "use", "--builtin"], 1),
+    (&["template", "remove", "page"], 1),
+    (&["proxy", "add", "10.0.0.0/8", "192.168.0.0/16"], 1),
+    (&["proxy", "remove", "10.0.0.0/8"], 1),
+    (&["proxy", "clear"], 1),
+    (&["restore"], 1),
+    (&["run", "--", "true"], 2),
+    (&["run", "--on-failure", "release", "--", "false"], 2),
+];
+
+/// What makes the site first, and so has a test of its own.
+pub(crate) const BEGINNING: &str = "init";
+
+/// What changes nothing of the site. A preview that is served is looked at in
+/// `tests/cli/preview.rs`; here it finds nothing to serve.
+pub(crate) const READING: [&[&str]; 20] = [
+    &["status"],
+    &["wait", "off"],
+    &["check", "/"],
+    &["ignore", "list"],
+    &["bypass", "list"],
+    &["template", "list"],
+    &["template", "show", "--builtin"],
+    &["template", "render"],
+    &["template", "preview", "nobody-made-this"],
+    &["proxy", "list"],
+    &["log"],
+    &["doctor"],
+    &["path"],
+    &["completions", "bash"],
+    &["man", "{elsewhere}"],
+    &["on", "--dry-run"],
+    &["off", "--if-open", "--dry-run"],
+    &["ignore", "add", "path", "/health", "--dry-run"],
+    &["ignore", "clear", "--dry-run"],
+    &["restore", "--dry-run"],
+];
+
+/// The verbs that the command lists in its help, such as `on` and `ignore add`.
+pub(crate) fn listed() -> BTreeSet<String> {
+    let mut verbs = BTreeSet::new();
+    for verb in below(&[]) {
+        let beneath = below(&[&verb]);
+        if beneath.is_empty() {
+            verbs.insert(verb);
+        } else {
+            verbs.extend(beneath.into_iter().map(|beneath| format!("{verb} {beneath}")));
+        }
+    }
+    verbs
+}
+
+fn below(verb: &[&str]) -> Vec<String> {
+    let done = run(std::process::Command::new(MAINT).args(verb).arg("--help"));
+    assert_eq!(done.code, 0, "{done:?}");
+    let lines = done.stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
+    lines
+        .take_while(|line| line.starts_with("  "))
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect()
+}
+
+/// The verb of a command line, if the help lists it.
+pub(crate) fn verb_of(args: &[&str], listed: &BTreeSet<String>) -> Option<String> {
+    let two = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+    [two, args[0].to_owned()].into_iter().find(|verb| listed.contains(verb))
+}
+
+/// A command line with the ids and paths of a site.
+pub(crate) fn filled_in(args: &[&str], site: &TestSite) -> Vec<String> {
+    let first = |mut keys: Vec<String>| keys.pop().expect("there is one");
+    args.iter()
+        .map(|&word| match word {
+            "{rule}" => first(site.state().ignore.into_keys().collect()),
+            "{token}" => first(site.state().bypass.into_keys().collect()),
+            "{elsewhere}" => site.project.join("elsewhere").to_str().unwrap().to_owned(),
+            other => other.to_owned(),
+        })
+        .collect()
+}
+
+/// An editor for `template edit`, which adds a line.
+pub(crate) fn editor(site: &TestSite) -> std::path::PathBuf {
+    let editor = site.project.join("editor");
+    write(&editor, "#!/bin/sh\necho more >> \"$1\"\n");
+    chmod(&editor, 0o755);
+    editor
+}
