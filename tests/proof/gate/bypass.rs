@@ -128,7 +128,7 @@ fn requirement_44_who_can_read_the_state_cannot_make_a_cookie_of_it() {
         let program = Program::new();
         let become_nobody =
             ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
-        let role = program.playing("forger");
+        let role = program.playing("roles::forger");
         let done = command(&become_nobody, &role, &site.dir, 0).output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success(), "{said}");
