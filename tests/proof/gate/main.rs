@@ -23,3 +23,4 @@ mod roles;
 mod say;
 mod stress;
 mod templates;
+mod terminal;
