@@ -7,7 +7,7 @@ SHELL := bash
 # A browser without fonts shows boxes. This one has Arabic, which a test writes.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 # Each tool, and the package of Debian that has it.
-TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish \
+TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish \
 	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
 
 .PHONY: help test proof tools check unit python python-tools python-check python-test fuzz supply platforms generate picture \

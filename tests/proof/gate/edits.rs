@@ -30,8 +30,9 @@ fn noticed(gate: &Gate, revision: u64) -> Duration {
 }
 
 /// Writes a revision, by this line of shell or in an editor: its program, which may
-/// have more than one name, and whether it puts another file in the place of the old one.
-type Edit = (&'static str, &'static [&'static str], bool, String);
+/// have more than one name, and whether it puts another file in the place of the old
+/// one, if that can be told: what is made after that is gone may get its number.
+type Edit = (&'static str, &'static [&'static str], Option<bool>, String);
 
 /// Ways to write one revision after the other, beginning with 10.
 fn edits() -> Vec<Edit> {
@@ -48,21 +49,21 @@ fn edits() -> Vec<Edit> {
     let sh = &["sh"][..];
     let vims = &["vim.tiny", "vim", "vim.basic"][..];
     vec![
-        ("echo >", sh, false, format!("echo '{}' > state.json", text(10))),
-        ("vim, a new file", vims, true, vim(11, "no")),
-        ("vim, in place", vims, false, vim(12, "yes")),
-        ("ed", &["ed"], false, format!("printf '%s\\n' '{}' w q | ed -s state.json", swap(13))),
-        ("sed -i", &["sed"], true, format!("sed -i '{}' state.json", swap(14))),
-        ("perl -i", &["perl"], true, format!("perl -i -pe '{}' state.json", swap(15))),
-        ("tee", &["tee"], false, format!("echo '{}' | tee state.json >/dev/null", text(16))),
-        ("cp", sh, false, format!("echo '{}' > draft; cp draft state.json", text(17))),
-        ("cp -p, older", sh, false, format!("echo '{}' > draft; touch -d 2001-01-01 draft; cp -p draft state.json", text(18))),
-        ("mv over", sh, true, format!("echo '{}' > draft; mv draft state.json", text(19))),
-        ("install", &["install"], true, format!("echo '{}' > draft; install -m 644 draft state.json", text(20))),
-        ("touch into the past", sh, false, format!("echo '{}' > state.json; touch -d 2001-01-01 state.json", text(21))),
-        ("touch into the future", sh, false, format!("echo '{}' > state.json; touch -d 2101-01-01 state.json", text(22))),
-        ("dd in place", &["dd"], false, "printf 3 | dd of=state.json bs=1 conv=notrunc seek=$(( $(grep -bo '\"revision\":22' state.json | cut -d: -f1) + 12 )) status=none".to_owned()),
-        ("ln -sf", sh, true, format!("mkdir -p other; echo '{}' > other/state.json; ln -sf other/state.json state.json", text(24))),
+        ("echo >", sh, Some(false), format!("echo '{}' > state.json", text(10))),
+        ("vim, a new file", vims, Some(true), vim(11, "no")),
+        ("vim, in place", vims, Some(false), vim(12, "yes")),
+        ("ed", &["ed"], Some(false), format!("printf '%s\\n' '{}' w q | ed -s state.json", swap(13))),
+        ("sed -i", &["sed"], Some(true), format!("sed -i '{}' state.json", swap(14))),
+        ("perl -i", &["perl"], Some(true), format!("perl -i -pe '{}' state.json", swap(15))),
+        ("tee", &["tee"], Some(false), format!("echo '{}' | tee state.json >/dev/null", text(16))),
+        ("cp", sh, Some(false), format!("echo '{}' > draft; cp draft state.json", text(17))),
+        ("cp -p, older", sh, Some(false), format!("echo '{}' > draft; touch -d 2001-01-01 draft; cp -p draft state.json", text(18))),
+        ("mv over", sh, Some(true), format!("echo '{}' > draft; mv draft state.json", text(19))),
+        ("install", &["install"], None, format!("echo '{}' > draft; install -m 644 draft state.json", text(20))),
+        ("touch into the past", sh, Some(false), format!("echo '{}' > state.json; touch -d 2001-01-01 state.json", text(21))),
+        ("touch into the future", sh, Some(false), format!("echo '{}' > state.json; touch -d 2101-01-01 state.json", text(22))),
+        ("dd in place", &["dd"], Some(false), "printf 3 | dd of=state.json bs=1 conv=notrunc seek=$(( $(grep -bo '\"revision\":22' state.json | cut -d: -f1) + 12 )) status=none".to_owned()),
+        ("ln -sf", sh, Some(true), format!("mkdir -p other; echo '{}' > other/state.json; ln -sf other/state.json state.json", text(24))),
     ]
 }
 
@@ -83,11 +84,12 @@ fn requirement_21_every_way_to_edit_by_hand_is_noticed() {
         let before = inode();
         shell(&site, &format!("TOOL={tool}; {script}"));
         // An editor that does something else than it is asked for would show less.
-        assert_eq!(before != inode(), *replaces, "{name}");
+        let is_another = before != inode();
+        assert!(replaces.is_none_or(|replaces| replaces == is_another), "{name}");
         slowest = slowest.max(noticed(&gate, revision));
         assert!(is_blocked(&gate), "{name}");
         names.push(*name);
-        replaced += usize::from(*replaces);
+        replaced += usize::from(is_another);
     }
     figure(&format!(
         "{0}/{0} edits by hand noticed ({replaced} put a new file there), after {slowest:?} at \
