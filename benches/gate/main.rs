@@ -12,7 +12,7 @@
 //! - `MAINT_BENCH_DIR`: where to work (the target directory)
 //! - an argument: only the parts whose name holds it, such as `notice`
 //! - `constant-time`: nothing but a claim, requirement 45, and this one fails if it
-//!   does not hold: part of `MAINT_PROOF=long make proof`
+//!   does not hold: `make tokens`
 
 mod axum;
 #[path = "../common/mod.rs"]

@@ -155,11 +155,11 @@ fn show_all(template: Option<&str>) -> Tally {
         }
         let [is_html, is_json, is_txt] = all();
         let problem: Value = serde_json::from_str(&is_json).unwrap();
-        let is_text = is_html == html.replace(MARK, &escaped(payload))
+        let is_same = is_html == html.replace(MARK, &escaped(payload))
             && is_txt == txt.replace(MARK, payload)
             && problem["detail"] == payload;
         tally.shown += 1;
-        tally.wrong.extend((!is_text).then_some(payload));
+        tally.wrong.extend((!is_same).then_some(payload));
     }
     assert_eq!(tally.shown + tally.refused, PAYLOADS.len());
     tally

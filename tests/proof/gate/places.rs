@@ -61,5 +61,7 @@ pub(crate) fn on_an_overlay(role: &str) {
     // The harness has begun the line with the name of the role.
     let seen: Vec<_> = said.lines().filter_map(|line| line.split_once("seen: ")).collect();
     assert!(!seen.is_empty(), "{said}");
-    seen.into_iter().for_each(|(_, what)| figure(what));
+    for (_, what) in seen {
+        figure(what);
+    }
 }
