@@ -15,6 +15,7 @@ mod env;
 mod failures;
 mod fork;
 mod golden;
+mod links;
 mod payloads;
 mod places;
 mod quiet;
