@@ -7,11 +7,12 @@ SHELL := bash
 # A browser without fonts shows boxes. This one has Arabic, which a test writes.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 # Each tool, and the package of Debian that has it.
-TOOLS := strace:strace zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish \
-	chromium:chromium node:nodejs npm:npm $(NOTO):fonts-noto-core
+TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
+	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
+	$(NOTO):fonts-noto-core
 
 .PHONY: help test proof tools check unit python python-tools python-check python-test fuzz supply platforms generate picture \
-	bench bench-python install dist
+	bench tokens bench-python install dist
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -120,6 +121,9 @@ bench: ## Measure the command and the gate against their budgets
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
 	cargo bench --locked --no-default-features --features tower --bench gate
+
+tokens: ## Whether the time of a refusal tells a part of a token, by a million samples
+	cargo bench --locked --no-default-features --features tower --bench gate -- constant-time
 
 bench-python: python-tools ## Measure the middleware for Django beside none and beside the usual package
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall ./python

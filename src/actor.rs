@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::sys;
 
@@ -22,6 +23,10 @@ pub struct Actor {
     /// The process id on that host.
     #[serde(default)]
     pub pid: u32,
+    /// Fields of later versions, kept as they are.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
 }
 
 impl Actor {
@@ -33,7 +38,14 @@ impl Actor {
             sudo_user: std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()),
             host: sys::host_name(),
             pid: std::process::id(),
+            extra: Map::new(),
         }
+    }
+
+    /// Whether nothing is known of whom.
+    #[must_use]
+    pub(crate) fn is_unknown(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The person: whoever ran `sudo`, else the user of the process.

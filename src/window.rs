@@ -43,7 +43,7 @@ pub struct Window {
     #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
     pub opened_at: Timestamp,
     /// Who opened it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Actor::is_unknown")]
     pub opened_by: Actor,
     /// The first moment of the window. Absent: it has begun, whatever a
     /// reader's clock says.

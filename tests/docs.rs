@@ -2,6 +2,9 @@
 //! tables, sections, fields and links are those that exist.
 #![cfg(unix)]
 
+#[path = "common/say.rs"]
+mod say;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -165,9 +168,7 @@ fn the_script_that_releases_closes_its_window_when_the_migration_fails() {
 fn the_ci_example_waits_for_the_site_and_tells_when_it_is_down() {
     let app = App::with_site();
     if !app.sh("python3 -c ''").status.success() {
-        // Past the capture of the harness, which hides what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no python3");
-        return;
+        return say::skip("there is no python3");
     }
     let script = example("README.md", "ci");
     assert!(app.sh("maint on deploy-42 --for 1s").status.success());

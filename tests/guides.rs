@@ -2,6 +2,9 @@
 //! and answer as shown, and tables say what the gate does.
 #![cfg(unix)]
 
+#[path = "common/say.rs"]
+mod say;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -11,6 +14,7 @@ use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::page::{Context, Reply};
 use maint::request::Facts;
+use say::skip;
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
@@ -241,8 +245,7 @@ fn requirement_59_the_guide_counts_the_crates() {
             .unwrap();
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr);
-            let _ = writeln!(std::io::stderr(), "SKIPPED: crates: cargo tree fails: {why}");
-            return;
+            return skip(&format!("cargo tree fails: {}", why.trim().replace('\n', " ")));
         }
         let listed = String::from_utf8(output.stdout).unwrap();
         let mut crates: Vec<&str> =
@@ -278,8 +281,7 @@ fn nginx_takes_the_configuration_in_the_guide() {
             .output()
     };
     let Ok(output) = tried("nginx").or_else(|_| tried("/usr/sbin/nginx")) else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: guides: nginx is not installed");
-        return;
+        return skip("nginx is not installed");
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

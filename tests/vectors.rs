@@ -1,5 +1,8 @@
 //! Runs the conformance vectors: `tests/vectors/README.md` describes them.
 
+#[path = "common/say.rs"]
+mod say;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -10,6 +13,7 @@ use jiff::Timestamp;
 use maint::State;
 use maint::gate::Plan;
 use maint::request::{Facts, User};
+use say::figure;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -152,4 +156,22 @@ fn requirement_56_every_vector_decides_as_written() {
     }
     assert!(names.len() >= 300, "only {} vectors", names.len());
     assert!(failures.is_empty(), "decided otherwise than written:\n{failures}");
+    figure(&format!("{0} of {0} vectors decide as written", names.len()));
+}
+
+#[test]
+fn requirement_57_a_vector_that_says_the_opposite_is_found() {
+    let (mut vectors, mut found) = (0, 0);
+    for (_, file) in files() {
+        for mut vector in file.vectors {
+            vector.decision = match vector.decision {
+                Verdict::Pass => Verdict::Block,
+                Verdict::Block => Verdict::Pass,
+            };
+            vectors += 1;
+            found += u32::from(vector.failure().is_some());
+        }
+    }
+    figure(&format!("{found} of {vectors} vectors are found wrong that say the opposite"));
+    assert_eq!(found, vectors);
 }

@@ -372,7 +372,8 @@ mod tests {
     fn unknown_fields_survive_a_rewrite_at_every_level() {
         let text = r#"{"version":1,"revision":3,"later":{"a":[1,null]},
             "windows":{"w":{"opened_at":"2026-11-22T03:00:00Z","mood":"calm",
-              "scope":{"paths":["/a"],"countries":["DE"]},"page":{"status":503,"font":"serif"}}},
+              "opened_by":{"user":"ann","tty":"pts/0"},"scope":{"paths":["/a"],"countries":["DE"]},
+              "page":{"status":503,"font":"serif"}}},
             "ignore":{"r1":{"kind":"asn","value":"64496","added_at":"2026-11-22T03:00:00Z","weight":2}},
             "page":{"theme":"dark"},
             "trusted_proxies":{"header":"forwarded","networks":["10.0.0.0/8"],"depth":2}}"#;
@@ -382,6 +383,7 @@ mod tests {
         for pointer in [
             "/later/a",
             "/windows/w/mood",
+            "/windows/w/opened_by/tty",
             "/windows/w/scope/countries",
             "/windows/w/page/font",
             "/ignore/r1/weight",
@@ -401,6 +403,15 @@ mod tests {
         let later = &state.extra["later"][0];
         assert_eq!(later.as_f64().unwrap().to_bits(), 123_456_789.123_955_16_f64.to_bits());
         assert_eq!(State::from_json(&state.to_json().unwrap()).unwrap(), state);
+    }
+
+    #[test]
+    fn a_rewrite_says_nothing_of_who_opened_a_window_that_does_not_say_so() {
+        let window = r#"{"opened_at":"2026-11-22T03:00:00Z"}"#;
+        let state =
+            read(&format!(r#"{{"version":1,"revision":3,"windows":{{"w":{window}}}}}"#)).unwrap();
+        let after: Value = serde_json::from_slice(&state.to_json().unwrap()).unwrap();
+        assert_eq!(after["windows"]["w"].get("opened_by"), None);
     }
 
     #[test]

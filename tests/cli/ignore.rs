@@ -1,6 +1,7 @@
 //! `maint ignore`
 
 use crate::env::TestEnv;
+use crate::say::figure;
 
 #[test]
 fn all_six_kinds_are_added_and_say_whom_they_let_in() {
@@ -38,24 +39,32 @@ fn requirement_43_a_rule_for_everyone_must_be_meant() {
 #[test]
 fn requirement_43_mistakes_are_refused_and_change_nothing() {
     let env = TestEnv::new();
-    for (kind, value) in [
+    let mistakes = [
         ("path", ""),
         ("path", "**"),
         ("path", "health"),
         ("path", "/a?b"),
         ("path", "/a/../b"),
+        ("path", "/a//b"),
+        ("path", "re:"),
         ("path", "re:("),
+        ("ip", ""),
         ("ip", "10.0.0.1/8"),
         ("ip", "10.0.0"),
+        ("method", ""),
         ("method", "GET POST"),
+        ("host", ""),
         ("host", "http://example.com"),
+        ("user", ""),
         ("user", "root"),
         ("header", "X-Probe"),
         ("header", "Authorization: x"),
         ("cookie", "x"),
-    ] {
+    ];
+    for (kind, value) in mistakes {
         env.fails(2, &["ignore", "add", kind, value]);
     }
+    figure(&format!("{0} of {0} mistakes refused, the state unchanged", mistakes.len()));
     let error = env.fails(2, &["ignore", "add", "ip", "10.0.0.1/8"]);
     assert!(
         error.contains("hint: write `10.0.0.0/8` for the network or `10.0.0.1` for the address"),

@@ -1,7 +1,10 @@
 //! The command as people and scripts meet it: the built binary, one file a verb.
 
 mod bypass;
+#[path = "../common/can.rs"]
+mod can;
 mod check;
+mod codes;
 mod completion;
 mod doctor;
 mod env;

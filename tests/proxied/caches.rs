@@ -62,7 +62,7 @@ fn requirement_49_no_cache_keeps_the_page() {
 }
 
 #[test]
-fn a_cache_keeps_a_page_that_does_not_say_no_store() {
+fn requirement_57_a_page_that_does_not_say_no_store_is_found_in_the_caches() {
     let site = TestSite::new();
     let server = Server::new(without_our_headers(shop(site.layer(), PUBLIC), &[]));
     for front in fronts::all(server.port) {

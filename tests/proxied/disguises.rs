@@ -1,5 +1,8 @@
 //! What other software takes for a reason to let somebody in, and maint does not.
 
+use axum::extract::Request;
+use tower::util::MapRequestLayer;
+
 use crate::app::{PUBLIC, Server, shop};
 use crate::fronts;
 use crate::say::figure;
@@ -88,8 +91,8 @@ const QUERIES: [&str; 14] = [
     "x-middleware-subrequest=middleware",
 ];
 
-#[test]
-fn requirement_48_no_name_that_others_obey_grants_passage() {
+/// A site that is down, and what its rules let through.
+fn down() -> TestSite {
     let site = TestSite::new();
     site.maint(&["on"]);
     for (kind, value) in [
@@ -102,12 +105,11 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
     ] {
         site.maint(&["ignore", "add", kind, value]);
     }
-    let token = site.token();
-    let server = Server::new(shop(site.layer(), PUBLIC));
-    let fronts = fronts::nginx(server.port);
-    let mut ports = vec![("axum", server.port)];
-    ports.extend(fronts.iter().map(|front| (front.name, front.port)));
+    site
+}
 
+/// Asks each server with every disguise: how many requests that were, and which passed.
+fn try_all(ports: &[(&'static str, u16)]) -> (usize, Vec<String>) {
     let (mut asked, mut passed) = (0, Vec::new());
     let mut note = |name: &str, answer: &Answer, what: &str| {
         asked += 1;
@@ -115,7 +117,7 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
             passed.push(format!("{name}: {what}"));
         }
     };
-    for (name, port) in &ports {
+    for (name, port) in ports {
         let mut client = Client::new(*port);
         for (field, value) in FIELDS {
             for target in ["/admin", "/admin?full=1"] {
@@ -128,6 +130,35 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
         // Every field at once that may stand beside the others.
         note(name, &client.get("/admin", &FIELDS), "all together");
     }
+    (asked, passed)
+}
+
+#[test]
+fn requirement_57_a_server_that_obeys_a_disguise_is_found() {
+    let site = down();
+    // As some servers do, it takes the path from a field, for the sake of a proxy.
+    let app = shop(site.layer(), PUBLIC).layer(MapRequestLayer::new(|mut request: Request| {
+        let told = request.headers().get("x-original-url").cloned();
+        if let Some(path) = told.and_then(|value| value.to_str().ok()?.parse().ok()) {
+            *request.uri_mut() = path;
+        }
+        request
+    }));
+    let (asked, passed) = try_all(&[("axum", Server::new(app).port)]);
+    figure(&format!("{} of {asked} requests passed where X-Original-URL counts", passed.len()));
+    let is_known = |what: &String| what.contains("X-Original-URL") || what.contains("all together");
+    assert!(passed.len() >= 2 && passed.iter().all(is_known), "{passed:?}");
+}
+
+#[test]
+fn requirement_48_no_name_that_others_obey_grants_passage() {
+    let site = down();
+    let token = site.token();
+    let server = Server::new(shop(site.layer(), PUBLIC));
+    let fronts = fronts::nginx(server.port);
+    let mut ports = vec![("axum", server.port)];
+    ports.extend(fronts.iter().map(|front| (front.name, front.port)));
+    let (asked, passed) = try_all(&ports);
     let names = FIELDS.len() + QUERIES.len();
     figure(&format!("{} of {asked} requests with {names} disguises passed", passed.len()));
     assert!(passed.is_empty(), "{passed:?}");

@@ -80,7 +80,7 @@ fn requirement_50_what_a_tester_sees_is_not_shared() {
 }
 
 #[test]
-fn a_cache_shares_what_a_tester_sees_without_the_private_header() {
+fn requirement_57_what_is_not_said_to_be_private_is_found_with_others() {
     let site = down();
     let server = Server::new(without_our_headers(shop(site.layer(), PUBLIC), PUBLIC));
     for front in fronts::all(server.port) {

@@ -177,7 +177,7 @@ fn requirement_49_golden_answers_for_each_method_and_accept() {
             answers += 1;
         }
     }
-    figure(&format!("{answers} golden answers on one connection"));
+    figure(&format!("{answers} of {answers} answers as written, on one connection"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The tower layer as the world meets it: real servers, real connections, and
 //! the real command that throws the switch.
 
+mod asking;
 mod bodies;
 mod bypass;
 mod client;
@@ -11,6 +12,8 @@ mod generic;
 mod golden;
 mod grpc;
 mod http2;
+#[path = "../common/numbers.rs"]
+mod numbers;
 mod personal;
 mod probe;
 mod retry;

@@ -24,11 +24,10 @@ fn app(site: &TestSite) -> Server {
     Server::start(app)
 }
 
-#[test]
-fn requirement_54_no_probe_of_an_ignored_path_fails_across_toggles() {
-    let site = TestSite::new();
-    site.ok(&["ignore", "add", "path", "/healthz"]);
-    let server = app(&site);
+/// Probes without pause while the site goes down and comes back so many times; how
+/// many there were, and how many failed.
+fn probe_across(site: &TestSite, turns: u64) -> (u64, u64) {
+    let server = app(site);
     let probes = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
     let meanwhile = Meanwhile::new();
@@ -52,7 +51,7 @@ fn requirement_54_no_probe_of_an_ignored_path_fails_across_toggles() {
         scope.spawn(probe);
         meanwhile.of(|| {
             let mut visitor = server.client();
-            for _ in 0..TURNS {
+            for _ in 0..turns {
                 for (command, status) in [("on", 503), ("off", 200)] {
                     site.ok(&[command]);
                     assert_eq!(visitor.get("/").status, status);
@@ -64,9 +63,26 @@ fn requirement_54_no_probe_of_an_ignored_path_fails_across_toggles() {
             }
         });
     });
-    let (probes, failed) = (probes.into_inner(), failed.into_inner());
+    (probes.into_inner(), failed.into_inner())
+}
+
+#[test]
+fn requirement_54_no_probe_of_an_ignored_path_fails_across_toggles() {
+    let site = TestSite::new();
+    site.ok(&["ignore", "add", "path", "/healthz"]);
+    let (probes, failed) = probe_across(&site, TURNS);
     assert_eq!(failed, 0, "of {probes} probes");
     figure(&format!("{probes} probes, {} toggles: {failed} failed", 2 * TURNS));
+}
+
+#[test]
+fn requirement_57_a_probe_that_meets_the_page_is_found() {
+    let site = TestSite::new();
+    // Not quite the path of the probe.
+    site.ok(&["ignore", "add", "path", "/healthz/"]);
+    let (probes, failed) = probe_across(&site, 5);
+    assert!(failed >= 5 * PROBES, "{failed} of {probes}");
+    figure(&format!("{failed} of {probes} probes failed where the rule is for `/healthz/`"));
 }
 
 #[test]
@@ -76,7 +92,7 @@ fn requirement_54_a_rule_for_an_exact_path_covers_that_path_alone() {
     site.ok(&["on"]);
     let server = app(&site);
     let mut client = server.client();
-    for (method, target, status) in [
+    let table = [
         ("GET", "/healthz", 200),
         ("HEAD", "/healthz", 200),
         // The query is no part of the path.
@@ -97,11 +113,13 @@ fn requirement_54_a_rule_for_an_exact_path_covers_that_path_alone() {
         ("GET", "/HEALTHZ", 503),
         ("GET", "/healthzz", 503),
         ("GET", "/?/healthz", 503),
-    ] {
+    ];
+    for (method, target, status) in table {
         let response = client.ask(method, target, &[]);
         assert_eq!(response.status, status, "{method} {target}: {response:?}");
         assert_eq!(response.is_from_the_gate(), status == 503, "{method} {target}");
     }
+    figure(&format!("{0} of {0} requests as the table says", table.len()));
 }
 
 #[test]

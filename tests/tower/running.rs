@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{any, get, post};
-use futures_util::{SinkExt as _, StreamExt as _, stream};
+use futures_util::{SinkExt as _, StreamExt as _, future, stream};
+use maint::Gate;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,9 +24,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::env::{HANG, Server, TestSite, eventually};
 use crate::say::figure;
 
-const DOWNLOADS: usize = 150;
-const UPLOADS: usize = 50;
-const SOCKETS: usize = 50;
 const TOGGLES: usize = 20;
 
 /// What the handlers share: how often the switch was thrown, and how many of
@@ -115,41 +115,57 @@ async fn is_alive(socket: &mut Socket, message: &str) -> bool {
         && socket.next().await.is_some_and(|echo| echo.is_ok_and(|echo| echo == message))
 }
 
-#[test]
-fn requirement_55_no_toggle_breaks_what_has_begun() {
-    let site = TestSite::new();
+/// What runs while the switch is thrown.
+#[derive(Clone, Copy)]
+struct Load {
+    downloads: usize,
+    uploads: usize,
+    sockets: usize,
+}
+
+/// What came of it.
+struct Outcome {
+    /// Answers of the app that are not whole.
+    broken: usize,
+    /// New sockets that met the page.
+    refused: usize,
+}
+
+/// Throws the switch again and again while all of it runs, in an app as it is put
+/// behind the gate by `wrap`.
+fn across_toggles(site: &TestSite, load: Load, wrap: impl FnOnce(Router) -> Router) -> Outcome {
+    let Load { downloads, uploads, sockets } = load;
     let (throw, toggles) = watch::channel(0);
     let shared = Shared { toggles: toggles.clone(), begun: Arc::default() };
     let begun = shared.begun.clone();
     let app = Router::new()
         .route("/slow", get(download).merge(post(upload)))
         .route("/socket", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)))
-        .with_state(shared)
-        .layer(site.layer());
-    let server = Server::start(app);
+        .with_state(shared);
+    let server = Server::start(wrap(app));
     let address = server.address;
     let socket = format!("ws://{address}/socket");
 
     let test = async {
         let mut running = JoinSet::new();
-        for number in 0..DOWNLOADS + UPLOADS {
-            let method = if number < DOWNLOADS { "GET" } else { "POST" };
+        for number in 0..downloads + uploads {
+            let method = if number < downloads { "GET" } else { "POST" };
             let toggles = toggles.clone();
             running.spawn(async move { slowly(address, method, toggles).await });
         }
-        let mut sockets = Vec::new();
-        for _ in 0..SOCKETS {
-            sockets.push(connect_async(&socket).await.unwrap().0);
+        let mut open = Vec::new();
+        for _ in 0..sockets {
+            open.push(connect_async(&socket).await.unwrap().0);
         }
         eventually("every request has begun", || {
-            begun.load(Ordering::SeqCst) == DOWNLOADS + UPLOADS
+            begun.load(Ordering::SeqCst) == downloads + uploads
         });
         let mut refused = 0;
         for n in 1..=TOGGLES {
             let goes_down = n % 2 == 1;
             site.ok(&[if goes_down { "on" } else { "off" }]);
             throw.send(n).unwrap();
-            for socket in &mut sockets {
+            for socket in &mut open {
                 assert!(is_alive(socket, &format!("toggle {n}")).await, "after {n} toggles");
             }
             match connect_async(&socket).await {
@@ -164,18 +180,49 @@ fn requirement_55_no_toggle_breaks_what_has_begun() {
                 Err(error) => panic!("toggle {n}: {error}"),
             }
         }
-        assert_eq!(refused, TOGGLES / 2);
-        for mut socket in sockets {
+        for mut socket in open {
             socket.close(None).await.unwrap();
         }
         let answers = running.join_all().await;
-        let broken: Vec<_> = answers.iter().filter(|answer| !is_whole(answer)).collect();
-        assert!(broken.is_empty(), "{} broken, the first: {:?}", broken.len(), broken[0]);
-        assert_eq!(answers.len(), DOWNLOADS + UPLOADS);
-        figure(&format!(
-            "{DOWNLOADS} downloads, {UPLOADS} uploads and {SOCKETS} websockets across {TOGGLES} \
-             toggles: 0 broken; {refused} new upgrades refused"
-        ));
+        assert_eq!(answers.len(), downloads + uploads);
+        let broken = answers.iter().filter(|answer| !is_whole(answer)).count();
+        Outcome { broken, refused }
     };
-    server.block_on(async { tokio::time::timeout(2 * HANG, test).await }).expect("it hangs");
+    server.block_on(async { tokio::time::timeout(2 * HANG, test).await }).expect("it hangs")
+}
+
+#[test]
+fn requirement_55_no_toggle_breaks_what_has_begun() {
+    let site = TestSite::new();
+    let load = Load { downloads: 150, uploads: 50, sockets: 50 };
+    let Outcome { broken, refused } = across_toggles(&site, load, |app| app.layer(site.layer()));
+    figure(&format!(
+        "{} downloads, {} uploads and {} websockets across {TOGGLES} toggles: {broken} broken; \
+         {refused} new upgrades refused",
+        load.downloads, load.uploads, load.sockets
+    ));
+    assert_eq!((broken, refused), (0, TOGGLES / 2));
+}
+
+/// The bug that the test above is to catch: once the site is down, what runs ends.
+async fn cut(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.status() != 200 {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let goes_on = move |_: &_| future::ready(!gate.current().is_down(None));
+    let pieces = body.into_data_stream().take_while(goes_on);
+    Response::from_parts(head, Body::from_stream(pieces))
+}
+
+#[test]
+fn requirement_57_a_layer_that_cuts_off_what_has_begun_is_found() {
+    let site = TestSite::new();
+    let load = Load { downloads: 20, uploads: 0, sockets: 0 };
+    let gate = site.layer().gate().clone();
+    let cutting = |app: Router| app.layer(site.layer()).layer(from_fn_with_state(gate, cut));
+    let Outcome { broken, .. } = across_toggles(&site, load, cutting);
+    figure(&format!("{broken} of {} downloads broken by a layer that cuts", load.downloads));
+    assert_eq!(broken, load.downloads);
 }

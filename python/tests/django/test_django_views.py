@@ -1,10 +1,14 @@
 """The views that take the site down and up, for superusers."""
 
+import os
+import random
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import Client
 
 from maint.django.core import get_maintenance_mode
 
@@ -35,9 +39,46 @@ def test_a_superuser_takes_the_site_down_and_up(visit, post, site):
     assert visit("/").status_code == 200
 
 
+def changes_by_asking(site, methods, requests):
+    """How many changes come of requests left to chance, by a superuser without CSRF checks."""
+    chance = random.Random(47)
+    client = Client()
+    client.force_login(get_user_model().objects.get(username="root"))
+    before = site.state()["revision"]
+    for _ in range(requests):
+        path = chance.choice([ON, OFF, OFF, "/", "/admin/", "/maintenance-mode/", f"{OFF}x/"])
+        fields = {
+            name: chance.choice(["off", "on", "POST", "DELETE", "/", "//evil.example", "\x00", "1"])
+            for name in ("redirect", "_method", "action", "csrfmiddlewaretoken", "maint_bypass")
+            if chance.random() < 0.3
+        }
+        method = chance.choice(methods)
+        override = {"x-http-method-override": "POST"} if chance.random() < 0.5 else {}
+        target = f"{path}?{urlencode(fields)}"
+        response = client.generic(method, target, headers=override)
+        assert response.status_code in (200, 302, 301, 403, 404, 405, 503), (method, target)
+    return site.state()["revision"] - before
+
+
+@pytest.mark.parametrize("is_down", [False, True], ids=["up", "down"])
+def test_requirement_47_no_get_head_or_options_changes_the_state(site, figure, is_down):
+    if is_down:
+        site.on()
+    requests = 5_000 if os.environ.get("MAINT_PROOF") == "long" else 1_000
+    changes = changes_by_asking(site, ["GET", "HEAD", "OPTIONS"], requests)
+    figure(f"{requests} requests by GET, HEAD and OPTIONS of a superuser: {changes} changes")
+    assert changes == 0
+
+
+def test_requirement_57_a_request_that_changes_the_state_is_found(site, figure):
+    changes = changes_by_asking(site, ["GET", "POST"], 200)
+    figure(f"{changes} changes by 200 requests, about half of them POSTs without CSRF checks")
+    assert changes > 0
+
+
 @pytest.mark.parametrize("path", [ON, OFF])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
-def test_nothing_but_post_changes_anything(visit, site, path, method):
+def test_requirement_47_nothing_but_post_changes_anything(visit, site, path, method):
     if path == OFF:
         site.on()
     before = site.state()

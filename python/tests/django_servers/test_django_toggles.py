@@ -7,6 +7,7 @@ import http.client
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -124,24 +125,27 @@ def toggle(shop: Shop, kind: str, toggles: int, **settings: object) -> Outcome:
     return outcome
 
 
-def test_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
-    shop: Shop, kind: str
+def test_requirement_20_no_worker_answers_200_after_on_has_returned_nor_503_after_off(
+    shop: Shop, kind: str, figure: Callable[[str], None]
 ) -> None:
     outcome = toggle(shop, kind, TOGGLES)
     assert not outcome.broken, (len(outcome.broken), outcome.broken[:5])
     assert not outcome.wrong, (len(outcome.wrong), outcome.wrong[:5])
     assert len(outcome.workers) >= 2, f"one worker alone has answered: {outcome.workers}"
     total = sum(outcome.counted.values())
-    print(f"{kind}: {TOGGLES} toggles, {len(outcome.workers)} workers, {total} answers held to it")
+    figure(
+        f"{TOGGLES} toggles, {len(outcome.workers)} workers, {total} answers while no command ran: "
+        "0 stale, 0 broken"
+    )
 
 
-def test_workers_that_look_a_little_later_would_have_been_noticed(shop: Shop, kind: str) -> None:
+def test_requirement_57_workers_that_look_a_little_later_are_noticed(shop: Shop, kind: str) -> None:
     """The fault that the test above is for, planted."""
     late = ["django.middleware.common.CommonMiddleware", "shop.late.LateMiddleware"]
     assert toggle(shop, kind, 10, MIDDLEWARE=late).wrong
 
 
-def test_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
+def test_requirement_55_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
     answers: list[bytes] = []
     with shop.serve(kind) as server:
 

@@ -59,7 +59,7 @@ def server(request: pytest.FixtureRequest, operator: Operator, apps: Path) -> It
         yield server
 
 
-def test_no_request_is_answered_by_what_was_in_force_before(
+def test_requirement_20_no_request_is_answered_by_what_was_in_force_before(
     server: Server, operator: Operator
 ) -> None:
     with flowing(server, clients=3) as traffic:

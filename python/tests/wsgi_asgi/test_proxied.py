@@ -60,7 +60,7 @@ SETUPS: dict[str, tuple[Start, str, tuple[str, ...], bool]] = {
 @pytest.mark.parametrize(
     ("start", "app", "arguments", "is_trusted"), SETUPS.values(), ids=list(SETUPS)
 )
-def test_the_address_is_what_the_proxy_says_and_no_client_can_claim_it(
+def test_requirement_39_the_address_is_what_the_proxy_says_and_no_client_can_claim_it(
     start: Start,
     app: str,
     arguments: tuple[str, ...],
@@ -82,7 +82,9 @@ def test_the_address_is_what_the_proxy_says_and_no_client_can_claim_it(
                 assert wire.ask(headers=twin).status == answer.status, (source, claim)
 
 
-def test_without_a_trusted_proxy_nobody_is_believed(operator: Operator, apps: Path) -> None:
+def test_requirement_39_without_a_trusted_proxy_nobody_is_believed(
+    operator: Operator, apps: Path
+) -> None:
     operator.run("ignore", "add", "ip", ANN)
     operator.on()
     arguments = (*GTHREAD, "--forwarded-allow-ips", "*")

@@ -161,7 +161,9 @@ def test_the_cookie_of_a_link_opens_the_site(server: Server, operator: Operator)
     assert ask(server, "/cached", Cookie=cookie.split(";")[0]).status == 503
 
 
-def test_who_is_let_through_gets_a_private_answer(server: Server, operator: Operator) -> None:
+def test_requirement_50_who_is_let_through_gets_a_private_answer(
+    server: Server, operator: Operator
+) -> None:
     operator.run("ignore", "add", "ip", "127.0.0.1")
     public = ask(server, "/cached")
     assert public.all("cache-control") == ["public, max-age=600"]
@@ -216,7 +218,9 @@ def test_a_path_rule_lets_its_paths_through_alone(server: Server, operator: Oper
         assert ask(server, path).status == 503, path
 
 
-def test_what_a_client_claims_lets_nobody_through(server: Server, operator: Operator) -> None:
+def test_requirement_48_what_a_client_claims_lets_nobody_through(
+    server: Server, operator: Operator
+) -> None:
     operator.run("ignore", "add", "path", "/static/**")
     operator.run("ignore", "add", "ip", "203.0.113.7")
     operator.on()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::Doctor;
 use crate::exit::Exit;
-use crate::output::{DIM, GREEN, RED, YELLOW, lossy, paint, printable_line};
+use crate::output::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
@@ -42,9 +42,9 @@ fn one(finding: &Finding) -> String {
         Level::Warning => paint(YELLOW, "warning"),
         Level::Note => paint(DIM, "note"),
     };
-    let mut text = format!("{level}: {}\n", printable_line(&finding.message));
+    let mut text = format!("{level}: {}\n", printable(&finding.message));
     if let Some(mend) = &finding.mend {
-        text += &format!("  mend: {}\n", printable_line(mend));
+        text += &format!("  mend: {}\n", printable(mend));
     }
     text
 }

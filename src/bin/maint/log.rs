@@ -65,7 +65,7 @@ fn line(session: &Session, record: &Record) -> Result<String> {
     }
     let time = session.clock.full(record.time);
     let revision = format!("#{}", record.revision.after);
-    let command = printable(&record.command).into_owned();
+    let command = printable(&record.command.replace('\n', " ")).into_owned();
     let program = if command.starts_with(PYTHON) { "" } else { "maint " };
     let recovered = if record.recovered { "  (recovered from the state)" } else { "" };
     let mut text = format!(
@@ -73,7 +73,7 @@ fn line(session: &Session, record: &Record) -> Result<String> {
         paint(DIM, time),
         paint(BOLD, revision),
         printable(&record.actor.to_string()),
-        paint(BOLD, format!("{program}{}", command.replace('\n', " "))),
+        paint(BOLD, format!("{program}{command}")),
     );
     text += &report::changes_text(&record.changes);
     if record.left_out > 0 {

@@ -73,7 +73,8 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> String 
     let reason =
         window.reason.as_deref().map_or_else(String::new, |reason| format!("  {}", quoted(reason)));
     lines.push(format!("  {name}{reason}"));
-    let by = printable(&window.opened_by.to_string()).into_owned();
+    let by = window.opened_by.to_string();
+    let by = printable(&by);
     let end = match window.end {
         None => "until somebody closes it".to_owned(),
         Some(end) if window.lease.is_some() => {

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::plan::RulesPlan;
 use super::*;
 use crate::request::Facts;
-use crate::say::figure;
+use crate::say::{figure, skip};
 use crate::snapshot::Pending;
 use crate::sys::Look;
 

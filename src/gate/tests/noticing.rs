@@ -35,58 +35,6 @@ fn requirement_20_equal_keys_are_an_unchanged_file_and_any_difference_is_a_chang
     assert!(failed.is_outdated(Look::Failed), "tried again each time");
 }
 
-/// Counts what keys with less in them would miss, over the same writes.
-#[derive(Default)]
-struct Poorer {
-    size: u32,
-    inode: u32,
-}
-
-fn twenty_thousand(desk: &mut Desk) -> (u32, Poorer) {
-    let states = states();
-    desk.replace(&states[0]);
-    let gate = desk.gate();
-    let (mut missed, mut poorer) = (0, Poorer::default());
-    for round in 0..20_000 {
-        let seen = gate.revision();
-        let Look::File(before) = gate.0.lookout.look() else { panic!("there is a file") };
-        let next = [(round + 1) % 3, (round + 2) % 3];
-        for which in next {
-            desk.replace(&states[which]);
-        }
-        let Look::File(after) = gate.0.lookout.look() else { panic!("there is a file") };
-        poorer.size += u32::from(before.size == after.size);
-        poorer.inode += u32::from((before.ino, before.size) == (after.ino, after.size));
-        let revision = gate.revision();
-        assert_ne!(revision, seen);
-        missed += u32::from(revision != [10, 20, 30][next[1]]);
-    }
-    (missed, poorer)
-}
-
-#[test]
-fn requirement_20_two_changes_between_two_looks_are_never_missed() {
-    let memory = Path::new("/dev/shm");
-    let mut places = vec![std::env::temp_dir()];
-    if memory.is_dir() {
-        places.push(memory.to_owned());
-    } else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: requirement_20: there is no /dev/shm");
-    }
-    for place in places {
-        let (missed, poorer) = twenty_thousand(&mut Desk::under(&place));
-        figure(&format!(
-            "20000 x A>B>C of one size in `{}`: {missed} missed; by the size alone {} would be, \
-             by inode and size {}",
-            place.display(),
-            poorer.size,
-            poorer.inode
-        ));
-        assert_eq!(missed, 0);
-        assert_eq!(poorer.size, 20_000, "the planted key has to fail");
-    }
-}
-
 #[test]
 fn requirement_20_a_change_that_sets_its_time_back_is_noticed_by_its_other_time() {
     let mut desk = Desk::new();
@@ -174,6 +122,7 @@ fn requirement_23_a_million_answers_read_the_state_once() {
         let _ = gate.revision();
         assert!(Arc::ptr_eq(&now, &gate.0.current.load()), "nothing at all is made anew");
     }
+    figure("1000000 answers while nothing changed: the state was parsed anew 0 times");
 }
 
 #[test]

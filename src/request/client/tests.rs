@@ -5,6 +5,7 @@ use serde_json::Map;
 
 use super::super::User;
 use super::*;
+use crate::say::figure;
 
 /// A request that consists of its peer and header fields.
 struct Fake {
@@ -65,6 +66,10 @@ fn passed_on<L: AsRef<[u8]>>(
 type Case = (&'static str, &'static [&'static str], &'static str);
 
 fn check(header: ProxyHeader, cases: &[Case]) {
+    figure(&format!(
+        "{0} of {0} chains of {header:?} give the client that they should",
+        cases.len()
+    ));
     for (peer, lines, client) in cases {
         let expected = (!client.is_empty()).then(|| client.parse().unwrap());
         assert_eq!(passed_on(peer, header, *lines), expected, "{header:?} {peer} {lines:?}");

@@ -1,10 +1,8 @@
-//! Requirements 44, 46 and 48: nobody gets through by guessing, and a token that
-//! does is written nowhere.
+//! Requirements 44, 45 and 48: nobody gets through by guessing.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use maint::bypass;
 use maint::gate::{Answer, Gate};
@@ -12,12 +10,12 @@ use maint::request::Facts;
 use serde_json::{Value, json};
 
 use crate::can::can_be_others;
-use crate::env::{MAINT, OPENED, TestSite, at, down, get, reply, until};
+use crate::env::{MAINT, OPENED, TestSite, at, down, get, reply};
 use crate::roles::{Program, command};
 use crate::say::figure;
 
 /// A site that is down, with a token that lasts until four.
-fn with_token() -> (TestSite, Gate, String) {
+pub(crate) fn with_token() -> (TestSite, Gate, String) {
     let site = TestSite::new();
     let token = bypass::generate().unwrap();
     site.put(1, &parts(&token));
@@ -25,7 +23,7 @@ fn with_token() -> (TestSite, Gate, String) {
     (site, gate, token)
 }
 
-fn parts(token: &str) -> Value {
+pub(crate) fn parts(token: &str) -> Value {
     let mut parts = down("x");
     parts["bypass"] = json!({ "b1": {
         "sha256": bypass::digest(token),
@@ -35,12 +33,12 @@ fn parts(token: &str) -> Value {
     parts
 }
 
-fn cookie(value: &str) -> Facts {
+pub(crate) fn cookie(value: &str) -> Facts {
     get("/").with("cookie", &format!("__Host-maint_bypass={value}"))
 }
 
 /// Asks while the token is good.
-fn passes(gate: &Gate, request: &Facts) -> bool {
+pub(crate) fn passes(gate: &Gate, request: &Facts) -> bool {
     match gate.answer_at(request, at(OPENED)) {
         Answer::Pass(pass) => {
             assert!(pass.is_private, "what is served may not be shared");
@@ -57,7 +55,7 @@ fn passes(gate: &Gate, request: &Facts) -> bool {
 fn requirement_44_no_mutation_of_a_cookie_lets_through() {
     let (_site, gate, token) = with_token();
     assert!(passes(&gate, &cookie(&token)) && passes(&gate, &get("/").with_token(&token)));
-    let mut tried = 0;
+    let (mut tried, mut lax) = (0, 0);
     while tried < 10_000 {
         let mut bytes = [0_u8; 4];
         getrandom::fill(&mut bytes).unwrap();
@@ -85,8 +83,15 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
         request.headers.push(("cookie".to_owned(), value));
         assert!(!passes(&gate, &request), "{request:?}");
         tried += 1;
+        // Two slips of others: case that does not count, and a beginning that is enough.
+        lax += u32::from(text.eq_ignore_ascii_case(token.as_bytes()));
+        lax += u32::from(text.starts_with(token.as_bytes()));
     }
-    figure(&format!("{tried} mutated cookies, 0 let through, 0 other answers than 503"));
+    assert!(lax > 0, "these mutations would find nothing");
+    figure(&format!(
+        "{tried} mutated cookies, 0 let through, 0 other answers than 503; a comparison that takes \
+         any case or any ending would let {lax} through"
+    ));
 }
 
 #[test]
@@ -128,12 +133,12 @@ fn requirement_44_who_can_read_the_state_cannot_make_a_cookie_of_it() {
         let program = Program::new();
         let become_nobody =
             ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
-        let role = program.playing("forger");
+        let role = program.playing("roles::forger");
         let done = command(&become_nobody, &role, &site.dir, 0).output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success(), "{said}");
-        let tried = said.lines().find(|line| line.contains("tried ")).unwrap();
-        figure(&format!("as nobody, of all words in the state: {tried}, 0 let through"));
+        let tried = said.lines().find_map(|line| line.split_once("tried ")).unwrap().1;
+        figure(&format!("{tried} tries as nobody with every word in the state: 0 let through"));
     }
 }
 
@@ -172,53 +177,7 @@ fn requirement_45_one_place_compares_tokens() {
     }
     assert_eq!(places, [Path::new("gate/plan.rs")], "the timing of `--bench gate` is of this one");
     assert!(found.len() > 50, "found the sources");
-}
-
-#[test]
-fn requirement_46_a_token_is_in_no_log_and_no_argument() {
-    let (site, gate, token) = with_token();
-    let link = get(&format!("/a?{}={token}", bypass::PARAMETER));
-    let answer = gate.answer_at(&link, at(OPENED));
-    assert!(
-        reply(gate.answer_at(&link, at(OPENED))).header("set-cookie").unwrap().contains(&token)
-    );
-    let mut said = format!("{answer:?} {gate:?} {:?}", gate.answer_at(&cookie(&token), at(OPENED)));
-    site.replace(&format!("{{ {token} "));
-    assert!(matches!(gate.answer_at(&cookie(&token), at(OPENED)), Answer::Pass(_)));
-    site.put(2, &parts(&token));
-    let _ = gate.revision();
-
-    let mut check = Command::new(MAINT)
-        .arg("--site")
-        .arg(&site.dir)
-        .args(["check", "/", "--token-stdin", "--at", OPENED, "--json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = check.stdin.take().unwrap();
-    stdin.write_all(token.as_bytes()).unwrap();
-    let of_process = |file: &str| {
-        let path = format!("/proc/{}/{file}", check.id());
-        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
-    };
-    // It waits for the rest of the token, so that there is time to look at it.
-    until("its arguments", || of_process("cmdline").contains("--token-stdin"));
-    said += &of_process("cmdline");
-    said += &of_process("environ");
-    drop(stdin);
-    let done = check.wait_with_output().unwrap();
-    assert!(done.status.success(), "it lets through: {done:?}");
-    said += &String::from_utf8_lossy(&[done.stdout, done.stderr].concat());
-    for entry in fs::read_dir(&site.dir).unwrap() {
-        said += &fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
-    }
-    assert!(said.contains("token-stdin") && said.contains("303"), "something was looked at");
-    assert!(!said.contains(&token), "{said}");
-    // What is told of a broken state may name its place, not its words.
-    let told = site.told().join("\n");
-    assert!(!told.contains(&token), "{told}");
+    figure(&format!("{} source files: digests of tokens are compared in one place", found.len()));
 }
 
 #[test]

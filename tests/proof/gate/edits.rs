@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use maint::gate::Gate;
 use serde_json::json;
 
 use crate::env::{TestSite, down, is_blocked, state, until};
-use crate::say::figure;
+use crate::say::{figure, skip};
 
 /// Runs a line of shell in the site directory.
 fn shell(site: &TestSite, script: &str) {
@@ -18,36 +19,85 @@ fn shell(site: &TestSite, script: &str) {
     assert!(done.status.success(), "{script}: {done:?}");
 }
 
+fn is_installed(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
+}
+
 /// Asks without pause until an edit is obeyed; returns how long that took.
 fn noticed(gate: &Gate, revision: u64) -> Duration {
     until("the edit", || gate.revision() == revision)
 }
 
+/// Writes a revision, by this line of shell or in an editor: its program, which may
+/// have more than one name, and whether it puts another file in the place of the old
+/// one, if that can be told: what is made after that is gone may get its number.
+type Edit = (&'static str, &'static [&'static str], Option<bool>, String);
+
+/// Ways to write one revision after the other, beginning with 10.
+fn edits() -> Vec<Edit> {
+    let text = |revision: u64| state(revision, &down("two"));
+    let swap = |revision: u64| format!("s/\"revision\":{}/\"revision\":{revision}/", revision - 1);
+    let vim = |revision: u64, setting: &str| {
+        // It keeps no backup of what is below /tmp unless it is told to.
+        let setting = format!("-c 'set writebackup backupskip= backupcopy={setting}'");
+        format!(
+            "\"$TOOL\" -Es -u NONE -i NONE -n {setting} -c '%{}' -c wq state.json",
+            swap(revision)
+        )
+    };
+    let sh = &["sh"][..];
+    let vims = &["vim.tiny", "vim", "vim.basic"][..];
+    vec![
+        ("echo >", sh, Some(false), format!("echo '{}' > state.json", text(10))),
+        ("vim, a new file", vims, Some(true), vim(11, "no")),
+        ("vim, in place", vims, Some(false), vim(12, "yes")),
+        ("ed", &["ed"], Some(false), format!("printf '%s\\n' '{}' w q | ed -s state.json", swap(13))),
+        ("sed -i", &["sed"], Some(true), format!("sed -i '{}' state.json", swap(14))),
+        ("perl -i", &["perl"], Some(true), format!("perl -i -pe '{}' state.json", swap(15))),
+        ("tee", &["tee"], Some(false), format!("echo '{}' | tee state.json >/dev/null", text(16))),
+        ("cp", sh, Some(false), format!("echo '{}' > draft; cp draft state.json", text(17))),
+        ("cp -p, older", sh, Some(false), format!("echo '{}' > draft; touch -d 2001-01-01 draft; cp -p draft state.json", text(18))),
+        ("mv over", sh, Some(true), format!("echo '{}' > draft; mv draft state.json", text(19))),
+        ("install", &["install"], None, format!("echo '{}' > draft; install -m 644 draft state.json", text(20))),
+        ("touch into the past", sh, Some(false), format!("echo '{}' > state.json; touch -d 2001-01-01 state.json", text(21))),
+        ("touch into the future", sh, Some(false), format!("echo '{}' > state.json; touch -d 2101-01-01 state.json", text(22))),
+        ("dd in place", &["dd"], Some(false), "printf 3 | dd of=state.json bs=1 conv=notrunc seek=$(( $(grep -bo '\"revision\":22' state.json | cut -d: -f1) + 12 )) status=none".to_owned()),
+        ("ln -sf", sh, Some(true), format!("mkdir -p other; echo '{}' > other/state.json; ln -sf other/state.json state.json", text(24))),
+    ]
+}
+
 #[test]
 fn requirement_21_every_way_to_edit_by_hand_is_noticed() {
     let site = TestSite::new();
-    site.put(1, &down("one"));
+    let edits = edits();
+    let (mut names, mut replaced, mut slowest) = (Vec::new(), 0, Duration::ZERO);
+    site.put(9, &down("one"));
     let gate = site.gate();
-    let text = |revision: u64| state(revision, &down("two"));
-    let cases: [(&str, String); 9] = [
-        ("echo >", format!("echo '{}' > state.json", text(2))),
-        ("sed -i", "sed -i 's/\"revision\":2/\"revision\":3/' state.json".to_owned()),
-        ("cp", format!("echo '{}' > draft; cp draft state.json", text(4))),
-        ("cp -p, older", format!("echo '{}' > draft; touch -d 2001-01-01 draft; cp -p draft state.json", text(5))),
-        ("mv over", format!("echo '{}' > draft; mv draft state.json", text(6))),
-        ("touch into the past", format!("echo '{}' > state.json; touch -d 2001-01-01 state.json", text(7))),
-        ("touch into the future", format!("echo '{}' > state.json; touch -d 2101-01-01 state.json", text(8))),
-        ("dd in place", "printf 9 | dd of=state.json bs=1 conv=notrunc seek=$(( $(grep -bo '\"revision\":8' state.json | cut -d: -f1) + 11 )) status=none".to_owned()),
-        ("ln -sf", format!("mkdir -p other; echo '{}' > other/state.json; ln -sf other/state.json state.json", text(10))),
-    ];
-    let mut slowest = Duration::ZERO;
-    for ((name, script), revision) in cases.iter().zip(2..) {
-        shell(&site, script);
-        let took = noticed(&gate, revision);
+    let inode = || fs::metadata(site.state_file()).unwrap().ino();
+    for ((name, tools, replaces, script), revision) in edits.iter().zip(10..) {
+        let Some(tool) = tools.iter().find(|tool| is_installed(tool)) else {
+            skip(&format!("{name}: `{}` is not installed", tools[0]));
+            site.put(revision, &down("instead"));
+            continue;
+        };
+        let before = inode();
+        shell(&site, &format!("TOOL={tool}; {script}"));
+        // An editor that does something else than it is asked for would show less.
+        let is_another = before != inode();
+        assert!(replaces.is_none_or(|replaces| replaces == is_another), "{name}");
+        slowest = slowest.max(noticed(&gate, revision));
         assert!(is_blocked(&gate), "{name}");
-        slowest = slowest.max(took);
+        names.push(*name);
+        replaced += usize::from(is_another);
     }
-    figure(&format!("{0}/{0} hand edits noticed, after {slowest:?} at most", cases.len()));
+    figure(&format!(
+        "{0}/{0} edits by hand noticed ({replaced} put a new file there), after {slowest:?} at \
+         most: {1}",
+        names.len(),
+        names.join("; ")
+    ));
+    assert_eq!(site.told(), [""; 0]);
 }
 
 #[test]

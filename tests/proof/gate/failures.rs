@@ -253,7 +253,7 @@ fn requirement_24_every_cause_has_the_consequence_that_the_table_says() {
             let program = Program::new();
             let id = NOBODY.to_string();
             let become_nobody = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"];
-            let role = program.playing("kept_out");
+            let role = program.playing("roles::kept_out");
             let done = command(&become_nobody, &role, Path::new("/"), 0).output().unwrap();
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
             cells += 5;

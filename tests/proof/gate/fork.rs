@@ -43,7 +43,7 @@ fn a_process_forked_off_while_the_state_is_read_goes_on_by_itself() {
     let site = TestSite::new();
     site.put(1, &parts(1));
     let program = Program::new();
-    let mut forker = command(&[], &program.playing("forks"), &site.dir, 0);
+    let mut forker = command(&[], &program.playing("roles::forks"), &site.dir, 0);
     let done = forker.env("LD_PRELOAD", &shim).output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));

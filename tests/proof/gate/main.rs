@@ -8,16 +8,20 @@
 mod bypass;
 #[path = "../../common/can.rs"]
 mod can;
+mod changes;
 mod clock;
 mod edits;
 mod env;
 mod failures;
 mod fork;
+mod golden;
+mod links;
 mod payloads;
+mod places;
 mod quiet;
 mod roles;
 #[path = "../../common/say.rs"]
 mod say;
 mod stress;
 mod templates;
-mod writers;
+mod terminal;

@@ -7,12 +7,14 @@ use maint::gate::Answer;
 use serde_json::{Value, json};
 
 use crate::env::{OPENED, TestSite, accepting, at, get, reply};
-use crate::say::figure;
+use crate::say::{amount, figure};
 
 const READERS: usize = 16;
 
 /// Long enough for some thousand changes on a busy host.
-const LASTS: Duration = Duration::from_secs(5);
+fn lasts() -> Duration {
+    Duration::from_secs(amount(5, 60))
+}
 
 /// A state all of whose parts tell its revision.
 fn parts(revision: u64) -> Value {
@@ -33,18 +35,61 @@ fn end(revision: u64) -> jiff::Timestamp {
     at(OPENED).checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap()
 }
 
-/// The revision that a page tells, in all of its parts alike.
+/// What a reader sees of a state: in the body of a page, its status, a field.
+#[derive(Clone, Debug)]
+struct Seen {
+    reason: String,
+    end: String,
+    status: u16,
+    retry_after: String,
+}
+
+impl Seen {
+    fn of(answer: Answer) -> Self {
+        let reply = reply(answer);
+        let page: Value = serde_json::from_slice(reply.body()).unwrap();
+        let text = |name: &str| page[name].as_str().unwrap().to_owned();
+        let retry_after = reply.header("retry-after").unwrap();
+        Self { reason: text("detail"), end: text("end"), status: reply.status(), retry_after }
+    }
+
+    /// The revision, which all of its parts have to tell alike.
+    fn revision(&self) -> Option<u64> {
+        let revision: u64 = self.reason.strip_prefix("revision ")?.parse().ok()?;
+        let is_whole = self.end == end(revision).to_string()
+            && u64::from(self.status) == 500 + revision % 100
+            && self.retry_after == (1 + revision % 600_000).to_string();
+        is_whole.then_some(revision)
+    }
+}
+
+/// The revision that a page tells.
 fn told(answer: Answer) -> u64 {
-    let reply = reply(answer);
-    let page: Value = serde_json::from_slice(reply.body()).unwrap();
-    let reason = page["detail"].as_str().unwrap();
-    let revision: u64 = reason.strip_prefix("revision ").unwrap().parse().unwrap();
-    let whole = page.to_string();
-    assert_eq!(page["end"], end(revision).to_string(), "{whole}");
-    assert_eq!(u64::from(reply.status()), 500 + revision % 100, "{whole}");
-    let wait = (1 + revision % 600_000).to_string();
-    assert_eq!(reply.header("retry-after"), Some(wait), "{whole}");
-    revision
+    let seen = Seen::of(answer);
+    seen.revision().unwrap_or_else(|| panic!("from more than one state: {seen:?}"))
+}
+
+#[test]
+fn requirement_57_an_answer_from_two_states_is_seen_as_such() {
+    let site = TestSite::new();
+    let seen = |revision| {
+        site.put(revision, &parts(revision));
+        Seen::of(site.gate().answer_at(&accepting("application/json"), at(OPENED)))
+    };
+    let (one, other) = (seen(7), seen(8));
+    assert_eq!((one.revision(), other.revision()), (Some(7), Some(8)));
+    // Each mixture of the two.
+    for mixture in 1..15_u8 {
+        let of = |part: u8| if mixture >> part & 1 == 0 { &one } else { &other };
+        let torn = Seen {
+            reason: of(0).reason.clone(),
+            end: of(1).end.clone(),
+            status: of(2).status,
+            retry_after: of(3).retry_after.clone(),
+        };
+        assert_eq!(torn.revision(), None, "{torn:?}");
+    }
+    figure("14 of 14 mixtures of two states are seen");
 }
 
 #[test]
@@ -78,9 +123,9 @@ fn requirement_58_each_answer_comes_from_one_whole_state() {
                 })
             })
             .collect();
-        let begun = Instant::now();
+        let (begun, lasts) = (Instant::now(), lasts());
         let mut revision = 1;
-        while begun.elapsed() < LASTS && readers.iter().all(|reader| !reader.is_finished()) {
+        while begun.elapsed() < lasts && readers.iter().all(|reader| !reader.is_finished()) {
             revision += 1;
             site.put(revision, &parts(revision));
             written.store(revision, Ordering::SeqCst);
@@ -92,6 +137,10 @@ fn requirement_58_each_answer_comes_from_one_whole_state() {
         is_over.store(true, Ordering::Relaxed);
         readers.into_iter().map(|reader| reader.join().unwrap()).sum()
     });
-    figure(&format!("{READERS} readers, {} changes, {read} answers", written.into_inner()));
+    figure(&format!(
+        "{READERS} readers for {} s, {} changes: {read} answers, each from one whole state",
+        lasts().as_secs(),
+        written.into_inner()
+    ));
     assert_eq!(site.told(), [""; 0]);
 }

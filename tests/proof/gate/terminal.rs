@@ -1,0 +1,190 @@
+//! Requirement 51: whatever somebody wrote into the state or the history, the command
+//! shows it as text: no text drives a terminal, and none looks like a line of ours.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::env::{MAINT, OPENED, TestSite, write};
+use crate::payloads::PAYLOADS;
+use crate::say::figure;
+
+/// What terminals obey, besides what browsers do.
+const OBEYED: [&str; 14] = [
+    "\u{1b}[2J\u{1b}[H",
+    "\u{1b}[1A\u{1b}[2K",
+    "\u{1b}]52;c;cm0gLXJmIC8=\u{7}",
+    "\u{1b}]8;;http://evil.example\u{1b}\\here\u{1b}]8;;\u{1b}\\",
+    "\u{1b}P+q544e\u{1b}\\",
+    "\u{1b}c",
+    "\u{9b}31m",
+    "\u{9d}0;title\u{9c}",
+    "up\u{8}\u{8}down",
+    "up\rdown",
+    "\u{7f}\u{7f}",
+    "\u{2066}abc\u{2069}",
+    "\u{200f}abc",
+    "x\nFORGED",
+];
+
+/// Where texts are kept that people and processes write.
+const FIELDS: [&str; 21] = [
+    "/name",
+    "/web_user",
+    "/last_change/command",
+    "/last_change/by/user",
+    "/last_change/by/host",
+    "/windows/w/reason",
+    "/windows/w/opened_by/user",
+    "/windows/w/opened_by/sudo_user",
+    "/windows/w/opened_by/host",
+    "/ignore/r1/note",
+    "/ignore/r1/added_by",
+    "/ignore/r2/kind",
+    "/ignore/r2/value",
+    "/bypass/b1/note",
+    "/bypass/b1/added_by",
+    // Such a text has no business there.
+    "/windows/w/scope/paths/0",
+    "/windows/w/page/redirect",
+    "/windows/w/page/template",
+    "/ignore/r1/value",
+    "/bypass/b1/sha256",
+    "/trusted_proxies/networks/0",
+];
+
+const VERBS: [&[&str]; 11] = [
+    &["status"],
+    &["check", "/"],
+    &["log"],
+    &["ignore", "list"],
+    &["bypass", "list"],
+    &["proxy", "list"],
+    &["template", "list"],
+    &["doctor"],
+    &["path"],
+    &["run", "--name", "w", "--", "true"],
+    &["off", "w", "--dry-run"],
+];
+
+fn state() -> Value {
+    let by = json!({ "user": "u", "sudo_user": "s", "host": "h", "pid": 1 });
+    json!({
+        "version": 1,
+        "revision": 2,
+        "name": "n",
+        "web_user": "w",
+        "last_change": { "at": OPENED, "by": by, "command": "c" },
+        "windows": { "w": {
+            "opened_at": OPENED,
+            "opened_by": by,
+            "reason": "r",
+            "scope": { "paths": ["/**"] },
+            "page": { "redirect": "/sorry", "template": "t" },
+        } },
+        "ignore": {
+            "r1": { "kind": "path", "value": "/x", "note": "n", "added_by": "a" },
+            "r2": { "kind": "later", "value": "v" },
+        },
+        "bypass": { "b1": { "sha256": "0".repeat(64), "note": "n", "added_by": "a" } },
+        "trusted_proxies": { "header": "x-forwarded-for", "networks": ["10.0.0.0/8"] },
+    })
+}
+
+/// What of an output a terminal would take for a command, or a person for a line of ours.
+fn obeyed(output: &str) -> Option<String> {
+    let is_obeyed = |c: char| {
+        c != '\n' && c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let bad = output.chars().find(|&c| is_obeyed(c)).map(|c| format!("{c:?}"));
+    bad.or_else(|| {
+        output.lines().any(|line| line.starts_with("FORGED")).then(|| "a line".to_owned())
+    })
+}
+
+fn shown(site: &TestSite, args: &[&str]) -> String {
+    let done = Command::new(MAINT)
+        .args(["--color", "never", "--no-wait", "--site"])
+        .arg(&site.dir)
+        .args(args)
+        .env_clear()
+        .env("TZ", "UTC0")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+}
+
+/// A history whose only line says so in each of its texts.
+fn history(payload: &str) -> String {
+    let by = json!({ "user": payload, "sudo_user": payload, "host": payload, "pid": 1 });
+    let changes = json!([
+        { "at": "/windows/w", "after": { "opened_at": OPENED, "reason": payload } },
+        { "at": "/name", "before": payload, "after": "n" },
+        { "at": format!("/windows/{payload}"), "before": { "opened_at": OPENED } },
+    ]);
+    let line = json!({
+        "time": OPENED,
+        "revision": { "before": 1, "after": 2 },
+        "actor": by,
+        "command": payload,
+        "changes": changes,
+    });
+    format!("{line}\n")
+}
+
+#[test]
+fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
+    let (mut outputs, mut refused, mut shown_in) = (0, 0, 0);
+    let mut wrong = Vec::new();
+    for payload in PAYLOADS.into_iter().chain(OBEYED) {
+        let site = TestSite::new();
+        let mut all = state();
+        let mut look = |args: &[&str], what: &str| {
+            outputs += 1;
+            let output = shown(&site, args);
+            assert!(!output.contains("panicked"), "{args:?} {payload:?}: {output}");
+            if let Some(bad) = obeyed(&output) {
+                wrong.push(format!("{args:?} with {payload:?} in {what}: {bad}"));
+            }
+        };
+        for field in FIELDS {
+            let mut one = state();
+            *one.pointer_mut(field).unwrap() = json!(payload);
+            write(&site.state_file(), one.to_string());
+            if maint::load::read(&site.state_file()).is_ok() {
+                *all.pointer_mut(field).unwrap() = json!(payload);
+                shown_in += 1;
+            } else {
+                // How the refusal is told.
+                look(&["status"], field);
+                refused += 1;
+            }
+        }
+        write(&site.state_file(), all.to_string());
+        write(&site.dir.join("history.jsonl"), history(payload));
+        for verb in VERBS {
+            look(verb, "every field");
+        }
+        // Nothing of this was a change.
+        assert_eq!(fs::read_to_string(site.state_file()).unwrap(), all.to_string());
+    }
+    let payloads = PAYLOADS.len() + OBEYED.len();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    figure(&format!(
+        "{payloads} payloads x {} fields ({shown_in} shown, {refused} refused) and the history: 0 \
+         of {outputs} outputs of {} verbs hold what a terminal obeys",
+        FIELDS.len(),
+        VERBS.len()
+    ));
+}
+
+#[test]
+fn requirement_57_an_output_that_drives_a_terminal_is_found() {
+    let found = OBEYED.iter().filter(|payload| obeyed(payload).is_some()).count();
+    assert_eq!(found, OBEYED.len(), "each of them as it is");
+    assert_eq!(obeyed(&shown(&TestSite::new(), &["--help"])), None, "and not everything");
+    figure(&format!("{found} of {} payloads are found where they are printed raw", OBEYED.len()));
+}
