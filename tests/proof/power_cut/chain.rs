@@ -36,6 +36,9 @@ pub(crate) struct Tally {
     pub(crate) acknowledged: u64,
     /// Cuts that came into a change, and left a part of it.
     pub(crate) within: usize,
+    /// Machines whose kernel did not come up, as happens where the host is busy and
+    /// they miss their timers. They never saw the disk.
+    pub(crate) unborn: usize,
     /// Writes that the disk had not been told to keep when the power failed.
     pub(crate) unflushed: usize,
     /// The worst fault of each cut that had one.
@@ -60,7 +63,11 @@ pub(crate) fn cut(scene: Scene, parts: &Parts, empty: &[u8]) -> Result<Tally, St
     // Some machines are for a new disk, and some are cut before they write.
     for boot in 0..=2 * scene.cuts + 3 {
         let machine = start(scene, parts, &disk, boot)?;
-        let found = told(&machine, &mut tally)?;
+        let Some(found) = told(&machine, &mut tally)? else {
+            tally.unborn += 1;
+            machine.kill();
+            continue;
+        };
         if let Some(last) = last.take() {
             tally.valid += 1;
             tally.within += usize::from(found.is_within_a_change(last));
@@ -104,18 +111,21 @@ fn start(
     Machine::start(parts, disk, "writer", &words)
 }
 
-/// What a machine found on its disk.
-fn told(machine: &Machine, tally: &mut Tally) -> Result<Found, String> {
+/// What a machine found on its disk, if its kernel came up.
+fn told(machine: &Machine, tally: &mut Tally) -> Result<Option<Found>, String> {
     let mut found = Found::default();
+    let mut is_up = false;
     loop {
         match machine.next()? {
             Event::Line(line) => {
                 if let Some(kernel) = line.strip_prefix("kernel ") {
                     kernel.clone_into(&mut tally.kernel);
+                    is_up = true;
                 } else if found.takes(&line) {
-                    return Ok(found);
+                    return Ok(Some(found));
                 }
             }
+            Event::PowerFailed | Event::Ended if !is_up => return Ok(None),
             Event::PowerFailed | Event::Ended => {
                 return Err(format!("the machine ended before it told anything: {found:?}"));
             }

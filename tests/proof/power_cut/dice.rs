@@ -28,6 +28,6 @@ impl Dice {
     }
 
     pub(crate) fn coin(&mut self) -> bool {
-        self.roll() % 2 == 0
+        self.below(2) == 0
     }
 }

@@ -11,7 +11,7 @@ for module in /modules/*; do insmod "$module"; done
 echo "kernel $(uname -r)"
 # shellcheck disable=SC2154 # the kernel's command line says it
 mount -t ext4 -o "$options" /dev/vda /disk || dmesg | tail -n 5
-# shellcheck source=/dev/null
+# shellcheck source=/dev/null disable=SC2154
 . "/$task.sh"
 echo end
 # The kernel would panic if this ended.
