@@ -24,7 +24,7 @@ impl Kernel {
         if let Some(kernel) = Self::find(&place) {
             return Ok(kernel);
         }
-        fs::create_dir_all(&place).map_err(|cause| cause.to_string())?;
+        fs::create_dir_all(KEPT).map_err(|cause| cause.to_string())?;
         // The package of that name is empty and depends on the one of today.
         let depends = output("apt-cache", &["depends", "linux-image-amd64"])?;
         let depends = String::from_utf8_lossy(&depends);
@@ -33,10 +33,10 @@ impl Kernel {
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
             .map(|version| format!("linux-image-{version}"))
             .ok_or("apt knows no kernel")?;
-        let into = place.to_str().ok_or("the target folder has a strange name")?;
-        let script =
-            r#"cd "$1" && apt-get -qq download "$2" && dpkg-deb -x "$2"_*.deb . && rm "$2"_*.deb"#;
-        output("sh", &["-c", script, "sh", into, &package])?;
+        // It gets its name once it is whole.
+        let script = r#"cd "$1" && rm -rf new && mkdir new && cd new && apt-get -qq download "$2" &&
+            dpkg-deb -x "$2"_*.deb . && rm "$2"_*.deb && mv ../new ../kernel"#;
+        output("sh", &["-c", script, "sh", KEPT, &package])?;
         Self::find(&place).ok_or_else(|| format!("{package} has no kernel"))
     }
 
