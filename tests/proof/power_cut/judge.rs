@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 
+use maint::page::template::digest;
+
 /// What the machine told of its disk after a cut, before it wrote again and after.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -56,7 +58,7 @@ impl Found {
     pub(crate) fn worst_fault(&self, acknowledged: u64) -> Option<Fault> {
         let found = self
             .state(acknowledged)
-            .and_then(|()| self.template(acknowledged))
+            .and_then(|()| self.template())
             .and_then(|()| self.backup())
             .and_then(|()| self.next());
         found.err().map(|(kind, why)| (kind, format!("{why} {:?}", self.said)))
@@ -100,20 +102,21 @@ impl Found {
         Ok(())
     }
 
-    /// The template is whole, and no older than what the state was told.
-    fn template(&self, acknowledged: u64) -> Result<(), Fault> {
-        let Some(bytes) = self.files.get("templates/page.html") else { return Ok(()) };
+    /// The template is the one that the state tells of, or the next one, whose state
+    /// was still to come.
+    fn template(&self) -> Result<(), Fault> {
+        let state = read(&self.files, "state.json")?;
+        let told = state.templates.get("page.html");
+        let Some(bytes) = self.files.get("templates/page.html") else {
+            let why = "the template is missing".to_owned();
+            return if told.is_none() { Ok(()) } else { Err((Kind::Lost, why)) };
+        };
         let text = String::from_utf8_lossy(bytes);
-        let number =
-            text.trim_end().strip_prefix("<h1>").and_then(|rest| rest.strip_suffix("</h1>"));
-        let number: Option<u64> = number.and_then(|number| number.parse().ok());
-        match number {
-            None => Err((Kind::Corrupt, format!("the template is {text:?}"))),
-            Some(number) if number > acknowledged + 1 => {
-                Err((Kind::Corrupt, format!("the template is of {number}")))
-            }
-            Some(_) => Ok(()),
+        let next = format!("<h1>{}</h1>\n", state.revision + 1);
+        if text == next || told == Some(&digest(&text)) {
+            return Ok(());
         }
+        Err((Kind::Corrupt, format!("the template is {text:?}, {} the state", state.revision)))
     }
 
     fn next(&self) -> Result<(), Fault> {

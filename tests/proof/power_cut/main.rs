@@ -6,7 +6,6 @@
 //! command for which fsync(2) does nothing, and has to show.
 //!
 //! The long run tests requirement 20 in such a machine as well.
-#![cfg(target_os = "linux")]
 
 mod chain;
 mod dice;

@@ -24,7 +24,9 @@ fi
 maint --site "$site" on -m "after boot $boot" >/dev/null
 echo "next $?"
 leftovers after
-revision=$(sed -n 's/^  "revision": \([0-9]*\),$/\1/p' state.json)
+# The cut may have left a template whose state was still to come.
+revision=$(($(sed -n 's/^  "revision": \([0-9]*\),$/\1/p' state.json) + 1))
+echo "<h1>$revision</h1>" | maint --site "$site" template add page --replace >/dev/null
 echo "begin $revision"
 
 # A change of every kind in turn, each named after the revision that it makes.
