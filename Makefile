@@ -10,9 +10,12 @@ NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
 	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
 	$(NOTO):fonts-noto-core
+# The same for virtual machines, which no test of every day needs.
+power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
+	strip:binutils
 
-.PHONY: help test proof tools check unit python python-tools python-check python-test fuzz supply platforms generate picture \
-	bench tokens bench-python install dist
+.PHONY: help test proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+	power-cut power-cut-tools platforms generate picture bench bench-python install dist
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -28,7 +31,7 @@ proof: tools ## The long run of everything, before a release: writes docs/reliab
 
 # Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
 # rest, since some packages of node bring their own and refuse that of Debian.
-tools:
+tools power-cut-tools:
 	@missing() { \
 		for tool in $(TOOLS); do \
 			command -v "$${tool%%:*}" >/dev/null || [ -f "$${tool%%:*}" ] || echo "$${tool#*:}"; \
@@ -55,11 +58,14 @@ check: ## Format, lints and documentation
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --features tower --locked
 	cargo test --no-fail-fast --locked --no-default-features --lib
+
+power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
+	cargo test -q --locked --features tower --test power_cut
 
 # The Python that the package is built and tested with, and the others that it is tested under.
 PYTHON ?= python3

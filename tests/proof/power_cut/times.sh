@@ -1,0 +1,10 @@
+# shellcheck shell=sh
+# Runs the tests of requirement 20 under this kernel, on ext4 and in memory.
+mkdir -p /disk/tmp
+mount --bind /disk/tmp /tmp
+for test in /tests/*; do
+	# What they tell goes to the console at once, past what the test harness prints.
+	"$test" requirement_20 --test-threads 1 >/printed
+	echo "ended $? ${test##*/} $(sed -n 's/^test result: //p' /printed)"
+	cat /printed
+done
