@@ -12,7 +12,8 @@ use crate::say::figure;
 use crate::trace::traced;
 
 /// The calls that a change makes on the site, and its answer.
-const CALLS: [&str; 17] = [
+const CALLS: [&str; 18] = [
+    "open",
     "openat",
     "read",
     "write",

@@ -16,7 +16,7 @@ use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, mode, run, wrapped};
 use crate::say::figure;
 
 /// Holds the lock of a site as another `maint` would, until dropped.
-fn hold(site: &TestSite) -> File {
+pub(crate) fn hold(site: &TestSite) -> File {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(site.file("lock")).unwrap();
@@ -55,6 +55,7 @@ fn requirement_15_patience_ends() {
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
     assert!(waited >= Duration::from_millis(300), "{waited:?}");
+    assert!(!done.stderr.contains("waiting"), "so short a wait is not worth a word: {done:?}");
     figure(&format!("--wait 300ms gave up after {} ms", waited.as_millis()));
 }
 
@@ -141,6 +142,17 @@ fn requirement_19_a_file_system_without_locks_is_refused_with_advice() {
         assert!(done.stderr.contains("no lock was taken"), "{error}: {done:?}");
         assert_eq!(site.reason().as_deref(), Some(error));
     }
+}
+
+#[test]
+fn requirement_19_doing_without_a_lock_is_advised_only_where_there_is_none() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let done = without_flock(&site, "EIO", "", &["on", "-m", "three"]);
+    assert_eq!((done.code, site.reason().as_deref()), (3, Some("two")), "{done:?}");
+    assert!(done.stderr.contains("lock") && !done.stderr.contains("--no-lock"), "{done:?}");
 }
 
 #[test]

@@ -8,9 +8,11 @@
 #[path = "../../common/can.rs"]
 mod can;
 mod crash;
+mod deleted;
 mod env;
 mod faults;
 mod full;
+mod interrupted;
 mod linear;
 mod lock;
 mod mounts;
