@@ -24,9 +24,8 @@ use tree::Tree;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => planted(),
         ["all", only @ ..] => all::run(only),
-        _ => Err("say nothing, or `all` with the names of parts".to_owned()),
+        only => planted(only),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,14 +36,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plants each patch, and sees to it that a test notices.
-fn planted() -> Result<(), String> {
-    let patches = Patch::all(&Path::new(tree::ROOT).join("tests/proof/mutants"))?;
+/// Plants each patch, or those that are named, and sees to it that a test notices.
+fn planted(only: &[&str]) -> Result<(), String> {
+    let mut patches = Patch::all(&Path::new(tree::ROOT).join("tests/proof/mutants"))?;
+    patches.retain(|patch| only.is_empty() || only.contains(&&*patch.name));
+    if patches.is_empty() || patches.len() < only.len() {
+        return Err(format!("no patches of these names: {}", only.join(", ")));
+    }
     let tree = Tree::lay()?;
     let tests = Tests::of(&tree);
     // Before anything is built: what no longer fits the code has to be made anew.
     let rotten: BTreeSet<&str> =
         patches.iter().filter(|patch| !tree.takes(patch)).map(|patch| &*patch.name).collect();
+    // And that can be seen: what is planted already does not fit a second time.
+    if let Some(patch) = patches.iter().find(|patch| !rotten.contains(&*patch.name)) {
+        let _planted = tree.plant(patch)?;
+        if tree.takes(patch) {
+            return Err("a patch that does not fit would go unnoticed".to_owned());
+        }
+    }
     let skipped = control(&tests, &patches)?;
     let (mut killed, mut left_out, mut faults) = (0, 0, Vec::new());
     for patch in &patches {

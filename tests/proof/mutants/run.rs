@@ -116,12 +116,12 @@ impl<'a> Tests<'a> {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-        let programs = messages.lines().filter_map(|line| {
+        let mut programs = messages.lines().filter_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
             let is_test = message["profile"]["test"] == true;
             is_test.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
         });
-        programs.last().ok_or_else(|| "cargo names no program".to_owned())
+        programs.next().ok_or_else(|| "cargo names no program".to_owned())
     }
 }
 

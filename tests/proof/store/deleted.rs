@@ -2,13 +2,14 @@
 //! and before it is held.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::can::can_trace;
-use crate::env::{TestSite, finished, wrapped};
+use crate::env::{Run, TestSite, finished, wrapped};
 use crate::lock::hold;
 use crate::trace::{Call, traced};
 
@@ -26,8 +27,13 @@ fn opening(args: &[&str]) -> (String, usize) {
     (name.clone(), calls[..=at].iter().filter(|call| call.name == *name).count())
 }
 
-/// A command that stops once it has opened the lock.
-fn stopped(site: &TestSite, (call, nth): &(String, usize), args: &[&str]) -> (Child, Pid) {
+/// Runs a command that stops once it has opened the lock, and does something meanwhile.
+fn stopped<R>(
+    site: &TestSite,
+    (call, nth): &(String, usize),
+    args: &[&str],
+    meanwhile: impl FnOnce() -> R,
+) -> (Run, R) {
     let log = site.project.join("trace");
     let _ = fs::remove_file(&log);
     let (trace, inject) =
@@ -36,12 +42,20 @@ fn stopped(site: &TestSite, (call, nth): &(String, usize), args: &[&str]) -> (Ch
     let strace = ["strace", "-f", "-o", path, "-e", &trace, "-e", &inject, "--"];
     let mut command = wrapped(&strace, &site.dir, args);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = stop_in(&log);
+    let result = meanwhile();
+    kill_process(process, Signal::CONT).unwrap();
+    (finished(&child.wait_with_output().unwrap()), result)
+}
+
+/// The process that strace(1) saw stopping, as soon as it does.
+fn stop_in(log: &Path) -> Pid {
     let begun = Instant::now();
     loop {
-        let trace = fs::read_to_string(&log).unwrap_or_default();
+        let trace = fs::read_to_string(log).unwrap_or_default();
         let stop = trace.lines().find(|line| line.contains("--- stopped by SIGSTOP ---"));
         if let Some(process) = stop.and_then(|line| line.split_whitespace().next()) {
-            return (child, Pid::from_raw(process.parse().unwrap()).unwrap());
+            return Pid::from_raw(process.parse().unwrap()).unwrap();
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "it never stops: {trace}");
         std::thread::sleep(Duration::from_millis(2));
@@ -56,22 +70,19 @@ fn requirement_14_a_lock_that_was_deleted_meanwhile_guards_nothing() {
     let args = ["on", "-m", "three"];
     let opening = opening(&args);
     let site = TestSite::in_use();
+    let delete = || fs::remove_file(site.file("lock")).unwrap();
 
     // Somebody else has the new lock, so it is theirs to write.
-    let (child, process) = stopped(&site, &opening, &["on", "-m", "three", "--no-wait"]);
-    fs::remove_file(site.file("lock")).unwrap();
-    let held = hold(&site);
-    kill_process(process, Signal::CONT).unwrap();
-    let done = finished(&child.wait_with_output().unwrap());
+    let (done, held) = stopped(&site, &opening, &["on", "-m", "three", "--no-wait"], || {
+        delete();
+        hold(&site)
+    });
     assert_eq!(done.code, 4, "{done:?}");
     assert_eq!(site.reason().as_deref(), Some("two"));
     drop(held);
 
     // Nobody has made a new one, so that is done first.
-    let (child, process) = stopped(&site, &opening, &args);
-    fs::remove_file(site.file("lock")).unwrap();
-    kill_process(process, Signal::CONT).unwrap();
-    let done = finished(&child.wait_with_output().unwrap());
+    let (done, ()) = stopped(&site, &opening, &args, delete);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(site.file("lock").is_file(), "the change was made under a lock without a name");
     assert_eq!(site.reason().as_deref(), Some("three"));
