@@ -105,6 +105,19 @@ fuzz: tools ## Look for input that breaks a reader; half an hour a target with M
 supply: ## Licences, sources and advisories of what is linked, before a release
 	tests/proof/supply
 
+mutants: ## Plant faults in the product; the tests that each names must fail
+	cargo test -q --locked --features tower --test mutants
+
+# The same version makes the same mutants.
+CARGO_MUTANTS := 27.1.0
+mutants-all: ## Every mutant of the code that locks, writes and decides; this takes hours
+	@tools="$(abspath $(or $(CARGO_TARGET_DIR),target))/tools"; \
+	PATH="$$tools/bin:$$PATH"; \
+	[ "$$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $(CARGO_MUTANTS)" ] \
+		|| cargo install -q --locked --root "$$tools" cargo-mutants@$(CARGO_MUTANTS) \
+		|| { echo "SKIPPED: requirement_57_cargo_mutants: cargo-mutants cannot be installed here" >&2; exit 0; }; \
+	cargo test -q --locked --features tower --test mutants -- all
+
 platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
 		if rustup target add $$target 2>/dev/null; then cargo clippy --locked --target $$target -- -D warnings; \

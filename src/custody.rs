@@ -41,3 +41,27 @@ impl Custody {
         sys::set_mode(file, if self.is_shared() { mode | 0o060 } else { mode })
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirement_18_the_group_may_write_to_a_file_if_it_may_write_to_the_site() {
+        let temp = tempfile::tempdir().unwrap();
+        let own = sys::ownership(&std::fs::metadata(temp.path()).unwrap());
+        for (directory, mode, expected) in [
+            (0o755, 0o600, 0o600),
+            (0o755, 0o640, 0o640),
+            (0o757, 0o640, 0o640),
+            (0o775, 0o600, 0o660),
+            (0o775, 0o640, 0o660),
+        ] {
+            let name = format!("{directory:o}-{mode:o}");
+            let file = sys::create_new(&temp.path().join(&name)).unwrap();
+            let custody = Custody::new(Ownership { mode: directory, ..own }, false);
+            custody.hand_over(&file, mode).unwrap();
+            assert_eq!(sys::ownership(&file.metadata().unwrap()).mode, expected, "{name}");
+        }
+    }
+}

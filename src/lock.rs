@@ -236,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn requirement_15_pauses_spread_out_between_half_and_all_of_the_longest() {
+        let pauses: Vec<Duration> = (0..1_000).map(|_| jittered(LAST_PAUSE)).collect();
+        assert!(pauses.iter().all(|pause| (LAST_PAUSE / 2..LAST_PAUSE).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause < LAST_PAUSE * 5 / 8));
+        assert!(pauses.iter().any(|pause| *pause > LAST_PAUSE * 7 / 8));
+    }
+
+    #[test]
+    fn requirement_13_the_lock_stays_where_it_is_when_it_is_given_up() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let first = acquire(&request(&path, Duration::ZERO)).unwrap();
+        let before = first.file.metadata().unwrap();
+        drop(first);
+        assert!(path.is_file(), "deleted by its holder");
+        let next = acquire(&request(&path, Duration::ZERO)).unwrap();
+        assert!(sys::same_file(&before, &next.file.metadata().unwrap()), "another one");
+    }
+
+    #[test]
     fn requirement_14_a_deleted_lock_is_noticed() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");

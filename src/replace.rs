@@ -319,6 +319,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn requirement_04_no_two_temporary_names_are_the_same() {
+        let name = || temporary_name(Path::new("/x/state.json")).unwrap();
+        assert_ne!(name(), name(), "one process may be every process, in a container");
+    }
+
+    #[test]
+    fn requirement_20_the_modification_time_rises_though_the_clock_does_not() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = sys::create_new(&temp.path().join("state.json")).unwrap();
+        // The year 2100, before which the clock does not get there.
+        let mut last = 4_102_444_800_000_000_000_i128;
+        for _ in 0..3 {
+            raise_mtime(&file, last).unwrap();
+            let raised = sys::key(&file.metadata().unwrap()).mtime_ns;
+            assert!(raised > last, "{raised} after {last}");
+            assert!(raised <= last + 2_000_000_000, "no further than it has to be");
+            last = raised;
+        }
+    }
+
+    #[test]
     fn requirement_4_only_our_own_leftovers_are_known() {
         let name = temporary_name(Path::new("/x/state.json")).unwrap();
         let name = name.file_name().unwrap().to_str().unwrap();

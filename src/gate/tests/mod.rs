@@ -5,6 +5,7 @@ mod app;
 mod hostile;
 mod noticing;
 mod rules;
+mod sharing;
 mod telling;
 
 use std::fs::{self, OpenOptions};

@@ -54,6 +54,7 @@ fn requirement_15_patience_ends() {
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
     assert!(waited >= Duration::from_millis(300), "{waited:?}");
+    assert!(!done.stderr.contains("waiting"), "so short a wait is not worth a word: {done:?}");
     // How close it comes is for people to judge: on a busy machine everything is late.
     let late = waited.as_secs_f64() / 0.3 * 100.0 - 100.0;
     figure(&format!("--wait 300ms gave up after {} ms, +{late:.1} %", waited.as_millis()));
@@ -149,6 +150,17 @@ fn requirement_19_a_file_system_without_locks_is_refused_with_advice() {
         assert_eq!(site.reason().as_deref(), Some(error));
     }
     figure(&format!("{} of {} refused", errors.len(), errors.len()));
+}
+
+#[test]
+fn requirement_19_doing_without_a_lock_is_advised_only_where_there_is_none() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let done = without_flock(&site, "EIO", "", &["on", "-m", "three"]);
+    assert_eq!((done.code, site.reason().as_deref()), (3, Some("two")), "{done:?}");
+    assert!(done.stderr.contains("lock") && !done.stderr.contains("--no-lock"), "{done:?}");
 }
 
 #[test]

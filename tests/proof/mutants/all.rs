@@ -1,0 +1,126 @@
+//! Every mutant that cargo-mutants makes of the code that locks, writes and decides.
+//! It takes hours, so it is a part of the long run alone.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::survivors::Answered;
+use crate::tree::{ROOT, Tree};
+
+/// Some files, and the tests that have to kill their mutants; words that spaces part.
+struct Part {
+    name: &'static str,
+    files: &'static str,
+    /// A target beside the tests in the library.
+    target: &'static str,
+    /// Tests that are left out: each is run for every mutant, and these take long for
+    /// what they add, or are about other files.
+    without: &'static str,
+}
+
+const PARTS: [Part; 3] = [
+    Part {
+        name: "write",
+        files: "src/lock.rs src/replace.rs src/custody.rs src/store/**",
+        target: "store",
+        without: "gate:: page:: request:: rules:: time:: doctor:: window:: state:: every_fault_leaves \
+            storm::requirement_03 crash:: writers:: linear:: lockers:: caps:: requirement_20_the_mod",
+    },
+    Part {
+        name: "decide",
+        files: "src/gate/plan.rs src/gate/link.rs src/bypass.rs src/window.rs src/time.rs \
+            src/rules/** src/request/**",
+        target: "vectors",
+        without: "noticing:: a_client_never_chooses thousand_ a_million_networks state::parts \
+            requirement_11_an_app doctor::",
+    },
+    Part {
+        name: "read",
+        files: "src/snapshot.rs src/load.rs src/watch.rs src/gate/reload.rs",
+        target: "gate",
+        without: "rules::index requirement_39_ requirement_37_ state:: stress:: doctor:: thousand_",
+    },
+];
+
+/// What became of the mutants, each as `FILE: replace … with …`.
+#[derive(Default)]
+struct Found {
+    killed: usize,
+    unviable: usize,
+    survived: Vec<String>,
+}
+
+/// Runs the parts that are named, or all.
+pub(crate) fn run(only: &[&str]) -> Result<(), String> {
+    let chosen: Vec<&Part> =
+        PARTS.iter().filter(|part| only.is_empty() || only.contains(&part.name)).collect();
+    if chosen.len() < only.len() {
+        return Err(format!("the parts are {}", PARTS.map(|part| part.name).join(", ")));
+    }
+    let answered = Answered::read(&Path::new(ROOT).join("tests/proof/mutants/survivors.md"))?;
+    let mut found = Found::default();
+    for part in &chosen {
+        found.add(part)?;
+    }
+    let names: Vec<&str> = chosen.iter().map(|part| part.name).collect();
+    let tried = found.killed + found.survived.len();
+    let unanswered = answered.missing(&found.survived);
+    if answered.missing(&["src/lib.rs: replace everything with nothing".to_owned()]).is_empty() {
+        return Err("a survivor that nobody answered would go unnoticed".to_owned());
+    }
+    eprintln!(
+        "figure: requirement_57_cargo_mutants: {} of {tried} killed ({}), {} that do not compile, {} survivors, {} of them answered in survivors.md",
+        found.killed,
+        names.join(", "),
+        found.unviable,
+        found.survived.len(),
+        found.survived.len() - unanswered.len()
+    );
+    if unanswered.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("survivors that nobody answered:\n{}", unanswered.join("\n")))
+    }
+}
+
+impl Found {
+    /// Runs one part, and counts what came of it.
+    fn add(&mut self, part: &Part) -> Result<(), String> {
+        let target = Tree::target()?;
+        let place = target.join("mutants").join(part.name);
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["mutants", "--jobs", "2", "--no-shuffle", "--output"]).arg(&place);
+        cargo.args(part.files.split_whitespace().flat_map(|file| ["--file", file]));
+        // For building too: all other targets would be built for nothing.
+        cargo.args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={}", part.target)]);
+        cargo.args(["--", "--"]);
+        cargo.args(part.without.split_whitespace().flat_map(|test| ["--skip", test]));
+        cargo.current_dir(ROOT);
+        // The libraries of others are those that the tree itself was built with.
+        cargo.env("CARGO_BUILD_BUILD_DIR", &target).env_remove("CARGO_TARGET_DIR");
+        fs::create_dir_all(&place).map_err(|cause| cause.to_string())?;
+        let status = cargo.status().map_err(|cause| format!("cargo mutants: {cause}"))?;
+        // 2: some were missed; 3: some did not end. Anything else is no result.
+        if !matches!(status.code(), Some(0 | 2 | 3)) {
+            return Err(format!("cargo mutants of the part `{}`: {status}", part.name));
+        }
+        let list = |name: &str| -> Result<Vec<String>, String> {
+            let path = place.join("mutants.out").join(name);
+            let text = fs::read_to_string(&path).map_err(|cause| cause.to_string())?;
+            Ok(text.lines().map(str::to_owned).collect())
+        };
+        // One that does not end does not pass either.
+        self.killed += list("caught.txt")?.len() + list("timeout.txt")?.len();
+        self.unviable += list("unviable.txt")?.len();
+        self.survived.extend(list("missed.txt")?.iter().map(|name| without_place(name)));
+        Ok(())
+    }
+}
+
+/// `src/a.rs:7:9: replace …` without the line and the column, which move.
+fn without_place(name: &str) -> String {
+    let Some((place, what)) = name.split_once(": ") else { return name.to_owned() };
+    let file = place.split(':').next().unwrap_or(place);
+    format!("{file}: {what}")
+}

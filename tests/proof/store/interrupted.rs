@@ -1,0 +1,33 @@
+//! Requirement 5: a signal in the middle of a system call is no fault, so the call
+//! is made again and nobody notices.
+
+use crate::can::can_trace;
+use crate::env::on_two_threads;
+use crate::faults::{Scene, interfered, model, points};
+use crate::say::figure;
+
+#[test]
+fn requirement_05_an_interrupted_call_is_made_again() {
+    if !can_trace() {
+        return;
+    }
+    let model = model();
+    // stat(2) and its kin are never interrupted.
+    let mut points = points(Scene::InUse, &model);
+    points.retain(|point| !point.only_looks());
+    let verdicts = on_two_threads(&points, |point| {
+        let site = Scene::InUse.site(&model);
+        let inject = format!("error=EINTR:when={}", point.nth);
+        let done = interfered(&site, Scene::InUse, point, &inject);
+        let is_done = done.code == 0 && site.reason().as_deref() == Some("new");
+        // A history that was not written, a backup that was not kept: also told.
+        (!is_done || !done.stderr.is_empty()).then(|| format!("{point:?}: {done:?}"))
+    });
+    let faults: Vec<String> = verdicts.into_iter().flatten().collect();
+    figure(&format!(
+        "{} of {} interruptions went unnoticed",
+        points.len() - faults.len(),
+        points.len()
+    ));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
