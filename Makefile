@@ -24,10 +24,10 @@ help: ## Show this
 PROOF = cargo test -q --locked --features tower --test proof --
 
 test: tools check ## Format, lints, documentation, every test, planted bugs, and some fuzzing
-	$(PROOF) short
+	$(PROOF) test
 
 proof: tools ## The long run of everything, before a release: writes docs/reliability.md [PARTS='tests …']
-	$(PROOF) long $(PARTS)
+	$(PROOF) proof $(PARTS)
 
 # Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
 # rest, since some packages of node bring their own and refuse that of Debian.

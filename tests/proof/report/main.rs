@@ -17,9 +17,10 @@ use parts::{PARTS, Part, Size};
 use record::Record;
 
 const USAGE: &str = "\
-usage: make proof [PARTS='tests fuzz …']   the long run, before a release
-       make test                           the short one
-       make generate                       no run: what the records say, written down again";
+usage: make proof [PARTS='tests fuzz …'] [MAINT_PROOF=short]
+                       before a release: the long run of all parts, or of some
+       make test       what each change has to pass: the short run of most parts
+       make generate   no run: what the records say, written down again";
 
 /// Where the committed page is, and where that of a short run goes.
 const PAGE: &str = "docs/reliability.md";
@@ -28,22 +29,53 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let every = PARTS.map(|part| part.name);
-    let (size, chosen) = match words.as_slice() {
-        ["short"] => (Size::Short, PARTS.iter().filter(|part| part.in_short).collect()),
-        ["long"] => (Size::Long, PARTS.iter().collect()),
-        ["long", named @ ..] => match named.iter().find(|name| !every.contains(name)) {
+    let (occasion, chosen) = match words.as_slice() {
+        ["test"] => (Occasion::Test, PARTS.iter().filter(|part| part.in_test).collect()),
+        ["proof"] => (Occasion::Release, PARTS.iter().collect()),
+        ["proof", named @ ..] => match named.iter().find(|name| !every.contains(name)) {
             Some(unknown) => return usage(&format!("there is no part `{unknown}`")),
-            None => (Size::Long, PARTS.iter().filter(|part| named.contains(&part.name)).collect()),
+            None => {
+                let named = PARTS.iter().filter(|part| named.contains(&part.name));
+                (Occasion::Release, named.collect())
+            }
         },
-        ["page"] => (Size::Long, Vec::new()),
-        _ => return usage("say `short`, `long` or `page`"),
+        ["page"] => (Occasion::Release, Vec::new()),
+        _ => return usage("say `test`, `proof` or `page`"),
     };
-    run(size, &chosen)
+    run(occasion, &chosen)
 }
 
-fn run(size: Size, chosen: &[&Part]) -> ExitCode {
+/// What a run is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// To see whether a change is good; nothing in the tree is touched.
+    Test,
+    /// To tell others what was seen: the records and the page are committed.
+    Release,
+}
+
+impl Occasion {
+    fn size(self) -> Size {
+        let is_short = std::env::var_os("MAINT_PROOF").is_some_and(|size| size == "short");
+        if self == Self::Test || is_short { Size::Short } else { Size::Long }
+    }
+
+    /// Where the records and the page go.
+    fn places(self, root: &Path) -> (PathBuf, PathBuf) {
+        if self == Self::Release {
+            return (root.join("tests/proof/records"), root.join(PAGE));
+        }
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let folder = root.join(target).join("proof");
+        // What a run before this one saw is not what this one did.
+        let _ = std::fs::remove_dir_all(&folder);
+        (folder.join("records"), folder.join("reliability.md"))
+    }
+}
+
+fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (records, page) = places(root, size);
+    let (size, (records, page)) = (occasion.size(), occasion.places(root));
     let mut failed = Vec::new();
     for part in chosen {
         let record = parts::run(part, size, root);
@@ -66,20 +98,6 @@ fn usage(why: &str) -> ExitCode {
     let parts = PARTS.map(|part| format!("  {:12} {}\n", part.name, part.shows)).concat();
     eprintln!("proof: {why}\n{USAGE}\n\nparts:\n{parts}");
     ExitCode::from(2)
-}
-
-/// The records and the page: those of the long run are committed.
-fn places(root: &Path, size: Size) -> (PathBuf, PathBuf) {
-    match size {
-        Size::Long => (root.join("tests/proof/records"), root.join(PAGE)),
-        Size::Short => {
-            let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-            let folder = root.join(target).join("proof");
-            // What a run before this one saw is not what this one did.
-            let _ = std::fs::remove_dir_all(&folder);
-            (folder.join("records"), folder.join("reliability.md"))
-        }
-    }
 }
 
 /// Writes the page: the words of the committed one, and what the records say.

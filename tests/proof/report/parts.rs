@@ -32,16 +32,16 @@ pub(crate) struct Part {
     pub(crate) target: &'static str,
     pub(crate) shows: &'static str,
     /// Whether it is in `make test`.
-    pub(crate) in_short: bool,
+    pub(crate) in_test: bool,
 }
 
 const fn part(
     name: &'static str,
     target: &'static str,
-    in_short: bool,
+    in_test: bool,
     shows: &'static str,
 ) -> Part {
-    Part { name, target, shows, in_short }
+    Part { name, target, shows, in_test }
 }
 
 /// All of them. What takes longest comes last.
