@@ -100,7 +100,7 @@ impl<'a> Tests<'a> {
     fn build(&self, target: &str) -> Result<PathBuf, String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["test", "--no-run", "--locked", "--features", "tower"]);
-        cargo.args(["--message-format", "json"]);
+        cargo.args(["--message-format", "json-render-diagnostics"]);
         match target {
             "lib" => cargo.arg("--lib"),
             other => cargo.args(["--test", other]),
