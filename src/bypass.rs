@@ -108,6 +108,34 @@ mod tests {
         assert_ne!(token, generate().unwrap());
     }
 
+    fn token(sha256: &str, expires_at: Option<Timestamp>) -> BypassToken {
+        BypassToken {
+            sha256: sha256.to_owned(),
+            note: None,
+            expires_at,
+            keep: false,
+            added_at: None,
+            added_by: None,
+            extra: Map::new(),
+        }
+    }
+
+    #[test]
+    fn requirement_44_a_token_has_expired_at_its_very_expiry_and_not_before() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let token = token("", Some(at(100)));
+        assert!(!token.has_expired(at(99)) && token.has_expired(at(100)));
+        assert!(!self::token("", None).has_expired(at(100)), "what has no expiry never does");
+    }
+
+    #[test]
+    fn requirement_44_a_digest_is_64_digits_and_nothing_else() {
+        assert!(token(&digest("abc"), None).validate().is_ok());
+        for bad in ["", "ab", &"a".repeat(63), &"A".repeat(64), &"g".repeat(64)] {
+            assert!(token(bad, None).validate().is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn the_digest_is_sha256() {
         // FIPS 180-4 example, "abc".

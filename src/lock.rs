@@ -244,6 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_cannot_be_made_is_told_with_its_cause() {
+        let temp = tempfile::tempdir().unwrap();
+        match acquire(&request(&temp.path().join("missing/lock"), Duration::ZERO)) {
+            Err(Error::Io { source, .. }) => assert_eq!(source.kind(), io::ErrorKind::NotFound),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("there is no such directory"),
+        }
+    }
+
+    #[test]
     fn requirement_13_the_lock_stays_where_it_is_when_it_is_given_up() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");

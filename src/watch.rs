@@ -35,3 +35,22 @@ impl Watch {
         Some(load::read(&self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_look_tells_and_then_every_change_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state.json");
+        let mut watch = Watch::new(&path);
+        let mut revision = || watch.changed().map(|state| state.unwrap().revision);
+        assert_eq!((revision(), revision()), (Some(0), None), "no file, which is off");
+        let file = sys::create_new(&path).unwrap();
+        sys::write_all(&file, br#"{"version":1,"revision":7}"#).unwrap();
+        assert_eq!((revision(), revision()), (Some(7), None));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((revision(), revision()), (Some(0), None));
+    }
+}

@@ -382,6 +382,39 @@ mod tests {
     }
 
     #[test]
+    fn the_next_edge_is_the_next_moment_at_which_the_phase_changes() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let planned = window(Some(100), Some(200));
+        for (now, edge) in [(99, Some(100)), (100, Some(200)), (199, Some(200)), (200, None)] {
+            assert_eq!(planned.next_edge(at(now)), edge.map(at), "at {now}");
+        }
+        assert_eq!(window(None, None).next_edge(at(0)), None);
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_no_promise() {
+        let mut window = window(None, Some(200));
+        assert_eq!(window.promised_end(), window.end);
+        window.lease = Some(60);
+        assert_eq!(window.promised_end(), None);
+    }
+
+    #[test]
+    fn a_window_is_forgotten_a_week_after_its_end() {
+        let week: i64 = 7 * 24 * 60 * 60;
+        let forgotten =
+            |now| window(None, Some(200)).is_forgotten(Timestamp::from_second(200 + now).unwrap());
+        assert!(!forgotten(week) && forgotten(week + 1));
+        assert!(!window(None, None).is_forgotten(Timestamp::MAX));
+    }
+
+    #[test]
+    fn requirement_11_a_reason_has_at_most_64_kib() {
+        let of = |length| Window { reason: Some("x".repeat(length)), ..window(None, None) };
+        assert!(of(65_536).validate().is_ok() && of(65_537).validate().is_err());
+    }
+
+    #[test]
     fn the_end_must_follow_the_start() {
         assert!(window(Some(10), Some(11)).validate().is_ok());
         assert!(window(Some(10), Some(10)).validate().is_err());

@@ -100,15 +100,18 @@ impl<'a> Tests<'a> {
     fn build(&self, target: &str) -> Result<PathBuf, String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["test", "--no-run", "--locked", "--features", "tower"]);
-        cargo.args(["--message-format", "json"]);
+        cargo.args(["--message-format", "json-render-diagnostics"]);
         match target {
             "lib" => cargo.arg("--lib"),
             other => cargo.args(["--test", other]),
         };
         // Only the copy is built anew each time; a backtrace of it is of no use to anybody.
         cargo.args(["--config", "profile.dev.package.maint.debug=false"]);
-        // The libraries of others are those that the tree itself was built with. The
-        // command is not, and must not get in the place of the sound one.
+        // The libraries of others are those that the tree itself was built with. What is
+        // built of the copy must not get in the place of what is built of the tree. Cargo
+        // gives both the same names, since it goes by the path below the root, unless a
+        // setting differs: one that nobody uses.
+        cargo.args(["--config", "profile.dev.package.maint.codegen-units=255"]);
         cargo.env("CARGO_BUILD_BUILD_DIR", &self.0.target);
         cargo.env("CARGO_TARGET_DIR", self.0.target.join("mutants/target"));
         let output = finish(cargo.current_dir(&self.0.path), BUILD).ok_or("it takes for ever")?;

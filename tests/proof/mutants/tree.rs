@@ -21,11 +21,13 @@ pub(crate) struct Tree {
 }
 
 /// A patch that is applied until this is dropped.
-pub(crate) struct Planted<'a>(&'a Tree);
+pub(crate) struct Planted<'a>(&'a Tree, &'a Patch);
 
 impl Drop for Planted<'_> {
     fn drop(&mut self) {
-        self.0.copy().expect("the tree as it was");
+        // Not copied anew: somebody may be at work in the tree meanwhile.
+        let undone = self.0.git_apply(self.1, &["--reverse"]);
+        assert!(undone.is_ok_and(|done| done.status.success()), "the tree as it was");
     }
 }
 
@@ -51,10 +53,10 @@ impl Tree {
     }
 
     /// Applies a patch.
-    pub(crate) fn plant(&self, patch: &Patch) -> Result<Planted<'_>, String> {
+    pub(crate) fn plant<'a>(&'a self, patch: &'a Patch) -> Result<Planted<'a>, String> {
         let done = self.git_apply(patch, &[]).map_err(|cause| cause.to_string())?;
         if done.status.success() {
-            Ok(Planted(self))
+            Ok(Planted(self, patch))
         } else {
             Err(String::from_utf8_lossy(&done.stderr).into_owned())
         }

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::can::{can_be_others, can_trace};
 use crate::env::{DEPLOY, NOBODY, TestSite, as_user, chmod, mode, run, wrapped};
 use crate::say::figure;
+use crate::trace::traced;
 
 /// Holds the lock of a site as another `maint` would, until dropped.
 pub(crate) fn hold(site: &TestSite) -> File {
@@ -58,6 +59,20 @@ fn requirement_15_patience_ends() {
     // How close it comes is for people to judge: on a busy machine everything is late.
     let late = waited.as_secs_f64() / 0.3 * 100.0 - 100.0;
     figure(&format!("--wait 300ms gave up after {} ms, +{late:.1} %", waited.as_millis()));
+}
+
+#[test]
+fn requirement_15_who_waits_does_not_keep_a_processor_busy() {
+    if !can_trace() {
+        return;
+    }
+    let site = TestSite::in_use();
+    let _lock = hold(&site);
+    let (done, calls) = traced(&site.dir, &["on", "-m", "three", "--wait", "300ms"], |_| ());
+    assert_eq!(done.code, 4, "{done:?}");
+    // From 1 ms to 50 ms and on; a busy machine makes them fewer, and never more.
+    let tries = calls.iter().filter(|call| call.name == "flock").count();
+    assert!((2..=50).contains(&tries), "{tries} tries in 300 ms");
 }
 
 #[test]
