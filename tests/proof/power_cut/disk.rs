@@ -7,9 +7,9 @@
 
 use crate::dice::Dice;
 
-/// What a disk writes whole or not at all, as one with sectors of 4 KiB does. ext4 asks
-/// for as much: of a commit of its journal that is torn it says that the disk needs
-/// mending, and mounts it no more.
+/// What a disk writes whole or not at all, as one with sectors of 4 KiB does. ext4
+/// needs as much: where a commit of its journal is torn in smaller pieces, it gives
+/// up the journal and is not mounted any more, whoever wrote.
 const BLOCK: usize = 4096;
 
 /// What becomes of the writes that were never flushed.

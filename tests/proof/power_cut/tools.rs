@@ -54,7 +54,8 @@ pub(crate) fn empty_disk() -> Result<Vec<u8>, String> {
     let image = Path::new(KEPT).join(format!("disk-{}", std::process::id()));
     let path = image.to_str().ok_or("the target folder has a strange name")?;
     let lazy = "lazy_itable_init=0,lazy_journal_init=0";
-    let made = output("mkfs.ext4", &["-q", "-F", "-E", lazy, path, SIZE]);
+    // Blocks as on every larger disk; one of this size would get smaller ones.
+    let made = output("mkfs.ext4", &["-q", "-F", "-b", "4096", "-E", lazy, path, SIZE]);
     let bytes = fs::read(&image).map_err(|cause| cause.to_string());
     let _ = fs::remove_file(&image);
     made.and(bytes)
