@@ -414,6 +414,40 @@ mod tests {
         assert!(of(65_536).validate().is_ok() && of(65_537).validate().is_err());
     }
 
+    fn words(all: &[&str]) -> Vec<String> {
+        all.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_scope_keeps_what_it_is_given_in_one_spelling() {
+        let given = (words(&["/a/**"]), words(&["post"]), words(&["Example.COM"]));
+        let scope = Scope::parse(&given.0, &given.1, &given.2, false).unwrap();
+        assert_eq!(scope.paths, ["/a/**"]);
+        assert_eq!(scope.methods, ["POST"]);
+        assert_eq!(scope.hosts, ["example.com"]);
+        assert!(!scope.read_only && Scope::parse(&[], &[], &[], true).unwrap().read_only);
+        assert!(Scope::parse(&words(&["a"]), &[], &[], false).is_err());
+    }
+
+    #[test]
+    fn requirement_43_a_scope_that_makes_no_sense_is_refused() {
+        let paths = |number: usize| Scope {
+            paths: (0..number).map(|path| format!("/{path}")).collect(),
+            ..Scope::default()
+        };
+        assert!(paths(MOST_SCOPES).validate().is_ok());
+        let methods = words(&["POST"]);
+        for bad in [
+            paths(MOST_SCOPES + 1),
+            Scope { read_only: true, methods, ..Scope::default() },
+            Scope { methods: words(&["post"]), ..Scope::default() },
+            Scope { paths: words(&["a"]), ..Scope::default() },
+            Scope { hosts: words(&["a b"]), ..Scope::default() },
+        ] {
+            assert!(bad.validate().is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn the_end_must_follow_the_start() {
         assert!(window(Some(10), Some(11)).validate().is_ok());
