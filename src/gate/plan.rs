@@ -398,6 +398,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::request::Facts;
 
     /// A request that counts how often its user is asked for.
     #[derive(Default)]
@@ -505,7 +506,21 @@ mod tests {
             ("2026-11-22T03:30:00Z", false),
         ] {
             assert_eq!(plan.decide(&request, at(now)).is_pass(), passes, "{now}");
+            assert_eq!(plan.is_down(at(now)), !passes, "{now}");
         }
+    }
+
+    #[test]
+    fn requirement_39_the_address_that_rules_look_at_is_told() {
+        let plan = plan(&json!({
+            "trusted_proxies": {"networks": ["10.0.0.0/8"], "header": "x-forwarded-for"},
+        }));
+        let of = |peer: [u8; 4]| {
+            let peer = Some(IpAddr::from(peer));
+            Facts { peer, ..Facts::new("GET", "/") }.with("x-forwarded-for", "192.0.2.7")
+        };
+        assert_eq!(plan.client_address(&of([10, 0, 0, 1])), Some([192, 0, 2, 7].into()));
+        assert_eq!(plan.client_address(&of([203, 0, 113, 9])), Some([203, 0, 113, 9].into()));
     }
 
     #[test]
