@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn requirement_4_only_our_own_leftovers_are_known() {
+    fn requirement_04_only_our_own_leftovers_are_known() {
         let name = temporary_name(Path::new("/x/state.json")).unwrap();
         let name = name.file_name().unwrap().to_str().unwrap();
         assert_eq!(leftover_of(name), Some("state.json"), "{name}");

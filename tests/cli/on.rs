@@ -38,7 +38,7 @@ fn on_again_replaces_the_settings_keeps_the_beginning_and_says_so() {
 }
 
 #[test]
-fn requirement_9_the_same_once_more_changes_nothing() {
+fn requirement_09_the_same_once_more_changes_nothing() {
     let env = TestEnv::new();
     env.ok(&["on", "-m", "x"]);
     let before = env.files();

@@ -115,7 +115,7 @@ fn requirement_60_output_that_cannot_be_written_is_told() {
 
 #[cfg(unix)]
 #[test]
-fn requirement_7_a_limit_on_file_sizes_is_told_and_not_a_silent_death() {
+fn requirement_07_a_limit_on_file_sizes_is_told_and_not_a_silent_death() {
     let env = TestEnv::new();
     let mut shell = Command::new("sh");
     env.seal(shell.args(["-c", "ulimit -f 0; exec maint status >out"]));

@@ -103,7 +103,7 @@ fn usage(why: &str) -> ExitCode {
 /// Writes the page: the words of the committed one, and what the records say.
 fn fill(root: &Path, records: &Path, page: &Path) -> page::Verdicts {
     let document = std::fs::read_to_string(root.join(PAGE)).expect("docs/reliability.md");
-    let (text, verdicts) = page::fill(&document, &Record::read_all(records));
+    let (text, verdicts) = page::fill(&document, &Record::read_all(records), &PARTS);
     write(page, &text);
     verdicts
 }

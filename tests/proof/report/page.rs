@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::gather::{fact, numbers};
+use crate::parts::{Part, Size};
 use crate::record::Record;
 
 const END: &str = "<!-- end -->";
@@ -29,8 +30,8 @@ impl fmt::Display for Verdicts {
     }
 }
 
-/// Puts what the records say into the document.
-pub(crate) fn fill(document: &str, records: &[Record]) -> (String, Verdicts) {
+/// Puts what the records say into the document. Of parts without one it says so.
+pub(crate) fn fill(document: &str, records: &[Record], every: &[Part]) -> (String, Verdicts) {
     let mut verdicts = Verdicts::default();
     let mut text = String::new();
     let mut rest = document;
@@ -49,7 +50,7 @@ pub(crate) fn fill(document: &str, records: &[Record]) -> (String, Verdicts) {
                 claims.push(number);
                 text += &claim(number, records, &mut verdicts);
             }
-            _ if mark == "<!-- parts" => text += &parts(records),
+            _ if mark == "<!-- parts" => text += &parts(records, every),
             _ if mark == "<!-- skipped" => text += &skipped(records),
             _ if mark == "<!-- verdicts" => sums.push(text.len()),
             _ => panic!("what is `{mark} -->`?"),
@@ -181,7 +182,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-fn parts(records: &[Record]) -> String {
+fn parts(records: &[Record], every: &[Part]) -> String {
     let mut text = "| part | command | date | commit | on | took | tests | |\n\
                     | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
@@ -194,6 +195,10 @@ fn parts(records: &[Record]) -> String {
             "| {part} | `{command}` | {date} | {commit} | {}, {} cores | {took} | {tests} | {end} |\n",
             host.kernel, host.cores
         );
+    }
+    for part in every.iter().filter(|part| records.iter().all(|record| record.part != part.name)) {
+        text +=
+            &format!("| {} | `{}` | | | | | | not run |\n", part.name, part.command(Size::Long));
     }
     text
 }

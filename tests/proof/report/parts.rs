@@ -44,6 +44,14 @@ const fn part(
     Part { name, target, shows, in_test }
 }
 
+impl Part {
+    /// What one types to run it alone.
+    pub(crate) fn command(&self, size: Size) -> String {
+        let before = if size == Size::Long { "MAINT_PROOF=long " } else { "" };
+        format!("{before}make {}", self.target)
+    }
+}
+
 /// All of them. What takes longest comes last.
 pub(crate) const PARTS: [Part; 8] = [
     part("tests", "unit", true, "every test of Rust"),
@@ -83,23 +91,13 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
     }
     Record {
         part: part.name.to_owned(),
-        command: command(part, size),
+        command: part.command(size),
         date: jiff::Zoned::now().date().to_string(),
         commit: commit(root),
         host: Host::here(),
         seconds: begun.elapsed().as_secs(),
         passed,
         gathered: gathered.into_inner().unwrap(),
-    }
-}
-
-/// What one types to run a part alone.
-fn command(part: &Part, size: Size) -> String {
-    let target = part.target;
-    if size == Size::Long {
-        format!("MAINT_PROOF=long make {target}")
-    } else {
-        format!("make {target}")
     }
 }
 

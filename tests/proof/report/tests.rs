@@ -5,6 +5,9 @@
 mod gather;
 #[path = "page.rs"]
 mod page;
+#[allow(dead_code, reason = "the runner runs them")]
+#[path = "parts.rs"]
+mod parts;
 #[allow(dead_code, reason = "the runner writes records, and here they are made up")]
 #[path = "record.rs"]
 mod record;
@@ -14,6 +17,7 @@ use std::path::Path;
 
 use gather::{Gathered, fact, numbers};
 use page::{Verdicts, fill};
+use parts::PARTS;
 use record::{Host, Record};
 
 const DOCUMENT: &str = "<!-- verdicts -->\n<!-- end -->\n<!-- parts -->\n<!-- end -->\n\
@@ -43,7 +47,7 @@ fn record(lines: &[&str], passed: bool) -> Record {
 }
 
 fn verdicts(lines: &[&str], passed: bool) -> (Verdicts, String) {
-    let (text, verdicts) = fill(DOCUMENT, &[record(lines, passed)]);
+    let (text, verdicts) = fill(DOCUMENT, &[record(lines, passed)], &PARTS);
     (verdicts, text)
 }
 
@@ -98,6 +102,13 @@ fn requirement_57_whatever_failed_fails_its_claim() {
 }
 
 #[test]
+fn a_part_without_a_record_is_said_to_be_missing() {
+    let (_, text) = verdicts(&[], true);
+    assert!(text.contains("| fuzz | `MAINT_PROOF=long make fuzz` | | | | | | not run |"), "{text}");
+    assert_eq!(text.matches(" | not run |").count(), PARTS.len() - 1, "{text}");
+}
+
+#[test]
 fn what_was_skipped_is_said_twice() {
     let why = "needs strace(1)";
     let skipped = format!("SKIPPED: crash::requirement_03_a_kill: {why}");
@@ -119,7 +130,7 @@ fn the_committed_report_is_the_one_of_the_committed_records() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = fs::read_to_string(root.join("docs/reliability.md")).unwrap();
     let records = Record::read_all(&root.join("tests/proof/records"));
-    let (text, verdicts) = fill(&committed, &records);
+    let (text, verdicts) = fill(&committed, &records, &PARTS);
     assert!(text == committed, "docs/reliability.md is stale: `make proof` writes it");
     assert_eq!(verdicts.failed, 0, "{verdicts}");
     assert!(records.iter().all(|record| record.passed));
