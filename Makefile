@@ -15,7 +15,7 @@ power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-sta
 	strip:binutils
 
 .PHONY: help test proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
-	power-cut power-cut-tools platforms generate picture bench bench-python install dist
+	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -65,7 +65,10 @@ unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --locked --no-default-features --lib
 
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
-	cargo test -q --locked --features tower --test power_cut
+	cargo test -q --locked --features tower --test power_cut -- power_cut
+
+old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.1 [MAINT_PROOF=long]
+	cargo test -q --locked --features tower --test power_cut -- 6_1_kernel
 
 # The Python that the package is built and tested with, and the others that it is tested under.
 PYTHON ?= python3

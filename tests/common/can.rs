@@ -35,3 +35,14 @@ pub(crate) fn can_mount() -> bool {
     }
     can
 }
+
+/// Where [`ON_AN_OVERLAY`] mounts one.
+pub(crate) const OVERLAY: &str = "/mnt/all";
+
+/// A script that runs its arguments where a directory of memory lies over another,
+/// as containers have it; 77 if this kernel mounts no overlay.
+pub(crate) const ON_AN_OVERLAY: &str = r#"set -e
+    mount -t tmpfs none /mnt
+    mkdir /mnt/lower /mnt/upper /mnt/work /mnt/all
+    mount -t overlay overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work /mnt/all || exit 77
+    exec "$@""#;

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -102,31 +101,6 @@ impl Drop for Server {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// Ends what runs beside a test when the test ends, however it does.
-pub(crate) struct Meanwhile(AtomicBool);
-
-impl Meanwhile {
-    pub(crate) fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    pub(crate) fn goes_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Runs the test proper; afterwards nothing goes on, even if it panicked.
-    pub(crate) fn of<R>(&self, test: impl FnOnce() -> R) -> R {
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::Relaxed);
-            }
-        }
-        let _end = End(&self.0);
-        test()
     }
 }
 

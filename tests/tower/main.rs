@@ -12,6 +12,8 @@ mod generic;
 mod golden;
 mod grpc;
 mod http2;
+#[path = "../common/meanwhile.rs"]
+mod meanwhile;
 #[path = "../common/numbers.rs"]
 mod numbers;
 mod personal;

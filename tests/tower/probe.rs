@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 
-use crate::env::{Meanwhile, Server, TestSite, eventually};
+use crate::env::{Server, TestSite, eventually};
+use crate::meanwhile::Meanwhile;
 use crate::say::figure;
 
 /// How often the site goes down and comes back.

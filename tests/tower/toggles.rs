@@ -9,7 +9,8 @@ use axum::Router;
 use axum::routing::any;
 
 use crate::client::{Client, Response};
-use crate::env::{Meanwhile, Server, TestSite, eventually};
+use crate::env::{Server, TestSite, eventually};
+use crate::meanwhile::Meanwhile;
 use crate::say::figure;
 
 /// How often the site goes down and comes back.

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::can::OVERLAY;
 use crate::env::{TestSite, state};
-use crate::places::{self, OVERLAY, kind};
+use crate::places::{self, kind};
 use crate::say::{amount, figure};
 
 /// What a poorer reader goes by; it reads the file again when that differs.

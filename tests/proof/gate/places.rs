@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::can::can_mount;
+use crate::can::{ON_AN_OVERLAY, can_mount};
 use crate::env::TestSite;
 use crate::roles::{Program, command};
 use crate::say::{figure, skip};
@@ -34,21 +34,13 @@ pub(crate) fn waits_for_a_disk(kind: &str) -> bool {
     !["tmpfs", "ramfs", "overlay"].contains(&kind)
 }
 
-/// The overlay that [`on_an_overlay`] mounts.
-pub(crate) const OVERLAY: &str = "/mnt/all";
-
 /// Has a role played where a directory of memory lies over another, as containers
 /// have it, and tells what it saw.
 pub(crate) fn on_an_overlay(role: &str) {
     if !can_mount() {
         return;
     }
-    let script = r#"set -e
-        mount -t tmpfs none /mnt
-        mkdir /mnt/lower /mnt/upper /mnt/work /mnt/all
-        mount -t overlay overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work /mnt/all || exit 77
-        exec "$@""#;
-    let before = ["unshare", "-m", "sh", "-c", script, "sh"];
+    let before = ["unshare", "-m", "sh", "-c", ON_AN_OVERLAY, "sh"];
     let program = Program::new();
     let site = TestSite::new();
     let done = command(&before, &program.playing(role), &site.dir, 0).output().unwrap();

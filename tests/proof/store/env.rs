@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use maint::state::WindowSettings;
@@ -234,31 +234,6 @@ pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> 
         state.open_window("default", &settings, now, &options.actor)
     })
     .map(drop)
-}
-
-/// Ends what runs beside a test when the test ends, however it does.
-pub(crate) struct Meanwhile(AtomicBool);
-
-impl Meanwhile {
-    pub(crate) fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    pub(crate) fn goes_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Runs the test proper; afterwards nothing goes on, even if it panicked.
-    pub(crate) fn of<R>(&self, test: impl FnOnce() -> R) -> R {
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::Relaxed);
-            }
-        }
-        let _end = End(&self.0);
-        test()
-    }
 }
 
 /// Does every piece of work on two threads, which is as many as CI has cores.

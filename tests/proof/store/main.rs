@@ -20,6 +20,8 @@ mod interrupted;
 mod linear;
 mod lock;
 mod lockers;
+#[path = "../../common/meanwhile.rs"]
+mod meanwhile;
 mod mounts;
 mod oracle;
 mod order;

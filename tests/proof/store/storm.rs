@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use maint::State;
 
 use crate::changes::{Change, read};
-use crate::env::{Meanwhile, TestSite, write};
+use crate::env::{TestSite, write};
+use crate::meanwhile::Meanwhile;
 use crate::say::{amount, figure};
 
 /// What was seen in a storm in which everything held.

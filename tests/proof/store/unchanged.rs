@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::can::can_mount;
+use crate::can::{ON_AN_OVERLAY, OVERLAY, can_mount};
 use crate::env::{TestSite, change, finished, run_with, write};
 use crate::say::{figure, skip};
 
@@ -99,14 +99,10 @@ fn requirement_20_the_modification_time_rises_on_an_overlay_too() {
     if !can_mount() {
         return;
     }
-    let script = r#"set -e
-        mount -t tmpfs none /mnt
-        mkdir /mnt/lower /mnt/upper /mnt/work /mnt/all
-        mount -t overlay overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work /mnt/all || exit 77
-        exec "$1" unchanged::on_an_overlay --exact --ignored --nocapture"#;
     let own = std::env::current_exe().unwrap();
     let mut overlaid = Command::new("unshare");
-    overlaid.args(["-m", "sh", "-c", script, "sh"]).arg(own);
+    overlaid.args(["-m", "sh", "-c", ON_AN_OVERLAY, "sh"]).arg(own);
+    overlaid.args(["unchanged::on_an_overlay", "--exact", "--ignored", "--nocapture"]);
     // However long it takes: the processor may be a virtual one.
     let done = finished(&overlaid.output().unwrap());
     if done.code == 77 {
@@ -120,7 +116,7 @@ fn requirement_20_the_modification_time_rises_on_an_overlay_too() {
 #[test]
 #[ignore = "a process that another test starts, where the overlay is"]
 fn on_an_overlay() {
-    rises_with_each_write(Path::new("/mnt/all"));
+    rises_with_each_write(Path::new(OVERLAY));
 }
 
 fn rises_with_each_write(place: &Path) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use crate::can::can_trace;
-use crate::env::{Meanwhile, Run, TestSite, maint, run, wrapped};
+use crate::env::{Run, TestSite, maint, run, wrapped};
+use crate::meanwhile::Meanwhile;
 use crate::say::{amount, figure};
 
 const PROCESSES: usize = 8;
