@@ -21,7 +21,7 @@ use parts::PARTS;
 use record::{Host, Record};
 
 const DOCUMENT: &str = "<!-- verdicts -->\n<!-- end -->\n<!-- parts -->\n<!-- end -->\n\
-    ### 3. Kills\n<!-- claim 3 -->\n<!-- end -->\n### 8. Power\n<!-- claim 8 -->\nold\n<!-- end -->\n\
+    ### 3. Kills\n<!-- claim 3 -->\n<!-- end -->\n### 8. Power\n<!-- claim 8 -->\nof before\n<!-- end -->\n\
     <!-- skipped -->\n<!-- end -->\n";
 
 #[expect(clippy::disallowed_methods, reason = "a report, not the state")]
@@ -75,7 +75,7 @@ fn a_passing_test_with_a_figure_holds_a_claim() {
     assert_eq!(seen, Verdicts { held: 1, not_run: 1, ..Verdicts::default() });
     assert!(text.contains("**Held.**") && text.contains("- a kill: 7 kills"), "{text}");
     assert!(text.contains("`cargo test --features tower requirement_03`, 1 test"), "{text}");
-    assert!(text.contains("2 claims: 1 held") && !text.contains("old"), "{text}");
+    assert!(text.contains("2 claims: 1 held") && !text.contains("of before"), "{text}");
     assert!(text.contains("| tests | `make unit` | 2026-11-24 | 0123456789 |"), "{text}");
 }
 
