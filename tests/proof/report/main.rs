@@ -12,6 +12,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use parts::{PARTS, Part, Size};
 use record::Record;
@@ -32,13 +33,13 @@ fn main() -> ExitCode {
     let (occasion, chosen) = match words.as_slice() {
         ["test"] => (Occasion::Test, PARTS.iter().filter(|part| part.in_test).collect()),
         ["proof"] => (Occasion::Release, PARTS.iter().collect()),
-        ["proof", named @ ..] => match named.iter().find(|name| !every.contains(name)) {
-            Some(unknown) => return usage(&format!("there is no part `{unknown}`")),
-            None => {
-                let named = PARTS.iter().filter(|part| named.contains(&part.name));
-                (Occasion::Release, named.collect())
+        ["proof", named @ ..] => {
+            if let Some(unknown) = named.iter().find(|name| !every.contains(name)) {
+                return usage(&format!("there is no part `{unknown}`"));
             }
-        },
+            let named = PARTS.iter().filter(|part| named.contains(&part.name));
+            (Occasion::Release, named.collect())
+        }
         ["page"] => (Occasion::Release, Vec::new()),
         _ => return usage("say `test`, `proof` or `page`"),
     };
@@ -76,16 +77,30 @@ impl Occasion {
 fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (size, (records, page)) = (occasion.size(), occasion.places(root));
-    let mut failed = Vec::new();
-    for part in chosen {
-        let record = parts::run(part, size, root);
-        if !record.passed {
-            failed.push(part.name);
+    let pen = Mutex::new(());
+    let run_all = |lane: Vec<&Part>| {
+        let mut failed = Vec::new();
+        for part in lane {
+            let record = parts::run(part, size, root);
+            if !record.passed {
+                failed.push(part.name);
+            }
+            let _pen = pen.lock().unwrap();
+            record.write(&records);
+            // Now, and not only at the end: a run of hours may be broken off.
+            fill(root, &records, &page);
         }
-        record.write(&records);
-        // Now, and not only at the end: a run of hours may be broken off.
-        fill(root, &records, &page);
-    }
+        failed
+    };
+    // Much of what the tests of Python do is waiting, so others find time beside them.
+    // A release has more of it, and its parts have the machine for themselves.
+    let (beside, one): (Vec<_>, Vec<_>) =
+        chosen.iter().partition(|part| occasion == Occasion::Test && part.waits);
+    let failed = std::thread::scope(|scope| {
+        let beside = scope.spawn(|| run_all(beside));
+        let failed = run_all(one);
+        [failed, beside.join().expect("no part panics")].concat()
+    });
     let verdicts = fill(root, &records, &page);
     println!("\nproof: {verdicts}; see {}", page.display());
     if !failed.is_empty() {

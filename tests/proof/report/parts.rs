@@ -33,6 +33,8 @@ pub(crate) struct Part {
     pub(crate) shows: &'static str,
     /// Whether it is in `make test`.
     pub(crate) in_test: bool,
+    /// Whether it waits more than it works, for servers and for their clients.
+    pub(crate) waits: bool,
 }
 
 const fn part(
@@ -41,7 +43,7 @@ const fn part(
     in_test: bool,
     shows: &'static str,
 ) -> Part {
-    Part { name, target, shows, in_test }
+    Part { name, target, shows, in_test, waits: false }
 }
 
 impl Part {
@@ -55,7 +57,7 @@ impl Part {
 /// All of them. What takes longest comes last.
 pub(crate) const PARTS: [Part; 9] = [
     part("tests", "unit", true, "every test of Rust"),
-    part("python", "python", true, "every test of the Python package"),
+    Part { waits: true, ..part("python", "python", true, "every test of the Python package") },
     part("mutants", "mutants", true, "planted bugs, each killed by a test that is named"),
     part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
