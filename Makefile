@@ -20,7 +20,7 @@ power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-sta
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-# Runs the targets that show something, one after the other, and reads what they print.
+# Runs the targets that show something, and reads what they print.
 PROOF = cargo test -q --locked --features tower --test proof --
 
 test: tools check ## Format, lints, documentation, every test, planted bugs, and some fuzzing
@@ -67,7 +67,7 @@ unit: ## Every test, with and without the command
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
 	cargo test -q --locked --features tower --test power_cut -- power_cut
 
-old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.1 [MAINT_PROOF=long]
+old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.1
 	cargo test -q --locked --features tower --test power_cut -- 6_1_kernel
 
 # The Python that the package is built and tested with, and the others that it is tested under.

@@ -5,7 +5,7 @@
 //! is cut, and the next machine tells what is on the disk. The same is done with a
 //! command for which fsync(2) does nothing, and has to show.
 //!
-//! The long run tests requirement 20 in such a machine as well.
+//! `make old-kernel` has the tests of requirement 20 run in such a machine.
 
 mod chain;
 mod dice;
@@ -15,6 +15,8 @@ mod judge;
 mod kernel;
 mod machine;
 mod nbd;
+#[path = "../../common/numbers.rs"]
+mod numbers;
 #[path = "../../common/say.rs"]
 mod say;
 mod times;
