@@ -27,6 +27,8 @@ struct Storm {
     acknowledged: usize,
     reads: usize,
     revision: u64,
+    /// Lines of the history that a kill cut short, and that were written anew.
+    torn: usize,
 }
 
 /// Three tests ask for three sides of one storm.
@@ -40,13 +42,15 @@ fn requirement_03_writers_killed_at_random_lose_nothing_they_acknowledged() {
     let storm = storm();
     figure(&format!(
         "{} writers killed at work: {} before the change, {} after it, 0 torn of {} reads, \
-         0 of {} acknowledged changes lost, revision {} never fell, every next command worked",
+         0 of {} acknowledged changes lost, revision {} never fell, every next command worked; \
+         {} lines of the history cut short and written anew",
         storm.killed,
         storm.killed - storm.done,
         storm.done,
         storm.reads,
         storm.acknowledged,
-        storm.revision
+        storm.revision,
+        storm.torn
     ));
     assert!(storm.done > 0 && storm.done < storm.killed, "all of them died at one moment");
 }
@@ -81,7 +85,8 @@ fn run() -> Result<Storm, String> {
 
 /// Kills writers until so many died at work. After each comes one that is let be.
 fn kill_writers(site: &TestSite, kills: usize) -> Result<Storm, String> {
-    let mut storm = Storm { killed: 0, done: 0, left: 0, acknowledged: 0, reads: 0, revision: 0 };
+    let mut storm =
+        Storm { killed: 0, done: 0, left: 0, acknowledged: 0, reads: 0, revision: 0, torn: 0 };
     let mut life = Duration::from_millis(5);
     for number in 0.. {
         if storm.killed == kills {
@@ -114,9 +119,14 @@ fn kill_writers(site: &TestSite, kills: usize) -> Result<Storm, String> {
         }
     }
     storm.revision = state(site)?.revision;
-    if site.recorded() != (1..=storm.revision).collect::<Vec<_>>() {
+    let (recorded, torn) = site.recorded_and_torn();
+    if recorded != (1..=storm.revision).collect::<Vec<_>>() {
         return Err("the history does not have every revision once".to_owned());
     }
+    if torn > storm.killed {
+        return Err(format!("{torn} torn lines of the history, more than there were kills"));
+    }
+    storm.torn = torn;
     Ok(storm)
 }
 
