@@ -7,10 +7,12 @@
 //! cargo-mutants makes of the code that locks, writes and decides.
 
 mod all;
+#[allow(dead_code, reason = "of the report, which reads more than verdicts")]
+#[path = "../report/gather.rs"]
+mod gather;
 mod patch;
 mod run;
 mod survivors;
-
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::gather::{named, verdict};
 use crate::patch::TestName;
 use crate::tree::Tree;
 
@@ -55,23 +56,12 @@ impl Ran {
     fn of(output: &Output) -> Self {
         let mut ran = Self::default();
         for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let Some((name, verdict)) =
-                line.strip_prefix("test ").and_then(|said| said.split_once(" ... "))
-            else {
-                continue;
-            };
-            // A test that should panic says so behind its name.
-            let name = name.split(' ').next().unwrap_or(name);
-            if let passed @ ("ok" | "FAILED") = verdict {
-                ran.passed.insert(name.to_owned(), passed == "ok");
+            if let Some((name, passed)) = verdict(line) {
+                ran.passed.insert(name.to_owned(), passed);
             }
         }
         for line in String::from_utf8_lossy(&output.stderr).lines() {
-            if let Some((name, why)) =
-                line.strip_prefix("SKIPPED: ").and_then(|said| said.split_once(": "))
-            {
-                ran.skipped.insert(name.to_owned(), why.to_owned());
-            }
+            ran.skipped.extend(line.strip_prefix("SKIPPED: ").and_then(named));
         }
         ran
     }

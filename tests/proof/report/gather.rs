@@ -33,17 +33,19 @@ impl Gathered {
     }
 }
 
-/// `NAME: TEXT`.
-fn named(said: &str) -> Option<(String, String)> {
+/// `NAME: TEXT`, as it follows `figure: ` and `SKIPPED: `.
+pub(crate) fn named(said: &str) -> Option<(String, String)> {
     let (name, text) = said.split_once(": ")?;
     (!name.contains(' ')).then(|| (name.to_owned(), text.to_owned()))
 }
 
 /// A test and whether it passed: `test NAME ... ok` of cargo, `FAILED FILE::NAME - WHY`
 /// of pytest, which names no others.
-fn verdict(line: &str) -> Option<(&str, bool)> {
+pub(crate) fn verdict(line: &str) -> Option<(&str, bool)> {
     if let Some(said) = line.strip_prefix("test ") {
         let (name, result) = said.split_once(" ... ")?;
+        // A test that should panic says so behind its name.
+        let name = name.strip_suffix(" - should panic").unwrap_or(name);
         return match result {
             "ok" => Some((name, true)),
             "FAILED" => Some((name, false)),
