@@ -30,8 +30,6 @@
 
 mod access;
 pub mod actor;
-pub mod bypass;
-mod custody;
 mod digest;
 pub mod doctor;
 pub mod error;
@@ -39,11 +37,8 @@ pub mod error;
 #[path = "../tests/proof/fuzzed/mod.rs"]
 pub mod fuzzed;
 pub mod gate;
-pub mod history;
 pub mod load;
-pub mod lock;
 pub mod page;
-mod replace;
 pub mod request;
 pub mod rules;
 #[cfg(test)]
@@ -51,7 +46,6 @@ pub mod rules;
 mod say;
 pub mod shell;
 pub mod site;
-mod snapshot;
 pub mod state;
 pub mod store;
 mod sys;
@@ -59,14 +53,13 @@ pub mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod watch;
-pub mod window;
 
 pub use actor::Actor;
 pub use error::{Error, Result};
 pub use gate::Gate;
 pub use site::Site;
 pub use state::State;
-pub use window::Window;
+pub use state::window::Window;
 
 /// The examples of the guide are compiled, and those that can, run.
 #[cfg(all(doctest, feature = "tower"))]

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use maint::bypass::{self, BypassToken};
 use maint::gate::Plan;
 use maint::request::Facts;
+use maint::state::bypass::{self, BypassToken};
 
 use crate::common::{Place, Result};
 use crate::sample::{rules, state};

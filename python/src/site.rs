@@ -7,7 +7,7 @@ use maint::page::{PageSettings, Templates};
 use maint::site::Surroundings;
 use maint::state::WindowSettings;
 use maint::store::{self, Applied, Options};
-use maint::window::{Phase, Scope};
+use maint::state::window::{Phase, Scope};
 use maint::{Actor, Error, State, Window};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -292,7 +292,7 @@ impl Author {
         let command = command.map_or_else(|| command_line(py), Ok)?;
         let mut actor = Actor::current();
         actor.sudo_user = by.or(actor.sudo_user);
-        Ok(Self { actor, command: format!("{}{command}", maint::history::PYTHON) })
+        Ok(Self { actor, command: format!("{}{command}", maint::store::history::PYTHON) })
     }
 
     fn options(&self) -> Options<'static> {
@@ -305,7 +305,7 @@ impl Author {
 fn command_line(py: Python<'_>) -> PyResult<String> {
     let words = py.import("sys")?.getattr("argv")?;
     let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
-    Ok(maint::history::shortened(line))
+    Ok(maint::store::history::shortened(line))
 }
 
 fn json(value: &impl serde::Serialize) -> PyResult<String> {

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::{Finding, Patient, moment, names, spell, tick, word};
 use crate::error::Error;
-use crate::history;
 use crate::load;
 use crate::site::Files;
 use crate::state::{State, VERSION};
 use crate::store;
+use crate::store::history;
 use crate::sys;
 
 /// By how much the clocks of two hosts may differ before it is told.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{Finding, Patient, tick, word};
-use crate::history::{self, Record};
 use crate::state::State;
+use crate::store::history::{self, Record};
 use crate::sys;
 
 pub(super) fn history(patient: &Patient<'_>, findings: &mut Vec<Finding>) {

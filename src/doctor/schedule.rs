@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 
 use super::{Finding, Patient, names, spell};
-use crate::bypass::BypassToken;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher, Rule};
 use crate::state::State;
-use crate::window::{Phase, Window};
+use crate::state::bypass::BypassToken;
+use crate::state::window::{Phase, Window};
 
 /// A window that is open for longer than this without an end was probably forgotten.
 const LONG: SignedDuration = SignedDuration::from_hours(24);

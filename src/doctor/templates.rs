@@ -6,7 +6,7 @@ use std::fs;
 use super::{Finding, Level, Patient, names, tick, word};
 use crate::page::template::{self, Template};
 use crate::page::{Context, Templates};
-use crate::window::Phase;
+use crate::state::window::Phase;
 
 /// Who uses which template, in words: the site, and windows that are not over.
 fn users(patient: &Patient<'_>) -> BTreeMap<String, String> {

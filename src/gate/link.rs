@@ -7,10 +7,10 @@
 use jiff::Timestamp;
 
 use super::plan::Plan;
-use crate::bypass::{COOKIE, HOST_COOKIE, PARAMETER};
 use crate::page::Reply;
 use crate::request::path::PathForms;
 use crate::request::{Request, is_loopback};
+use crate::state::bypass::{COOKIE, HOST_COOKIE, PARAMETER};
 
 /// The answer to a request that comes by a link with a good token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {
@@ -74,8 +74,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bypass;
     use crate::request::Facts;
+    use crate::state::bypass;
 
     const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 

@@ -21,9 +21,11 @@
 //! after a fork(2).
 
 mod app;
+mod index;
 mod link;
 pub mod plan;
 mod reload;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -41,11 +43,11 @@ use crate::error::{Error, Result};
 use crate::page::Reply;
 use crate::request::Request;
 use crate::site::Site;
-use crate::snapshot::{self, Content, Snapshot, Source};
 use crate::state::State;
 use crate::sys::Lookout;
 use app::AppPlan;
 use reload::{Reload, read};
+use snapshot::{Content, Snapshot, Source};
 use trouble::Trouble;
 
 pub use app::App;

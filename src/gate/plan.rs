@@ -7,18 +7,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::app::{self, AppPlan};
-use crate::bypass;
+use super::index::{HostIndex, NetworkIndex, PathIndex};
 use crate::error::Result;
 use crate::request::path::PathForms;
 use crate::request::{Request, User, client, cookie, trim};
 use crate::rules::header::HeaderMatch;
-use crate::rules::index::{HostIndex, NetworkIndex, PathIndex};
 use crate::rules::method::SAFE;
 use crate::rules::user::UserClass;
 use crate::rules::{Matcher, Rule};
+use crate::state::bypass;
+use crate::state::window::{Scope, Window};
 use crate::state::{LeanRule, State, TrustedProxies};
 use crate::time::has_come;
-use crate::window::{Scope, Window};
 
 /// What was decided on a request, and what decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use arc_swap::Guard;
 use jiff::Timestamp;
 
 use super::plan::RulesPlan;
+use super::snapshot::{self, Content, Fresh, Pending, Snapshot, Source};
 use super::trouble::Trouble;
 use super::{Consequence, Gate, Problem};
 use crate::error::Result;
 use crate::load;
-use crate::snapshot::{self, Content, Fresh, Pending, Snapshot, Source};
 use crate::state::State;
 use crate::sys::{self, Look};
 

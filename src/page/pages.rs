@@ -11,7 +11,7 @@ use super::template::Format;
 use super::{LONGEST_RETRY_AFTER, PageSettings, policy};
 use crate::error::Error;
 use crate::request::{Request, only_header};
-use crate::window::Window;
+use crate::state::window::Window;
 
 /// Of which site, and with which templates.
 pub struct Surroundings<'s> {

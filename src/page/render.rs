@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::template::{self, Format, LARGEST, Template};
 use super::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, PageSettings, READ_ONLY};
 use crate::error::{Error, Result};
-use crate::window::{Scope, Window};
+use crate::state::window::{Scope, Window};
 
 /// The largest page that a template may become, in bytes.
 pub const LARGEST_PAGE: usize = 1024 * 1024;

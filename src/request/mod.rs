@@ -108,7 +108,7 @@ impl Facts {
     /// The same from somebody who presents a bypass token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
-        self.with("cookie", &format!("{}={token}", crate::bypass::COOKIE))
+        self.with("cookie", &format!("{}={token}", crate::state::bypass::COOKIE))
     }
 }
 

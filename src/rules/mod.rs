@@ -2,7 +2,6 @@
 
 pub mod header;
 pub mod host;
-pub(crate) mod index;
 pub mod method;
 pub mod network;
 pub mod path;

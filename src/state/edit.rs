@@ -3,14 +3,14 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::bypass::BypassToken;
+use super::window::{self, Phase, Scope, Window};
 use super::{ProxyHeader, State, TrustedProxies};
 use crate::actor::Actor;
-use crate::bypass::BypassToken;
 use crate::error::{Error, Result};
 use crate::page::PageSettings;
 use crate::rules::{Matcher, Rule};
 use crate::time::has_come;
-use crate::window::{self, Phase, Scope, Window};
 
 /// What `on` asks of a window. Whatever is left out has its default, also when
 /// a window of that name is open already.

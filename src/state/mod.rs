@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments. `docs/state-file.md`
 //! documents the file for other languages.
 
+pub mod bypass;
 mod change;
 mod edit;
 mod lean;
@@ -10,6 +11,7 @@ pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 mod strict;
+pub mod window;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -24,11 +26,11 @@ pub use edit::{Closed, Opened, WindowSettings, lease_end};
 pub(crate) use lean::LeanRule;
 
 use crate::actor::Actor;
-use crate::bypass::{BypassToken, MOST_TOKENS};
 use crate::error::{Error, Result};
 use crate::page::{PageSettings, template};
 use crate::rules::{Kind, Rule};
-use crate::window::{self, MOST_WINDOWS, Phase, Window};
+use bypass::{BypassToken, MOST_TOKENS};
+use window::{MOST_WINDOWS, Phase, Window};
 
 /// The version of the state file that this library writes, and the newest it reads.
 pub const VERSION: u64 = 1;

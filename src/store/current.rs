@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::history;
+use super::replace::OldFile;
 use crate::error::{Error, Result};
-use crate::history;
 use crate::load::{self, Loaded};
-use crate::replace::OldFile;
 use crate::site::Files;
 use crate::state::{State, VERSION};
 use crate::sys;

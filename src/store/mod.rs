@@ -4,7 +4,11 @@
 //! be run again on a newer state, so it must do nothing but change the state.
 
 mod current;
+mod custody;
 mod guard;
+pub mod history;
+pub mod lock;
+mod replace;
 mod restore;
 mod templates;
 mod transaction;
@@ -17,9 +21,9 @@ use jiff::Timestamp;
 use crate::actor::Actor;
 use crate::error::Result;
 use crate::load;
-use crate::lock::{self, OnWait};
 use crate::site::Site;
 use crate::state::{Change, State};
+use lock::OnWait;
 pub(crate) use transaction::leftovers;
 use transaction::{Beside, run, transact};
 

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::custody::Custody;
+use super::replace::{self, Earlier, Failure, OldFile, Replacement};
 use super::transaction::{Beside, transact};
 use super::{Applied, Options};
-use crate::custody::Custody;
 use crate::error::{Error, Result};
 use crate::page::Templates;
 use crate::page::template::{self, Template};
-use crate::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::site::Site;
 use crate::state::State;
 use crate::sys;
@@ -124,7 +124,7 @@ fn refuse_if_used(state: &State, name: &str, now: Timestamp) -> Result<()> {
     }
     let user = state.windows.iter().find(|(_, window)| {
         window.page.template.as_deref() == Some(name)
-            && window.phase(now) != crate::window::Phase::Ended
+            && window.phase(now) != crate::state::window::Phase::Ended
     });
     match user {
         Some((window, _)) => {

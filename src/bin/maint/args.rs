@@ -164,7 +164,7 @@ Examples:
   maint on --path '/shop/**' -m 'The shop opens again at 9'")]
 pub(crate) struct On {
     /// The window
-    #[arg(value_name = "NAME", default_value = maint::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
+    #[arg(value_name = "NAME", default_value = maint::state::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) window: WindowArgs,

@@ -8,7 +8,6 @@ mod doctor;
 mod exit;
 #[cfg(test)]
 mod generated;
-mod http;
 mod ignore;
 mod init;
 mod log;
@@ -16,9 +15,7 @@ mod man;
 mod off;
 mod on;
 mod output;
-mod page;
 mod path;
-mod preview;
 mod proxy;
 mod report;
 mod restore;

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::state::Closed;
+use maint::state::window::{DEFAULT, Phase};
 use maint::store::Applied;
-use maint::window::{DEFAULT, Phase};
 use maint::{Actor, Site, State};
 use serde_json::json;
 

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::page::{PageSettings, Templates};
+use maint::state::window::{Phase, Scope};
 use maint::state::{Opened, WindowSettings};
 use maint::store::Applied;
 use maint::time::parse_duration;
-use maint::window::{Phase, Scope};
 use maint::{Actor, Error, Site, State};
 use serde_json::json;
 

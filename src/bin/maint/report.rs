@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use maint::state::Change;
+use maint::state::window::{Phase, Window};
 use maint::store::Applied;
 use maint::time::has_come;
-use maint::window::{Phase, Window};
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use maint::state::window::{Phase, Window};
 use maint::state::{Opened, WindowSettings, lease_end};
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::parse_duration;
-use maint::window::{Phase, Window};
 use maint::{Actor, Error, Site, State, load};
 use serde_json::json;
 
@@ -85,7 +85,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
 }
 
 fn random_name() -> Result<String> {
-    let token = maint::bypass::generate()?;
+    let token = maint::state::bypass::generate()?;
     Ok(format!("run-{}", &token[token.len() - 6..]))
 }
 

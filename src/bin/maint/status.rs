@@ -4,8 +4,8 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use maint::rules::Kind;
 use maint::state::by_number;
+use maint::state::window::{Phase, Window};
 use maint::time::parse_duration;
-use maint::window::{Phase, Window};
 use maint::{Site, State, load};
 use serde_json::json;
 

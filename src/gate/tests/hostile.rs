@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bypass::{COOKIES, PARAMETER};
 use crate::request::cookie;
+use crate::state::bypass::{COOKIES, PARAMETER};
 
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 
 fn plan() -> Plan {
-    let digest = crate::bypass::digest(TOKEN);
+    let digest = crate::state::bypass::digest(TOKEN);
     let mut parts = down("x");
     parts["bypass"] = json!({ "b1": { "sha256": digest } });
     Plan::new(&serde_json::from_str(&state(1, &parts)).unwrap()).unwrap()
@@ -94,7 +94,7 @@ fn thread_gate() -> Gate {
         static GATE: (Desk, Gate) = {
             let mut desk = Desk::new();
             let mut parts = down("Back <soon>");
-            parts["bypass"] = json!({ "b1": { "sha256": crate::bypass::digest(TOKEN) } });
+            parts["bypass"] = json!({ "b1": { "sha256": crate::state::bypass::digest(TOKEN) } });
             desk.put(1, &parts);
             let gate = desk.gate();
             (desk, gate)

@@ -20,9 +20,9 @@ use tempfile::TempDir;
 
 use super::plan::RulesPlan;
 use super::*;
+use crate::gate::snapshot::Pending;
 use crate::request::Facts;
 use crate::say::{figure, skip};
-use crate::snapshot::Pending;
 use crate::sys::Look;
 
 /// Nothing here takes this long unless it never comes.

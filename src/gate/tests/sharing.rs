@@ -1,7 +1,7 @@
 //! What may be kept for others, and what not.
 
 use super::*;
-use crate::bypass;
+use crate::state::bypass;
 
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use crate::bypass::{COOKIES, digest};
 use crate::gate::Plan;
 use crate::request::Facts;
+use crate::state::bypass::{COOKIES, digest};
 
 /// A token that is good, and one that was.
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";

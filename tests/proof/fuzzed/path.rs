@@ -11,7 +11,7 @@ use crate::request::Facts;
 use crate::request::path::PathForms;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Rule};
-use crate::window::{Scope, Window};
+use crate::state::window::{Scope, Window};
 use crate::{Actor, State};
 
 /// The longest regular expression that is tried. The engine has fuzzers of its own,

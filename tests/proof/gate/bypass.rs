@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use maint::bypass;
 use maint::gate::{Answer, Gate};
 use maint::request::Facts;
+use maint::state::bypass;
 use serde_json::{Value, json};
 
 use crate::can::can_be_others;

@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use maint::bypass;
 use maint::gate::{Answer, Gate};
 use maint::request::{Facts, User};
+use maint::state::bypass;
 use serde_json::{Value, json};
 
 use crate::env::{MAINT, TestSite, at, write};

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use maint::bypass;
 use maint::gate::Answer;
+use maint::state::bypass;
 
 use crate::bypass::{cookie, parts, with_token};
 use crate::env::{MAINT, OPENED, at, get, reply, until};

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use maint::Site;
+use maint::state::window::LONGEST_REASON;
 use maint::state::{LARGEST, WindowSettings};
 use maint::store::{self, Options};
-use maint::window::LONGEST_REASON;
 
 use crate::env::{TestSite, run, write};
 use crate::say::figure;

@@ -113,7 +113,7 @@ impl TestSite {
     /// line anew.
     pub(crate) fn recorded_and_torn(&self) -> (Vec<u64>, usize) {
         let files = maint::Site::at(&self.dir).files().unwrap();
-        let (records, torn) = maint::history::read(&files).unwrap();
+        let (records, torn) = maint::store::history::read(&files).unwrap();
         (records.iter().map(|record| record.revision.after).collect(), torn)
     }
 

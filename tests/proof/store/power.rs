@@ -94,7 +94,7 @@ fn goes_on(left: &Files) -> Option<String> {
     }
     let after = site.state();
     let window = after.windows.get("default").and_then(|window| window.reason.as_deref());
-    let history = maint::history::read(&maint::Site::at(&site.dir).files().unwrap());
+    let history = maint::store::history::read(&maint::Site::at(&site.dir).files().unwrap());
     let last = history.ok().and_then(|(records, _)| records.last().map(|last| last.revision.after));
     let is_kept =
         before.revision == 0 || maint::load::read(&site.file(BACKUP)).ok() == Some(before);

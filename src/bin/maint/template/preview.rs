@@ -9,15 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use maint::page::Templates;
 use maint::page::render::sample_window;
 use maint::page::template::Format;
-use maint::window::Window;
+use maint::state::window::Window;
 use maint::{Error, Site, State, load};
 use serde_json::json;
 
+use super::http::{self, Answer};
+use super::page::{self, Question};
 use crate::args::{TemplatePreview, WhichTemplate};
 use crate::exit::Exit;
-use crate::http::{self, Answer};
 use crate::output::printable;
-use crate::page::{self, Question};
 use crate::session::Session;
 use crate::signals;
 

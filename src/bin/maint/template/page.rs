@@ -10,7 +10,7 @@ use maint::page::render::{Context, sample_window};
 use maint::page::template::{self, Format};
 use maint::page::{Reply, Templates};
 use maint::request::Facts;
-use maint::window::{Phase, Scope, Window};
+use maint::state::window::{Phase, Scope, Window};
 use maint::{Error, Site, State, load};
 use serde_json::json;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::plan::{Plan, RulesPlan};
+use super::{Consequence, Failing};
 use crate::error::{Error, Result};
-use crate::gate::plan::{Plan, RulesPlan};
-use crate::gate::{Consequence, Failing};
 use crate::load;
 use crate::page::pages::{Pages, Surroundings};
 use crate::page::{PageSettings, Templates};

@@ -13,10 +13,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
-use super::host::HostPattern;
-use super::path::PathPattern;
 use crate::error::{Error, Result};
 use crate::request::path::segments;
+use crate::rules::host::HostPattern;
+use crate::rules::path::PathPattern;
 
 /// The compiled size up to which all regular expressions together are accepted.
 const REGEX_SET_SIZE: usize = 256 * 1024 * 1024;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::custody::Custody;
+use super::custody::Custody;
 use crate::error::{Error, Result};
 use crate::sys;
 

@@ -1,5 +1,9 @@
 //! `maint template`
 
+mod http;
+mod page;
+mod preview;
+
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
@@ -17,8 +21,8 @@ use crate::args::{
 };
 use crate::exit::Exit;
 use crate::output::{BOLD, GREEN, lossy, paint};
+use crate::report;
 use crate::session::Session;
-use crate::{page, preview, report};
 
 pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
     match args {

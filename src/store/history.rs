@@ -11,8 +11,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::custody::Custody;
 use crate::actor::Actor;
-use crate::custody::Custody;
 use crate::site::Files;
 use crate::state::{Change, State};
 use crate::sys;
