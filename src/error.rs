@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong.
 ///
 /// A message names what failed, where, and why, in lower case without a final
-/// period. [`Error::code`] gives the same fact as a stable word for programs.
+/// period. [`Error::kind`] is for programs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -127,6 +127,49 @@ pub enum Error {
     },
 }
 
+/// The kinds of failure. A kind decides the exit code of the command and the
+/// class of the exception in Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller gave a wrong value, an unknown name, or no usable site.
+    Usage,
+    /// An operation failed, and the state is as it was.
+    NotApplied,
+    /// Another writer held the lock.
+    Busy,
+    /// The state was not the one the caller expected, and is as it was.
+    Conflict,
+    /// The change is in force, but a power cut could still undo it.
+    Unsynced,
+    /// The state exists but cannot be read.
+    Unreadable,
+    /// The state makes no sense, or has a version of the future.
+    Corrupt,
+}
+
+impl ErrorKind {
+    /// The kind as one stable word: `code` in the JSON of the command and in Python.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotApplied => "not_applied",
+            Self::Busy => "busy",
+            Self::Conflict => "conflict",
+            Self::Unsynced => "unsynced",
+            Self::Unreadable => "unreadable",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -197,21 +240,23 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The kind of failure as one stable word, as printed by `--json`.
+    /// The kind of failure.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. }
             | Self::Unknown { .. }
             | Self::NoSite { .. }
             | Self::NotASite { .. }
-            | Self::Untrusted { .. } => "usage",
-            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => "not_applied",
-            Self::Busy { .. } => "busy",
-            Self::Conflict { .. } => "conflict",
-            Self::Unsynced { .. } => "unsynced",
-            Self::Unreadable { .. } => "unreadable",
-            Self::Corrupt { .. } | Self::Newer { .. } => "corrupt",
+            | Self::Untrusted { .. } => ErrorKind::Usage,
+            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => {
+                ErrorKind::NotApplied
+            }
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Unsynced { .. } => ErrorKind::Unsynced,
+            Self::Unreadable { .. } => ErrorKind::Unreadable,
+            Self::Corrupt { .. } | Self::Newer { .. } => ErrorKind::Corrupt,
         }
     }
 

@@ -55,7 +55,7 @@ pub mod tower;
 pub mod watch;
 
 pub use actor::Actor;
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use gate::Gate;
 pub use site::Site;
 pub use state::State;

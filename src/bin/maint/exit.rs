@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use maint::Error;
 use maint::actor::owner_of;
+use maint::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::output::{Output, printable};
@@ -113,7 +113,7 @@ impl std::error::Error for OutputFailed {}
 /// Prints an error with at most one hint, and says how to exit.
 pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let (exit, code, path, errno, hint) = match error.downcast_ref::<Error>() {
-        Some(known) => (of(known), known.code(), known.path(), known.errno(), hint(known)),
+        Some(known) => (of(known), known.kind().as_str(), known.path(), known.errno(), hint(known)),
         None if error.is::<OutputFailed>() => (Exit::Output, "output", None, None, None),
         None => (Exit::NotApplied, "not_applied", None, None, None),
     };
@@ -153,13 +153,14 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
 
 /// The exit code of a failure.
 pub(crate) fn of(error: &Error) -> Exit {
-    match error.code() {
-        "usage" => Exit::Usage,
-        "busy" => Exit::Busy,
-        "conflict" => Exit::Conflict,
-        "unsynced" => Exit::Unsynced,
-        "unreadable" => Exit::Unreadable,
-        "corrupt" => Exit::Corrupt,
+    match error.kind() {
+        ErrorKind::Usage => Exit::Usage,
+        ErrorKind::Busy => Exit::Busy,
+        ErrorKind::Conflict => Exit::Conflict,
+        ErrorKind::Unsynced => Exit::Unsynced,
+        ErrorKind::Unreadable => Exit::Unreadable,
+        ErrorKind::Corrupt => Exit::Corrupt,
+        // `NotApplied`, and kinds of later versions.
         _ => Exit::NotApplied,
     }
 }
