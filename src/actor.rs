@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -62,6 +63,25 @@ impl fmt::Display for Actor {
             Some(_) => write!(f, " (as {})", self.user),
             None => Ok(()),
         }
+    }
+}
+
+/// Who holds the lock, as they wrote into it. Advice for people only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process id on its host.
+    pub pid: u32,
+    /// The host.
+    pub host: String,
+    /// The command, without the name of the program.
+    pub command: String,
+    /// When it got the lock.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`maint {}` (process {} on {})", self.command, self.pid, self.host)
     }
 }
 

@@ -16,7 +16,7 @@ use axum::response::Html;
 use axum::routing::{any, get};
 use maint::Site;
 use maint::page::render::builtin;
-use maint::page::template::Format;
+use maint::state::page::Format;
 use maint::store::{self, Options};
 use maint::tower::MaintenanceLayer;
 use say::{figure, skip};

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use maint::doctor::{self, Finding, Level};
-use maint::page::PageSettings;
 use maint::rules::{Kind, Matcher};
 use maint::site::Surroundings;
 use maint::state::WindowSettings;
+use maint::state::page::PageSettings;
 use maint::{Site, store};
 use say::{figure, skip};
 use tempfile::TempDir;

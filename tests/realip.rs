@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use maint::request::Facts;
 use maint::request::client::address;
-use maint::state::{ProxyHeader, TrustedProxies};
+use maint::request::{ProxyHeader, TrustedProxies};
 use nginx::Nginx;
 use numbers::Numbers;
 use say::figure;

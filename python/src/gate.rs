@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, App, Force, OnError, OnProblem, Options, Pass as MaintPass};
-use maint::page::{self, PageSettings};
+use maint::page;
 use maint::rules::Matcher;
+use maint::state::PageSettings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -55,9 +56,11 @@ impl Gate {
         plain_http: bool,
     ) -> PyResult<Self> {
         let site = Site::meant(py, site)?;
-        check("status", status, |&status| page::validate_status(status))?;
-        check("retry_after", retry_after, |&seconds| page::validate_retry_after(seconds))?;
-        check("redirect", redirect.as_ref(), |url| page::validate_redirect(url))?;
+        check("status", status, |&status| maint::state::page::validate_status(status))?;
+        check("retry_after", retry_after, |&seconds| {
+            maint::state::page::validate_retry_after(seconds)
+        })?;
+        check("redirect", redirect.as_ref(), |url| maint::state::page::validate_redirect(url))?;
         let page = PageSettings { status, retry_after, redirect, ..PageSettings::default() };
         let options = Options {
             recheck: recheck.map(seconds).transpose()?,

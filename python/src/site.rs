@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use maint::page::{PageSettings, Templates};
+use maint::page::Templates;
 use maint::site::Surroundings;
-use maint::state::WindowSettings;
-use maint::store::{self, Applied, Options};
 use maint::state::window::{Phase, Scope};
+use maint::state::{PageSettings, WindowSettings};
+use maint::store::{self, Applied, Options};
 use maint::{Actor, Error, State, Window};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

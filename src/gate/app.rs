@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::plan::RulesPlan;
+use super::rules::RulesPlan;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
 use crate::rules::Matcher;
 use crate::rules::path::PathPattern;
 use crate::state::MOST_REGEXES;
+use crate::state::page::PageSettings;
 
 /// What an app says by itself, whatever the state of its site says. The command
 /// knows nothing of it.

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use super::plan::Plan;
 use crate::page::Reply;
+use crate::request::cookie::{COOKIE, HOST_COOKIE, PARAMETER};
 use crate::request::path::PathForms;
 use crate::request::{Request, is_loopback};
-use crate::state::bypass::{COOKIE, HOST_COOKIE, PARAMETER};
 
 /// The answer to a request that comes by a link with a good token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {

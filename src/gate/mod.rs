@@ -21,38 +21,36 @@
 //! after a fork(2).
 
 mod app;
+mod content;
 mod index;
 mod link;
 pub mod plan;
 mod reload;
+pub(crate) mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use jiff::Timestamp;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::page::Reply;
 use crate::request::Request;
 use crate::site::Site;
 use crate::state::State;
-use crate::sys::Lookout;
 use app::AppPlan;
-use reload::{Reload, read};
-use snapshot::{Content, Snapshot, Source};
-use trouble::Trouble;
+use content::Source;
+use reload::Live;
+use snapshot::Snapshot;
 
 pub use app::App;
 pub use plan::{Decision, Plan};
-pub(crate) use trouble::Failing;
 pub use trouble::{Consequence, OnProblem, Problem};
 
 /// What to do where the state cannot be read when the app starts.
@@ -137,14 +135,8 @@ impl Pass {
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
-    lookout: Lookout,
-    source: Source,
-    options: Options,
+    live: Live,
     app: AppPlan,
-    current: ArcSwap<Snapshot>,
-    /// When the next look is due on the coarse clock, with a recheck interval.
-    next_look: AtomicU64,
-    reload: ArcSwap<Reload>,
 }
 
 impl Gate {
@@ -163,75 +155,40 @@ impl Gate {
     /// # Errors
     ///
     /// As [`Gate::open`], unless [`Options::on_error`] says what to do instead; and
-    /// [`Error::Invalid`] for what the app says by itself, if it cannot be.
+    /// [`Error::Invalid`](crate::Error::Invalid) for what the app says by itself, if it cannot be.
     pub fn open_with(site: &Site, options: Options) -> Result<Self> {
         // A server may change its directory later.
         let absolute = std::path::absolute(site.dir());
         let site = absolute.map_or_else(|_| site.clone(), Site::at);
         let app = AppPlan::new(&options.app)?;
         let source = Source::new(&site, &options.app.page);
-        let unreadable =
-            |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
-        let lookout =
-            Lookout::new(&source.state).map_err(|cause| unreadable(&source.state, cause))?;
-        let mut trouble = Trouble::default();
-        let mut problems = Vec::new();
-        let began = Timestamp::now();
-        let (look, content, makeshift) = match read(&source, None) {
-            (look, Ok(fresh)) => {
-                problems.extend(trouble.of_pages(fresh.errors, Instant::now()));
-                (look, fresh.content, None)
-            }
-            (look, Err(error)) => {
-                let (state, consequence) = match options.on_error {
-                    OnError::Refuse => return Err(error),
-                    OnError::Open => (State::default(), Consequence::Open),
-                    OnError::Closed => (closed(), Consequence::Closed),
-                };
-                problems.push(Problem { error: Some(error), consequence });
-                (look, Arc::new(Content::of(&source, state)?), Some(consequence))
-            }
-        };
-        let failing = makeshift.map(|_| trouble.of_state(None, Instant::now()).0);
-        let snapshot = Snapshot {
-            look,
-            is_unsettled: snapshot::is_unsettled(look, began),
-            content,
-            pending: None,
-            makeshift,
-            failing,
-        };
-        let inner = Inner {
-            lookout,
-            source,
-            options,
-            app,
-            current: ArcSwap::from_pointee(snapshot),
-            next_look: AtomicU64::new(0),
-            reload: ArcSwap::from_pointee(Reload::new(trouble)),
-        };
-        let gate = Self(Arc::new(inner));
-        gate.put_off(0);
-        gate.tell(&problems);
-        Ok(gate)
+        let live = Live::begin(source, options.recheck, options.on_problem, |error| {
+            let (state, consequence) = match options.on_error {
+                OnError::Refuse => return Err(error),
+                OnError::Open => (State::default(), Consequence::Open),
+                OnError::Closed => (closed(), Consequence::Closed),
+            };
+            Ok((state, Problem { error: Some(error), consequence }))
+        })?;
+        Ok(Self(Arc::new(Inner { live, app })))
     }
 
     /// What to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.fresh().answer(&self.0.app, request, None)
+        self.0.live.fresh().answer(&self.0.app, request, None)
     }
 
     /// What to do with a request for a view that is always or never down.
     pub fn answer_forced(&self, request: &impl Request, force: Force) -> Answer {
         match force {
             Force::Off => Answer::Pass(Pass::default()),
-            Force::On => self.fresh().answer_down(request, None),
+            Force::On => self.0.live.fresh().answer_down(request, None),
         }
     }
 
     /// What to do with a request at another time, for looking ahead and for tests.
     pub fn answer_at(&self, request: &impl Request, now: Timestamp) -> Answer {
-        self.fresh().answer(&self.0.app, request, Some(now))
+        self.0.live.fresh().answer(&self.0.app, request, Some(now))
     }
 
     /// What is in force now, after a look at the state file if one is due: for who
@@ -239,13 +196,13 @@ impl Gate {
     /// as with an interpreter's lock.
     #[must_use]
     pub fn current(&self) -> Current {
-        Current { gate: self.clone(), snapshot: Guard::into_inner(self.fresh()) }
+        Current { gate: self.clone(), snapshot: Guard::into_inner(self.0.live.fresh()) }
     }
 
     /// The revision of the state that is in force.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        self.fresh().content.revision()
+        self.0.live.fresh().content.revision()
     }
 }
 
@@ -306,7 +263,7 @@ impl Snapshot {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Gate").field(&self.0.source.state).finish()
+        f.debug_tuple("Gate").field(&self.0.live.state_file()).finish()
     }
 }
 
@@ -315,7 +272,7 @@ fn closed() -> State {
     let mut state = State::default();
     let now = crate::time::now();
     let settings = crate::state::WindowSettings {
-        page: crate::page::PageSettings { retry_after: Some(30), ..Default::default() },
+        page: crate::state::page::PageSettings { retry_after: Some(30), ..Default::default() },
         ..Default::default()
     };
     let actor = crate::Actor::default();

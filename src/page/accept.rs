@@ -1,7 +1,8 @@
 //! Which form of the page a client wants (RFC 9110, 12.5.1).
 
-use super::template::Format;
-use crate::request::{Request, trim};
+use crate::request::Request;
+use crate::request::field::trim;
+use crate::state::page::Format;
 
 /// The weight of what has none, in thousandths.
 const HEAVIEST: u16 = 1000;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::accept::wanted;
+use super::policy;
 use super::render::{Context, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
-use super::template::Format;
-use super::{LONGEST_RETRY_AFTER, PageSettings, policy};
 use crate::error::Error;
-use crate::request::{Request, only_header};
+use crate::request::Request;
+use crate::request::field::only_header;
+use crate::state::page::{Format, LONGEST_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
 /// Of which site, and with which templates.
@@ -283,7 +284,7 @@ mod tests {
         let reply = reply("GET", Some(window));
         assert_eq!(
             reply.header("retry-after"),
-            Some(super::super::DEFAULT_RETRY_AFTER.to_string())
+            Some(crate::state::page::DEFAULT_RETRY_AFTER.to_string())
         );
     }
 

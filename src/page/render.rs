@@ -10,10 +10,16 @@ use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-use super::template::{self, Format, LARGEST, Template};
-use super::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, PageSettings, READ_ONLY};
+use super::template::{self, LARGEST, Template};
 use crate::error::{Error, Result};
+use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, PageSettings};
 use crate::state::window::{Scope, Window};
+
+/// What the page says first.
+const DOWN: &str = "Down for maintenance";
+
+/// What it says first while reading goes on.
+const READ_ONLY: &str = "Read-only for now";
 
 /// The largest page that a template may become, in bytes.
 pub const LARGEST_PAGE: usize = 1024 * 1024;
@@ -279,8 +285,9 @@ impl Templates {
 
     /// The sources of all templates of a format.
     pub(crate) fn sources(&self, format: Format) -> impl Iterator<Item = &str> {
-        let is_meant =
-            move |name: &str| template::parse_file_name(name).is_some_and(|(_, of)| of == format);
+        let is_meant = move |name: &str| {
+            crate::state::page::parse_file_name(name).is_some_and(|(_, of)| of == format)
+        };
         self.sources
             .iter()
             .filter(move |(name, _)| is_meant(name))
@@ -455,7 +462,7 @@ mod tests {
     }
 
     fn tried(file_name: &str, source: &str) -> String {
-        let (name, format) = template::parse_file_name(file_name).unwrap();
+        let (name, format) = crate::state::page::parse_file_name(file_name).unwrap();
         with(file_name, source)
             .try_out(name, format)
             .map_or_else(|error| error.to_string(), |()| "fine".to_owned())

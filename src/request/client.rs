@@ -6,9 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Request, trim};
-use crate::rules::method::is_token;
-use crate::state::{ProxyHeader, TrustedProxies};
+use super::Request;
+use super::field::{is_token, trim};
+use super::proxies::{ProxyHeader, TrustedProxies};
 
 /// The most that is read of the header field, in bytes.
 const LARGEST: usize = 64 * 1024;

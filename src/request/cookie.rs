@@ -1,6 +1,20 @@
 //! Cookies of a request (RFC 6265, 4.2 and 5.4).
 
-use super::{Request, trim};
+use super::Request;
+use super::field::trim;
+
+/// The cookie that carries a token.
+pub const COOKIE: &str = "maint_bypass";
+
+/// The same where the connection is encrypted: browsers then take it from this
+/// host alone (RFC 6265bis, 4.1.3).
+pub const HOST_COOKIE: &str = "__Host-maint_bypass";
+
+/// Both, the better one first.
+pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];
+
+/// The parameter of a query that carries a token in a link.
+pub const PARAMETER: &str = "maint_bypass";
 
 /// How many values of one name are looked at. Browsers send few; whoever sends
 /// more does not get more work out of a server.

@@ -1,10 +1,15 @@
 //! What a decision looks at: the facts of one request.
 
 pub mod client;
-pub(crate) mod cookie;
+pub mod cookie;
+pub(crate) mod field;
 pub mod path;
+pub mod proxies;
 
 use std::net::IpAddr;
+
+pub use field::is_loopback;
+pub use proxies::{ProxyHeader, TrustedProxies};
 
 /// The facts of a request, asked for one by one and only when they matter.
 ///
@@ -108,7 +113,7 @@ impl Facts {
     /// The same from somebody who presents a bypass token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
-        self.with("cookie", &format!("{}={token}", crate::state::bypass::COOKIE))
+        self.with("cookie", &format!("{}={token}", crate::request::cookie::COOKIE))
     }
 }
 
@@ -147,33 +152,4 @@ impl Request for Facts {
     fn user(&self) -> Option<User> {
         self.user
     }
-}
-
-/// Whether a `Host` is this very machine: `localhost` or a loopback address, on
-/// any port.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-/// The only value of a header field; `None` if there is none, or more than one.
-pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
-    let mut found = None;
-    let mut number = 0;
-    request.header(name, &mut |value| {
-        number += 1;
-        found = Some(trim(value).to_vec());
-    });
-    found.filter(|_| number == 1)
-}
-
-/// Takes off the spaces and tabs around a field value (RFC 9110, 5.5).
-pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
-        text = rest;
-    }
-    text
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::method::is_token;
 use crate::error::{Error, Result};
+use crate::request::field::is_token;
 
 /// Fields that carry secrets. The state file can be read by everyone.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];

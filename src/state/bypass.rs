@@ -14,19 +14,6 @@ use crate::time::has_come;
 /// How many tokens a site may have.
 pub const MOST_TOKENS: usize = 1_000;
 
-/// The cookie that carries a token.
-pub const COOKIE: &str = "maint_bypass";
-
-/// The same where the connection is encrypted: browsers then take it from this
-/// host alone (RFC 6265bis, 4.1.3).
-pub const HOST_COOKIE: &str = "__Host-maint_bypass";
-
-/// Both, the better one first.
-pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];
-
-/// The parameter of a query that carries a token in a link.
-pub const PARAMETER: &str = "maint_bypass";
-
 /// Marks a token as one of maint's, so that secret scanners can find a leaked one.
 const PREFIX: &str = "maint_";
 

@@ -3,13 +3,14 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::State;
 use super::bypass::BypassToken;
 use super::window::{self, Phase, Scope, Window};
-use super::{ProxyHeader, State, TrustedProxies};
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
+use crate::request::{ProxyHeader, TrustedProxies};
 use crate::rules::{Matcher, Rule};
+use crate::state::page::PageSettings;
 use crate::time::has_come;
 
 /// What `on` asks of a window. Whatever is left out has its default, also when

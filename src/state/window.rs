@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
 use crate::rules::host::HostPattern;
 use crate::rules::method;
 use crate::rules::path::PathPattern;
+use crate::state::page::PageSettings;
 use crate::time::has_come;
 
 /// The window that `maint on` opens when it is given no name.

@@ -3,6 +3,7 @@
 //! A change is a function from state to state. It is run under the lock and may
 //! be run again on a newer state, so it must do nothing but change the state.
 
+mod beside;
 mod current;
 mod custody;
 mod guard;
@@ -23,9 +24,10 @@ use crate::error::Result;
 use crate::load;
 use crate::site::Site;
 use crate::state::{Change, State};
+use beside::Beside;
 use lock::OnWait;
 pub(crate) use transaction::leftovers;
-use transaction::{Beside, run, transact};
+use transaction::{run, transact};
 
 pub use restore::{preview_restore, restore};
 pub use templates::{put_template, remove_template};

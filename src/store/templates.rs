@@ -1,21 +1,17 @@
 //! Templates, which change together with the state.
 
 use std::fs;
-use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::custody::Custody;
-use super::replace::{self, Earlier, Failure, OldFile, Replacement};
-use super::transaction::{Beside, transact};
+use super::beside::{Beside, TemplateFile};
+use super::transaction::transact;
 use super::{Applied, Options};
 use crate::error::{Error, Result};
 use crate::page::Templates;
 use crate::page::template::{self, Template};
 use crate::site::Site;
 use crate::state::State;
-use crate::sys;
 
 /// Writes a template and notes its digest in the state, so that readers who
 /// watch the state notice.
@@ -49,7 +45,7 @@ pub fn put_template(
 
 /// Tries a template out among the others of the site.
 fn try_out(site: &Site, file_name: &str, text: &str) -> Result<()> {
-    let (name, format) = template::parse_file_name(file_name).ok_or_else(|| {
+    let (name, format) = crate::state::page::parse_file_name(file_name).ok_or_else(|| {
         let name = file_name.escape_debug();
         Error::invalid(format!("`{name}` cannot be the file name of a template"))
     })?;
@@ -68,7 +64,9 @@ fn read(site: &Site) -> Templates {
 /// would fail: it builds on this one.
 fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str) -> Result<()> {
     for file_name in after.names() {
-        let Some((name, format)) = template::parse_file_name(&file_name) else { continue };
+        let Some((name, format)) = crate::state::page::parse_file_name(&file_name) else {
+            continue;
+        };
         if name == changed || before.try_out(name, format).is_err() {
             continue;
         }
@@ -131,79 +129,5 @@ fn refuse_if_used(state: &State, name: &str, now: Timestamp) -> Result<()> {
             Err(Error::invalid(format!("the window `{window}` uses the template `{name}`")))
         }
         None => Ok(()),
-    }
-}
-
-/// A template file that changes together with the state.
-pub(super) struct TemplateFile<'a> {
-    path: &'a Path,
-    /// The new content, or `None` to remove it.
-    text: Option<&'a str>,
-}
-
-impl TemplateFile<'_> {
-    /// Whether the file has the new content already.
-    pub(super) fn is_there(&self) -> bool {
-        self.text.is_some_and(|text| template::read(self.path).is_ok_and(|now| now == text))
-    }
-}
-
-/// Writes or removes a template, in such a way that it can be undone.
-pub(super) fn put<'a>(
-    template: &TemplateFile<'a>,
-    options: &Options<'_>,
-    custody: Custody,
-) -> Result<Earlier<'a>> {
-    let path = template.path;
-    let earlier = Earlier::keep(path)?;
-    let written = match template.text {
-        Some(text) => write_template(path, text, options, custody),
-        None => sys::unlink(path).map_err(|source| Error::io("remove", path, source)),
-    };
-    match written {
-        Ok(()) => Ok(earlier),
-        Err(error) => {
-            earlier.settle();
-            Err(error)
-        }
-    }
-}
-
-fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custody) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    if !directory.is_dir() {
-        sys::create_dir(directory, !options.keep_root)
-            .map_err(|source| Error::io("create", directory, source))?;
-    }
-    let old = match fs::symlink_metadata(path) {
-        Ok(metadata) => Some(metadata),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::io("look at", path, source)),
-    };
-    if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
-        return Err(Error::Refused {
-            path: path.to_owned(),
-            reason: format!("it is {kind}"),
-            hint: None,
-        });
-    }
-    let replaced = replace::replace(&Replacement {
-        path,
-        bytes: text.as_bytes(),
-        old: old.map(|metadata| OldFile {
-            key: sys::key(&metadata),
-            ownership: sys::ownership(&metadata),
-        }),
-        owner: custody.owner(),
-        keep_root: options.keep_root,
-        backup: None,
-    });
-    match replaced {
-        // A template that a power cut may undo is written again by whoever notices.
-        Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
-        Err(Failure::NotApplied(error)) => Err(error),
-        Err(Failure::Overtaken) => {
-            Err(Error::Conflict { message: format!("`{}` appeared meanwhile", path.display()) })
-        }
     }
 }

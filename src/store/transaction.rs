@@ -4,18 +4,17 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::current::{Current, settled};
+use super::beside::{Beside, put};
+use super::current::{Current, set_aside, settled};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
 use super::history::{self, Record, Revisions};
-use super::lock::{self, Holder, Lock};
+use super::lock::{self, Lock};
 use super::replace::{self, Failure, Replacement};
-use super::restore::set_aside;
-use super::templates::{TemplateFile, put};
 use super::{Applied, Options, Purpose};
 use crate::access;
+use crate::actor::Holder;
 use crate::error::{Error, Result, describe};
-use crate::page::template;
 use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff};
 use crate::sys;
@@ -25,17 +24,6 @@ const RERUNS: usize = 100;
 
 /// Up to this many changes go into one line of the history.
 const MOST_RECORDED: usize = 100;
-
-/// What happens beside the change of the state.
-#[derive(Clone, Copy)]
-pub(super) enum Beside<'a> {
-    /// Nothing.
-    Nothing,
-    /// A template changes with it.
-    Template(&'a TemplateFile<'a>),
-    /// A state that makes no sense may be replaced.
-    Salvage,
-}
 
 /// Makes a change, again if the state moved under it.
 pub(super) fn transact<T>(
@@ -236,7 +224,7 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
     found.extend(replace::leftovers(&site.templates(), |of| {
-        template::parse_file_name(of).is_some()
+        crate::state::page::parse_file_name(of).is_some()
     }));
     found
 }

@@ -9,8 +9,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
-use maint::page::template::Format;
-use maint::state::ProxyHeader;
+use maint::request::ProxyHeader;
+use maint::state::page::Format;
 
 use crate::complete;
 

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
+use maint::request::cookie::{COOKIE, PARAMETER};
 use maint::state::by_number;
-use maint::state::bypass::{BypassToken, COOKIE, PARAMETER, digest, generate};
+use maint::state::bypass::{BypassToken, digest, generate};
 use maint::{State, load};
 use serde_json::{Map, Value, json};
 

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
+use maint::request::cookie::PARAMETER;
 use maint::request::path::PathForms;
 use maint::request::{Facts, Request as _, User};
 use maint::rules::header::HeaderMatch;
-use maint::state::bypass::PARAMETER;
 use maint::{Error, State, load};
 use serde_json::json;
 

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::page::{PageSettings, Templates};
+use maint::page::Templates;
 use maint::state::window::{Phase, Scope};
-use maint::state::{Opened, WindowSettings};
+use maint::state::{Opened, PageSettings, WindowSettings};
 use maint::store::Applied;
 use maint::time::parse_duration;
 use maint::{Actor, Error, Site, State};

@@ -1,8 +1,8 @@
 //! `maint proxy`
 
 use anyhow::Result;
+use maint::request::TrustedProxies;
 use maint::rules::network;
-use maint::state::TrustedProxies;
 use maint::{Error, State, load};
 use serde_json::json;
 
@@ -58,8 +58,8 @@ fn in_words(proxies: Option<&TrustedProxies>) -> String {
         return "no proxy is trusted: a client's address is the one that connects\n".to_owned();
     };
     let header = match proxies.header {
-        maint::state::ProxyHeader::XForwardedFor => "X-Forwarded-For",
-        maint::state::ProxyHeader::Forwarded => "Forwarded",
+        maint::request::ProxyHeader::XForwardedFor => "X-Forwarded-For",
+        maint::request::ProxyHeader::Forwarded => "Forwarded",
     };
     let networks: Vec<String> = proxies.networks.iter().map(network::normalised).collect();
     format!("`{header}` is believed from {}\n", networks.join(", "))

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use maint::actor::Holder;
 use maint::shell::word;
 use maint::site::Found;
 use maint::store::history::shortened;
-use maint::store::lock::{Holder, OnWait, PATIENCE};
+use maint::store::lock::{OnWait, PATIENCE};
 use maint::store::{self, Applied, Options, Purpose};
 use maint::time::{parse_duration, parse_time};
 use maint::{Actor, Error, Site, State};

@@ -1,9 +1,9 @@
 //! What an app says by itself.
 
 use super::*;
-use crate::page::PageSettings;
 use crate::request::User;
 use crate::rules::{Kind, Matcher};
+use crate::state::page::PageSettings;
 
 fn gate_of(desk: &Desk, app: App) -> Gate {
     let options = Options { app, ..Options::default() };

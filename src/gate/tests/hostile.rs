@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::request::cookie;
-use crate::state::bypass::{COOKIES, PARAMETER};
+use crate::request::cookie::{COOKIES, PARAMETER};
 
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::plan::RulesPlan;
+use super::rules::RulesPlan;
 use super::*;
-use crate::gate::snapshot::Pending;
+use crate::Error;
 use crate::request::Facts;
 use crate::say::{figure, skip};
 use crate::sys::Look;

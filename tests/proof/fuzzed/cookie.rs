@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::gate::Plan;
 use crate::request::Facts;
-use crate::state::bypass::{COOKIES, digest};
+use crate::request::cookie::COOKIES;
+use crate::state::bypass::digest;
 
 /// A token that is good, and one that was.
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::first_line;
 use crate::request::Facts;
 use crate::request::client::address;
-use crate::state::{ProxyHeader, TrustedProxies};
+use crate::request::{ProxyHeader, TrustedProxies};
 
 /// The proxies, and how an address is seen to be one: by its text alone.
 const NETWORKS: [&str; 2] = ["10.0.0.0/8", "fd00::/16"];

@@ -146,7 +146,7 @@ fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
         start: None,
         end: None,
         scope,
-        page: crate::page::PageSettings::default(),
+        page: crate::state::page::PageSettings::default(),
         lease: None,
         extra: serde_json::Map::new(),
     };

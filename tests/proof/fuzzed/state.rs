@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::State;
 use crate::gate::Plan;
-use crate::gate::plan::RulesPlan;
+use crate::gate::rules::RulesPlan;
 use crate::request::{Facts, User};
 use crate::state::parts;
 

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use super::first_line;
 use crate::page::render::LARGEST_PAGE;
-use crate::page::template::Format;
 use crate::page::{Context, Templates};
+use crate::state::page::Format;
 
 /// What a template could write markup with. Whoever uses it means to.
 const MARKUP: [&str; 4] = ["<", "\\", "safe", "autoescape"];

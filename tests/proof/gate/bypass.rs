@@ -100,7 +100,7 @@ fn requirement_44_a_cookie_is_worth_nothing_once_its_token_is_over() {
     let at_time = |now| gate.answer_at(&cookie(&token), at(now));
     assert!(matches!(at_time("2026-11-22T03:59:59.999Z"), Answer::Pass(_)));
     assert_eq!(reply(at_time("2026-11-22T04:00:00Z")).status(), 503, "expired");
-    let link = get(&format!("/?{}={token}", bypass::PARAMETER));
+    let link = get(&format!("/?{}={token}", maint::request::cookie::PARAMETER));
     assert_eq!(reply(gate.answer_at(&link, at(OPENED))).status(), 303);
     assert_eq!(reply(gate.answer_at(&link, at("2026-11-22T04:00:00Z"))).status(), 503);
 

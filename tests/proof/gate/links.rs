@@ -6,7 +6,6 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use maint::gate::Answer;
-use maint::state::bypass;
 
 use crate::bypass::{cookie, parts, with_token};
 use crate::env::{MAINT, OPENED, at, get, reply, until};
@@ -15,7 +14,7 @@ use crate::say::figure;
 #[test]
 fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     let (site, gate, token) = with_token();
-    let link = get(&format!("/a?{}={token}", bypass::PARAMETER));
+    let link = get(&format!("/a?{}={token}", maint::request::cookie::PARAMETER));
     let answer = gate.answer_at(&link, at(OPENED));
     assert!(
         reply(gate.answer_at(&link, at(OPENED))).header("set-cookie").unwrap().contains(&token)
@@ -94,7 +93,7 @@ fn requirement_46_no_link_leads_to_another_host() {
     let (_site, gate, token) = with_token();
     let (mut away, mut naively) = (Vec::new(), 0);
     for path in LEADING_AWAY {
-        let link = get(&format!("{path}?{}={token}", bypass::PARAMETER));
+        let link = get(&format!("{path}?{}={token}", maint::request::cookie::PARAMETER));
         let reply = reply(gate.answer_at(&link, at(OPENED)));
         assert_eq!(reply.status(), 303, "{path:?}");
         let place = reply.header("location").unwrap();

@@ -12,7 +12,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use maint::page::Templates;
 use maint::page::render::builtin;
-use maint::page::template::{self, Format, LARGEST};
+use maint::page::template::{self, LARGEST};
+use maint::state::page::Format;
 use maint::{Error, Site, load, store};
 use serde_json::json;
 
@@ -106,7 +107,7 @@ fn existing(site: &Site, name: &str, format: Option<TemplateFormat>) -> Result<(
 
 fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
     let site = session.site()?;
-    template::validate_name(&args.name)?;
+    maint::state::page::validate_template_name(&args.name)?;
     let by_name = args
         .file
         .extension()

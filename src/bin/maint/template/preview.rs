@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use maint::page::Templates;
 use maint::page::render::sample_window;
-use maint::page::template::Format;
+use maint::state::page::Format;
 use maint::state::window::Window;
 use maint::{Error, Site, State, load};
 use serde_json::json;
