@@ -211,8 +211,7 @@ fn wait(binary: &Path, place: &Place) -> Result<String> {
     for race in 0..RACES {
         let mut child = start()?;
         sleep(Duration::from_millis(u64::from(race * 7 % 50)));
-        // Before the change is made, so the time is at least what a reader
-        // sees.
+        // Before the change is made, so the time is at least what a reader sees.
         let begun = Instant::now();
         set(&site, false)?;
         let status = child.wait()?;

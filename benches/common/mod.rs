@@ -1,5 +1,4 @@
-//! What the benchmarks share: contenders that take turns, and the table of
-//! their ratios.
+//! What the benchmarks share: contenders that take turns, and the table of their ratios.
 
 #![allow(dead_code, reason = "not every program uses all of it")]
 
@@ -63,8 +62,7 @@ where
     race_seconds(rounds, TURNS, &mut contenders)
 }
 
-/// The same for work too short for a [`Duration`]: the mean of many calls, in
-/// seconds.
+/// The same for work too short for a [`Duration`]: the mean of many calls, in seconds.
 pub(crate) fn race_seconds<F>(
     rounds: usize,
     turns_of_round: usize,

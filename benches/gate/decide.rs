@@ -12,8 +12,7 @@ use crate::sample::{BROWSER, Sample, by_network, by_path, mean, rules, spread, s
 
 const CALLS: u32 = 4 * crate::sample::REQUESTS;
 
-/// With growing numbers of rules. The plan is made in memory, because a state
-/// file
+/// With growing numbers of rules. The plan is made in memory, because a state file
 /// holds at most 100 000 rules in all.
 pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
     type Kind = (&'static str, fn(u32) -> Facts, fn(&Decision<'_>) -> bool);

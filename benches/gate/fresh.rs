@@ -64,10 +64,8 @@ pub(crate) fn always(place: &Place, rounds: usize) -> Result<String> {
     Ok(table + &slowest_of_a_million(&gates[1], &request))
 }
 
-/// Whether a file exists. Not inlined: where the kernel clears what the
-/// processor
-/// predicts of returns, the first ones after a system call are expensive, and
-/// the
+/// Whether a file exists. Not inlined: where the kernel clears what the processor
+/// predicts of returns, the first ones after a system call are expensive, and the
 /// caller of a gate pays for them too.
 #[inline(never)]
 fn exists(path: &CStr) -> bool {
@@ -174,8 +172,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
             let run = move || Ok(processor_time(number, work.as_ref()));
             contenders.push((format!("{name}: {number}"), run));
         }
-        // The contenders that are not the gate show what the machine itself
-        // adds.
+        // The contenders that are not the gate show what the machine itself adds.
         budgets.push((2 * position + 1, Budget::RatioTo(2 * position, 1.3)));
     }
     let times = race_seconds(rounds, TURNS, &mut contenders)?;
@@ -183,8 +180,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// What each of this many threads uses for one call, in seconds of processor
-/// time.
+/// What each of this many threads uses for one call, in seconds of processor time.
 fn processor_time(threads: usize, work: &(dyn Fn(u32) + Sync)) -> f64 {
     const CALLS: u32 = 10_000;
     let start = Barrier::new(threads);

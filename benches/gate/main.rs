@@ -1,13 +1,11 @@
 //! What the gate costs a request: `make bench`, or
 //! `cargo bench --no-default-features --features tower --bench gate`.
 //!
-//! Contenders take turns, as in `benches/command.rs`, and a table shows the
-//! median of the rounds with the smallest and largest ratio. Times are
-//! processor
-//! time, so that other processes matter little; only what a reader waits for
-//! goes
-//! by the clock on the wall. A turn is the mean of many calls where one is too
-//! short. No budget ever fails this program, but an unexpected answer does.
+//! Contenders take turns, as in `benches/command.rs`, and a table shows the median
+//! of the rounds with the smallest and largest ratio. Times are processor time, so
+//! that other processes matter little; only what a reader waits for goes by the
+//! clock on the wall. A turn is the mean of many calls where one is too short. No
+//! budget ever fails this program, but an unexpected answer does.
 //!
 //! - `MAINT_BENCH_ROUNDS`: the number of rounds (20)
 //! - `MAINT_BENCH_DIR`: where to work (the target directory)

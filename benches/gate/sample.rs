@@ -22,8 +22,7 @@ pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xm
 /// table hit many places.
 pub(crate) const REQUESTS: u32 = 1024;
 
-/// The mean processor time of many calls, in seconds: only what this thread
-/// used,
+/// The mean processor time of many calls, in seconds: only what this thread used,
 /// however often others interrupted it.
 pub(crate) fn mean(calls: u32, mut call: impl FnMut(usize)) -> f64 {
     let begun = thread_clock();

@@ -15,8 +15,7 @@ use crate::sample::{rules, state};
 
 const SAMPLES: usize = 1_000_000;
 
-/// After this many samples everything is made anew. Its place in memory is
-/// worth a
+/// After this many samples everything is made anew. Its place in memory is worth a
 /// nanosecond or two to all samples of a class, and a test that takes them for
 /// independent would count that as a leak. So the samples of one place make one
 /// difference, and the test is of those.
@@ -30,8 +29,7 @@ const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 /// Refuses a token.
 type Refusal = Box<dyn Fn()>;
 
-/// The |t| of the gate, and that of a comparison that stops at the first
-/// difference.
+/// The |t| of the gate, and that of a comparison that stops at the first difference.
 fn measure() -> Result<(f64, f64)> {
     let gate = largest_t(|digest| {
         let mut state = state(true, rules(0, 0));
@@ -70,8 +68,7 @@ pub(crate) fn tokens(_: &Place, _: usize) -> Result<String> {
     ))
 }
 
-/// The one figure that is a claim and not a budget. On a busy host one run may
-/// show
+/// The one figure that is a claim and not a budget. On a busy host one run may show
 /// nothing, or a difference that is not there, so there are three.
 pub(crate) fn proof() -> Result<String> {
     const TRIES: u32 = 3;
@@ -109,8 +106,7 @@ fn spoilt(place: usize) -> String {
     [&digest[..place], digit, &digest[place + 1..]].concat()
 }
 
-/// Times both classes in random order, and compares them: all samples, and
-/// those
+/// Times both classes in random order, and compares them: all samples, and those
 /// below some percentiles, which leaves out interruptions.
 fn largest_t(make: impl Fn(String) -> Result<Refusal>) -> Result<f64> {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);

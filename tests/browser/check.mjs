@@ -5,22 +5,22 @@
 // Prints one line of JSON per check, and exits 1 if any of them failed. Screenshots and
 // a PDF go to OUTPUT_DIR. Without names every check runs.
 //
-// What it expects from the server at BASE_URL (no slash at the end):
+// What it expects from the server at BASE_URL (without a slash at the end):
 //
-// - A blocked request gets the page as it would from the gate: `Maint-Decision`,
-//   `Content-Security-Policy`, `Date`, `Retry-After`, 503. HEAD is answered as GET is,
+// - A blocked request gets the page as from the gate: `Maint-Decision`,
+//   `Content-Security-Policy`, `Date`, `Retry-After`, 503. HEAD is answered like GET,
 //   without the body.
-// - The path decides on the window:
+// - The path chooses the window:
 //     /, /shop/…   ends in two hours, has a reason and a site
 //     /soon        ends in ten minutes
 //     /no-end      has no end
-//     /always      is down without a window, so has no start either
+//     /always      is down without a window, so it has no start either
 //     /read-only   GET passes, POST is blocked
 //     /get-only    GET is blocked, HEAD passes
 //     /long        has a reason of many lines, with `<script>` and a word of 4000 letters
 //     /arabic      has an Arabic reason
-// - A request that passes gets a page with an element `#app`, and no policy that stops
-//   its forms.
+// - A request that passes gets a page with an element `#app`, and a policy, if any,
+//   that allows its forms.
 // - GET on `MAINT_TEST_CONTROL` + `/off` ends every window before it answers 200, `/on`
 //   opens them again, and `/later` moves the end of `/` by hours.
 
@@ -284,7 +284,7 @@ const checks = {
         expect(await page.locator(place).isVisible(), `${place} is not visible`);
       }
       for (const place of await page.locator('.with-js').all()) {
-        expect(!await place.isVisible(), 'promises what takes a script');
+        expect(!await place.isVisible(), 'promises what needs a script');
       }
       const until = await page.locator('#end').textContent();
       expect(utcText.test(until), until);
