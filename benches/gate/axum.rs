@@ -119,7 +119,7 @@ fn call(runtime: &Runtime, app: &Router) -> Result<f64> {
     })
 }
 
-/// A server on a thread of its own, and connections to it.
+/// A server on its own thread, and connections to it.
 struct Server {
     connections: Vec<TcpStream>,
 }

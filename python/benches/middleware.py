@@ -45,7 +45,7 @@ class Variant:
     is_down: bool
     #: How many addresses and paths are still let through.
     entries: int = 0
-    #: Whether the team has a page of its own.
+    #: Whether the team has its own page.
     has_page: bool = False
     #: Whether the middleware comes after those that projects usually have.
     is_usual: bool = False

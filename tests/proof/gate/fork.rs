@@ -78,7 +78,7 @@ pub(crate) fn play() {
         desk.put(revision, &parts(revision));
         fs::copy(desk.state_file(), desk.dir.join(revision.to_string())).unwrap();
     }
-    // Trouble is told to standard error, as it is by default, now and then.
+    // Now and then trouble is reported on standard error, the default.
     let gate = Gate::open_with(&site, Options::default()).unwrap();
     let parent = std::process::id();
     let is_over = AtomicBool::new(false);
@@ -147,7 +147,7 @@ fn child(gate: &Gate, number: u64, is_done: impl Fn() -> bool) -> ! {
             std::process::exit(3);
         }
     }
-    // And it may tell of trouble, whoever was writing to standard error before.
+    // The child can report trouble, even if another thread held standard error at the fork.
     let options = Options { on_error: OnError::Open, ..Options::default() };
     let is_open = number % 2 == 1 || Gate::open_with(&Site::at("/no/such/site"), options).is_ok();
     std::process::exit(i32::from(!is_open));
