@@ -1,5 +1,5 @@
 //! Holds the guides in `docs/` against the command and the library: sessions run
-//! and answer as shown, and tables say what the gate does.
+//! and answer as shown, and tables state what the gate does.
 #![cfg(unix)]
 
 #[path = "common/say.rs"]
@@ -18,7 +18,7 @@ use say::skip;
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
-/// When every session takes place.
+/// The time of every session.
 const NOW: &str = "2026-11-22T03:00:00Z";
 
 fn root() -> &'static Path {
@@ -47,7 +47,7 @@ fn section(document_name: &str, title: &str) -> String {
     rest.split("\n## ").next().unwrap().to_owned()
 }
 
-/// The rows of the first table in a section, without its head.
+/// The rows of the first table in a section, without its header.
 fn rows(section: &str) -> Vec<Vec<String>> {
     let lines = section.lines().skip_while(|line| !line.starts_with("| --- "));
     lines
@@ -60,7 +60,7 @@ fn rows(section: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A directory with an empty site and, beside it, a template to add.
+/// A directory with an empty site and a template to add.
 fn directory() -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir_all(temp.path().join("home")).unwrap();
@@ -84,24 +84,24 @@ fn sh(directory: &Path, script: &str) -> Output {
         .unwrap()
 }
 
-/// A command of a session, and the lines that it is shown to answer.
+/// A command of a session, and the answer shown for it.
 type Step<'t> = (&'t str, Vec<&'t str>);
 
-/// The commands of a block after `$ `.
+/// The commands of a block, which follow `$ `.
 fn steps(block: &str) -> Vec<Step<'_>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for line in block.lines() {
         match (line.strip_prefix("$ "), steps.last_mut()) {
             (Some(command), _) => steps.push((command, Vec::new())),
             (None, Some((_, shown))) => shown.push(line),
-            (None, None) => panic!("a session begins with a command: {line}"),
+            (None, None) => panic!("a session starts with a command: {line}"),
         }
     }
     steps
 }
 
-/// Whether an answer is as shown: `…` stands for any lines, or the rest of one,
-/// and what comes after the last line shown is left out.
+/// Whether an answer is as shown: `…` stands for any lines, or for the rest of one,
+/// and lines after the last one shown do not count.
 fn is_as_shown(shown: &[&str], answer: &[&str]) -> bool {
     let Some((first, shown)) = shown.split_first() else { return true };
     if *first == "…" {
@@ -122,7 +122,7 @@ fn every_session_in_the_guides_answers_as_shown() {
         for block in document(guide).split("```console\n").skip(1) {
             let block = block.split_once("\n```").unwrap().0;
             let steps = steps(block);
-            // One shell for all of them, so that variables stay.
+            // One shell for all commands, so that variables stay.
             let told = steps.iter().map(|(command, _)| *command);
             let script = told.collect::<Vec<_>>().join("\nprintf '\\001%s\\001' $?\n");
             let site = directory();
@@ -143,7 +143,7 @@ fn every_session_in_the_guides_answers_as_shown() {
     assert!(number > 60, "{number} commands");
 }
 
-/// The answer to a request on a site where these commands were run.
+/// The answer to a request on a site after these commands.
 fn reply(commands: &str, request: &Facts) -> Reply {
     let site = directory();
     let output = sh(site.path(), commands);
@@ -168,7 +168,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
             "HTML" => "text/html",
             "JSON" => "application/problem+json",
             "text" => "text/plain",
-            other => panic!("{other} is no format"),
+            other => panic!("{other} is not a format"),
         };
         assert!(kind.starts_with(beginning), "{}: {kind}", row[0]);
     }
@@ -262,7 +262,7 @@ fn requirement_59_the_guide_counts_the_crates() {
 #[test]
 fn nginx_takes_the_configuration_in_the_guide() {
     let temp = tempfile::tempdir().unwrap();
-    // A port below 1024, and the usual directories, are for root.
+    // Only root has ports below 1024 and the usual directories.
     let socket = format!("listen unix:{}/socket;", temp.path().display());
     let server = example("docs/proxy.md", "nginx").replace("listen 80;", &socket);
     let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

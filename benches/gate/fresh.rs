@@ -1,4 +1,4 @@
-//! What it costs to know that nothing has changed.
+//! What it costs to find that nothing has changed.
 
 use std::ffi::{CStr, CString};
 use std::hint::black_box;
@@ -25,7 +25,7 @@ fn contender<'a>(name: &str, calls: u32, mut call: impl FnMut(usize) + 'a) -> Co
     (name.to_owned(), Box::new(move || Ok(mean(calls, &mut call))))
 }
 
-/// A gate that answers one request, which has to pass.
+/// A gate that answers one request, which must pass.
 fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a Facts) -> Contender<'a> {
     assert!(passes(gate, request), "{name}");
     contender(name, calls, move |_| drop(black_box(gate.answer(black_box(request)))))
@@ -64,9 +64,9 @@ pub(crate) fn always(place: &Place, rounds: usize) -> Result<String> {
     Ok(table + &slowest_of_a_million(&gates[1], &request))
 }
 
-/// Whether a file is there. To return after a system call is dear where the
-/// kernel leaves nothing of what the processor knew of the callers, and whoever
-/// asks a gate returns.
+/// Whether a file exists. Not inlined: where the kernel clears what the processor
+/// predicts of returns, the first ones after a system call are expensive, and the
+/// caller of a gate pays for them too.
 #[inline(never)]
 fn exists(path: &CStr) -> bool {
     black_box(look(path))
@@ -77,7 +77,7 @@ fn look(path: &CStr) -> bool {
     black_box(rustix::fs::stat(path).is_ok())
 }
 
-/// What the slow ones wait, by the clock on the wall (requirement 23).
+/// What the slowest requests wait, by the clock on the wall (requirement 23).
 fn slowest_of_a_million(gate: &Gate, request: &Facts) -> String {
     const NUMBER: usize = 1_000_000;
     let mut times: Vec<Duration> = (0..NUMBER)
@@ -132,10 +132,10 @@ pub(crate) fn recheck(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// What a thread does again and again.
+/// The work a thread repeats.
 type Work<'w> = dyn Fn(u32) + Sync + 'w;
 
-/// What each thread uses, alone and beside another.
+/// What each thread uses, alone and beside another thread.
 pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     let up = Sample::new(place, "threads up", &state(false, rules(10, 10)))?;
     let down = Sample::new(place, "threads down", &state(true, rules(10, 10)))?;
@@ -172,7 +172,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
             let run = move || Ok(processor_time(number, work.as_ref()));
             contenders.push((format!("{name}: {number}"), run));
         }
-        // What is not the gate shows what the machine itself adds.
+        // The contenders that are not the gate show what the machine itself adds.
         budgets.push((2 * position + 1, Budget::RatioTo(2 * position, 1.3)));
     }
     let times = race_seconds(rounds, TURNS, &mut contenders)?;
@@ -180,7 +180,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// What each of so many threads uses for one call, in seconds of processor time.
+/// What each of this many threads uses for one call, in seconds of processor time.
 fn processor_time(threads: usize, work: &(dyn Fn(u32) + Sync)) -> f64 {
     const CALLS: u32 = 10_000;
     let start = Barrier::new(threads);

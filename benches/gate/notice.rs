@@ -1,4 +1,4 @@
-//! What it costs the request that meets a changed state.
+//! What a changed state costs the request that meets it.
 
 use std::cell::Cell;
 use std::fs;
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Contender<'a> = (String, Box<dyn FnMut() -> Result<f64> + 'a>);
 
-/// A site whose state is either of two, and a gate in front of it.
+/// A site whose state is one of two, and a gate in front of it.
 struct Switch {
     sample: Sample,
     gate: Gate,
@@ -33,7 +33,7 @@ impl Switch {
         Ok(Self { sample, gate, texts: [text(states[0])?, text(states[1])?], is_second: false })
     }
 
-    /// Puts the other state there.
+    /// Writes the other state to the file.
     fn turn(&mut self) -> Result<()> {
         self.is_second = !self.is_second;
         self.sample.replace(&self.texts[usize::from(self.is_second)])
@@ -59,7 +59,7 @@ pub(crate) fn notice(place: &Place, rounds: usize) -> Result<String> {
 
 fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<String> {
     let half = rules(number / 2, number / 2);
-    // As many of them as they usually are would not fit into the file.
+    // With 100 000 signed rules the file would be too large.
     let half = if number < 100_000 { signed(half) } else { half };
     let (up, down) = (state(false, half.clone()), state(true, half));
     let mut moved = down.clone();
@@ -137,7 +137,7 @@ fn until_in_force(switch: &Switch, request: &Facts) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// The ignore rules in the text of a state, as they stand there.
+/// The ignore rules as they stand in the text of a state.
 fn ignore(text: &[u8]) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct Top<'t> {
@@ -147,7 +147,7 @@ fn ignore(text: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice::<Top<'_>>(text).ok()?.ignore
 }
 
-/// Reading a state with many windows, and so many pages.
+/// Reading a state with many windows, and as many pages.
 pub(crate) fn render(place: &Place, rounds: usize) -> Result<String> {
     let with = |number: u32, template: Option<&str>| -> State {
         let mut state = state(false, rules(0, 0));

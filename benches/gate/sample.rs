@@ -18,12 +18,12 @@ use crate::common::{Place, Result};
 /// What Firefox sends.
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// How many different requests take turns, so that a large table is not looked
-/// up at one place alone.
+/// The number of different requests that take turns, so that lookups in a large
+/// table hit many places.
 pub(crate) const REQUESTS: u32 = 1024;
 
-/// The mean processor time of many calls, in seconds: what this thread used,
-/// however often others took its place.
+/// The mean processor time of many calls, in seconds: only what this thread used,
+/// however often others interrupted it.
 pub(crate) fn mean(calls: u32, mut call: impl FnMut(usize)) -> f64 {
     let begun = thread_clock();
     for number in 0..calls {
@@ -39,13 +39,13 @@ pub(crate) fn thread_clock() -> f64 {
         .as_secs_f64()
 }
 
-/// A window that covers everything until it is closed.
+/// A window that covers everything until someone closes it.
 pub(crate) fn window() -> Window {
     let text = r#"{"reason":"Back at noon","opened_at":"2026-11-22T03:00:00Z"}"#;
     serde_json::from_str(text).expect("it is a window")
 }
 
-/// So many path rules, then so many networks.
+/// This many path rules, then this many networks.
 pub(crate) fn rules(paths: u32, networks: u32) -> BTreeMap<String, Rule> {
     let paths = (0..paths).map(|number| (Kind::Path, path(number)));
     let networks = (0..networks).map(|number| (Kind::Ip, network(number)));
@@ -65,7 +65,7 @@ fn rule(kind: Kind, value: String) -> Rule {
     }
 }
 
-/// As `maint ignore add` writes them, which says when and by whom.
+/// As `maint ignore add` writes them, with when and by whom.
 pub(crate) fn signed(rules: BTreeMap<String, Rule>) -> BTreeMap<String, Rule> {
     let sign = |(id, rule): (String, Rule)| {
         let added_by = Some("deploy@web1".to_owned());
@@ -123,9 +123,9 @@ fn request(path: &str, peer: Ipv4Addr) -> Facts {
     .with("accept-encoding", "gzip, deflate, br")
 }
 
-/// Requests for numbers spread over a table of so many entries.
+/// Requests for numbers spread over a table of this many entries.
 pub(crate) fn spread(entries: u32, request: impl Fn(u32) -> Facts) -> Vec<Facts> {
-    // A large odd number visits them in no order that a processor could foresee.
+    // A large odd number visits them in an order the processor cannot predict.
     (0..REQUESTS).map(|turn| request(turn.wrapping_mul(2_654_435_761) % entries.max(1))).collect()
 }
 
@@ -147,7 +147,7 @@ impl Sample {
         self.site.state_file()
     }
 
-    /// Puts another state file there, as the store does but for the syncing.
+    /// Replaces the state file as the store does, except for the syncing.
     #[expect(clippy::disallowed_methods, reason = "the store would parse what is measured")]
     pub(crate) fn replace(&self, text: &[u8]) -> Result<()> {
         let next = self.site.dir().join("next");
@@ -155,7 +155,7 @@ impl Sample {
         Ok(fs::rename(next, self.file())?)
     }
 
-    /// A gate for which the file has settled: nothing is left to be looked at twice.
+    /// A gate for which the file has settled, so that no second look is due.
     pub(crate) fn gate(&self, recheck: Option<Duration>) -> Result<Gate> {
         let gate = Gate::open_with(&self.site, Options { recheck, ..Options::default() })?;
         std::thread::sleep(Duration::from_millis(1100));

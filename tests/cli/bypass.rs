@@ -40,7 +40,7 @@ fn requirement_46_how_to_use_a_token_is_told_without_it() {
     let object = env.json(&["bypass", "new"]);
     let (token, link) = (object["token"].as_str().unwrap(), object["link"].as_str().unwrap());
     assert_eq!(link, format!("/?maint_bypass={token}"));
-    // The very words work, for people and for programs.
+    // The printed values work as they are, for people and for programs.
     let gate = maint::Gate::open(&maint::Site::at(env.site())).unwrap();
     let opened = gate.answer(&maint::request::Facts::new("GET", link));
     let maint::gate::Answer::Reply(reply) = opened else { panic!("{opened:?}") };

@@ -16,7 +16,7 @@ fn with_page() -> TestEnv {
     env
 }
 
-/// What a visitor gets from the gate at this moment.
+/// What the gate sends a visitor at this moment.
 fn body(env: &TestEnv, method: &str, accept: &str) -> String {
     let gate = Gate::open(&Site::at(env.site())).unwrap();
     let request = Facts::new(method, "/").with("accept", accept);
@@ -49,7 +49,7 @@ fn the_page_that_is_printed_is_the_one_that_visitors_get() {
                 let printed = env.ok(&["template", "render", "--format", format]);
                 assert_eq!(printed, body(&env, "GET", accept), "{use_it:?} {on:?} {format}");
             }
-            // A visitor who takes anything is not redirected.
+            // A visitor who accepts anything is not redirected.
             assert_eq!(
                 env.ok(&["template", "render"]),
                 body(&env, "GET", "*/*"),
@@ -118,7 +118,7 @@ fn a_mistake_fails_with_its_line_and_prints_no_page() {
         let error = env.fails(2, &["template", "render"]);
         assert!(error.contains(told), "{error}");
         assert_eq!(env.run(&["template", "render"]).stdout, "");
-        // Nothing is wrong with the others.
+        // The other templates are still good.
         env.ok(&["template", "render", "--format", "json"]);
         env.ok(&["template", "render", "--builtin"]);
         env.ok(&["template", "render", "starter"]);

@@ -1,5 +1,5 @@
-//! Requirements 25 and 37: windows open and close by the clock, with the file
-//! untouched; and pages tell the time that is left.
+//! Requirements 25 and 37: windows open and close by the clock while the file is
+//! untouched, and pages show the time left.
 
 use maint::gate::Answer;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn requirement_25_a_window_begins_and_ends_by_the_clock_with_the_file_untouched(
     );
     let before = std::fs::metadata(site.state_file()).unwrap();
     let gate = site.gate();
-    // The clock may step back as well, over both edges.
+    // The clock may also step back, over both edges.
     let times = [
         ("2026-11-22T03:00:00Z", None),
         ("2026-11-22T03:59:59.999999999Z", None),
@@ -82,7 +82,7 @@ fn of_several_windows_the_one_that_ends_last_answers() {
     assert_eq!(told("/", "2026-11-22T06:00:00Z"), None);
     assert_eq!(told("/shop/1", "2026-11-22T03:30:00Z"), is("d", 604_800));
     assert_eq!(told("/shop/1", "2026-11-22T06:00:00Z"), is("d", 601_200));
-    // One without an end ends last of all.
+    // A window without an end ends last of all.
     windows["c"] = window(None, "open");
     site.put(2, &json!({ "windows": windows, "page": { "retry_after": 77 } }));
     assert_eq!(told("/", "2026-11-22T03:30:00Z"), is("c", 77));
@@ -117,7 +117,7 @@ fn a_page_that_shows_the_seconds_shows_those_of_its_header() {
             assert_eq!(page.header("content-length").unwrap(), page.body().len().to_string());
         }
     }
-    // Many at once, over the same few seconds.
+    // Many threads at once, over the same few seconds.
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let gate = &gate;

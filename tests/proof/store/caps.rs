@@ -1,5 +1,5 @@
-//! Requirement 11: what is too large, too deep or ambiguous is refused, at write and at
-//! read, before it costs memory.
+//! Requirement 11: a file that is too large, too deep or ambiguous is refused on write
+//! and on read, before it costs memory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,10 +14,10 @@ use maint::store::{self, Options};
 use crate::env::{TestSite, run, write};
 use crate::say::figure;
 
-/// How much more memory a refusal may take, in KiB.
+/// The most additional memory for a refusal, in KiB.
 const MOST: u64 = 16 * 1024;
 
-/// Where the process that another test starts finds the state.
+/// The variable with the state for a process that another test starts.
 const STATE: &str = "MAINT_TEST_STATE";
 
 #[test]
@@ -63,7 +63,7 @@ fn a_reader() {
     println!("\ngrowth {} {}", peak() - before, took.as_micros());
 }
 
-/// The most memory that this process ever had, in KiB.
+/// The peak memory of this process, in KiB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -83,7 +83,7 @@ fn requirement_11_what_would_be_beyond_the_caps_is_not_written() {
     figure("2 of 2 refused, state unchanged: a message and a state that are too long");
 }
 
-/// Opens windows with reasons of so many bytes.
+/// Opens this many windows with reasons of this many bytes.
 fn opened(site: &TestSite, windows: usize, length: usize) -> maint::error::Result<()> {
     let options = Options::new("test");
     let settings = WindowSettings { reason: Some("x".repeat(length)), ..WindowSettings::default() };

@@ -1,4 +1,4 @@
-//! Changes of every kind, and what a state must be like after one that was killed.
+//! Changes of every kind, and what the state must be after one that was killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,13 +7,13 @@ use maint::State;
 
 use crate::env::{TestSite, write};
 
-/// One change to come.
+/// A change to make.
 pub(crate) struct Change {
     pub(crate) args: Vec<String>,
     kind: Kind,
-    /// What it leaves in the state, if that is a text of its own.
+    /// The text of its own that it leaves in the state, if it leaves one.
     mark: String,
-    /// The generation before, to which `restore` goes back.
+    /// The previous generation, which `restore` brings back.
     backup: State,
 }
 
@@ -43,7 +43,7 @@ const KINDS: [Kind; 9] = [
 ];
 
 impl Change {
-    /// The change of this number; no two say the same.
+    /// The change of this number; every number has its own text.
     pub(crate) fn nth(number: usize, site: &TestSite) -> Self {
         let kind = KINDS[number % KINDS.len()];
         let mark = match kind {
@@ -73,8 +73,7 @@ impl Change {
         Self { args, kind, mark, backup: backup(site) }
     }
 
-    /// What contradicts that the change was made whole or not at all, and made if
-    /// that was acknowledged.
+    /// Evidence that the change was made in part, or acknowledged and not made.
     pub(crate) fn contradicts(
         &self,
         before: &State,
@@ -117,20 +116,20 @@ impl Change {
             Kind::Bypass => state.bypass.values().any(|token| token.note.as_deref() == mark),
             Kind::Template => state.templates.get("page.html") == Some(&self.mark),
             Kind::Restore => {
-                // Tokens that were revoked since do not come back.
+                // Tokens revoked since then do not come back.
                 let content = |of: &State| State { bypass: BTreeMap::new(), ..unsigned(of) };
                 content(&self.backup) == content(state)
             }
         }
     }
 
-    /// What this change has no business with.
+    /// Everything that this change must not touch.
     fn rest(&self, state: &State) -> State {
         let mut rest = unsigned(state);
         match self.kind {
             Kind::On | Kind::Off => {
                 rest.windows.clear();
-                // Tokens go with the maintenance that they were for.
+                // Tokens end with the maintenance they were for.
                 rest.bypass.clear();
             }
             Kind::Ignore | Kind::IgnoreClear => rest.ignore.clear(),
@@ -143,12 +142,12 @@ impl Change {
     }
 }
 
-/// What a state says, whoever said it.
+/// The content of a state, whoever wrote it.
 fn unsigned(state: &State) -> State {
     State { revision: 0, last_change: None, ..state.clone() }
 }
 
-/// The generation before, which must always be whole.
+/// The previous generation, which must always be whole.
 fn backup(site: &TestSite) -> State {
     read(&site.file("state.json.bak")).unwrap()
 }
@@ -156,7 +155,7 @@ fn backup(site: &TestSite) -> State {
 /// A state or a backup, which must be there and whole.
 pub(crate) fn read(path: &Path) -> Result<State, String> {
     match maint::load::read(path) {
-        // Without a file a site is up, and nothing was ever changed.
+        // A site without a file is up, and was never changed.
         Ok(state) if state.revision == 0 => Err(format!("`{}` is gone", path.display())),
         other => other.map_err(|torn| torn.to_string()),
     }
@@ -169,7 +168,7 @@ fn requirement_57_a_change_that_is_lost_or_not_alone_is_noticed() {
     let change = Change::nth(0, &site);
     site.ok(&change.args.iter().map(String::as_str).collect::<Vec<_>>());
     let after = site.state();
-    assert_eq!(change.contradicts(&before, &after, true), None, "nothing was planted");
+    assert_eq!(change.contradicts(&before, &after, true), None, "a clean change");
     assert_eq!(change.contradicts(&before, &before, false), None, "not made, not acknowledged");
     let skipped = State { revision: after.revision + 1, ..after.clone() };
     let fallen = State { revision: before.revision - 1, ..after.clone() };

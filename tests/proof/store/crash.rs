@@ -14,7 +14,7 @@ fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     let cases: Vec<(Scene, Point)> = Scene::ALL
         .into_iter()
         .flat_map(|scene| points(scene, &model).into_iter().map(move |point| (scene, point)))
-        // What only looks leaves nothing half done.
+        // Calls that only look leave nothing half done.
         .filter(|(_, point)| !point.only_looks())
         .collect();
     let verdicts = on_two_threads(&cases, |(scene, point)| killed(*scene, point, &model));
@@ -23,10 +23,10 @@ fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     let left = cases.len() - done;
     figure(&format!("{} kills, {left} before the rename, {done} after it", cases.len()));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(done > 0 && left > 0, "one of the two was never reached");
+    assert!(done > 0 && left > 0, "all kills came on one side");
 }
 
-/// Whether the change was in force, if everything else is as it must be.
+/// Whether the change was in force; an error if anything else is wrong.
 fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String> {
     let site = scene.site(model);
     let before = site.state();
@@ -55,7 +55,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if !site.leftovers().is_empty() {
         return wrong("the next command did not clean up");
     }
-    // The line that the dead writer owed was written by the next one.
+    // The next writer wrote the line that the dead one owed.
     if site.recorded() != (1..=after.revision + 1).collect::<Vec<_>>() {
         return wrong("the history has a gap");
     }

@@ -1,4 +1,4 @@
-//! Paths as people have them, each named by a rule of its own.
+//! Paths as real sites have them, each named by a rule of its own.
 
 use maint::rules::{Kind, Matcher};
 use maint::store;
@@ -50,8 +50,8 @@ fn paths() -> Vec<String> {
     paths
 }
 
-/// A path in one of three spellings: as browsers have it, with more encoded than
-/// need be, or with a letter encoded.
+/// A path in one of three spellings: as browsers write it, with more encoded than
+/// necessary, or with one letter encoded.
 fn spell(path: &str, number: usize) -> String {
     let mut is_letter_left = number % 3 == 2;
     let mut text = String::new();
