@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove, RuleKind};
 use crate::exit::Exit;
-use crate::output::{BOLD, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, paint, printable};
 
 impl From<RuleKind> for Kind {
     fn from(kind: RuleKind) -> Self {

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use crate::args::{ExpectRevision, On, WindowArgs};
 use crate::exit::Exit;
-use crate::output::{GREEN, RED, paint};
 use crate::report;
 use crate::session::Session;
+use crate::text::{GREEN, RED, paint};
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;

@@ -20,9 +20,9 @@ use serde_json::json;
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
 use crate::on::{settings, try_template};
-use crate::output::printable;
 use crate::session::Session;
 use crate::signals;
+use crate::text::printable;
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
