@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};
 use crate::exit::Exit;
-use crate::output::{BOLD, paint};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, paint};
 
 pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
     match args {

@@ -15,9 +15,9 @@ use serde_json::json;
 
 use crate::args::{Check, CheckUser};
 use crate::exit::Exit;
-use crate::output::{GREEN, RED, lossy, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{GREEN, RED, lossy, paint, printable};
 
 /// The longest token that is read from standard input.
 const LONGEST_TOKEN: u64 = 4_096;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::args::Doctor;
 use crate::exit::Exit;
-use crate::output::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 use crate::session::Session;
+use crate::text::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let site = match session.site() {

@@ -8,24 +8,11 @@ use maint::state::by_number;
 use maint::{Actor, load};
 use serde_json::{Value, json};
 
-use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove, RuleKind};
+use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove};
 use crate::exit::Exit;
-use crate::output::{BOLD, paint, printable};
 use crate::report;
 use crate::session::Session;
-
-impl From<RuleKind> for Kind {
-    fn from(kind: RuleKind) -> Self {
-        match kind {
-            RuleKind::Path => Self::Path,
-            RuleKind::Ip => Self::Ip,
-            RuleKind::Method => Self::Method,
-            RuleKind::Host => Self::Host,
-            RuleKind::User => Self::User,
-            RuleKind::Header => Self::Header,
-        }
-    }
-}
+use crate::text::{BOLD, paint, printable};
 
 pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
     match args {

@@ -14,9 +14,9 @@ use serde_json::json;
 
 use crate::args::Init;
 use crate::exit::Exit;
-use crate::output::{lossy, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{lossy, printable};
 
 /// A framework, by a file that gives it away and a word in that file.
 struct Framework {

@@ -8,9 +8,9 @@ use maint::store::history::{self, PYTHON, Record};
 
 use crate::args::Log;
 use crate::exit::Exit;
-use crate::output::{BOLD, DIM, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, DIM, paint, printable};
 use crate::wait::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {

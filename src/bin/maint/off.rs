@@ -10,14 +10,13 @@ use serde_json::json;
 
 use crate::args::Off;
 use crate::exit::Exit;
-use crate::on::expect_revision;
 use crate::report;
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
     let change = |state: &mut State, now: Timestamp, _: &Actor| {
-        expect_revision(state, args.expect)?;
+        args.expect.check(state)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
             Some(name) if args.if_open && !state.windows.contains_key(name) => {

@@ -5,8 +5,8 @@ use maint::Site;
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::output::{lossy, printable};
 use crate::session::Session;
+use crate::text::{lossy, printable};
 
 pub(crate) fn run(session: &Session) -> Result<Exit> {
     let site = Site::discover(session.given_site())?;

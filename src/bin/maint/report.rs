@@ -8,9 +8,8 @@ use maint::time::has_come;
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
 
-use crate::output::{
-    BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted,
-};
+use crate::clock::Clock;
+use crate::text::{BOLD, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted};
 
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {

@@ -19,16 +19,16 @@ use serde_json::json;
 
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
-use crate::on::{settings, try_template};
-use crate::output::printable;
+use crate::on::try_template;
 use crate::session::Session;
 use crate::signals;
+use crate::text::printable;
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 /// What the waiting loop is told.
-pub(crate) enum Event {
+enum Event {
     /// The command ended.
     Ended(io::Result<ExitStatus>),
     /// A signal came that the command has to get.
@@ -46,11 +46,13 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let seconds =
         u32::try_from(lease.as_secs()).map_err(|_| Error::invalid("the lease is too long"))?;
     let name = args.name.clone().map_or_else(random_name, Ok)?;
-    let asked = WindowSettings { lease: is_leased.then_some(seconds), ..settings(&args.window)? };
+    let asked = WindowSettings { lease: is_leased.then_some(seconds), ..args.window.settings()? };
 
     // Before the window opens: from then on no signal may end this process alone.
     let (sender, events) = mpsc::channel();
-    signals::watch(&sender).context("could not watch signals")?;
+    let signalled = sender.clone();
+    signals::watch(move |signal| signalled.send(Event::Signal(signal)).is_ok())
+        .context("could not watch signals")?;
     let opened = session.apply(&site, false, |state, now, by| {
         try_template(&site, &asked)?;
         open(state, &name, &asked, args.take_over, now, by)

@@ -15,7 +15,8 @@ use maint::time::{parse_duration, parse_time};
 use maint::{Actor, Error, Site, State};
 
 use crate::args::{Expiry, Global};
-use crate::output::{Clock, Output};
+use crate::clock::Clock;
+use crate::output::Output;
 
 pub(crate) struct Session {
     global: Global,

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::args::{Expected, Status};
 use crate::exit::Exit;
-use crate::output::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.

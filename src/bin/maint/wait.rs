@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::args::{Switch, Wait};
 use crate::exit::Exit;
-use crate::output::printable;
 use crate::report;
 use crate::session::Session;
+use crate::text::printable;
 
 /// How often the state file is looked at: one stat(2), some 0.2 % of a core, and
 /// it works where no file watcher does (network file systems, containers).

@@ -21,9 +21,9 @@ use crate::args::{
     Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
 };
 use crate::exit::Exit;
-use crate::output::{BOLD, GREEN, lossy, paint};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, GREEN, lossy, paint};
 
 pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
     match args {

@@ -17,8 +17,8 @@ use serde_json::json;
 
 use crate::args::{TemplateRender, WhichTemplate};
 use crate::exit::Exit;
-use crate::output::printable;
 use crate::session::Session;
+use crate::text::printable;
 
 /// The answer that visitors get.
 pub(crate) struct Page {

@@ -17,9 +17,9 @@ use super::http::{self, Answer};
 use super::page::{self, Question};
 use crate::args::{TemplatePreview, WhichTemplate};
 use crate::exit::Exit;
-use crate::output::printable;
 use crate::session::Session;
 use crate::signals;
+use crate::text::printable;
 
 /// The port if none is given and it is free, so that a tab of a browser stays good.
 const PORT: u16 = 8503;
