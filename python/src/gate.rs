@@ -17,6 +17,7 @@ use crate::asked::{Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
 use crate::error::{raise, words};
 use crate::functions::{Function, log};
+use crate::rules;
 use crate::servers::{Django, Environ, Scope, Server};
 use crate::site::Site;
 
@@ -66,7 +67,7 @@ impl Gate {
             recheck: recheck.map(seconds).transpose()?,
             on_error: policy(on_error)?,
             on_problem: Some(teller(on_problem)),
-            app: App { is_down: down, ignore: rules(ignore)?, page },
+            app: App { is_down: down, ignore: app_rules(ignore)?, page },
         };
         let functions = Functions {
             user: user.map(|function| Function::new("user", function)),
@@ -242,7 +243,7 @@ fn teller(on_problem: Option<Py<PyAny>>) -> OnProblem {
 }
 
 /// The rules of the app: name, kind, value.
-fn rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
+fn app_rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
     let mut rules = Vec::new();
     for entry in ignore.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
         let entry = entry?;
@@ -251,7 +252,7 @@ fn rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> 
                 "ignore: each rule is three texts: name, kind, value",
             ));
         };
-        let matcher = crate::rule(&kind, &value)
+        let matcher = rules::rule(&kind, &value)
             .map_err(|why| PyValueError::new_err(format!("{name}: {why}")))?;
         rules.push((name, matcher));
     }

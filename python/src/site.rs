@@ -15,6 +15,7 @@ use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
+use crate::rules;
 
 /// A site directory.
 #[pyclass(frozen, eq, module = "maint")]
@@ -192,7 +193,7 @@ impl Site {
     ) -> PyResult<String> {
         let expires_at = expires_at.map(|moment| moment.0);
         let applied = self.update(py, by, command, |state, now, actor| {
-            let matcher = crate::matcher(kind, value)?;
+            let matcher = rules::matcher(kind, value)?;
             state.add_rule(&matcher, note.as_deref(), expires_at, false, now, actor)
         })?;
         Ok(applied.value)
