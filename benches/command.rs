@@ -23,7 +23,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use maint::rules::{Kind, Matcher};
-use maint::state::WindowSettings;
+use maint::state::{RuleSettings, WindowSettings};
 use maint::store::{self, Options};
 use maint::{Site, load};
 
@@ -259,13 +259,12 @@ fn processor_time(pid: u32) -> Option<Duration> {
 /// Opens or closes the window `default` in this process.
 fn set(site: &Site, down: bool) -> Result<()> {
     let options = Options::new("bench");
-    let settings =
-        WindowSettings { reason: Some("Back at noon".to_owned()), ..WindowSettings::default() };
-    let applied = store::update(site, &options, |state, now| {
+    let settings = WindowSettings::new().reason("Back at noon");
+    let applied = store::update(site, &options, |state, stamp| {
         if down {
-            state.open_window("default", &settings, now, &options.actor)?;
+            state.open_window("default", &settings, stamp.now, stamp.actor)?;
         } else {
-            state.close_window("default", now)?;
+            state.close_window("default", stamp.now)?;
         }
         Ok(())
     })?;
@@ -285,14 +284,14 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
         set(&site, false)?;
         return Ok(dir);
     };
-    store::update(&site, &options, |state, now| {
+    store::update(&site, &options, |state, stamp| {
         for number in 0..rules {
             let (kind, value) = match number % 2 {
                 0 => (Kind::Path, format!("/part/{number}/**")),
                 _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
             };
             let matcher = Matcher::parse(&kind, &value)?;
-            state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
         }
         Ok(())
     })?;

@@ -11,6 +11,7 @@ use crate::sys;
 /// Who made a change, for `status` and the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Actor {
     /// The user name of the process, or `uid N` where it has none.
     pub user: String,
@@ -68,6 +69,7 @@ impl fmt::Display for Actor {
 
 /// Who holds the lock, as they wrote into it. Advice for people only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Holder {
     /// The process id on its host.
     pub pid: u32,

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use maint::doctor::{self, Finding, Level};
 use maint::rules::{Kind, Matcher};
-use maint::site::Surroundings;
-use maint::state::WindowSettings;
+use maint::site::Environment;
 use maint::state::page::PageSettings;
+use maint::state::{RuleSettings, WindowSettings};
 use maint::{Site, store};
 use say::{figure, skip};
 use tempfile::TempDir;
@@ -61,16 +61,17 @@ impl Clinic {
     }
 
     fn on_at(&self, name: &str, settings: &WindowSettings, now: Timestamp) {
-        let options = store::Options { now: Some(now), ..store::Options::new("on") };
-        store::update(&self.site, &options, |state, now| {
-            state.open_window(name, settings, now, &options.actor)
+        let options = store::Options::new("on").now(now);
+        store::update(&self.site, &options, |state, stamp| {
+            state.open_window(name, settings, stamp.now, stamp.actor)
         })
         .unwrap();
     }
 
     fn off(&self, name: &str) {
         let options = store::Options::new("off");
-        store::update(&self.site, &options, |state, now| state.close_window(name, now)).unwrap();
+        store::update(&self.site, &options, |state, stamp| state.close_window(name, stamp.now))
+            .unwrap();
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -83,7 +84,7 @@ impl Clinic {
 }
 
 fn examine(site: &Site, web_user: Option<&str>) -> Vec<Finding> {
-    doctor::examine(site, &Surroundings::default(), web_user, Timestamp::now())
+    doctor::examine(site, &Environment::default(), web_user, Timestamp::now())
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -445,10 +446,12 @@ fn requirement_35_a_site_in_one_release_is_told_and_a_link_out_of_it_is_fine() {
 #[test]
 fn requirement_35_other_places_that_surprise_are_told() {
     let clinic = Clinic::new();
-    let around = |variable: Option<&Path>| Surroundings {
-        variable: variable.map(|path| path.as_os_str().to_owned()),
-        directory: Some(clinic.root.join("other")),
-        user_state: Some(clinic.root.join("home/.local/state")),
+    let around = |variable: Option<&Path>| {
+        let mut around = Environment::default();
+        around.variable = variable.map(|path| path.as_os_str().to_owned());
+        around.directory = Some(clinic.root.join("other"));
+        around.user_state = Some(clinic.root.join("home/.local/state"));
+        around
     };
     fs::create_dir_all(clinic.root.join("other/.maint")).unwrap();
     let now = Timestamp::now();
@@ -463,7 +466,8 @@ fn requirement_35_other_places_that_surprise_are_told() {
     let site = Site::discover_in(None, &relative).unwrap();
     assert!(has(&doctor::examine(&site, &relative, None, now), "relative-variable"));
 
-    let alone = Surroundings { directory: Some("/".into()), ..around(None) };
+    let mut alone = around(None);
+    alone.directory = Some("/".into());
     let site = Site::discover_in(None, &alone).unwrap();
     let findings = doctor::examine(&site, &alone, None, now);
     expect(&findings, Level::Warning, "user-directory", "alone");
@@ -592,7 +596,7 @@ fn a_place_that_is_full_in_memory_or_read_only_is_told() {
 fn requirement_38_a_clock_behind_the_last_change_is_told() {
     let clinic = Clinic::new();
     let at = |seconds| Timestamp::now() - SignedDuration::from_secs(seconds);
-    let findings = |now| doctor::examine(&clinic.site, &Surroundings::default(), None, now);
+    let findings = |now| doctor::examine(&clinic.site, &Environment::default(), None, now);
     assert!(!has(&findings(at(30)), "clock-behind"), "small differences are normal");
     expect(&findings(at(3_600)), Level::Warning, "clock-behind", "in the future of this clock");
     figure("an hour behind: yes; half a minute behind: no");
@@ -603,15 +607,10 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     let clinic = Clinic::new();
     let ago = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
     clinic.on_at("old", &WindowSettings::default(), ago(30));
-    let short = WindowSettings { end: Some(ago(2)), ..Default::default() };
+    let short = WindowSettings::new().end(ago(2));
     clinic.on_at("short", &short, ago(3));
-    let page = PageSettings {
-        status: Some(200),
-        redirect: Some("/sorry?x=1".to_owned()),
-        template: Some("missing".to_owned()),
-        ..Default::default()
-    };
-    clinic.on("page", &WindowSettings { page, ..Default::default() });
+    let page = PageSettings::new().status(200).redirect("/sorry?x=1").template("missing");
+    clinic.on("page", &WindowSettings::new().page(page));
     let options = store::Options::new("ignore add");
     let rules = [
         (Kind::Ip, "127.0.0.1", None, false),
@@ -621,7 +620,8 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     for (kind, value, expiry, everything) in rules {
         let matcher = Matcher::parse(&kind, value).unwrap();
         store::update(&clinic.site, &options, |state, _| {
-            state.add_rule(&matcher, None, expiry, everything, ago(5), &options.actor)
+            let settings = RuleSettings::new().expires_at(expiry).everything(everything);
+            state.add_rule(&matcher, &settings, ago(5), &options.actor)
         })
         .unwrap();
     }

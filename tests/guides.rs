@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::page::{Context, Reply};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use say::skip;
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
@@ -144,12 +144,12 @@ fn every_session_in_the_guides_answers_as_shown() {
 }
 
 /// The answer to a request on a site after these commands.
-fn reply(commands: &str, request: &Facts) -> Reply {
+fn reply(commands: &str, request: &RequestParts) -> Reply {
     let site = directory();
     let output = sh(site.path(), commands);
     assert!(output.status.success(), "{commands}: {output:?}");
     let gate = Gate::open(&Site::at(site.path().join(".maint"))).unwrap();
-    match gate.answer_at(request, NOW.parse().unwrap()) {
+    match gate.current().at(NOW.parse().unwrap()).answer(request) {
         Answer::Reply(reply) => reply,
         Answer::Pass(pass) => panic!("{request:?} passes: {pass:?}"),
     }
@@ -160,7 +160,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
     let rows = rows(&section("docs/page.md", "HTML, JSON or text"));
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {
-        let request = Facts::new("GET", "/");
+        let request = RequestParts::new("GET", "/");
         let request =
             if row[0] == "none at all" { request } else { request.with("accept", &row[0]) };
         let kind = reply("maint on", &request).header("content-type").unwrap();
@@ -177,7 +177,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
 #[test]
 fn the_table_of_header_fields_is_what_the_gate_sends() {
     let rows = rows(&section("docs/page.md", "The header fields"));
-    let reply = reply("maint on", &Facts::new("GET", "/"));
+    let reply = reply("maint on", &RequestParts::new("GET", "/"));
     let mut told: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
     let mut sent: Vec<&str> = reply.headers().map(|(name, _)| name).collect();
     told.sort_unstable();
@@ -190,7 +190,7 @@ fn the_table_of_header_fields_is_what_the_gate_sends() {
 
 #[test]
 fn the_problem_in_the_guide_is_the_one_that_is_sent() {
-    let request = Facts::new("GET", "/").with("accept", "application/json");
+    let request = RequestParts::new("GET", "/").with("accept", "application/json");
     let reply = reply("maint on -m 'Back at noon' --until 12:00", &request);
     let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
     assert_eq!(parse(reply.body()), parse(example("docs/page.md", "problem").as_bytes()));
@@ -198,7 +198,7 @@ fn the_problem_in_the_guide_is_the_one_that_is_sent() {
 
 #[test]
 fn the_templates_in_the_guide_make_pages() {
-    let request = Facts::new("GET", "/");
+    let request = RequestParts::new("GET", "/");
     let own = "maint template add sorry sorry.html && maint on --template sorry --until 12:00";
     let page = reply(own, &request);
     assert!(String::from_utf8_lossy(page.body()).contains("<p>Until 12:00 UTC.</p>"));
@@ -222,7 +222,7 @@ fn requirement_53_the_guide_lists_all_that_a_template_is_told() {
 
 #[test]
 fn the_size_of_the_page_is_what_the_guide_says() {
-    let page = reply("maint on -m 'Back at noon' --until 12:00", &Facts::new("GET", "/"));
+    let page = reply("maint on -m 'Back at noon' --until 12:00", &RequestParts::new("GET", "/"));
     let size = page.body().len();
     let told = format!("{} kB", (size + 500) / 1000);
     assert!(section("docs/page.md", "The built-in page").contains(&told), "{size} bytes");

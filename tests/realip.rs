@@ -16,7 +16,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::request::client::address;
 use maint::request::{ProxyHeader, TrustedProxies};
 use nginx::Nginx;
@@ -63,8 +63,8 @@ fn ask(connection: &mut BufReader<TcpStream>, lines: &[String]) -> Option<String
 }
 
 /// The same request for this library.
-fn facts(lines: &[String]) -> Facts {
-    let request = Facts { peer: Some(Ipv4Addr::LOCALHOST.into()), ..Facts::new("GET", "/") };
+fn facts(lines: &[String]) -> RequestParts {
+    let request = RequestParts::new("GET", "/").with_peer(IpAddr::from(Ipv4Addr::LOCALHOST));
     lines.iter().fold(request, |request, line| request.with("X-Forwarded-For", line))
 }
 
@@ -129,11 +129,10 @@ fn requirement_39_nginx_names_the_same_client() {
     let Some(nginx) = start() else {
         return;
     };
-    let proxies = TrustedProxies {
-        header: ProxyHeader::XForwardedFor,
-        networks: NETWORKS.map(|network| network.parse().unwrap()).into(),
-        extra: serde_json::Map::new(),
-    };
+    let proxies = TrustedProxies::new(
+        ProxyHeader::XForwardedFor,
+        NETWORKS.map(|network| network.parse().unwrap()),
+    );
     let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", nginx.port)).unwrap());
     connection.get_ref().set_nodelay(true).unwrap();
     let mut both = |lines: &[String]| {

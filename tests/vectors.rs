@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use maint::State;
 use maint::gate::Plan;
-use maint::request::{Facts, User};
+use maint::request::{RequestParts, User};
 use say::figure;
 use serde::Deserialize;
 
@@ -72,17 +72,16 @@ enum Class {
 }
 
 impl Asked {
-    fn facts(&self) -> Facts {
-        let mut facts = Facts {
-            host: self.host.clone(),
-            peer: self.peer,
-            user: self.user.map(|class| User {
-                is_authenticated: !matches!(class, Class::Anonymous),
-                is_staff: matches!(class, Class::Staff | Class::Superuser),
-                is_superuser: matches!(class, Class::Superuser),
-            }),
-            ..Facts::new(&self.method, &self.target)
-        };
+    fn facts(&self) -> RequestParts {
+        let user = self.user.map(|class| match class {
+            Class::Anonymous => User::anonymous(),
+            Class::Authenticated => User::authenticated(),
+            Class::Staff => User::authenticated().staff(true),
+            Class::Superuser => User::authenticated().staff(true).superuser(true),
+        });
+        let mut facts =
+            RequestParts::new(&self.method, &self.target).with_peer(self.peer).with_user(user);
+        facts.host.clone_from(&self.host);
         for (name, value) in &self.headers {
             facts = facts.with(name, value);
         }

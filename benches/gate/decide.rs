@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, Decision, Plan};
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::common::{Budget, Place, Result, Table, race_seconds};
 use crate::sample::{BROWSER, Sample, by_network, by_path, mean, rules, spread, state, stranger};
@@ -15,7 +15,7 @@ const CALLS: u32 = 4 * crate::sample::REQUESTS;
 /// With growing numbers of rules. The plan is made in memory, because a state file
 /// holds at most 100 000 rules in all.
 pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
-    type Kind = (&'static str, fn(u32) -> Facts, fn(&Decision<'_>) -> bool);
+    type Kind = (&'static str, fn(u32) -> RequestParts, fn(&Decision<'_>) -> bool);
     let kinds: [Kind; 3] = [
         ("no rule matches", stranger, |decision| !decision.is_pass()),
         ("a path matches", by_path, |decision| decision.is_pass()),
@@ -61,7 +61,8 @@ pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
     }
     let ending = Sample::new(place, "blocked until", &ending)?;
     let gates = [plain.gate(interval)?, with_rules.gate(interval)?, ending.gate(interval)?];
-    let silent = Facts { headers: Vec::new(), ..stranger(7) };
+    let mut silent = stranger(7);
+    silent.headers.clear();
     let of_api = silent.clone().with("accept", "application/json, text/plain, */*");
     let of_browser = silent.clone().with("accept", BROWSER);
     let rows = [

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::{Gate, load};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -26,7 +26,7 @@ fn contender<'a>(name: &str, calls: u32, mut call: impl FnMut(usize) + 'a) -> Co
 }
 
 /// A gate that answers one request, which must pass.
-fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a Facts) -> Contender<'a> {
+fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a RequestParts) -> Contender<'a> {
     assert!(passes(gate, request), "{name}");
     contender(name, calls, move |_| drop(black_box(gate.answer(black_box(request)))))
 }
@@ -78,7 +78,7 @@ fn look(path: &CStr) -> bool {
 }
 
 /// What the slowest requests wait, by the clock on the wall (requirement 23).
-fn slowest_of_a_million(gate: &Gate, request: &Facts) -> String {
+fn slowest_of_a_million(gate: &Gate, request: &RequestParts) -> String {
     const NUMBER: usize = 1_000_000;
     let mut times: Vec<Duration> = (0..NUMBER)
         .map(|_| {
@@ -144,7 +144,8 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     let (always, seldom) = (up.gate(None)?, up.gate(interval)?);
     let (down_always, down_seldom) = (down.gate(None)?, down.gate(interval)?);
     let (request, by_rule) = (stranger(7), by_path(7));
-    let answer = |gate: &Gate, request: &Facts| drop(black_box(gate.answer(black_box(request))));
+    let answer =
+        |gate: &Gate, request: &RequestParts| drop(black_box(gate.answer(black_box(request))));
     let works: [(&str, Box<Work<'_>>); 6] = [
         (
             "work that shares nothing",

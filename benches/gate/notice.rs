@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::{Gate, State, load};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,7 +40,7 @@ impl Switch {
     }
 
     /// The processor time of one request, and whether it passes.
-    fn ask(&self, request: &Facts) -> (f64, bool) {
+    fn ask(&self, request: &RequestParts) -> (f64, bool) {
         let mut is_passed = false;
         let time = mean(1, |_| is_passed = passes(&self.gate, request));
         (time, is_passed)
@@ -66,7 +66,8 @@ fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<St
     if let Some(rule) = moved.ignore.get_mut("r1") {
         "/moved/**".clone_into(&mut rule.value);
     }
-    let (stayed, gone) = (by_path(0), Facts { path: b"/moved/file".to_vec(), ..by_path(0) });
+    let (stayed, mut gone) = (by_path(0), by_path(0));
+    gone.path = b"/moved/file".to_vec();
     let stranger = stranger(7);
 
     let still = Sample::new(place, &format!("still {number}"), &down)?;
@@ -126,7 +127,7 @@ fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<St
 }
 
 /// How long it takes until a request passes, looking every 50 µs.
-fn until_in_force(switch: &Switch, request: &Facts) -> Result<f64> {
+fn until_in_force(switch: &Switch, request: &RequestParts) -> Result<f64> {
     let begun = Instant::now();
     while !passes(&switch.gate, request) {
         if begun.elapsed() > PATIENCE {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, Options};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::rules::{Kind, Rule};
 use maint::{Gate, Site, State, Window};
 use rustix::time::{ClockId, clock_gettime};
@@ -54,22 +54,15 @@ pub(crate) fn rules(paths: u32, networks: u32) -> BTreeMap<String, Rule> {
 }
 
 fn rule(kind: Kind, value: String) -> Rule {
-    Rule {
-        kind,
-        value,
-        note: None,
-        expires_at: None,
-        added_at: None,
-        added_by: None,
-        extra: serde_json::Map::new(),
-    }
+    Rule::new(kind, value)
 }
 
 /// As `maint ignore add` writes them, with when and by whom.
 pub(crate) fn signed(rules: BTreeMap<String, Rule>) -> BTreeMap<String, Rule> {
-    let sign = |(id, rule): (String, Rule)| {
-        let added_by = Some("deploy@web1".to_owned());
-        (id, Rule { added_at: Timestamp::from_second(1_795_000_000).ok(), added_by, ..rule })
+    let sign = |(id, mut rule): (String, Rule)| {
+        rule.added_at = Timestamp::from_second(1_795_000_000).ok();
+        rule.added_by = Some("deploy@web1".to_owned());
+        (id, rule)
     };
     rules.into_iter().map(sign).collect()
 }
@@ -94,37 +87,38 @@ fn network(number: u32) -> String {
 }
 
 /// A request that no rule lets through.
-pub(crate) fn stranger(number: u32) -> Facts {
+pub(crate) fn stranger(number: u32) -> RequestParts {
     request(&format!("/shop/{number}/item"), Ipv4Addr::from(0xcb00_7100 | number & 255))
 }
 
 /// A request that the path rule of this number lets through.
-pub(crate) fn by_path(number: u32) -> Facts {
+pub(crate) fn by_path(number: u32) -> RequestParts {
     let tail = if number % 10 < 9 { "file" } else { "7/edit" };
     request(&format!("/part/{number}/{tail}"), Ipv4Addr::new(203, 0, 113, 7))
 }
 
 /// A request that the network of this number lets through.
-pub(crate) fn by_network(number: u32) -> Facts {
+pub(crate) fn by_network(number: u32) -> RequestParts {
     let text = network(number);
     let (address, _) = text.split_once('/').unwrap_or((&text, ""));
     request(&format!("/shop/{number}/item"), address.parse().expect("it is an address"))
 }
 
-fn request(path: &str, peer: Ipv4Addr) -> Facts {
-    Facts {
-        host: Some("shop.example.com".to_owned()),
-        peer: Some(IpAddr::V4(peer)),
-        ..Facts::new("GET", path)
-    }
-    .with("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
-    .with("accept", BROWSER)
-    .with("accept-language", "en-GB,en;q=0.5")
-    .with("accept-encoding", "gzip, deflate, br")
+fn request(path: &str, peer: Ipv4Addr) -> RequestParts {
+    RequestParts::new("GET", path)
+        .with_host("shop.example.com")
+        .with_peer(IpAddr::V4(peer))
+        .with(
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+        )
+        .with("accept", BROWSER)
+        .with("accept-language", "en-GB,en;q=0.5")
+        .with("accept-encoding", "gzip, deflate, br")
 }
 
 /// Requests for numbers spread over a table of this many entries.
-pub(crate) fn spread(entries: u32, request: impl Fn(u32) -> Facts) -> Vec<Facts> {
+pub(crate) fn spread(entries: u32, request: impl Fn(u32) -> RequestParts) -> Vec<RequestParts> {
     // A large odd number visits them in an order the processor cannot predict.
     (0..REQUESTS).map(|turn| request(turn.wrapping_mul(2_654_435_761) % entries.max(1))).collect()
 }
@@ -157,11 +151,11 @@ impl Sample {
 
     /// A gate for which the file has settled, so that no second look is due.
     pub(crate) fn gate(&self, recheck: Option<Duration>) -> Result<Gate> {
-        let gate = Gate::open_with(&self.site, Options { recheck, ..Options::default() })?;
+        let gate = Gate::open_with(&self.site, Options::new().recheck(recheck))?;
         std::thread::sleep(Duration::from_millis(1100));
         let _ = gate.revision();
         if recheck.is_some() {
-            return Ok(Gate::open_with(&self.site, Options { recheck, ..Options::default() })?);
+            return Ok(Gate::open_with(&self.site, Options::new().recheck(recheck))?);
         }
         Ok(gate)
     }
@@ -175,13 +169,14 @@ pub(crate) fn text(state: &State) -> Result<Vec<u8>> {
 
 /// A state that is up, or down by one window.
 pub(crate) fn state(is_down: bool, rules: BTreeMap<String, Rule>) -> State {
-    let mut state = State { revision: 1, ignore: rules, ..State::default() };
+    let mut state = State::default();
+    (state.revision, state.ignore) = (1, rules);
     if is_down {
         state.windows.insert("default".to_owned(), window());
     }
     state
 }
 
-pub(crate) fn passes(gate: &Gate, request: &Facts) -> bool {
+pub(crate) fn passes(gate: &Gate, request: &RequestParts) -> bool {
     matches!(gate.answer(request), Answer::Pass(_))
 }

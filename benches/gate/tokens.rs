@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use maint::gate::Plan;
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::state::bypass::{self, BypassToken};
 
 use crate::common::{Place, Result};
@@ -35,7 +35,7 @@ fn measure() -> Result<(f64, f64)> {
         let mut state = state(true, rules(0, 0));
         state.bypass.insert("b1".to_owned(), token(digest));
         let plan = Plan::new(&state)?;
-        let request = Facts::new("GET", "/").with_token(TOKEN);
+        let request = RequestParts::new("GET", "/").with_token(TOKEN);
         let now = Timestamp::now();
         assert!(!plan.decide(&request, now).is_pass());
         Ok(Box::new(move || {
@@ -88,15 +88,9 @@ pub(crate) fn proof() -> Result<String> {
 }
 
 fn token(digest: String) -> BypassToken {
-    BypassToken {
-        sha256: digest,
-        note: None,
-        expires_at: None,
-        keep: false,
-        added_at: None,
-        added_by: None,
-        extra: serde_json::Map::new(),
-    }
+    let mut token = BypassToken::of("");
+    token.sha256 = digest;
+    token
 }
 
 /// The digest of the token with one digit changed.

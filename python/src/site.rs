@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use maint::page::Templates;
 use maint::site::Surroundings;
 use maint::state::window::{Phase, Scope};
 use maint::state::{PageSettings, WindowSettings};
@@ -130,10 +129,7 @@ impl Site {
         let page =
             PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
-        self.change(py, name, by, command, |state, now, actor| {
-            if let Some(template) = &page.template {
-                Templates::try_all(&self.0.templates(), template)?;
-            }
+        self.change(py, name, by, command, |state, stamp| {
             let settings = WindowSettings {
                 reason: reason.clone().filter(|reason| !reason.trim().is_empty()),
                 start: start.as_ref().map(|moment| moment.0),
@@ -142,7 +138,7 @@ impl Site {
                 page: page.clone(),
                 lease: None,
             };
-            state.open_window(name, &settings, now, actor).map(drop)
+            state.open_window(name, &settings, stamp.now, stamp.actor).map(drop)
         })
     }
 
@@ -154,9 +150,9 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        self.change(py, name, by, command, |state, now, _| {
+        self.change(py, name, by, command, |state, stamp| {
             if state.windows.contains_key(name) {
-                state.close_window(name, now)?;
+                state.close_window(name, stamp.now)?;
             }
             Ok(())
         })
@@ -207,7 +203,7 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<()> {
-        self.update(py, by, command, |state, _, _| state.remove_rule(id)).map(drop)
+        self.update(py, by, command, |state, _| state.remove_rule(id)).map(drop)
     }
 
     fn __repr__(&self) -> String {
@@ -244,12 +240,12 @@ impl Site {
         py: Python<'_>,
         by: Option<String>,
         command: Option<String>,
-        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<T> + Sync,
+        change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<T> + Sync,
     ) -> PyResult<Applied<T>> {
         let author = Author::new(py, by, command)?;
         let applied = py.detach(|| {
             let options = author.options();
-            store::update(&self.0, &options, |state, now| change(state, now, &options.actor))
+            store::update(&self.0, &options, change)
         });
         applied.map_err(|error| raise(py, &error))
     }
@@ -261,11 +257,11 @@ impl Site {
         name: &str,
         by: Option<String>,
         command: Option<String>,
-        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<()> + Sync,
+        change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<()> + Sync,
     ) -> PyResult<Change> {
-        let applied = self.update(py, by, command, |state, now, actor| {
-            change(state, now, actor)?;
-            Ok(now)
+        let applied = self.update(py, by, command, |state, stamp| {
+            change(state, stamp)?;
+            Ok(stamp.now)
         })?;
         Ok(Change {
             revision: applied.after.revision,

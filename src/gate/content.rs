@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::plan::Plan;
 use super::rules::RulesPlan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SiteProblem};
 use crate::load;
 use crate::page::Templates;
-use crate::page::pages::{Pages, Surroundings};
+use crate::page::pages::{Pages, SiteDefaults};
 use crate::site::Site;
 use crate::state::{PageSettings, State, parts};
 
@@ -41,13 +41,12 @@ impl Source {
             Ok(files) => files.directory().to_owned(),
             Err(error) => return Some(error),
         };
-        let hint = if directory == self.site.dir() {
-            "make it: `maint init`".to_owned()
+        let problem = if directory == self.site.dir() {
+            SiteProblem::Missing
         } else {
-            format!("`{}` is a link into it", self.state.display())
+            SiteProblem::MissingBehind(self.state.clone())
         };
-        let reason = "there is no such directory".to_owned();
-        Some(Error::NotASite { path: directory, reason, hint: Some(hint) })
+        Some(Error::NotASite { path: directory, problem })
     }
 }
 
@@ -106,7 +105,7 @@ impl Content {
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Error>)> {
         let mut errors = Vec::new();
-        let around = Surroundings {
+        let around = SiteDefaults {
             name: state.name.as_deref(),
             settings: &state.page,
             templates: &templates,

@@ -256,7 +256,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::request::{Facts, User};
+    use crate::request::{RequestParts, User};
 
     /// A request that counts how often its user is asked for.
     #[derive(Default)]
@@ -375,7 +375,8 @@ mod tests {
         }));
         let of = |peer: [u8; 4]| {
             let peer = Some(IpAddr::from(peer));
-            Facts { peer, ..Facts::new("GET", "/") }.with("x-forwarded-for", "192.0.2.7")
+            RequestParts { peer, ..RequestParts::new("GET", "/") }
+                .with("x-forwarded-for", "192.0.2.7")
         };
         assert_eq!(plan.client_address(&of([10, 0, 0, 1])), Some([192, 0, 2, 7].into()));
         assert_eq!(plan.client_address(&of([203, 0, 113, 9])), Some([203, 0, 113, 9].into()));

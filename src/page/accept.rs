@@ -95,10 +95,10 @@ fn weight(parameter: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Facts;
+    use crate::request::RequestParts;
 
     fn of(accept: &str) -> (Format, bool) {
-        let wanted = wanted(&Facts::new("GET", "/").with("Accept", accept));
+        let wanted = wanted(&RequestParts::new("GET", "/").with("Accept", accept));
         (wanted.format, wanted.is_explicit)
     }
 
@@ -152,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(of(accept), (Format::Html, false), "{accept}");
         }
-        let silent = wanted(&Facts::new("GET", "/"));
+        let silent = wanted(&RequestParts::new("GET", "/"));
         assert_eq!((silent.format, silent.is_explicit), (Format::Html, false));
     }
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_lines_of_the_field_are_one_list() {
         let request =
-            Facts::new("GET", "/").with("accept", "*/*").with("Accept", "application/json");
+            RequestParts::new("GET", "/").with("accept", "*/*").with("Accept", "application/json");
         assert_eq!(wanted(&request).format, Format::Json);
     }
 }

@@ -11,11 +11,11 @@ use super::reply::{Body, Live, Made, Page, Reply};
 use crate::error::Error;
 use crate::request::Request;
 use crate::request::field::only_header;
-use crate::state::page::{Format, LONGEST_RETRY_AFTER, PageSettings};
+use crate::state::page::{Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
 /// Of which site, and with which templates.
-pub struct Surroundings<'s> {
+pub struct SiteDefaults<'s> {
     /// What visitors know the site as.
     pub name: Option<&'s str>,
     /// The page settings of the site.
@@ -47,7 +47,7 @@ impl Pages {
     pub fn new(
         name: &str,
         window: &Window,
-        around: &Surroundings<'_>,
+        around: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
         let settings = window.page.over(around.settings);
@@ -56,7 +56,7 @@ impl Pages {
     }
 
     /// Renders the page of a view that is always down.
-    pub(crate) fn without_window(around: &Surroundings<'_>, errors: &mut Vec<Error>) -> Self {
+    pub(crate) fn without_window(around: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
         let context = Context::without_window(around.name, around.settings);
         Self::render(None, None, around.settings, &context, around, errors)
     }
@@ -66,7 +66,7 @@ impl Pages {
         end: Option<Timestamp>,
         settings: &PageSettings,
         context: &Context,
-        around: &Surroundings<'_>,
+        around: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
         let mut maker = Maker { settings, around, errors };
@@ -136,13 +136,13 @@ impl Pages {
         let left = end.duration_since(now);
         let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds.max(1))
-            .map_or(LONGEST_RETRY_AFTER, |seconds| seconds.min(LONGEST_RETRY_AFTER))
+            .map_or(MAX_RETRY_AFTER, |seconds| seconds.min(MAX_RETRY_AFTER))
     }
 }
 
 struct Maker<'m> {
     settings: &'m PageSettings,
-    around: &'m Surroundings<'m>,
+    around: &'m SiteDefaults<'m>,
     errors: &'m mut Vec<Error>,
 }
 
@@ -200,11 +200,11 @@ fn media_type(format: Format) -> &'static str {
 /// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, where the
 /// status of HTTP is 200 and 14 means `UNAVAILABLE`.
 fn grpc(context: &Context) -> Arc<Page> {
-    const LONGEST: usize = 1_000;
+    const MAX_LENGTH: usize = 1_000;
     let message = context.reason.as_deref().unwrap_or(context.title);
     let mut encoded = String::new();
     for byte in message.bytes() {
-        if encoded.len() >= LONGEST {
+        if encoded.len() >= MAX_LENGTH {
             break;
         }
         match byte {
@@ -251,14 +251,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::request::Facts;
+    use crate::request::RequestParts;
 
     /// The answer to a request that wants plain text, with and without a window.
     fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
         let templates = Arc::new(Templates::empty());
         let settings = PageSettings::default();
         let around =
-            Surroundings { name: Some("Shop"), settings: &settings, templates: &templates };
+            SiteDefaults { name: Some("Shop"), settings: &settings, templates: &templates };
         let mut errors = Vec::new();
         let pages = if let Some(window) = window {
             let window = serde_json::from_value(window).unwrap();
@@ -267,7 +267,7 @@ mod tests {
             Pages::without_window(&around, &mut errors)
         };
         assert!(errors.is_empty(), "{errors:?}");
-        let request = Facts::new(method, "/").with("Accept", "text/plain");
+        let request = RequestParts::new(method, "/").with("Accept", "text/plain");
         pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap())
     }
 
@@ -315,7 +315,7 @@ mod tests {
             lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..4),
             shaped in r"((text|application|\*)/(html|json|plain|\*|x\+json)?[;, ]{0,2}(q=[0-9.eEinfa+-]{0,6})?[;, ]{0,2}){0,5}",
         ) {
-            let mut request = Facts::new("GET", "/").with("accept", &shaped);
+            let mut request = RequestParts::new("GET", "/").with("accept", &shaped);
             let formats = wanted(&request);
             request.headers.extend(lines.into_iter().map(|line| ("Accept".to_owned(), line)));
             let also = wanted(&request);

@@ -10,10 +10,11 @@ use crate::state::page::{Format, parse_file_name, validate_template_name};
 use crate::sys;
 
 /// The largest template accepted, in bytes.
-pub const LARGEST: usize = 256 * 1024;
+pub const MAX_SIZE: usize = 256 * 1024;
 
 /// One template file of a site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Template {
     /// The name that `--template` takes.
     pub name: String,
@@ -82,9 +83,9 @@ pub fn read(path: &Path) -> Result<String> {
         return Err(corrupt(format!("it is {kind}")));
     }
     let mut text = Vec::new();
-    file.take(LARGEST as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() > LARGEST {
-        return Err(corrupt(format!("it is larger than {LARGEST} bytes")));
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+    if text.len() > MAX_SIZE {
+        return Err(corrupt(format!("it is larger than {MAX_SIZE} bytes")));
     }
     String::from_utf8(text).map_err(|_| corrupt("it is not UTF-8".to_owned()))
 }

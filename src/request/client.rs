@@ -11,10 +11,10 @@ use super::field::{is_token, trim};
 use super::proxies::{ProxyHeader, TrustedProxies};
 
 /// The most that is read of the header field, in bytes.
-const LARGEST: usize = 64 * 1024;
+const MAX_SIZE: usize = 64 * 1024;
 
 /// The most hops that are read.
-const MOST_HOPS: usize = 1_000;
+const MAX_HOPS: usize = 1_000;
 
 /// The address of the client, or `None` if it cannot be told.
 ///
@@ -36,7 +36,7 @@ pub fn address(request: &impl Request, proxies: Option<&TrustedProxies>) -> Opti
     let joined = join(request, header)?;
     // In `X-Forwarded-For` a quote is no more than a bad character.
     let hops = split(&joined, b',', header == ProxyHeader::Forwarded);
-    if hops.len() > MOST_HOPS {
+    if hops.len() > MAX_HOPS {
         return None;
     }
     hops.into_iter()
@@ -68,14 +68,11 @@ fn trusts(proxies: &TrustedProxies, address: IpAddr) -> bool {
 
 /// All lines of the header field as one list, or `None` if it is too large.
 fn join(request: &impl Request, header: ProxyHeader) -> Option<Vec<u8>> {
-    let name = match header {
-        ProxyHeader::XForwardedFor => "x-forwarded-for",
-        ProxyHeader::Forwarded => "forwarded",
-    };
+    let name = header.name().to_ascii_lowercase();
     let mut joined = Vec::new();
     let mut fits = true;
-    request.header(name, &mut |line| {
-        fits &= joined.len() + line.len() < LARGEST;
+    request.header(&name, &mut |line| {
+        fits &= joined.len() + line.len() < MAX_SIZE;
         if fits {
             if !joined.is_empty() {
                 joined.push(b',');

@@ -59,6 +59,7 @@ pub trait Request {
 
 /// What a framework knows of the user of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct User {
     /// Somebody is logged in.
     pub is_authenticated: bool,
@@ -68,10 +69,39 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+impl User {
+    /// Somebody who is not logged in.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// Somebody who is logged in, and neither staff nor a superuser.
+    #[must_use]
+    pub fn authenticated() -> Self {
+        Self { is_authenticated: true, ..Self::default() }
+    }
+
+    /// Sets whether the framework knows them as staff.
+    #[must_use]
+    pub fn staff(mut self, is_staff: bool) -> Self {
+        self.is_staff = is_staff;
+        self
+    }
+
+    /// Sets whether the framework knows them as a superuser.
+    #[must_use]
+    pub fn superuser(mut self, is_superuser: bool) -> Self {
+        self.is_superuser = is_superuser;
+        self
+    }
+}
+
 /// A request whose facts are all known beforehand: one that is described rather
 /// than received.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+#[non_exhaustive]
+pub struct RequestParts {
     /// See [`Request::path`].
     pub path: Vec<u8>,
     /// See [`Request::query`].
@@ -90,7 +120,7 @@ pub struct Facts {
     pub user: Option<User>,
 }
 
-impl Facts {
+impl RequestParts {
     /// A request for a target: a path, with or without a query.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
@@ -101,6 +131,34 @@ impl Facts {
             method: method.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Sets the host that was asked for.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Sets the address that connects.
+    #[must_use]
+    pub fn with_peer(mut self, peer: impl Into<Option<IpAddr>>) -> Self {
+        self.peer = peer.into();
+        self
+    }
+
+    /// Sets who is logged in.
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<Option<User>>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// Sets whether the visitor's connection is encrypted.
+    #[must_use]
+    pub fn with_https(mut self, is_https: impl Into<Option<bool>>) -> Self {
+        self.is_https = is_https.into();
+        self
     }
 
     /// The same with one more header field.
@@ -117,7 +175,7 @@ impl Facts {
     }
 }
 
-impl Request for Facts {
+impl Request for RequestParts {
     fn path(&self) -> &[u8] {
         &self.path
     }

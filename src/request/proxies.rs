@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 /// Whose word on the client's address is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TrustedProxies {
     /// The one header field that they set.
     pub header: ProxyHeader,
@@ -23,15 +24,35 @@ pub struct TrustedProxies {
     pub extra: Map<String, Value>,
 }
 
+impl TrustedProxies {
+    /// The proxies in these networks, which set this header field.
+    #[must_use]
+    pub fn new(header: ProxyHeader, networks: impl Into<Vec<IpNet>>) -> Self {
+        Self { header, networks: networks.into(), extra: Map::new() }
+    }
+}
+
 /// The header field in which proxies pass the client's address on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ProxyHeader {
     /// `X-Forwarded-For`, the usual one.
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
+}
+
+impl ProxyHeader {
+    /// The name of the header field, as it is usually written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "X-Forwarded-For",
+            Self::Forwarded => "Forwarded",
+        }
+    }
 }
 
 /// Refuses an empty list, and networks that would trust everyone.

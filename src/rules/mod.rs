@@ -26,6 +26,7 @@ use user::UserClass;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// The path of the request target: [`PathPattern`].
     Path,
@@ -73,6 +74,7 @@ impl fmt::Display for Kind {
 /// One ignore rule as the state file holds it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Rule {
     /// What the rule looks at.
     pub kind: Kind,
@@ -99,6 +101,20 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// A rule with nothing else set. What it says is not checked.
+    #[must_use]
+    pub fn new(kind: Kind, value: impl Into<String>) -> Self {
+        Self {
+            kind,
+            value: value.into(),
+            note: None,
+            expires_at: None,
+            added_at: None,
+            added_by: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Whether the rule is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
@@ -116,6 +132,7 @@ impl Rule {
 
 /// A rule's value, understood.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Matcher {
     /// Requests whose path matches.
     Path(PathPattern),

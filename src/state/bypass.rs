@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::time::has_come;
 
 /// How many tokens a site may have.
-pub const MOST_TOKENS: usize = 1_000;
+pub const MAX_TOKENS: usize = 1_000;
 
 /// Marks a token as one of maint's, so that secret scanners can find a leaked one.
 const PREFIX: &str = "maint_";
@@ -20,6 +20,7 @@ const PREFIX: &str = "maint_";
 /// A bypass token as the state file holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BypassToken {
     /// The SHA-256 digest (FIPS 180-4) of the token, in lower-case hexadecimal.
     #[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{64}$")))]
@@ -49,6 +50,20 @@ pub struct BypassToken {
 }
 
 impl BypassToken {
+    /// What the state holds of a token: its digest, with nothing else set.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self {
+            sha256: digest(token),
+            note: None,
+            expires_at: None,
+            keep: false,
+            added_at: None,
+            added_by: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Whether the token is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{LARGEST, State, VERSION, strict};
+use super::{MAX_SIZE, State, VERSION, strict};
 use crate::error::{Error, Result};
 
 /// Up to this size the file is indented for people.
@@ -29,8 +29,8 @@ impl State {
             min_reader: Option<u64>,
         }
         let broken = |cause: &dyn std::fmt::Display| Malformed::Broken(cause.to_string());
-        if bytes.len() > LARGEST {
-            return Err(Malformed::Broken(format!("it is larger than {LARGEST} bytes")));
+        if bytes.len() > MAX_SIZE {
+            return Err(Malformed::Broken(format!("it is larger than {MAX_SIZE} bytes")));
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Malformed::Broken("it is empty".to_owned()));
@@ -61,9 +61,9 @@ impl State {
             bytes = serde_json::to_vec(self).map_err(impossible)?;
         }
         bytes.push(b'\n');
-        if bytes.len() > LARGEST {
+        if bytes.len() > MAX_SIZE {
             return Err(Error::invalid(format!(
-                "the state would have {} bytes; {LARGEST} are allowed",
+                "the state would have {} bytes; {MAX_SIZE} are allowed",
                 bytes.len()
             )));
         }
@@ -170,7 +170,7 @@ mod tests {
             let reason = read(text).unwrap_err();
             assert!(reason.contains(part), "{text:.80}: {reason}");
         }
-        let error = State::from_json(&vec![b' '; LARGEST + 1]).unwrap_err();
+        let error = State::from_json(&vec![b' '; MAX_SIZE + 1]).unwrap_err();
         assert!(matches!(error, Malformed::Broken(reason) if reason.contains("larger")));
     }
 

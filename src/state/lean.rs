@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::strict::{Keys, Strict, Text};
-use super::{MAX_RULES, MOST_REGEXES, number, validate_note};
+use super::{MAX_REGEXES, MAX_RULES, number, validate_note};
 use crate::error::Result;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher};
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str) -> serde_json::Result<Vec<LeanRule<'_>>> {
     most("rules", rules.len(), MAX_RULES)?;
     let is_regex =
         |rule: &&LeanRule<'_>| matches!(rule.matcher, Some(Matcher::Path(PathPattern::Regex(_))));
-    most("regular expressions", rules.iter().filter(is_regex).count(), MOST_REGEXES)?;
+    most("regular expressions", rules.iter().filter(is_regex).count(), MAX_REGEXES)?;
     // They are written in the order of their ids, and then no two are equal.
     if !rules.is_sorted_by(|one, next| one.id < next.id) {
         let mut seen = HashSet::new();

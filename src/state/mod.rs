@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use change::{Change, diff};
-pub use edit::{Closed, Opened, WindowSettings, lease_end};
+pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
 pub(crate) use json::Malformed;
 pub(crate) use lean::LeanRule;
 pub use page::PageSettings;
@@ -31,30 +31,31 @@ use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::request::proxies::{self, TrustedProxies};
 use crate::rules::{Kind, Rule};
-use bypass::{BypassToken, MOST_TOKENS};
-use window::{MOST_WINDOWS, Phase, Window};
+use bypass::{BypassToken, MAX_TOKENS};
+use window::{MAX_WINDOWS, Phase, Window};
 
 /// The version of the state file that this library writes, and the newest it reads.
 pub const VERSION: u64 = 1;
 
 /// The largest state file read or written, in bytes.
-pub const LARGEST: usize = 8 * 1024 * 1024;
+pub const MAX_SIZE: usize = 8 * 1024 * 1024;
 
 /// How many ignore rules a state may have.
 pub const MAX_RULES: usize = 10_000;
 
 /// How many of them may be regular expressions.
-pub const MOST_REGEXES: usize = 1_000;
+pub const MAX_REGEXES: usize = 1_000;
 
 /// The longest note on a rule or token, in bytes.
-pub const LONGEST_NOTE: usize = 1_024;
+pub const MAX_NOTE: usize = 1_024;
 
 /// The longest name of a site, in bytes.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME: usize = 200;
 
 /// All that `maint` knows of a site but its templates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct State {
     /// The version of the format. This is version 1.
     pub version: u64,
@@ -104,6 +105,7 @@ const fn oldest() -> u64 {
 /// When, by whom and how the state was last changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LastChange {
     /// The time on the writer's clock.
     #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
@@ -153,15 +155,15 @@ impl State {
                 Ok(())
             }
         };
-        within("windows", self.windows.len(), MOST_WINDOWS)?;
+        within("windows", self.windows.len(), MAX_WINDOWS)?;
         within("ignore rules", self.ignore.len(), MAX_RULES)?;
-        within("bypass tokens", self.bypass.len(), MOST_TOKENS)?;
+        within("bypass tokens", self.bypass.len(), MAX_TOKENS)?;
         let regexes = self
             .ignore
             .values()
             .filter(|rule| rule.kind == Kind::Path && rule.value.starts_with("re:"))
             .count();
-        within("regular expressions", regexes, MOST_REGEXES)?;
+        within("regular expressions", regexes, MAX_REGEXES)?;
 
         let inside = |what: &str, name: &str, cause: Error| match cause {
             Error::Invalid { message, hint } => {
@@ -188,7 +190,7 @@ impl State {
             proxies::validate_proxies(&proxies.networks)?;
         }
         if let Some(name) = &self.name {
-            window::validate_text("the name of the site", name, LONGEST_NAME)?;
+            window::validate_text("the name of the site", name, MAX_NAME)?;
         }
         if let Some(user) = &self.web_user {
             window::validate_text("the web user", user, 64)?;
@@ -227,7 +229,7 @@ impl State {
 }
 
 fn validate_note(note: Option<&str>) -> Result<()> {
-    note.map_or(Ok(()), |note| window::validate_text("the note", note, LONGEST_NOTE))
+    note.map_or(Ok(()), |note| window::validate_text("the note", note, MAX_NOTE))
 }
 
 /// Sorts ids as people count: `r9` before `r10`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 /// The longest `Retry-After` accepted, in seconds: one week.
-pub const LONGEST_RETRY_AFTER: u32 = 7 * 24 * 3600;
+pub const MAX_RETRY_AFTER: u32 = 7 * 24 * 3600;
 
 /// The status of the page where nothing else is said.
 pub const DEFAULT_STATUS: u16 = 503;
@@ -21,6 +21,7 @@ pub const DEFAULT_RETRY_AFTER: u32 = 120;
 /// what the site leaves open has a default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PageSettings {
     /// The status code (RFC 9110, 15): 200, or 400 to 599. Default 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,40 @@ pub struct PageSettings {
 }
 
 impl PageSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the status code.
+    #[must_use]
+    pub fn status(mut self, status: impl Into<Option<u16>>) -> Self {
+        self.status = status.into();
+        self
+    }
+
+    /// Sets `Retry-After`, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, retry_after: impl Into<Option<u32>>) -> Self {
+        self.retry_after = retry_after.into();
+        self
+    }
+
+    /// Sets the template that becomes the page.
+    #[must_use]
+    pub fn template(mut self, template: impl Into<String>) -> Self {
+        self.template = Some(template.into());
+        self
+    }
+
+    /// Sets where browsers are sent instead.
+    #[must_use]
+    pub fn redirect(mut self, redirect: impl Into<String>) -> Self {
+        self.redirect = Some(redirect.into());
+        self
+    }
+
     /// Whether everything is left at its default.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -97,7 +132,7 @@ pub fn validate_status(status: u16) -> Result<()> {
 
 /// Refuses zero, and more than a week.
 pub fn validate_retry_after(seconds: u32) -> Result<()> {
-    if (1..=LONGEST_RETRY_AFTER).contains(&seconds) {
+    if (1..=MAX_RETRY_AFTER).contains(&seconds) {
         Ok(())
     } else {
         Err(Error::invalid("the retry-after must be from one second to one week"))
@@ -153,6 +188,7 @@ pub fn validate_redirect(url: &str) -> Result<()> {
 
 /// What a template becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Format {
     /// A page for browsers.
     Html,
@@ -165,6 +201,16 @@ pub enum Format {
 impl Format {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Txt];
+
+    /// The media type that asks for it (RFC 9110, 8.3.1).
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html",
+            Self::Json => "application/json",
+            Self::Txt => "text/plain",
+        }
+    }
 
     /// The file name extension, without the dot.
     #[must_use]

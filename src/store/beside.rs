@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::Options;
 use super::custody::Custody;
+use super::options::Options;
 use super::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::error::{Error, Result};
-use crate::page::template;
+use crate::page::template::{self, Template};
 use crate::sys;
 
 /// What happens beside the change of the state.
@@ -25,14 +25,32 @@ pub(super) enum Beside<'a> {
 /// A template file that changes together with the state.
 pub(super) struct TemplateFile<'a> {
     pub(super) path: &'a Path,
-    /// The new content, or `None` to remove it.
-    pub(super) text: Option<&'a str>,
+    pub(super) change: FileChange<'a>,
+}
+
+/// What becomes of a template file.
+#[derive(Clone, Copy)]
+pub(super) enum FileChange<'a> {
+    /// It gets this text. Only `replace` lets that happen to a file that exists.
+    Write { text: &'a str, replace: bool },
+    /// It goes, and with it all the files of its template.
+    Remove { files: &'a [Template] },
 }
 
 impl TemplateFile<'_> {
+    /// Its name with the extension.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// Whether the file has the new content already.
     pub(super) fn is_there(&self) -> bool {
-        self.text.is_some_and(|text| template::read(self.path).is_ok_and(|now| now == text))
+        match self.change {
+            FileChange::Write { text, .. } => {
+                template::read(self.path).is_ok_and(|now| now == text)
+            }
+            FileChange::Remove { .. } => false,
+        }
     }
 }
 
@@ -44,9 +62,11 @@ pub(super) fn put<'a>(
 ) -> Result<Earlier<'a>> {
     let path = template.path;
     let earlier = Earlier::keep(path)?;
-    let written = match template.text {
-        Some(text) => write_template(path, text, options, custody),
-        None => sys::unlink(path).map_err(|source| Error::io("remove", path, source)),
+    let written = match template.change {
+        FileChange::Write { text, .. } => write_template(path, text, options, custody),
+        FileChange::Remove { .. } => {
+            sys::unlink(path).map_err(|source| Error::io("remove", path, source))
+        }
     };
     match written {
         Ok(()) => Ok(earlier),

@@ -1,8 +1,8 @@
 //! Going back by one generation.
 
 use super::beside::Beside;
+use super::options::{Applied, Options, Purpose};
 use super::transaction::transact;
-use super::{Applied, Options};
 use crate::error::{Error, Result};
 use crate::load;
 use crate::site::Site;
@@ -20,7 +20,8 @@ use crate::state::{State, diff};
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
     // Without one nothing is made, not even a lock.
     backup(site)?;
-    transact(site, options, Beside::Salvage, |state, _| {
+    let options = Options { purpose: Purpose::Restore, ..options.clone() };
+    transact(site, &options, Beside::Salvage, |state, _| {
         // Only under the lock is it the generation before: whoever was waited for
         // has left another one.
         let backup = backup(site)?;

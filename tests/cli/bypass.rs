@@ -42,11 +42,11 @@ fn requirement_46_how_to_use_a_token_is_told_without_it() {
     assert_eq!(link, format!("/?maint_bypass={token}"));
     // The printed values work as they are, for people and for programs.
     let gate = maint::Gate::open(&maint::Site::at(env.site())).unwrap();
-    let opened = gate.answer(&maint::request::Facts::new("GET", link));
+    let opened = gate.answer(&maint::request::RequestParts::new("GET", link));
     let maint::gate::Answer::Reply(reply) = opened else { panic!("{opened:?}") };
     assert_eq!((reply.status(), reply.header("location").as_deref()), (303, Some("/")));
     let cookie = format!("maint_bypass={token}");
-    let request = maint::request::Facts::new("GET", "/").with("cookie", &cookie);
+    let request = maint::request::RequestParts::new("GET", "/").with("cookie", &cookie);
     assert!(matches!(gate.answer(&request), maint::gate::Answer::Pass(_)));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use maint::Site;
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::env::{NOW, TestEnv, finish};
 
@@ -115,8 +115,9 @@ fn requirement_49_every_format_and_state_has_the_very_header_fields_that_visitor
             let (scene, format) = link.trim_start_matches('/').split_once('.').unwrap();
             let accept = ["text/html", "application/json", "text/plain"]
                 [["html", "json", "txt"].iter().position(|known| *known == format).unwrap()];
-            let request = Facts::new("GET", "/").with("accept", accept);
-            let Answer::Reply(reply) = gate.answer_at(&request, NOW.parse().unwrap()) else {
+            let request = RequestParts::new("GET", "/").with("accept", accept);
+            let Answer::Reply(reply) = gate.current().at(NOW.parse().unwrap()).answer(&request)
+            else {
                 panic!("it passes")
             };
             let got = preview.get(&link);

@@ -1,7 +1,7 @@
 //! `maint template render`
 
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::{Site, page};
 
 use crate::env::{NOW, TestEnv};
@@ -19,8 +19,8 @@ fn with_page() -> TestEnv {
 /// What the gate sends a visitor at this moment.
 fn body(env: &TestEnv, method: &str, accept: &str) -> String {
     let gate = Gate::open(&Site::at(env.site())).unwrap();
-    let request = Facts::new(method, "/").with("accept", accept);
-    match gate.answer_at(&request, NOW.parse().unwrap()) {
+    let request = RequestParts::new(method, "/").with("accept", accept);
+    match gate.current().at(NOW.parse().unwrap()).answer(&request) {
         Answer::Reply(reply) => String::from_utf8(reply.body().to_vec()).unwrap(),
         Answer::Pass(pass) => panic!("{pass:?}"),
     }
@@ -131,7 +131,7 @@ fn a_window_that_is_too_much_for_a_template_is_told() {
     let text = format!("{{% for i in range({}) %}}{{{{ reason }}}}{{% endfor %}}", 2_000);
     env.write("wide.html", &text);
     env.ok(&["template", "add", "wide", "wide.html"]);
-    env.ok(&["on", "-m", &"x".repeat(page::render::LARGEST_PAGE / 1_000)]);
+    env.ok(&["on", "-m", &"x".repeat(page::render::MAX_PAGE_SIZE / 1_000)]);
     let error = env.fails(2, &["template", "render", "wide"]);
     assert!(error.contains("`wide.html` has a mistake: it makes more than"), "{error}");
 }

@@ -52,7 +52,7 @@ pub(crate) fn shop(layer: MaintenanceLayer, fields: Fields) -> Router {
     Router::new().fallback(any(page)).layer(layer).layer(from_fn(
         async |mut request: Request, next: axum::middleware::Next| {
             if request.headers().get("x-session").is_some_and(|value| value == "staff") {
-                let user = User { is_authenticated: true, is_staff: true, is_superuser: false };
+                let user = User::authenticated().staff(true);
                 request.extensions_mut().insert(user);
             }
             next.run(request).await

@@ -119,7 +119,7 @@ fn requirement_57_a_link_that_ends_the_maintenance_is_found() {
     let of_app = Site::at(site.directory());
     // A link as django-maintenance-mode has it.
     let off = get(async move || {
-        let close = |state: &mut maint::State, _| {
+        let close = |state: &mut maint::State, _: store::Stamp<'_>| {
             state.windows.clear();
             Ok(())
         };

@@ -24,10 +24,9 @@ fn app(layer: MaintenanceLayer) -> Router {
 /// The app's own log-in, in front of the gate: the header names the user.
 async fn log_in(mut request: Request, next: Next) -> AxumResponse {
     let name = request.headers().get("x-test-login").and_then(|name| name.to_str().ok());
-    let user = User {
-        is_authenticated: name.is_some(),
-        is_staff: name == Some("staff"),
-        is_superuser: name == Some("root"),
+    let user = match name {
+        Some(name) => User::authenticated().staff(name == "staff").superuser(name == "root"),
+        None => User::anonymous(),
     };
     request.extensions_mut().insert(user);
     next.run(request).await

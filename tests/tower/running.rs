@@ -211,7 +211,7 @@ async fn cut(State(gate): State<Gate>, request: Request, next: Next) -> Response
         return response;
     }
     let (head, body) = response.into_parts();
-    let goes_on = move |_: &_| future::ready(!gate.current().is_down(None));
+    let goes_on = move |_: &_| future::ready(!gate.is_down());
     let pieces = body.into_data_stream().take_while(goes_on);
     Response::from_parts(head, Body::from_stream(pieces))
 }

@@ -226,19 +226,13 @@ impl WindowArgs {
         let retry_after = self.retry_after.as_deref().map(parse_duration).transpose()?;
         let retry_after =
             retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
-        let page = PageSettings {
-            status: self.status,
-            retry_after,
-            template: self.template.clone(),
-            redirect: self.redirect.clone(),
-            ..PageSettings::default()
-        };
-        Ok(WindowSettings {
-            reason: self.message.clone().filter(|message| !message.trim().is_empty()),
-            scope: Scope::parse(&self.path, &self.method, &self.host, self.read_only)?,
-            page,
-            ..WindowSettings::default()
-        })
+        let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
+        page.template.clone_from(&self.template);
+        page.redirect.clone_from(&self.redirect);
+        let scope = Scope::parse(&self.path, &self.method, &self.host, self.read_only)?;
+        let mut settings = WindowSettings::new().scope(scope).page(page);
+        settings.reason = self.message.clone().filter(|message| !message.trim().is_empty());
+        Ok(settings)
     }
 }
 

@@ -1,11 +1,10 @@
 //! `maint off`
 
 use anyhow::Result;
-use jiff::Timestamp;
 use maint::state::Closed;
 use maint::state::window::{DEFAULT, Phase};
-use maint::store::Applied;
-use maint::{Actor, Site, State};
+use maint::store::{Applied, Stamp};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::Off;
@@ -15,7 +14,7 @@ use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
-    let change = |state: &mut State, now: Timestamp, _: &Actor| {
+    let change = |state: &mut State, Stamp { now, .. }: Stamp<'_>| {
         args.expect.check(state)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
@@ -35,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
 
 fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -> Result<()> {
     let now = session.clock.now();
-    let Closed { windows, revoked } = &applied.value;
+    let Closed { windows, revoked, .. } = &applied.value;
     let object = report::object(
         site,
         applied,

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::rules::RulesPlan;
 use super::*;
 use crate::Error;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::say::{figure, skip};
 use crate::sys::Look;
 
@@ -112,8 +112,8 @@ fn rules(number: usize) -> Value {
     Value::Object((1..=number).map(rule).collect())
 }
 
-fn get(path: &str) -> Facts {
-    Facts::new("GET", path)
+fn get(path: &str) -> RequestParts {
+    RequestParts::new("GET", path)
 }
 
 fn is_blocked(gate: &Gate, path: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use crate::gate::Plan;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::request::cookie::COOKIES;
 use crate::state::bypass::digest;
 
@@ -59,7 +59,7 @@ fn value(pair: &str) -> Option<&str> {
 fn passes(data: &[u8]) -> bool {
     let lines = data.split(|&byte| byte == b'\n');
     let headers = lines.map(|line| ("Cookie".to_owned(), line.to_vec())).collect();
-    let request = Facts { headers, ..Facts::new("GET", "/") };
+    let request = RequestParts { headers, ..RequestParts::new("GET", "/") };
     PLAN.decide(&request, NOW.parse::<Timestamp>().unwrap()).is_pass()
 }
 

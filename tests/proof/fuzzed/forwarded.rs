@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::first_line;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::request::client::address;
 use crate::request::{ProxyHeader, TrustedProxies};
 
@@ -76,7 +76,10 @@ fn client(header: ProxyHeader, peer: IpAddr, lines: &[&[u8]]) -> Option<IpAddr> 
         ProxyHeader::Forwarded => "Forwarded",
     };
     let headers = lines.iter().map(|line| (name.to_owned(), line.to_vec())).collect();
-    address(&Facts { peer: Some(peer), headers, ..Facts::new("GET", "/") }, Some(&proxies))
+    address(
+        &RequestParts { peer: Some(peer), headers, ..RequestParts::new("GET", "/") },
+        Some(&proxies),
+    )
 }
 
 /// Every address that a reader could see in a text, with or without a port.

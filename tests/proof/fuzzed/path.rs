@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::first_line;
 use crate::gate::Plan;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::request::path::PathForms;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Rule};
@@ -153,6 +153,6 @@ fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
     };
     let windows = BTreeMap::from([("w".to_owned(), window)]);
     let state = State { windows, ignore, ..State::default() };
-    let request = Facts { path: path.to_vec(), ..Facts::new("GET", "/") };
+    let request = RequestParts { path: path.to_vec(), ..RequestParts::new("GET", "/") };
     Plan::new(&state).unwrap().decide(&request, Timestamp::UNIX_EPOCH).is_pass()
 }

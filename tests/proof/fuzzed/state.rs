@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::State;
 use crate::gate::Plan;
 use crate::gate::rules::RulesPlan;
-use crate::request::{Facts, User};
+use crate::request::{RequestParts, User};
 use crate::state::parts;
 
 /// Rules that a gate may have from an earlier read.
@@ -83,13 +83,13 @@ fn depth(data: &[u8]) -> usize {
 }
 
 /// Requests that could tell two plans apart: those the rules name, and others.
-fn requests(state: &State) -> Vec<Facts> {
+fn requests(state: &State) -> Vec<RequestParts> {
     let named = state.ignore.values().map(|rule| rule.value.as_str()).take(4);
-    let request = |target: &str| Facts {
+    let request = |target: &str| RequestParts {
         host: Some(target.to_owned()),
         peer: target.parse().ok().or_else(|| "10.0.0.1".parse().ok()),
         user: Some(User { is_authenticated: true, is_staff: true, is_superuser: false }),
-        ..Facts::new("GET", target).with("X-Probe", "blue").with_token("maint_0")
+        ..RequestParts::new("GET", target).with("X-Probe", "blue").with_token("maint_0")
     };
     ["/", "/a/b", "example.com"].into_iter().chain(named).map(request).collect()
 }

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::first_line;
-use crate::page::render::LARGEST_PAGE;
+use crate::page::render::MAX_PAGE_SIZE;
 use crate::page::{Context, Templates};
 use crate::state::page::Format;
 
@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
     }
     let Ok(page) = templates.render(Some("x"), format, &context) else { return };
     let _ = templates.try_out("x", format);
-    assert!(page.len() <= LARGEST_PAGE);
+    assert!(page.len() <= MAX_PAGE_SIZE);
     if format == Format::Html && !MARKUP.iter().any(|markup| source.contains(markup)) {
         assert!(!page.contains('<'), "{page}");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::state::bypass;
 use serde_json::{Value, json};
 
@@ -33,13 +33,13 @@ pub(crate) fn parts(token: &str) -> Value {
     parts
 }
 
-pub(crate) fn cookie(value: &str) -> Facts {
+pub(crate) fn cookie(value: &str) -> RequestParts {
     get("/").with("cookie", &format!("__Host-maint_bypass={value}"))
 }
 
 /// Asks while the token is good.
-pub(crate) fn passes(gate: &Gate, request: &Facts) -> bool {
-    match gate.answer_at(request, at(OPENED)) {
+pub(crate) fn passes(gate: &Gate, request: &RequestParts) -> bool {
+    match gate.current().at(at(OPENED)).answer(request) {
         Answer::Pass(pass) => {
             assert!(pass.is_private, "the answer may not be shared");
             true
@@ -97,12 +97,12 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
 #[test]
 fn requirement_44_a_cookie_is_worth_nothing_once_its_token_is_over() {
     let (site, gate, token) = with_token();
-    let at_time = |now| gate.answer_at(&cookie(&token), at(now));
+    let at_time = |now| gate.current().at(at(now)).answer(&cookie(&token));
     assert!(matches!(at_time("2026-11-22T03:59:59.999Z"), Answer::Pass(_)));
     assert_eq!(reply(at_time("2026-11-22T04:00:00Z")).status(), 503, "expired");
     let link = get(&format!("/?{}={token}", maint::request::cookie::PARAMETER));
-    assert_eq!(reply(gate.answer_at(&link, at(OPENED))).status(), 303);
-    assert_eq!(reply(gate.answer_at(&link, at("2026-11-22T04:00:00Z"))).status(), 503);
+    assert_eq!(reply(gate.current().at(at(OPENED)).answer(&link)).status(), 303);
+    assert_eq!(reply(gate.current().at(at("2026-11-22T04:00:00Z")).answer(&link)).status(), 503);
 
     // `maint off` and `maint on` again, with everything they do.
     let maint = |args: &[&str]| {

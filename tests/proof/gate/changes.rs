@@ -84,7 +84,8 @@ fn of_the_store(place: &Path, rounds: u32) -> String {
     let site = TestSite::under(place);
     let reason = |number: u32| Some(format!("{number:06}"));
     site.update(|state, now| {
-        let settings = maint::state::WindowSettings { reason: reason(0), ..Default::default() };
+        let mut settings = maint::state::WindowSettings::new();
+        settings.reason = reason(0);
         state.open_window("w", &settings, now, &maint::Actor::default()).unwrap();
     });
     let gate = site.gate();

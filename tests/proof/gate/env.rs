@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use maint::gate::{Answer, Gate, OnError, OnProblem, Options};
 use maint::page::Reply;
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::{Site, store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,7 +65,8 @@ impl TestSite {
         let told = self.told.clone();
         let on_problem: OnProblem =
             Arc::new(move |problem| told.lock().unwrap().push(problem.to_string()));
-        let options = Options { on_error, on_problem: Some(on_problem), ..Options::default() };
+        let mut options = Options::new().on_error(on_error);
+        options.on_problem = Some(on_problem);
         Gate::open_with(&self.site(), options)
     }
 
@@ -92,8 +93,8 @@ impl TestSite {
     /// Changes the state as `maint` does, with everything that includes.
     pub(crate) fn update(&self, change: impl Fn(&mut maint::State, Timestamp)) {
         let options = store::Options::new("test");
-        store::update(&self.site(), &options, |state, now| {
-            change(state, now);
+        store::update(&self.site(), &options, |state, stamp| {
+            change(state, stamp.now);
             Ok(())
         })
         .unwrap();
@@ -119,12 +120,12 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(crate) fn get(target: &str) -> Facts {
-    Facts::new("GET", target)
+pub(crate) fn get(target: &str) -> RequestParts {
+    RequestParts::new("GET", target)
 }
 
 /// A request for one form of the page.
-pub(crate) fn accepting(accept: &str) -> Facts {
+pub(crate) fn accepting(accept: &str) -> RequestParts {
     get("/").with("accept", accept)
 }
 

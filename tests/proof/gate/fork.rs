@@ -148,7 +148,7 @@ fn child(gate: &Gate, number: u64, is_done: impl Fn() -> bool) -> ! {
         }
     }
     // The child can report trouble, even if another thread held standard error at the fork.
-    let options = Options { on_error: OnError::Open, ..Options::default() };
+    let options = Options::new().on_error(OnError::Open);
     let is_open = number % 2 == 1 || Gate::open_with(&Site::at("/no/such/site"), options).is_ok();
     std::process::exit(i32::from(!is_open));
 }

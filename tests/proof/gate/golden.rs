@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use maint::gate::{Answer, Gate};
-use maint::request::{Facts, User};
+use maint::request::{RequestParts, User};
 use maint::state::bypass;
 use serde_json::{Value, json};
 
@@ -29,29 +29,28 @@ fn written() -> PathBuf {
     directory().join(concat!("written-", env!("CARGO_PKG_VERSION"), ".json"))
 }
 
-fn get(target: &str) -> Facts {
+fn get(target: &str) -> RequestParts {
     with_method("GET", target)
 }
 
-fn with_method(method: &str, target: &str) -> Facts {
-    on_host("shop.example", Facts::new(method, target))
+fn with_method(method: &str, target: &str) -> RequestParts {
+    on_host("shop.example", RequestParts::new(method, target))
 }
 
-fn on_host(host: &str, request: Facts) -> Facts {
-    Facts { host: Some(host.to_owned()), ..request }
+fn on_host(host: &str, request: RequestParts) -> RequestParts {
+    request.with_host(host)
 }
 
-fn from(peer: &str, request: Facts) -> Facts {
-    Facts { peer: Some(peer.parse().unwrap()), ..request }
+fn from(peer: &str, request: RequestParts) -> RequestParts {
+    request.with_peer(peer.parse::<std::net::IpAddr>().unwrap())
 }
 
-fn by_staff(request: Facts) -> Facts {
-    let user = User { is_authenticated: true, is_staff: true, is_superuser: false };
-    Facts { user: Some(user), ..request }
+fn by_staff(request: RequestParts) -> RequestParts {
+    request.with_user(User::authenticated().staff(true))
 }
 
 /// What passes and what is blocked, by the name of the golden file.
-fn decisions(name: &str) -> Vec<(Facts, bool)> {
+fn decisions(name: &str) -> Vec<(RequestParts, bool)> {
     let shop = || get("/shop/1");
     match name {
         "minimal" => vec![(get("/"), true), (with_method("POST", "/shop"), true)],
@@ -106,7 +105,7 @@ fn decisions(name: &str) -> Vec<(Facts, bool)> {
 fn obeyed(gate: &Gate, name: &str, when: &str) -> usize {
     let decisions = decisions(name);
     for (request, passes) in &decisions {
-        let answer = gate.answer_at(request, at(NOW));
+        let answer = gate.current().at(at(NOW)).answer(request);
         assert_eq!(matches!(answer, Answer::Pass(_)), *passes, "{name}, {when}: {request:?}");
     }
     decisions.len()

@@ -15,13 +15,17 @@ use crate::say::figure;
 fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     let (site, gate, token) = with_token();
     let link = get(&format!("/a?{}={token}", maint::request::cookie::PARAMETER));
-    let answer = gate.answer_at(&link, at(OPENED));
+    let answer = gate.current().at(at(OPENED)).answer(&link);
     assert!(
-        reply(gate.answer_at(&link, at(OPENED))).header("set-cookie").unwrap().contains(&token)
+        reply(gate.current().at(at(OPENED)).answer(&link))
+            .header("set-cookie")
+            .unwrap()
+            .contains(&token)
     );
-    let mut said = format!("{answer:?} {gate:?} {:?}", gate.answer_at(&cookie(&token), at(OPENED)));
+    let mut said =
+        format!("{answer:?} {gate:?} {:?}", gate.current().at(at(OPENED)).answer(&cookie(&token)));
     site.replace(&format!("{{ {token} "));
-    assert!(matches!(gate.answer_at(&cookie(&token), at(OPENED)), Answer::Pass(_)));
+    assert!(matches!(gate.current().at(at(OPENED)).answer(&cookie(&token)), Answer::Pass(_)));
     site.put(2, &parts(&token));
     let _ = gate.revision();
 
@@ -94,7 +98,7 @@ fn requirement_46_no_link_leads_to_another_host() {
     let (mut away, mut naively) = (Vec::new(), 0);
     for path in LEADING_AWAY {
         let link = get(&format!("{path}?{}={token}", maint::request::cookie::PARAMETER));
-        let reply = reply(gate.answer_at(&link, at(OPENED)));
+        let reply = reply(gate.current().at(at(OPENED)).answer(&link));
         assert_eq!(reply.status(), 303, "{path:?}");
         let place = reply.header("location").unwrap();
         away.extend(leads_away(&place).then_some(path));

@@ -74,7 +74,7 @@ fn requirement_57_an_answer_from_two_states_is_seen_as_such() {
     let site = TestSite::new();
     let seen = |revision| {
         site.put(revision, &parts(revision));
-        Seen::of(site.gate().answer_at(&accepting("application/json"), at(OPENED)))
+        Seen::of(site.gate().current().at(at(OPENED)).answer(&accepting("application/json")))
     };
     let (one, other) = (seen(7), seen(8));
     assert_eq!((one.revision(), other.revision()), (Some(7), Some(8)));
@@ -107,13 +107,18 @@ fn requirement_58_each_answer_comes_from_one_whole_state() {
                     let (mut answers, mut last) = (0, 0);
                     while !is_over.load(Ordering::Relaxed) {
                         let before = written.load(Ordering::SeqCst);
-                        let revision = told(gate.answer_at(&accepting("application/json"), now));
+                        let revision =
+                            told(gate.current().at(now).answer(&accepting("application/json")));
                         assert!(revision >= before, "{before} was in force before the request");
                         assert!(revision >= last, "{revision} after {last}");
                         last = revision;
                         // The rule for this path exists in this revision alone.
                         let path = format!("/{revision}");
-                        match gate.answer_at(&get(&path).with("accept", "application/json"), now) {
+                        match gate
+                            .current()
+                            .at(now)
+                            .answer(&get(&path).with("accept", "application/json"))
+                        {
                             Answer::Pass(pass) => assert_eq!(pass.by.as_deref(), Some("r1")),
                             blocked @ Answer::Reply(_) => assert!(told(blocked) > revision),
                         }

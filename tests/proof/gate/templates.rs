@@ -168,7 +168,7 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
             .with("user-agent", "agent-of-a-visitor")
             .with("cookie", "maint_bypass=agent-of-a-visitor")
             .with("host", "shop.internal");
-        let request = maint::request::Facts { host: Some("shop.internal".to_owned()), ..request };
+        let request = request.with_host("shop.internal");
         body(&reply(site.gate().answer(&request)))
     };
     for settings in [json!({}), json!({ "template": "dump" })] {

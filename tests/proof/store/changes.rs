@@ -1,6 +1,5 @@
 //! Changes of every kind, and what the state must be after one that was killed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use maint::State;
@@ -117,7 +116,7 @@ impl Change {
             Kind::Template => state.templates.get("page.html") == Some(&self.mark),
             Kind::Restore => {
                 // Tokens revoked since then do not come back.
-                let content = |of: &State| State { bypass: BTreeMap::new(), ..unsigned(of) };
+                let content = |of: &State| with(&unsigned(of), |state| state.bypass.clear());
                 content(&self.backup) == content(state)
             }
         }
@@ -144,7 +143,14 @@ impl Change {
 
 /// The content of a state, whoever wrote it.
 fn unsigned(state: &State) -> State {
-    State { revision: 0, last_change: None, ..state.clone() }
+    with(state, |state| (state.revision, state.last_change) = (0, None))
+}
+
+/// A copy of a state with a change.
+fn with(state: &State, change: impl FnOnce(&mut State)) -> State {
+    let mut state = state.clone();
+    change(&mut state);
+    state
 }
 
 /// The previous generation, which must always be whole.
@@ -170,10 +176,10 @@ fn requirement_57_a_change_that_is_lost_or_not_alone_is_noticed() {
     let after = site.state();
     assert_eq!(change.contradicts(&before, &after, true), None, "a clean change");
     assert_eq!(change.contradicts(&before, &before, false), None, "not made, not acknowledged");
-    let skipped = State { revision: after.revision + 1, ..after.clone() };
-    let fallen = State { revision: before.revision - 1, ..after.clone() };
-    let unmade = State { revision: after.revision, ..before.clone() };
-    let other = State { name: Some("other".to_owned()), ..after.clone() };
+    let skipped = with(&after, |state| state.revision += 1);
+    let fallen = with(&after, |state| state.revision = before.revision - 1);
+    let unmade = with(&before, |state| state.revision = after.revision);
+    let other = with(&after, |state| state.name = Some("other".to_owned()));
     for (planted, state, fault) in [
         ("lost", &before, "acknowledged and lost"),
         ("a revision skipped", &skipped, "does not rise by one"),

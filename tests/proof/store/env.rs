@@ -237,9 +237,9 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
 /// would take most of the time.
 pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> {
     let options = Options::new("test");
-    let settings = WindowSettings { reason: Some(reason.to_owned()), ..WindowSettings::default() };
-    store::update(&Site::at(&site.dir), &options, |state, now| {
-        state.open_window("default", &settings, now, &options.actor)
+    let settings = WindowSettings::new().reason(reason);
+    store::update(&Site::at(&site.dir), &options, |state, stamp| {
+        state.open_window("default", &settings, stamp.now, stamp.actor)
     })
     .map(drop)
 }

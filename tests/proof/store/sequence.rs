@@ -138,8 +138,9 @@ const SITE: &str = "MAINT_TEST_SITE";
 fn by_the_library() {
     let site = Site::at(std::env::var_os(SITE).unwrap());
     let options = Options::new("test");
-    let open = |state: &mut maint::State, now| {
-        state.open_window("default", &maint::state::WindowSettings::default(), now, &options.actor)
+    let open = |state: &mut maint::State, stamp: store::Stamp<'_>| {
+        let settings = maint::state::WindowSettings::new();
+        state.open_window("default", &settings, stamp.now, stamp.actor)
     };
     store::preview(&site, &options, open).unwrap();
     store::update(&site, &options, open).unwrap();

@@ -1,6 +1,7 @@
 //! Paths as real sites have them, each named by a rule of its own.
 
 use maint::rules::{Kind, Matcher};
+use maint::state::RuleSettings;
 use maint::store;
 
 use super::servers;
@@ -75,10 +76,10 @@ fn requirement_41_no_legitimate_path_is_blocked() {
     let options = store::Options::new("test");
     let paths = paths();
     assert_eq!(paths.len(), 1_000);
-    store::update(&site.site(), &options, |state, now| {
+    store::update(&site.site(), &options, |state, stamp| {
         for path in &paths {
             let matcher = Matcher::parse(&Kind::Path, path)?;
-            state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
         }
         Ok::<(), maint::Error>(())
     })

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use maint::gate::Plan;
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::say::figure;
 use crate::site::TestSite;
@@ -102,10 +102,12 @@ fn ask_all(
 }
 
 /// A target as a reader sees it who has the bytes that were sent.
-fn facts(target: &[u8]) -> Facts {
+fn facts(target: &[u8]) -> RequestParts {
     let mut parts = target.splitn(2, |&byte| byte == b'?');
     let path = parts.next().unwrap_or_default().to_vec();
-    Facts { path, query: parts.next().map(<[u8]>::to_vec), ..Facts::new("GET", "/") }
+    let mut request = RequestParts::new("GET", "/");
+    (request.path, request.query) = (path, parts.next().map(<[u8]>::to_vec));
+    request
 }
 
 fn plan(site: &TestSite) -> Plan {

@@ -10,9 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use maint::page::Templates;
 use maint::page::render::builtin;
-use maint::page::template::{self, LARGEST};
+use maint::page::template::{self, MAX_SIZE};
 use maint::state::page::Format;
 use maint::{Error, Site, load, store};
 use serde_json::json;
@@ -142,7 +141,7 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
 fn bounded(source: &mut impl io::Read, name: &str) -> maint::Result<String> {
     let mut bytes = Vec::new();
     source
-        .take(LARGEST as u64 + 1)
+        .take(MAX_SIZE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|cause| unreadable(name, &cause))?;
     String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{name} is not UTF-8")))
@@ -234,11 +233,7 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
 
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _, _| {
-        // Under the lock, or somebody else might remove it meanwhile.
-        if let Some(name) = &args.name {
-            Templates::try_all(&site.templates(), name)?;
-        }
+    let applied = session.apply(&site, false, |state, _| {
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::page::pages::{Pages, Surroundings};
+use maint::page::pages::{Pages, SiteDefaults};
 use maint::page::render::{Context, sample_window};
 use maint::page::template;
 use maint::page::{Reply, Templates};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::state::page::Format;
 use maint::state::window::{Phase, Scope, Window};
 use maint::{Error, Site, State, load};
@@ -85,13 +85,12 @@ pub(crate) fn make(
     if let Some(file) = own {
         templates.try_file(file)?;
         // What this window says may be more than a template can bear.
-        let context = Context {
-            comes_back: matches!(question.method, "GET" | "HEAD"),
-            ..Context::of(&window, state.name.as_deref(), &window.page.over(&settings))
-        };
+        let page = window.page.over(&settings);
+        let mut context = Context::of(&window, state.name.as_deref(), &page);
+        context.comes_back = matches!(question.method, "GET" | "HEAD");
         templates.render(Some(&file.name), file.format, &context)?;
     }
-    let around = Surroundings {
+    let around = SiteDefaults {
         name: state.name.as_deref(),
         settings: &settings,
         templates: &Arc::new(templates),
@@ -99,17 +98,10 @@ pub(crate) fn make(
     // Those of the other formats are told when they are asked for.
     let mut errors = Vec::new();
     let pages = Pages::new("sample", &window, &around, &mut errors);
-    let request = Facts::new(question.method, "/").with("accept", accept(question.format));
+    let request =
+        RequestParts::new(question.method, "/").with("accept", question.format.media_type());
     let reply = pages.reply(&request, question.now);
     Ok(Page { reply, template: name, is_own: own.is_some() })
-}
-
-fn accept(format: Format) -> &'static str {
-    match format {
-        Format::Html => "text/html",
-        Format::Json => "application/json",
-        Format::Txt => "text/plain",
-    }
 }
 
 /// A method by which a request meets the window.
