@@ -22,10 +22,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use maint::Site;
+use maint::internal::load;
 use maint::rules::{Kind, Matcher};
 use maint::state::{RuleSettings, WindowSettings};
 use maint::store::{self, Options};
-use maint::{Site, load};
 
 use common::{Budget, Place, Result, Table, median, print_machine, race, rounds, span};
 

@@ -12,10 +12,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use maint::doctor::{self, Finding, Level};
+use maint::internal::doctor::{self, Finding, Level};
 use maint::rules::{Kind, Matcher};
 use maint::site::Environment;
-use maint::state::page::PageSettings;
+use maint::state::PageSettings;
 use maint::state::{RuleSettings, WindowSettings};
 use maint::{Site, store};
 use say::{figure, skip};

@@ -16,8 +16,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use maint::internal::request::address;
 use maint::request::RequestParts;
-use maint::request::client::address;
 use maint::request::{ProxyHeader, TrustedProxies};
 use nginx::Nginx;
 use numbers::Numbers;

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use maint::Gate;
+use maint::internal::load;
 use maint::request::RequestParts;
-use maint::{Gate, load};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::common::{Budget, Place, Result, Table, race_seconds, span};

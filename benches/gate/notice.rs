@@ -5,8 +5,9 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use maint::internal::load;
 use maint::request::RequestParts;
-use maint::{Gate, State, load};
+use maint::{Gate, State};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

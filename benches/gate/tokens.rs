@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use maint::gate::Plan;
+use maint::internal::state as bypass;
 use maint::request::RequestParts;
-use maint::state::bypass::{self, BypassToken};
+use maint::state::BypassToken;
 
 use crate::common::{Place, Result};
 use crate::sample::{rules, state};

@@ -57,11 +57,11 @@ impl Gate {
         plain_http: bool,
     ) -> PyResult<Self> {
         let site = Site::meant(py, site)?;
-        check("status", status, |&status| maint::state::page::validate_status(status))?;
+        check("status", status, |&status| maint::internal::state::validate_status(status))?;
         check("retry_after", retry_after, |&seconds| {
-            maint::state::page::validate_retry_after(seconds)
+            maint::internal::state::validate_retry_after(seconds)
         })?;
-        check("redirect", redirect.as_ref(), |url| maint::state::page::validate_redirect(url))?;
+        check("redirect", redirect.as_ref(), |url| maint::internal::state::validate_redirect(url))?;
         let page = PageSettings { status, retry_after, redirect, ..PageSettings::default() };
         let options = Options {
             recheck: recheck.map(seconds).transpose()?,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use maint::site::Surroundings;
-use maint::state::window::{Phase, Scope};
+use maint::state::{Phase, Scope};
 use maint::state::{PageSettings, WindowSettings};
 use maint::store::{self, Applied, Options};
 use maint::{Actor, Error, State, Window};
@@ -230,7 +230,7 @@ impl Site {
     }
 
     fn read(&self, py: Python<'_>) -> PyResult<State> {
-        let read = py.detach(|| maint::load::read(&self.0.state_file()));
+        let read = py.detach(|| maint::internal::load::read(&self.0.state_file()));
         read.map_err(|error| raise(py, &error))
     }
 
@@ -289,7 +289,7 @@ impl Author {
         let command = command.map_or_else(|| command_line(py), Ok)?;
         let mut actor = Actor::current();
         actor.sudo_user = by.or(actor.sudo_user);
-        Ok(Self { actor, command: format!("{}{command}", maint::store::history::PYTHON) })
+        Ok(Self { actor, command: format!("{}{command}", maint::internal::history::PYTHON) })
     }
 
     fn options(&self) -> Options<'static> {
@@ -302,7 +302,7 @@ impl Author {
 fn command_line(py: Python<'_>) -> PyResult<String> {
     let words = py.import("sys")?.getattr("argv")?;
     let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
-    Ok(maint::store::history::shortened(line))
+    Ok(maint::internal::history::shortened(line))
 }
 
 fn json(value: &impl serde::Serialize) -> PyResult<String> {

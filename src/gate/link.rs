@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::plan::Plan;
 use crate::page::Reply;
+use crate::request::Request;
 use crate::request::cookie::{COOKIE, HOST_COOKIE, PARAMETER};
+use crate::request::field::is_loopback;
 use crate::request::path::PathForms;
-use crate::request::{Request, is_loopback};
 
 /// The answer to a request that comes by a link with a good token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {

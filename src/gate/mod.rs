@@ -24,7 +24,7 @@ mod app;
 mod content;
 mod index;
 mod link;
-pub mod plan;
+mod plan;
 mod reload;
 pub(crate) mod rules;
 mod snapshot;

@@ -1,12 +1,12 @@
 //! The page that a blocked request gets: templates, formats and header fields.
 
 mod accept;
-pub mod pages;
+pub(crate) mod pages;
 mod policy;
-pub mod render;
-pub mod reply;
-pub mod template;
+pub(crate) mod render;
+pub(crate) mod reply;
+pub(crate) mod template;
 
-pub use pages::Pages;
-pub use render::{Context, Templates};
+pub use render::Context;
+pub(crate) use render::Templates;
 pub use reply::Reply;

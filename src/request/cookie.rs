@@ -8,7 +8,7 @@ pub const COOKIE: &str = "maint_bypass";
 
 /// The same where the connection is encrypted: browsers then take it from this
 /// host alone (RFC 6265bis, 4.1.3).
-pub const HOST_COOKIE: &str = "__Host-maint_bypass";
+pub(crate) const HOST_COOKIE: &str = "__Host-maint_bypass";
 
 /// Both, the better one first.
 pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];

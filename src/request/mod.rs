@@ -1,14 +1,13 @@
 //! What a decision looks at: the facts of one request.
 
-pub mod client;
-pub mod cookie;
+pub(crate) mod client;
+pub(crate) mod cookie;
 pub(crate) mod field;
-pub mod path;
-pub mod proxies;
+pub(crate) mod path;
+pub(crate) mod proxies;
 
 use std::net::IpAddr;
 
-pub use field::is_loopback;
 pub use proxies::{ProxyHeader, TrustedProxies};
 
 /// The facts of a request, asked for one by one and only when they matter.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::request::field::is_token;
 
 /// The safe methods of RFC 9110, 9.2.1: a read-only window lets them through.
-pub const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+pub(crate) const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 
 /// Methods that completion offers.
 pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];

@@ -1,12 +1,12 @@
 //! Ignore rules: which requests get through every window.
 
-pub mod header;
-pub mod host;
-pub mod method;
-pub mod network;
-pub mod path;
+pub(crate) mod header;
+pub(crate) mod host;
+pub(crate) mod method;
+pub(crate) mod network;
+pub(crate) mod path;
 mod read;
-pub mod user;
+pub(crate) mod user;
 
 use std::fmt;
 
@@ -16,11 +16,12 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::time::has_come;
-use header::HeaderMatch;
-use host::HostPattern;
 use ipnet::IpNet;
-use path::PathPattern;
-use user::UserClass;
+
+pub use header::HeaderMatch;
+pub use host::HostPattern;
+pub use path::PathPattern;
+pub use user::UserClass;
 
 /// What a rule looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,17 +3,17 @@
 //! Everything here is a pure function of its arguments. `docs/state-file.md`
 //! documents the file for other languages.
 
-pub mod bypass;
+pub(crate) mod bypass;
 mod change;
 mod edit;
 mod json;
 mod lean;
-pub mod page;
+pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 mod strict;
-pub mod window;
+pub(crate) mod window;
 
 use std::collections::BTreeMap;
 
@@ -21,18 +21,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use bypass::{BypassToken, MAX_TOKENS};
 pub use change::{Change, diff};
 pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
 pub(crate) use json::Malformed;
 pub(crate) use lean::LeanRule;
-pub use page::PageSettings;
+pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
+pub use window::{DEFAULT_WINDOW, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window};
 
 use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::request::proxies::{self, TrustedProxies};
 use crate::rules::{Kind, Rule};
-use bypass::{BypassToken, MAX_TOKENS};
-use window::{MAX_WINDOWS, Phase, Window};
 
 /// The version of the state file that this library writes, and the newest it reads.
 pub const VERSION: u64 = 1;

@@ -15,7 +15,7 @@ use crate::state::page::PageSettings;
 use crate::time::has_come;
 
 /// The window that `maint on` opens when it is given no name.
-pub const DEFAULT: &str = "default";
+pub const DEFAULT_WINDOW: &str = "default";
 
 /// The longest reason accepted, in bytes.
 pub const MAX_REASON: usize = 64 * 1024;
@@ -257,7 +257,7 @@ impl fmt::Display for Scope {
 
 /// Accepts letters, digits, `.`, `_` and `-`, beginning with a letter or digit,
 /// 64 characters at most.
-pub fn validate_name(name: &str) -> Result<()> {
+pub(crate) fn validate_name(name: &str) -> Result<()> {
     let fits = (1..=64).contains(&name.len())
         && name
             .bytes()

@@ -7,8 +7,8 @@ mod beside;
 mod current;
 mod custody;
 mod guard;
-pub mod history;
-pub mod lock;
+pub(crate) mod history;
+mod lock;
 mod options;
 mod replace;
 mod restore;
@@ -17,6 +17,7 @@ mod transaction;
 mod trial;
 mod update;
 
+pub use lock::{OnWait, PATIENCE};
 pub use options::{Applied, Options, Purpose, Stamp};
 pub use restore::{preview_restore, restore};
 pub use templates::{put_template, remove_template};

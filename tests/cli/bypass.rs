@@ -16,7 +16,7 @@ fn requirement_44_the_token_is_shown_once_and_stored_nowhere() {
     assert!(!fs::read_to_string(env.site().join("lock")).unwrap().contains(token));
     assert!(!env.ok(&["bypass", "list"]).contains(token));
     let digest = env.state()["bypass"]["b2"]["sha256"].as_str().unwrap().to_owned();
-    assert_eq!(digest, maint::state::bypass::digest(token));
+    assert_eq!(digest, maint::internal::state::digest(token));
 }
 
 #[test]

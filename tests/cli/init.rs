@@ -87,7 +87,7 @@ fn init_leaves_a_starter_that_is_not_in_use() {
     assert_eq!(env.state().get("page"), None, "visitors get the built-in page");
     assert_eq!(
         env.state()["templates"]["starter.html"],
-        maint::page::template::digest(&builtin),
+        maint::internal::template::digest(&builtin),
         "the store wrote it"
     );
     env.ok(&["template", "use", "starter"]);

@@ -1,8 +1,8 @@
 //! `maint template render`
 
+use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::request::RequestParts;
-use maint::{Site, page};
 
 use crate::env::{NOW, TestEnv};
 
@@ -131,7 +131,7 @@ fn a_window_that_is_too_much_for_a_template_is_told() {
     let text = format!("{{% for i in range({}) %}}{{{{ reason }}}}{{% endfor %}}", 2_000);
     env.write("wide.html", &text);
     env.ok(&["template", "add", "wide", "wide.html"]);
-    env.ok(&["on", "-m", &"x".repeat(page::render::MAX_PAGE_SIZE / 1_000)]);
+    env.ok(&["on", "-m", &"x".repeat(maint::internal::page::MAX_PAGE_SIZE / 1_000)]);
     let error = env.fails(2, &["template", "render", "wide"]);
     assert!(error.contains("`wide.html` has a mistake: it makes more than"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use maint::page::reply::MARK;
+use maint::internal::page::MARK;
 
 /// An answer as it came over the wire.
 #[derive(Debug, Default)]

@@ -74,7 +74,7 @@ fn files(site: &TestSite) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 }
 
 fn revision(site: &TestSite) -> u64 {
-    maint::load::read(&Site::at(site.directory()).state_file()).unwrap().revision
+    maint::internal::load::read(&Site::at(site.directory()).state_file()).unwrap().revision
 }
 
 /// How many changes this many requests make.

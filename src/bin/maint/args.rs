@@ -9,12 +9,12 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
+use maint::internal::time::parse_duration;
 use maint::request::ProxyHeader;
 use maint::rules::Kind;
-use maint::state::page::Format;
-use maint::state::window::Scope;
+use maint::state::Format;
+use maint::state::Scope;
 use maint::state::{PageSettings, WindowSettings};
-use maint::time::parse_duration;
 use maint::{Error, State};
 
 use crate::complete;
@@ -169,7 +169,7 @@ Examples:
   maint on --path '/shop/**' -m 'The shop opens again at 9'")]
 pub(crate) struct On {
     /// The window
-    #[arg(value_name = "NAME", default_value = maint::state::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
+    #[arg(value_name = "NAME", default_value = maint::state::DEFAULT_WINDOW, add = ArgValueCandidates::new(complete::windows))]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) window: WindowArgs,

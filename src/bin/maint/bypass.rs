@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::request::cookie::{COOKIE, PARAMETER};
-use maint::state::by_number;
-use maint::state::bypass::{BypassToken, generate};
-use maint::{State, load};
+use maint::State;
+use maint::internal::load;
+use maint::internal::request::{COOKIE, PARAMETER};
+use maint::internal::state::by_number;
+use maint::internal::state::generate;
+use maint::state::BypassToken;
 use serde_json::{Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};

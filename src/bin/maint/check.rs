@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::request::cookie::PARAMETER;
-use maint::request::path::PathForms;
+use maint::internal::load;
+use maint::internal::request::PARAMETER;
+use maint::internal::request::PathForms;
 use maint::request::{Request as _, RequestParts, User};
-use maint::rules::header::HeaderMatch;
-use maint::{Error, State, load};
+use maint::rules::HeaderMatch;
+use maint::{Error, State};
 use serde_json::json;
 
 use crate::args::{Check, CheckUser};
@@ -104,9 +105,10 @@ fn described(args: &Check) -> Result<RequestParts> {
         text.parse::<IpAddr>()
             .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
     });
-    let mut facts = RequestParts::new(&maint::rules::method::parse(&args.method)?, &target)
-        .with_peer(peer.transpose()?)
-        .with_user(args.user.map(user));
+    let mut facts =
+        RequestParts::new(&maint::internal::rules::method::parse(&args.method)?, &target)
+            .with_peer(peer.transpose()?)
+            .with_user(args.user.map(user));
     facts.host = args.host.clone().or(host);
     for text in &args.header {
         let header = HeaderMatch::parse(text)?;
@@ -164,7 +166,7 @@ fn user(user: CheckUser) -> User {
 fn read_token() -> Result<String> {
     let mut text = String::new();
     std::io::stdin().lock().take(MAX_TOKEN).read_to_string(&mut text).map_err(|cause| {
-        Error::invalid(format!("could not read the token: {}", maint::error::describe(&cause)))
+        Error::invalid(format!("could not read the token: {}", maint::internal::describe(&cause)))
     })?;
     Ok(text.trim().to_owned())
 }

@@ -1,7 +1,7 @@
 //! `maint doctor`
 
 use anyhow::Result;
-use maint::doctor::{Finding, Level, examine};
+use maint::internal::doctor::{Finding, Level, examine};
 use maint::site::Environment;
 use maint::{Error, Site};
 use serde_json::json;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use maint::Error;
-use maint::actor::owner_of;
-use maint::error::SiteProblem;
+use maint::SiteProblem;
+use maint::internal::owner_of;
 use serde_json::json;
 
 use crate::exit::{self, Exit};
@@ -51,7 +51,7 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
 /// A cause in the style of this project: without Rust's `(os error N)`.
 fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     match cause.downcast_ref::<io::Error>() {
-        Some(cause) => maint::error::describe(cause),
+        Some(cause) => maint::internal::describe(cause),
         None => cause.to_string(),
     }
 }

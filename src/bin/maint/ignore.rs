@@ -3,9 +3,10 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::State;
-use maint::load;
+use maint::internal::load;
+use maint::internal::state::by_number;
 use maint::rules::{Kind, Matcher};
-use maint::state::{RuleSettings, by_number};
+use maint::state::RuleSettings;
 use maint::store::Stamp;
 use serde_json::{Value, json};
 

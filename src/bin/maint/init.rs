@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use maint::doctor::{Level, examine};
-use maint::page::render::builtin;
+use maint::internal::doctor::{Level, examine};
+use maint::internal::load;
+use maint::internal::page::builtin;
 use maint::site::{DIRECTORY, Environment};
-use maint::state::page::Format;
+use maint::state::Format;
 use maint::store::{self, Applied, Purpose};
-use maint::{Error, Site, State, load};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::Init;

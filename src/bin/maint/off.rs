@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use maint::state::Closed;
-use maint::state::window::{DEFAULT, Phase};
+use maint::state::{DEFAULT_WINDOW, Phase};
 use maint::store::{Applied, Stamp};
 use maint::{Site, State};
 use serde_json::json;
@@ -23,8 +23,8 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
             }
             Some(name) => state.close_window(name, now),
             // Nobody named a window, so that there is none is nothing wrong.
-            None if !state.windows.contains_key(DEFAULT) => Ok(Closed::default()),
-            None => state.close_window(DEFAULT, now),
+            None if !state.windows.contains_key(DEFAULT_WINDOW) => Ok(Closed::default()),
+            None => state.close_window(DEFAULT_WINDOW, now),
         }
     };
     let applied = session.apply(&site, args.dry_run.dry_run, change)?;
@@ -59,7 +59,7 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if windows.is_empty() {
         text += &match args.name.as_deref() {
             _ if args.all => "unchanged: there is no window\n".to_owned(),
-            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT)),
+            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
         };
     }
     if !revoked.is_empty() {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use maint::state::Opened;
-use maint::state::window::Phase;
+use maint::state::Phase;
 use maint::store::{Applied, Stamp};
 use maint::{Site, State};
 use serde_json::json;

@@ -1,9 +1,10 @@
 //! `maint proxy`
 
 use anyhow::Result;
+use maint::internal::load;
+use maint::internal::rules::network;
 use maint::request::TrustedProxies;
-use maint::rules::network;
-use maint::{Error, State, load};
+use maint::{Error, State};
 use serde_json::json;
 
 use crate::args::Proxy;

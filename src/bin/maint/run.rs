@@ -9,11 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use maint::state::window::{Phase, Window};
-use maint::state::{Opened, WindowSettings, lease_end};
+use maint::internal::load;
+use maint::internal::state::lease_end;
+use maint::internal::time::parse_duration;
+use maint::state::{Opened, WindowSettings};
+use maint::state::{Phase, Window};
 use maint::store::{self, Applied, Purpose, Stamp};
-use maint::time::parse_duration;
-use maint::{Error, Site, State, load};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::{OnFailure, Run};
@@ -83,7 +85,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
 }
 
 fn random_name() -> Result<String> {
-    let token = maint::state::bypass::generate()?;
+    let token = maint::internal::state::generate()?;
     Ok(format!("run-{}", &token[token.len() - 6..]))
 }
 
@@ -189,7 +191,7 @@ impl Hold<'_> {
     /// The command could not be run at all.
     fn never_began(&self, program: &OsStr, cause: &io::Error, keeps: bool) -> Exit {
         let code = if is_missing(program, cause) { 127 } else { 126 };
-        let why = maint::error::describe(cause);
+        let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
         self.tell(Exit::Command(code), is_open, Some(&message))

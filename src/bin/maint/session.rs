@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::actor::Holder;
-use maint::shell::word;
+use maint::Holder;
+use maint::internal::history::shortened;
+use maint::internal::time::{parse_duration, parse_time};
+use maint::internal::word;
 use maint::site::Found;
-use maint::store::history::shortened;
-use maint::store::lock::{OnWait, PATIENCE};
 use maint::store::{self, Applied, Options, Stamp};
-use maint::time::{parse_duration, parse_time};
+use maint::store::{OnWait, PATIENCE};
 use maint::{Actor, Error, Site, State};
 
 use crate::args::{Expiry, Global};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use maint::gate::{Answer, Gate};
+use maint::internal::state as bypass;
 use maint::request::RequestParts;
-use maint::state::bypass;
 use serde_json::{Value, json};
 
 use crate::can::can_be_others;
@@ -100,7 +100,7 @@ fn requirement_44_a_cookie_is_worth_nothing_once_its_token_is_over() {
     let at_time = |now| gate.current().at(at(now)).answer(&cookie(&token));
     assert!(matches!(at_time("2026-11-22T03:59:59.999Z"), Answer::Pass(_)));
     assert_eq!(reply(at_time("2026-11-22T04:00:00Z")).status(), 503, "expired");
-    let link = get(&format!("/?{}={token}", maint::request::cookie::PARAMETER));
+    let link = get(&format!("/?{}={token}", maint::internal::request::PARAMETER));
     assert_eq!(reply(gate.current().at(at(OPENED)).answer(&link)).status(), 303);
     assert_eq!(reply(gate.current().at(at("2026-11-22T04:00:00Z")).answer(&link)).status(), 503);
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use maint::gate::{Answer, Gate};
+use maint::internal::state as bypass;
 use maint::request::{RequestParts, User};
-use maint::state::bypass;
 use serde_json::{Value, json};
 
 use crate::env::{MAINT, TestSite, at, write};

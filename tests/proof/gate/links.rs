@@ -14,7 +14,7 @@ use crate::say::figure;
 #[test]
 fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     let (site, gate, token) = with_token();
-    let link = get(&format!("/a?{}={token}", maint::request::cookie::PARAMETER));
+    let link = get(&format!("/a?{}={token}", maint::internal::request::PARAMETER));
     let answer = gate.current().at(at(OPENED)).answer(&link);
     assert!(
         reply(gate.current().at(at(OPENED)).answer(&link))
@@ -97,7 +97,7 @@ fn requirement_46_no_link_leads_to_another_host() {
     let (_site, gate, token) = with_token();
     let (mut away, mut naively) = (Vec::new(), 0);
     for path in LEADING_AWAY {
-        let link = get(&format!("{path}?{}={token}", maint::request::cookie::PARAMETER));
+        let link = get(&format!("{path}?{}={token}", maint::internal::request::PARAMETER));
         let reply = reply(gate.current().at(at(OPENED)).answer(&link));
         assert_eq!(reply.status(), 303, "{path:?}");
         let place = reply.header("location").unwrap();

@@ -1,8 +1,8 @@
 //! Requirement 51: whatever an operator writes, visitors get it as text.
 
 use maint::gate::Answer;
+use maint::internal::state::validate_redirect;
 use maint::page::Reply;
-use maint::state::page::validate_redirect;
 use serde_json::{Value, json};
 
 use crate::env::{OPENED, TestSite, accepting, body, down, reply, state};

@@ -147,7 +147,7 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
     site.template("dump.txt", "{{ debug() }}");
     let known = Context::FIELDS.map(|name| format!("\"{name}\": {{{{ {name} }}}}")).join(",");
     site.template("dump.json", &format!("{{{known}}}"));
-    let digest = maint::state::bypass::digest("secretive");
+    let digest = maint::internal::state::digest("secretive");
     let mut parts = json!({
         "name": "Example Shop",
         "last_change": { "at": OPENED, "by": by, "command": "deploy --now" },

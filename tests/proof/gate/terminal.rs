@@ -155,7 +155,7 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
             let mut one = state();
             *one.pointer_mut(field).unwrap() = json!(payload);
             write(&site.state_file(), one.to_string());
-            if maint::load::read(&site.state_file()).is_ok() {
+            if maint::internal::load::read(&site.state_file()).is_ok() {
                 *all.pointer_mut(field).unwrap() = json!(payload);
                 shown_in += 1;
             } else {

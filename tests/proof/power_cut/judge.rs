@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 
-use maint::page::template::digest;
+use maint::internal::template::digest;
 
 /// What the machine reported of its disk after a cut, before and after it wrote again.
 #[derive(Debug, Default)]
@@ -142,7 +142,7 @@ fn read(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<maint::State, F
     let made = File::create_new(&path).and_then(|mut file| file.write_all(bytes));
     made.map_err(|cause| corrupt(cause.to_string()))?;
     let text = String::from_utf8_lossy(bytes);
-    maint::load::read(&path).map_err(|cause| corrupt(format!("{cause}: {text:?}")))
+    maint::internal::load::read(&path).map_err(|cause| corrupt(format!("{cause}: {text:?}")))
 }
 
 fn bytes_of(digits: &str) -> Vec<u8> {

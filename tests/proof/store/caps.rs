@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use maint::Site;
-use maint::state::window::MAX_REASON;
+use maint::state::MAX_REASON;
 use maint::state::{MAX_SIZE, WindowSettings};
 use maint::store::{self, Options};
 
@@ -58,7 +58,7 @@ fn requirement_11_a_state_beyond_the_caps_is_refused_before_it_costs_memory() {
 fn a_reader() {
     let path = std::env::var_os(STATE).unwrap();
     let (before, begun) = (peak(), Instant::now());
-    assert!(maint::load::read(Path::new(&path)).is_err());
+    assert!(maint::internal::load::read(Path::new(&path)).is_err());
     let took = begun.elapsed();
     println!("\ngrowth {} {}", peak() - before, took.as_micros());
 }
@@ -84,7 +84,7 @@ fn requirement_11_what_would_be_beyond_the_caps_is_not_written() {
 }
 
 /// Opens this many windows with reasons of this many bytes.
-fn opened(site: &TestSite, windows: usize, length: usize) -> maint::error::Result<()> {
+fn opened(site: &TestSite, windows: usize, length: usize) -> maint::Result<()> {
     let options = Options::new("test");
     let settings = WindowSettings::new().reason("x".repeat(length));
     store::update(&Site::at(&site.dir), &options, |state, stamp| {

@@ -51,7 +51,7 @@ impl Change {
             Kind::Template => {
                 let page = format!("<p>{number}</p>");
                 write(&site.project.join("page.html"), &page);
-                maint::page::template::digest(&page)
+                maint::internal::template::digest(&page)
             }
             _ => format!("storm {number}"),
         };
@@ -160,7 +160,7 @@ fn backup(site: &TestSite) -> State {
 
 /// A state or a backup, which must be there and whole.
 pub(crate) fn read(path: &Path) -> Result<State, String> {
-    match maint::load::read(path) {
+    match maint::internal::load::read(path) {
         // A site without a file is up, and was never changed.
         Ok(state) if state.revision == 0 => Err(format!("`{}` is gone", path.display())),
         other => other.map_err(|torn| torn.to_string()),

@@ -35,7 +35,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if run.code != 128 + 9 {
         return wrong("was not killed");
     }
-    let Ok(after) = maint::load::read(&site.state_file()) else {
+    let Ok(after) = maint::internal::load::read(&site.state_file()) else {
         return wrong("the state is torn");
     };
     let is_done = match scene.is_done(&site, before.revision) {
@@ -45,7 +45,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if !is_done && after != before {
         return wrong("the state is neither the old one nor the new one");
     }
-    if maint::load::read(&site.file("state.json.bak")).is_err() {
+    if maint::internal::load::read(&site.file("state.json.bak")).is_err() {
         return wrong("the backup is torn");
     }
     let next = site.run(&["on", "-m", "next"]);

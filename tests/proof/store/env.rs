@@ -94,7 +94,7 @@ impl TestSite {
     /// The state as a reader finds it.
     #[track_caller]
     pub(crate) fn state(&self) -> State {
-        maint::load::read(&self.state_file()).unwrap()
+        maint::internal::load::read(&self.state_file()).unwrap()
     }
 
     pub(crate) fn reason(&self) -> Option<String> {
@@ -113,7 +113,7 @@ impl TestSite {
     /// anew.
     pub(crate) fn recorded_and_torn(&self) -> (Vec<u64>, usize) {
         let files = maint::Site::at(&self.dir).files().unwrap();
-        let (records, torn) = maint::store::history::read(&files).unwrap();
+        let (records, torn) = maint::internal::history::read(&files).unwrap();
         (records.iter().map(|record| record.revision.after).collect(), torn)
     }
 
@@ -235,7 +235,7 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
 
 /// Opens the window `default` with a reason, through the library: starting a process
 /// would take most of the time.
-pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> {
+pub(crate) fn change(site: &TestSite, reason: &str) -> maint::Result<()> {
     let options = Options::new("test");
     let settings = WindowSettings::new().reason(reason);
     store::update(&Site::at(&site.dir), &options, |state, stamp| {

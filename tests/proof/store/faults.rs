@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use maint::page::template::digest;
+use maint::internal::template::digest;
 
 use crate::can::can_trace;
 use crate::env::{DEPLOY, Run, TestSite, is_root, names, run, run_with, wrapped, write};
@@ -109,7 +109,8 @@ impl Scene {
     /// Whether the change is in force; an error if the state is neither the old one nor
     /// the new one.
     pub(crate) fn is_done(self, site: &TestSite, before: u64) -> Result<bool, String> {
-        let state = maint::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
+        let state =
+            maint::internal::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
         let reason = state.windows.get("default").and_then(|window| window.reason.as_deref());
         let is_done = match self {
             Self::InUse | Self::Fresh => reason == Some("new"),

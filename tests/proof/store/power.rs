@@ -94,10 +94,10 @@ fn goes_on(left: &Files) -> Option<String> {
     }
     let after = site.state();
     let window = after.windows.get("default").and_then(|window| window.reason.as_deref());
-    let history = maint::store::history::read(&maint::Site::at(&site.dir).files().unwrap());
+    let history = maint::internal::history::read(&maint::Site::at(&site.dir).files().unwrap());
     let last = history.ok().and_then(|(records, _)| records.last().map(|last| last.revision.after));
-    let is_kept =
-        before.revision == 0 || maint::load::read(&site.file(BACKUP)).ok() == Some(before);
+    let is_kept = before.revision == 0
+        || maint::internal::load::read(&site.file(BACKUP)).ok() == Some(before);
     let is_fine = window == Some("after the cut")
         && is_kept
         && last == Some(after.revision)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use maint::Site;
-use maint::state::page::Format;
+use maint::state::Format;
 use maint::store::{self, Options};
 
 use crate::can::can_trace;

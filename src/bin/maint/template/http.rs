@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use maint::request::is_loopback;
+use maint::internal::request::is_loopback;
 
 /// The longest request line with its header fields, in bytes.
 const MAX_HEAD: usize = 16 * 1024;

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use maint::page::render::builtin;
-use maint::page::template::{self, MAX_SIZE};
-use maint::state::page::Format;
-use maint::{Error, Site, load, store};
+use maint::internal::load;
+use maint::internal::page::builtin;
+use maint::internal::template::{self, MAX_SIZE};
+use maint::state::Format;
+use maint::{Error, Site, store};
 use serde_json::json;
 
 use crate::args::{
@@ -106,7 +107,7 @@ fn existing(site: &Site, name: &str, format: Option<TemplateFormat>) -> Result<(
 
 fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
     let site = session.site()?;
-    maint::state::page::validate_template_name(&args.name)?;
+    maint::internal::state::validate_template_name(&args.name)?;
     let by_name = args
         .file
         .extension()
@@ -148,7 +149,7 @@ fn bounded(source: &mut impl io::Read, name: &str) -> maint::Result<String> {
 }
 
 fn unreadable(name: &str, cause: &io::Error) -> Error {
-    Error::invalid(format!("could not read {name}: {}", maint::error::describe(cause)))
+    Error::invalid(format!("could not read {name}: {}", maint::internal::describe(cause)))
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {

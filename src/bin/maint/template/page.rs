@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::page::pages::{Pages, SiteDefaults};
-use maint::page::render::{Context, sample_window};
-use maint::page::template;
-use maint::page::{Reply, Templates};
+use maint::internal::load;
+use maint::internal::page::Templates;
+use maint::internal::page::sample_window;
+use maint::internal::page::{Pages, SiteDefaults};
+use maint::internal::template;
+use maint::page::Context;
+use maint::page::Reply;
 use maint::request::RequestParts;
-use maint::state::page::Format;
-use maint::state::window::{Phase, Scope, Window};
-use maint::{Error, Site, State, load};
+use maint::state::Format;
+use maint::state::{Phase, Scope, Window};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::{TemplateRender, WhichTemplate};
