@@ -11,6 +11,7 @@ use super::reply::{Body, Live, Made, Page, Reply};
 use crate::error::Error;
 use crate::request::Request;
 use crate::request::field::only_header;
+use crate::request::url::UrlParts;
 use crate::state::page::{Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
@@ -236,13 +237,10 @@ fn is_script(request: &impl Request) -> bool {
 
 /// Whether a redirect would lead back to where the visitor is.
 fn leads_to(url: &str, request: &impl Request) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (host, place) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let path = place.split(['?', '#']).next().unwrap_or_default();
-    let path = if path.is_empty() { "/" } else { path };
-    let is_here =
-        host.is_empty() || request.host().is_some_and(|here| here.eq_ignore_ascii_case(host));
-    is_here && request.path() == path.as_bytes()
+    let UrlParts { authority, target, .. } = UrlParts::of(url);
+    let is_here = authority.is_empty()
+        || request.host().is_some_and(|here| here.eq_ignore_ascii_case(authority));
+    is_here && request.path() == target.path().as_bytes()
 }
 
 #[cfg(test)]

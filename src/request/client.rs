@@ -4,11 +4,12 @@
 //! field was written by somebody who is trusted. What is left of the first hop
 //! that is not trusted may be the client's invention and is never looked at.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::Request;
 use super::field::{is_token, trim};
 use super::proxies::{ProxyHeader, TrustedProxies};
+use super::url::host_and_port;
 
 /// The most that is read of the header field, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
@@ -148,15 +149,12 @@ fn node(text: &[u8], header: ProxyHeader) -> Option<IpAddr> {
     {
         return Some(IpAddr::V6(bare).to_canonical());
     }
-    let (address, rest) = if let Some(bracketed) = text.strip_prefix('[') {
-        let (v6, rest) = bracketed.split_once(']')?;
-        (IpAddr::V6(v6.parse::<Ipv6Addr>().ok()?), rest)
-    } else {
-        let (v4, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-        (IpAddr::V4(v4.parse::<Ipv4Addr>().ok()?), rest)
+    let (host, port) = host_and_port(text);
+    let address = match host.strip_prefix('[') {
+        Some(bracketed) => IpAddr::V6(bracketed.strip_suffix(']')?.parse().ok()?),
+        None => IpAddr::V4(host.parse().ok()?),
     };
-    let sound = rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| is_port(port, header));
-    sound.then(|| address.to_canonical())
+    port.is_none_or(|port| is_port(port, header)).then(|| address.to_canonical())
 }
 
 /// Whether a text is a port, which `Forwarded` may obfuscate (RFC 7239, 6).

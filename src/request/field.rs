@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Request;
+use super::{Request, url};
 
 /// Whether a text is a token of RFC 9110, 5.6.2.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -16,8 +16,7 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// any port.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host };
+    let name = url::host(host);
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

@@ -5,6 +5,7 @@ pub(crate) mod cookie;
 pub(crate) mod field;
 pub(crate) mod path;
 pub(crate) mod proxies;
+pub(crate) mod url;
 
 use std::net::IpAddr;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::request::url::{UrlParts, host_and_port};
 
 /// The longest `Retry-After` accepted, in seconds: one week.
 pub const MAX_RETRY_AFTER: u32 = 7 * 24 * 3600;
@@ -164,19 +165,15 @@ pub fn validate_redirect(url: &str) -> Result<()> {
     if let Some(path) = url.strip_prefix('/') {
         return if path.starts_with('/') { bad("`//` names another host") } else { Ok(()) };
     }
-    let lower = url.to_ascii_lowercase();
-    let Some(rest) = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"))
-    else {
+    let parts = UrlParts::of(url);
+    if !parts.is_http() {
         return bad("only `http`, `https` and paths of this site are known");
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    }
+    let authority = parts.authority;
     if authority.contains('@') {
         return bad("it holds a user name");
     }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
+    let (host, port) = host_and_port(authority);
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return bad("its port is not a number");
     }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
 use maint::internal::load;
-use maint::internal::request::PARAMETER;
 use maint::internal::request::PathForms;
+use maint::internal::request::{PARAMETER, UrlParts};
 use maint::request::{Request as _, RequestParts, User};
 use maint::rules::HeaderMatch;
 use maint::{Error, State};
@@ -137,13 +137,9 @@ fn linked(facts: &RequestParts) -> Vec<String> {
 
 /// A path, or a whole URL, of which the host counts as well.
 fn target(text: &str) -> Result<(Option<String>, String)> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    if let Some(rest) = rest {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        // A browser sends neither a fragment nor an empty path.
-        let target = rest[end..].split('#').next().unwrap_or_default();
-        let slash = if target.starts_with('/') { "" } else { "/" };
-        return Ok((Some(rest[..end].to_owned()), format!("{slash}{target}")));
+    let parts = UrlParts::of(text);
+    if parts.is_http() {
+        return Ok((Some(parts.authority.to_owned()), parts.target.to_string()));
     }
     if text.starts_with('/') {
         return Ok((None, text.to_owned()));
