@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
 use jiff::SignedDuration;
+use owo_colors::Style;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
-pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const RED: Style = Style::new().red().bold();
+pub(crate) const GREEN: Style = Style::new().green().bold();
+pub(crate) const YELLOW: Style = Style::new().yellow().bold();
 
-/// A text in a style.
+/// A text in a style. The output strips the style where colour is not wanted.
 pub(crate) fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
+    style.style(text).to_string()
 }
 
 /// A text that cannot move the cursor, change colours, reverse the line or pass
