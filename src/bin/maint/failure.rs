@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use maint::Error;
 use maint::actor::owner_of;
 use serde_json::json;
@@ -55,26 +55,55 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// Help and version are answers; anything else is a mistake, in JSON if that was asked for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// What people type who know such a command from elsewhere, and what is meant.
+const MEANT: [(&str, &str); 5] = [
+    ("up", "`maint off` brings the site up"),
+    ("down", "`maint on` takes the site down"),
+    ("enable", "`maint on` takes the site down"),
+    ("disable", "`maint off` brings the site up"),
+    ("list", "`maint status` lists the windows, `maint ignore list` the rules"),
+];
+
+/// Prints what clap says. Help and version are answers; the rest is wrong usage, in JSON if
+/// that was asked for.
+pub(crate) fn usage(mut error: clap::Error) -> Exit {
     let is_answer = !error.use_stderr();
+    if let Some(tip) = meant(&error) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
     if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let mut parts = text.split("\n\n");
+        let message = parts.next().unwrap_or_default().trim_start_matches("error: ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let tips: Vec<&str> =
+            text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
+        let hint = if tips.is_empty() { "see `maint --help`".to_owned() } else { tips.join("; ") };
         let object = json!({ "error": {
             "code": "usage", "exit": Exit::Usage.code(), "message": message,
-            "path": null, "errno": null, "hint": "see `maint --help`",
+            "path": null, "errno": null, "hint": hint,
         }});
         eprintln!("{object}");
-        return Exit::Usage.into();
+        return Exit::Usage;
     }
     match error.print() {
-        Err(cause) if is_answer && cause.kind() != std::io::ErrorKind::BrokenPipe => {
-            Exit::Output.into()
-        }
-        _ if is_answer => Exit::Done.into(),
-        _ => Exit::Usage.into(),
+        Err(cause) if is_answer && cause.kind() != io::ErrorKind::BrokenPipe => Exit::Output,
+        _ if is_answer => Exit::Done,
+        _ => Exit::Usage,
     }
+}
+
+/// The verb that was meant, if an unknown one stands where a verb of `maint` itself does.
+fn meant(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let usage = error.get(ContextKind::Usage)?.to_string();
+    if !usage.contains("maint [") {
+        return None;
+    }
+    MEANT.iter().find(|(word, _)| word == typed).map(|(_, tip)| *tip)
 }
 
 /// One thing to run or read.
