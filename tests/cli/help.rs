@@ -79,3 +79,14 @@ fn help_wraps_at_the_width_of_the_terminal() {
         assert!((width - 20..=width).contains(&widest), "{widest} of {width}:\n{text}");
     }
 }
+
+#[test]
+fn help_and_wrong_usage_have_colour_when_it_is_asked_for() {
+    let env = TestEnv::bare();
+    assert!(!env.ok(&["on", "-h"]).contains('\x1b'));
+    assert!(env.ok(&["on", "-h", "--color", "always"]).contains('\x1b'));
+    assert!(env.ok(&["--color=always", "help", "on"]).contains('\x1b'));
+    assert!(!env.ok(&["--color=never", "help", "on"]).contains('\x1b'));
+    assert!(env.fails(2, &["--color", "always", "of"]).contains('\x1b'));
+    assert!(!env.fails(2, &["of"]).contains('\x1b'));
+}

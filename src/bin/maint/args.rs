@@ -206,7 +206,7 @@ pub(crate) struct On {
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[command(globals_last())]
 pub(crate) struct WindowArgs {
-    /// What visitors are told
+    /// The message for visitors
     #[arg(short, long, value_name = "TEXT", display_order = 0)]
     pub(crate) message: Option<String>,
     /// Cover only these paths: /shop, '/shop/**', '/api/*/edit', 're:/v[0-9]+/.*'

@@ -72,26 +72,27 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
-    if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
-        let text = error.render().to_string();
-        let mut parts = text.split("\n\n");
-        let message = parts.next().unwrap_or_default().trim_start_matches("error: ");
-        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let tips: Vec<&str> =
-            text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
-        let hint = if tips.is_empty() { "see `maint --help`".to_owned() } else { tips.join("; ") };
-        let object = json!({ "error": {
-            "code": "usage", "exit": Exit::Usage.code(), "message": message,
-            "path": null, "errno": null, "hint": hint,
-        }});
-        eprintln!("{object}");
+    let output = Output::unparsed();
+    let text = error.render();
+    if is_answer {
+        return output.text(&text.ansi().to_string()).map_or(Exit::Output, |_| Exit::Done);
+    }
+    if !output.is_json() {
+        output.error_line(text.ansi().to_string().trim_end());
         return Exit::Usage;
     }
-    match error.print() {
-        Err(cause) if is_answer && cause.kind() != io::ErrorKind::BrokenPipe => Exit::Output,
-        _ if is_answer => Exit::Done,
-        _ => Exit::Usage,
-    }
+    let text = text.to_string();
+    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tips: Vec<&str> =
+        text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
+    let hint = if tips.is_empty() { "see `maint --help`".to_owned() } else { tips.join("; ") };
+    let object = json!({ "error": {
+        "code": "usage", "exit": Exit::Usage.code(), "message": message,
+        "path": null, "errno": null, "hint": hint,
+    }});
+    output.error_line(&object.to_string());
+    Exit::Usage
 }
 
 /// The verb that was meant, if an unknown one stands where a verb of `maint` itself does.
@@ -109,22 +110,35 @@ fn meant(error: &clap::Error) -> Option<&'static str> {
 /// One thing to run or read.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        Error::Invalid { hint, .. } | Error::NotASite { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
+        Error::Invalid { hint, .. }
+        | Error::NotASite { hint, .. }
+        | Error::Refused { hint, .. } => hint.clone(),
         Error::Unknown { known, .. } => Some(match known.as_slice() {
             [] => "there is none".to_owned(),
             [only] => format!("there is only `{only}`"),
             many => format!("there are {}", some_of(many)),
         }),
-        Error::NoSite { .. } => Some("run `maint init` in the project, or name a site with `--site`".to_owned()),
-        Error::Untrusted { path, .. } => Some(format!("if you mean it, name it: `--site {}`", path.display())),
-        Error::Io { path, source, .. } | Error::Unreadable { path, source } => by_cause(path, source),
+        Error::NoSite { .. } => {
+            Some("run `maint init` in the project, or name a site with `--site`".to_owned())
+        }
+        Error::Untrusted { path, .. } => {
+            Some(format!("if you mean it, name it: `--site {}`", path.display()))
+        }
+        Error::Io { path, source, .. } | Error::Unreadable { path, source } => {
+            by_cause(path, source)
+        }
         Error::Busy { .. } => Some("try again, or wait longer: `--wait 60s`".to_owned()),
         Error::LockUnsupported { .. } => Some(
-            "put the site on a local file system; if nobody else writes to it, `--no-lock` goes on without".to_owned(),
+            "put the site on a local file system; `--no-lock` is safe if nobody else writes to it"
+                .to_owned(),
         ),
         Error::Conflict { .. } => Some("look at `maint status`, then decide again".to_owned()),
-        Error::Unsynced { .. } => Some("the change is in force; look at the disk before you rely on it".to_owned()),
-        Error::Corrupt { .. } => Some("`maint doctor` tells more; `maint restore` brings back the state before".to_owned()),
+        Error::Unsynced { .. } => {
+            Some("the change is in force; look at the disk before you rely on it".to_owned())
+        }
+        Error::Corrupt { .. } => Some(
+            "`maint doctor` shows more; `maint restore` brings back the state before".to_owned(),
+        ),
         Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
         _ => None,
     }
@@ -141,13 +155,13 @@ fn by_cause(path: &Path, source: &io::Error) -> Option<String> {
             ))
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("make room, then run it again; the state is as it was".to_owned())
+            Some("make room, then run it again; the state is unchanged".to_owned())
         }
         io::ErrorKind::ReadOnlyFilesystem => Some(
             "the file system is mounted read-only; run this where it can be written".to_owned(),
         ),
         io::ErrorKind::NotFound => {
-            Some("`maint path` tells which site is meant, and why".to_owned())
+            Some("`maint path` shows which site is meant, and why".to_owned())
         }
         _ => None,
     }

@@ -141,8 +141,8 @@ fn every_verb_describes_itself_as_the_list_of_verbs_does_wherever_it_is_generate
 
         let typed = [&["maint".to_owned()], words.as_slice()].concat();
         let typed: Vec<_> = typed.into_iter().map(Into::into).collect();
-        let last = typed.len() - 1;
-        let offered = complete(&mut Args::command(), typed, last, None).unwrap();
+        let position = typed.len() - 1;
+        let offered = complete(&mut Args::command(), typed, position, None).unwrap();
         let offered = offered.iter().find(|candidate| candidate.get_value() == name.as_str());
         let help = offered.and_then(|candidate| candidate.get_help()).map(ToString::to_string);
         assert_eq!(help.as_ref(), Some(&wanted), "{words:?} in completion");

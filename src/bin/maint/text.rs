@@ -18,9 +18,8 @@ pub(crate) fn paint(style: Style, text: impl Display) -> String {
     style.style(text).to_string()
 }
 
-/// A text that cannot move the cursor, change colours, reverse the line or pass
-/// for another one: control characters, ends of lines among them, and bidirectional
-/// overrides are shown as escapes.
+/// Replaces characters that could control the terminal or disguise a text: control
+/// characters, ends of lines among them, and bidirectional overrides become escapes.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -35,8 +34,8 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A path as JSON can hold it. What is not UTF-8 in it is replaced, since serde
-/// refuses such paths, and a report must not fail on one.
+/// A path for JSON. Bytes that are not UTF-8 are replaced: serde refuses such paths,
+/// and a report must not fail on one.
 pub(crate) fn lossy(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
