@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anstyle::{AnsiColor, Color, RgbColor};
 use anstyle_svg::{Term, WIN10_CONSOLE};
+use clap::builder::styling::{AnsiColor, Color, RgbColor};
 
 /// The time, and what is typed.
 const SESSION: [(&str, &[&str]); 4] = [

@@ -24,7 +24,7 @@ fn the_token_stands_alone_on_standard_output() {
     let env = TestEnv::new();
     let ran = env.run(&["bypass", "new", "--for", "1h"]);
     assert_eq!(ran.stdout.lines().count(), 1);
-    assert!(ran.stderr.contains("bypass token `b2`, shown this once"), "{ran:?}");
+    assert!(ran.stderr.contains("bypass token `b2`, shown only once"), "{ran:?}");
     assert!(ran.stderr.contains("04:00 UTC"), "{ran:?}");
 }
 

@@ -11,7 +11,7 @@ fn a_broken_state_is_a_problem_with_its_mend() {
     env.write(".maint/state.json", "{");
     let ran = env.run(&["doctor"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stdout.contains("problem:") && ran.stdout.contains("mend: "), "{ran:?}");
+    assert!(ran.stdout.contains("problem:") && ran.stdout.contains("fix: "), "{ran:?}");
     assert!(ran.stdout.contains("maint restore"), "{ran:?}");
 }
 

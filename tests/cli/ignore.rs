@@ -81,7 +81,7 @@ fn the_same_rule_again_changes_its_note_alone() {
     let text = env.ok(&["ignore", "add", "path", "/health"]);
     assert!(text.contains("rule `r2` unchanged"), "{text}");
     let text = env.ok(&["ignore", "add", "path", "/health", "--note", "probe"]);
-    assert!(text.contains("rule `r2` was there; its note and expiry are replaced"), "{text}");
+    assert!(text.contains("rule `r2` existed; its note and expiry are replaced"), "{text}");
     assert_eq!(env.json(&["ignore", "list"])["ignore"].as_array().unwrap().len(), 1);
 }
 

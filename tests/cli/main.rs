@@ -9,6 +9,7 @@ mod completion;
 mod doctor;
 mod env;
 mod errors;
+mod help;
 mod ignore;
 mod init;
 mod json;

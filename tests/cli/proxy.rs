@@ -14,7 +14,7 @@ fn nobody_is_trusted_until_somebody_says_so() {
         json!({"header": "x-forwarded-for", "networks": ["10.0.0.0/8", "192.0.2.1/32"]})
     );
     env.ok(&["proxy", "add", "10.0.0.0/8", "--header", "forwarded"]);
-    assert_eq!(env.ok(&["proxy", "list"]), "`Forwarded` is believed from 10.0.0.0/8, 192.0.2.1\n");
+    assert_eq!(env.ok(&["proxy", "list"]), "`Forwarded` is trusted from 10.0.0.0/8, 192.0.2.1\n");
     env.ok(&["proxy", "remove", "192.0.2.1"]);
     env.fails(2, &["proxy", "remove", "192.0.2.1"]);
     env.ok(&["proxy", "clear"]);

@@ -22,7 +22,7 @@ fn the_exit_code_is_handed_on_and_a_failure_keeps_the_window() {
     let ran = env.run(&["run", "--name", "deploy-42", "--", "sh", "-c", "exit 42"]);
     assert_eq!(ran.code, 42);
     assert!(ran.stderr.contains("window `deploy-42` stays open"), "{ran:?}");
-    assert!(ran.stderr.contains("hint: when it is mended, `maint off deploy-42`"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: when it is fixed, `maint off deploy-42`"), "{ran:?}");
     assert_eq!(env.json(&["status"])["state"], "on");
 }
 

@@ -50,7 +50,7 @@ fn max_age_fails_when_left_on_too_long() {
     let ran = env.run(&["status", "--max-age", "2h"]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.stdout.contains("too old: window `default` is open for 2 h, longer than 2 h"),
+        ran.stdout.contains("too old: window `default` has been open for 2 h, longer than 2 h"),
         "{ran:?}"
     );
     assert_eq!(env.run(&["--json", "status", "--max-age", "2h"]).code, 1);

@@ -6,9 +6,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    ArgAction, Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use clap_complete::Shell;
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use maint::internal::time::parse_duration;
 use maint::request::ProxyHeader;
 use maint::rules::Kind;
@@ -18,6 +20,7 @@ use maint::state::{PageSettings, WindowSettings};
 use maint::{Error, State};
 
 use crate::complete;
+use crate::exit::CODES;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -25,7 +28,6 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Take a web app into maintenance and bring it back
 #[derive(Debug, Parser)]
 #[command(
     name = "maint",
@@ -37,7 +39,7 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     infer_subcommands = false,
     max_term_width = 100,
-    after_help = crate::exit::HELP
+    after_help = ending()
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -46,15 +48,27 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// The end of `maint --help`.
+fn ending() -> String {
+    let codes = CODES.map(|(code, meaning)| format!("  {code}  {meaning}\n")).concat();
+    format!("Exit codes:\n{codes}\n{TIMES}")
+}
+
+/// How times and durations are written.
+pub(crate) const TIMES: &str = "\
+Times are RFC 3339, or local: '2026-11-22 03:00', or 03:00, the next one.
+Durations read 90s, 30m, 1h30m, 2d.";
+
+// A doc comment on a struct that is flattened would become the description of the verb.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Global {
-    /// The site directory; else `MAINT_SITE`, else the nearest `.maint`, else the user's own
+    /// The site directory [default: `MAINT_SITE`, the nearest `.maint`, the user's own]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options", display_order = 100)]
     pub(crate) site: Option<PathBuf>,
-    /// Print one JSON object, and errors as JSON on standard error
+    /// Print one JSON object, and errors as JSON on stderr
     #[arg(long, global = true, help_heading = "Global options", display_order = 101)]
     pub(crate) json: bool,
-    /// Print nothing but errors and what was asked for
+    /// Print only errors and what was asked for
     #[arg(short, long, global = true, help_heading = "Global options", display_order = 102)]
     pub(crate) quiet: bool,
     /// When to use colour
@@ -81,10 +95,10 @@ pub(crate) struct Global {
     /// Fail at once if another writer is at work
     #[arg(long, global = true, help_heading = "Global options", display_order = 105)]
     pub(crate) no_wait: bool,
-    /// Write without the lock, where the file system has none; two writers can lose a change
+    /// Write without a lock, on file systems that have none; two writers can lose a change
     #[arg(long, global = true, help_heading = "Global options", display_order = 106)]
     pub(crate) no_lock: bool,
-    /// As root, leave files to root instead of the owner of the directory
+    /// As root, give new files to root and not to the owner of the directory
     #[arg(long, global = true, help_heading = "Global options", display_order = 107)]
     pub(crate) keep_root: bool,
 }
@@ -99,24 +113,23 @@ pub(crate) enum When {
     Never,
 }
 
-/// The verbs. Their descriptions stand here because a verb is put together only
-/// when it is used.
+/// The verbs, and their descriptions: a verb itself is put together only when it is used.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
-    /// Make a site, and show how to connect the framework it recognises
+    /// Make a site, and show how to connect your framework
     Init(Init),
     /// Open a window, or replace the settings of the one with this name
     On(On),
-    /// Close a window, and say what still holds the site down
+    /// Close a window, and show what still holds the site down
     Off(Off),
-    /// Tell what is down, since when, by whom, until when, and who gets through
+    /// Show what is down, since when, by whom, and who gets through
     Status(Status),
-    /// Wait until the site goes on or off; exit 1 if that takes too long
+    /// Wait until the site is down (on) or up (off); exit 1 on timeout
     Wait(Wait),
-    /// Run a command inside a window of its own, and hand on its exit code
+    /// Run a command in a window of its own, and exit with its code
     Run(Run),
-    /// Tell whether a request passes, and why; exit 1 if it is blocked
+    /// Show whether a request passes, and why; exit 1 if it is blocked
     Check(Check),
     /// Let requests through every window
     #[command(subcommand)]
@@ -127,21 +140,23 @@ pub(crate) enum Command {
     /// Manage the site's own pages
     #[command(subcommand)]
     Template(Template),
-    /// Say which proxies may tell the client's address
+    /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
     /// Print the history, newest last
     Log(Log),
-    /// Bring back the state before the last change; run again, it undoes itself
+    /// Bring back the state before the last change; repeat to undo
     Restore(Restore),
-    /// Tell what would go wrong, and the mend; exit 1 if there is a problem
+    /// Find what would go wrong, and the fix; exit 1 on a problem
     Doctor(Doctor),
-    /// Tell which site is meant, and why that one
+    /// Show which site is meant, and why
     Path(Path),
     /// Print a completion script that knows windows, rules and templates
     Completions(Completions),
     /// Write the man pages
     Man(Man),
+    /// Print the help of a verb
+    Help(Help),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -149,10 +164,10 @@ pub(crate) struct Init {
     /// The project; its site becomes `DIR/.maint` [default: the working directory]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
-    /// What visitors know the site as; the page says it. Empty takes it away
+    /// The name of the site on its page; empty removes it
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// The user the web server runs as; from then on a change it could not read is reported
+    /// The user the web server runs as; maint warns if that user cannot read the state
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub(crate) web_user: Option<String>,
 }
@@ -188,10 +203,10 @@ pub(crate) struct On {
     pub(crate) dry_run: DryRun,
 }
 
-/// What a window says and covers.
 #[derive(Clone, Debug, Default, ClapArgs)]
+#[command(globals_last())]
 pub(crate) struct WindowArgs {
-    /// What visitors are told
+    /// The message for visitors
     #[arg(short, long, value_name = "TEXT", display_order = 0)]
     pub(crate) message: Option<String>,
     /// Cover only these paths: /shop, '/shop/**', '/api/*/edit', 're:/v[0-9]+/.*'
@@ -209,13 +224,13 @@ pub(crate) struct WindowArgs {
     /// The status code of the page [default: 503]
     #[arg(long, value_name = "CODE", help_heading = "Page", display_order = 20)]
     pub(crate) status: Option<u16>,
-    /// When clients may try again while no end is known
+    /// When clients may try again if there is no end
     #[arg(long, value_name = "DURATION", help_heading = "Page", display_order = 21)]
     pub(crate) retry_after: Option<String>,
-    /// The template that becomes the page
+    /// The template of the page
     #[arg(long, value_name = "NAME", help_heading = "Page", display_order = 22, add = ArgValueCandidates::new(complete::templates))]
     pub(crate) template: Option<String>,
-    /// Send browsers here instead
+    /// Redirect browsers to this URL instead
     #[arg(long, value_name = "URL", help_heading = "Page", display_order = 23, value_hint = ValueHint::Url)]
     pub(crate) redirect: Option<String>,
 }
@@ -238,7 +253,7 @@ impl WindowArgs {
 
 #[derive(Clone, Copy, Debug, ClapArgs)]
 pub(crate) struct ExpectRevision {
-    /// Only if the state still has this revision; else exit 5 and change nothing
+    /// Exit 5 and change nothing unless the state has this revision
     #[arg(long, value_name = "N", display_order = 30)]
     pub(crate) if_revision: Option<u64>,
 }
@@ -270,7 +285,7 @@ pub(crate) struct Off {
     /// Close every window, scheduled ones too
     #[arg(long)]
     pub(crate) all: bool,
-    /// That there is no window of that name is no mistake
+    /// Do not fail if there is no window of that name
     #[arg(long)]
     pub(crate) if_open: bool,
     #[command(flatten)]
@@ -281,7 +296,7 @@ pub(crate) struct Off {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
-    /// Exit 1 unless the site is like this: on (a window is open), off (none is), scheduled (one is to come)
+    /// Exit 1 unless a window is open (on), none is (off), or one is still to come (scheduled)
     #[arg(long, value_name = "STATE")]
     pub(crate) expect: Option<Expected>,
     /// Exit 1 if a window has been open for longer than this
@@ -319,7 +334,7 @@ pub(crate) enum Switch {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-The window is closed when the command succeeds. When it fails, `--on-failure keep`
+The window closes when the command succeeds. When it fails, `--on-failure keep`
 leaves the window open, since a half-done migration must not meet visitors.
 
 With `--on-failure release` the window is a lease: it is renewed while this process
@@ -328,13 +343,13 @@ lives and ends by itself soon after, even if this process is killed outright.
 Exits with the code of the command, 128 + N if signal N ended it, 127 if there is
 no such command, 126 if it cannot be run.
 
-Example:
+Examples:
   maint run -m 'Moving house' -- ./manage.py migrate")]
 pub(crate) struct Run {
     /// The window [default: run-RANDOM]; it must not exist yet
     #[arg(long, value_name = "NAME", display_order = 1)]
     pub(crate) name: Option<String>,
-    /// Take over the window of that name, which a run that failed left open
+    /// Take over the window of that name, for example from a run that failed
     #[arg(long, requires = "name", display_order = 1)]
     pub(crate) take_over: bool,
     #[command(flatten)]
@@ -372,13 +387,13 @@ pub(crate) struct Check {
     /// The method
     #[arg(long, value_name = "METHOD", default_value = "GET", add = ArgValueCandidates::new(complete::methods))]
     pub(crate) method: String,
-    /// The host that is asked for
+    /// The host in the request
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
-    /// The address that connects; what proxies add is a --header
+    /// The address that connects; a proxy adds its field by --header
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
-    /// Who is logged in; nobody knows of users if it is left out
+    /// Who is logged in [default: unknown, as where the app does not say]
     #[arg(long, value_name = "CLASS")]
     pub(crate) user: Option<CheckUser>,
     /// A header field with its value: 'X-Probe: blue'
@@ -392,29 +407,31 @@ pub(crate) struct Check {
     pub(crate) at: Option<String>,
 }
 
-/// In the order of what they may do.
+/// Each may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckUser {
     /// Nobody is logged in
     Anonymous,
     /// A user like any other
     Authenticated,
-    /// One who may enter the admin site
+    /// A user with access to the admin site
     Staff,
-    /// One who may do everything
+    /// A user with every permission
     Superuser,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ignore {
+    /// Add a rule, and show whom it lets in
     Add(IgnoreAdd),
     /// List the rules
     List,
+    /// Remove a rule
     Remove(IgnoreRemove),
+    /// Remove every rule, or every rule of a kind
     Clear(IgnoreClear),
 }
 
-/// Add a rule, and show whom it lets in
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 Examples:
@@ -436,7 +453,7 @@ pub(crate) struct IgnoreAdd {
     pub(crate) note: Option<String>,
     #[command(flatten)]
     pub(crate) expiry: Expiry,
-    /// The rule is meant to let everyone through
+    /// Accept a rule that lets everyone through
     #[arg(long)]
     pub(crate) yes_everything: bool,
     #[command(flatten)]
@@ -474,15 +491,14 @@ impl From<RuleKind> for Kind {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Expiry {
-    /// For how long it holds: 90s, 30m, 1h30m
+    /// How long it lasts: 90s, 30m, 1h30m
     #[arg(long = "for", id = "duration", value_name = "DURATION", conflicts_with = "until")]
     pub(crate) duration: Option<String>,
-    /// Until when it holds
+    /// When it ends
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
 }
 
-/// Remove a rule
 #[derive(Debug, ClapArgs)]
 pub(crate) struct IgnoreRemove {
     /// Its id, as `maint ignore list` shows it
@@ -490,7 +506,6 @@ pub(crate) struct IgnoreRemove {
     pub(crate) id: String,
 }
 
-/// Remove every rule, or every rule of a kind
 #[derive(Debug, ClapArgs)]
 pub(crate) struct IgnoreClear {
     /// Only rules of this kind
@@ -502,26 +517,26 @@ pub(crate) struct IgnoreClear {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bypass {
+    /// Make a token and print it, this once
     New(BypassNew),
     /// List the tokens; the secrets themselves are not stored
     List,
+    /// Revoke a token
     Revoke(BypassRevoke),
 }
 
-/// Make a token and print it, this once
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BypassNew {
-    /// Whom it is for
+    /// Who it is for
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
     #[command(flatten)]
     pub(crate) expiry: Expiry,
-    /// Keep it after the maintenance; others are revoked when the last window is closed, or by the next window
+    /// Keep it after the maintenance; otherwise it goes with the last window
     #[arg(long)]
     pub(crate) keep: bool,
 }
 
-/// Revoke a token
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BypassRevoke {
     /// Its id, as `maint bypass list` shows it
@@ -533,34 +548,39 @@ pub(crate) struct BypassRevoke {
 pub(crate) enum Template {
     /// List the templates
     List,
+    /// Print the source of a template
     Show(TemplateShow),
+    /// Add a template: a file, standard input or a copy of the built-in page
     Add(TemplateAdd),
+    /// Edit a template with $VISUAL or $EDITOR
     Edit(TemplateEdit),
+    /// Remove a template
     Remove(TemplateRemove),
+    /// Make a template the page of the site
     Use(TemplateUse),
+    /// Print the page as visitors would get it
     Render(TemplateRender),
+    /// Show the page in a browser while you edit it, in every format
     Preview(TemplatePreview),
 }
 
-/// Print the source of a template
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TemplateShow {
     /// The template
     #[arg(value_name = "NAME", required_unless_present = "builtin", conflicts_with = "builtin", add = ArgValueCandidates::new(complete::templates))]
     pub(crate) name: Option<String>,
-    /// That of the built-in page
+    /// Show the built-in page
     #[arg(long)]
     pub(crate) builtin: bool,
-    /// Which of its formats [default: the only one; html of the built-in page]
+    /// The format [default: the only one; html for the built-in page]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TemplateFormat>,
 }
 
-/// Add a template from a file, from standard input or as a copy of the built-in page
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-It is tried out first, among the templates that are there, on which it may build by
-`extends` and `include`.
+It is rendered first, and refused if that fails. It can build on the other templates
+by `extends` and `include`.
 
 Examples:
   maint template add sorry --builtin
@@ -570,13 +590,13 @@ pub(crate) struct TemplateAdd {
     /// The template: letters, digits, `_` and `-`
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Where to read it; `-` is standard input
+    /// The file to read; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    /// Begin with a copy of the built-in page
+    /// Start from a copy of the built-in page
     #[arg(long, conflicts_with = "file")]
     pub(crate) builtin: bool,
-    /// What it becomes [default: the file's extension, else html]
+    /// The format [default: the file's extension, else html]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TemplateFormat>,
     /// Replace the template if it exists
@@ -584,18 +604,16 @@ pub(crate) struct TemplateAdd {
     pub(crate) replace: bool,
 }
 
-/// Edit a template with $VISUAL or $EDITOR
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TemplateEdit {
     /// The template
     #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::templates))]
     pub(crate) name: String,
-    /// Which of its formats
+    /// The format [default: the only one]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TemplateFormat>,
 }
 
-/// Remove a template
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TemplateRemove {
     /// The template
@@ -603,7 +621,6 @@ pub(crate) struct TemplateRemove {
     pub(crate) name: String,
 }
 
-/// Make a template the page of the site
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TemplateUse {
     /// The template
@@ -614,11 +631,10 @@ pub(crate) struct TemplateUse {
     pub(crate) builtin: bool,
 }
 
-/// Print the page as visitors would get it
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-It tells of the window that is open, or else of a made-up one. Standard error says
-what the page was made from.
+It shows the window that is open, or a made-up one. Standard error says what the
+page was made from.
 
 Examples:
   maint template render > page.html
@@ -627,20 +643,19 @@ Examples:
 pub(crate) struct TemplateRender {
     #[command(flatten)]
     pub(crate) which: WhichTemplate,
-    /// What to print
+    /// The format
     #[arg(long, value_name = "FORMAT", default_value = "html")]
     pub(crate) format: TemplateFormat,
-    /// The window to tell of [default: the one that is open]
+    /// The window to show [default: the one that is open]
     #[arg(long, value_name = "WINDOW", add = ArgValueCandidates::new(complete::windows))]
     pub(crate) window: Option<String>,
 }
 
-/// Show the page in a browser, in every format and state, while you edit it
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-Serves this machine alone, until Ctrl-C. The templates are read again at each request,
-so edit, save and reload; a mistake is shown in place of the page. Nothing is changed,
-and no window is opened.
+Serves this machine alone, until Ctrl-C. The templates are read again at each
+request, so edit, save and reload; an error is shown in place of the page. It changes
+nothing and opens no window.
 
 Examples:
   maint template preview
@@ -653,7 +668,6 @@ pub(crate) struct TemplatePreview {
     pub(crate) port: Option<u16>,
 }
 
-/// The template that a page is made from.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WhichTemplate {
     /// The template [default: the one in use]
@@ -686,15 +700,16 @@ impl From<TemplateFormat> for Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Proxy {
+    /// Trust the proxies in a network
     Add(ProxyAdd),
     /// List the trusted proxies
     List,
+    /// Stop trusting the proxies in a network
     Remove(ProxyRemove),
-    /// Trust no proxy
+    /// Stop trusting all proxies
     Clear,
 }
 
-/// Trust the proxies in a network
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ProxyAdd {
     /// The networks they connect from: 10.0.0.0/8
@@ -705,7 +720,6 @@ pub(crate) struct ProxyAdd {
     pub(crate) header: Option<Header>,
 }
 
-/// Stop trusting the proxies in a network
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ProxyRemove {
     /// The network, as `maint proxy list` shows it
@@ -735,10 +749,10 @@ pub(crate) struct Log {
     /// Go on printing changes as they happen
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Only the last so many
+    /// Print only the last N
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) lines: Option<usize>,
-    /// Show renewed leases too
+    /// Show renewed leases as well
     #[arg(short, long)]
     pub(crate) all: bool,
 }
@@ -751,7 +765,7 @@ pub(crate) struct Restore {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Doctor {
-    /// The user the web server runs as [default: the one that `init` was told]
+    /// The user the web server runs as [default: that of `init --web-user`]
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub(crate) web_user: Option<String>,
 }
@@ -761,15 +775,54 @@ pub(crate) struct Path {}
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-Try it:
-  bash  source <(maint completions bash)
-  zsh   source <(maint completions zsh)
-  fish  maint completions fish | source
-  elvish, powershell: see the README")]
+The README has how to load it at each start, and Elvish and PowerShell.
+
+Examples:
+  source <(maint completions bash)
+  source <(maint completions zsh)
+  maint completions fish | source")]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub(crate) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Help {
+    /// The verb, and the one below it: template add
+    #[arg(value_name = "VERB", add = ArgValueCandidates::new(verbs))]
+    pub(crate) verbs: Vec<String>,
+}
+
+/// The verbs that may follow the words typed so far.
+fn verbs() -> Vec<CompletionCandidate> {
+    let words = complete::words();
+    let after = words.iter().rposition(|word| word == "help").map_or(0, |help| help + 1);
+    let mut command = Args::command();
+    command.build();
+    // The last word is being typed.
+    let before = words.get(after..words.len().saturating_sub(1)).unwrap_or_default();
+    before
+        .iter()
+        .try_fold(&command, |command, word| command.find_subcommand(word))
+        .into_iter()
+        .flat_map(clap::Command::get_subcommands)
+        .map(|verb| CompletionCandidate::new(verb.get_name()).help(verb.get_about().cloned()))
+        .collect()
+}
+
+/// Moves the options of every verb behind those of one. They come first otherwise, since a
+/// verb is put together only when it is used.
+trait GlobalsLast {
+    fn globals_last(self) -> Self;
+}
+
+impl GlobalsLast for clap::Command {
+    fn globals_last(self) -> Self {
+        let globals = self.get_arguments().filter(|arg| arg.is_global_set());
+        let ids: Vec<clap::Id> = globals.map(|arg| arg.get_id().clone()).collect();
+        ids.iter().fold(self, |command, id| command.mut_arg(id, |arg| arg))
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -45,19 +45,19 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let object = report::object(&site, &applied, session.clock.now(), more);
     if !session.output.is_json() {
         let ends = match (args.keep, expires_at) {
-            (true, None) => "it is kept until you revoke it".to_owned(),
-            (true, Some(time)) => format!("it is kept until {}", session.clock.relative(time)),
-            (false, None) => "it goes with the last window that is closed".to_owned(),
+            (true, None) => "it lasts until you revoke it".to_owned(),
+            (true, Some(time)) => format!("it lasts until {}", session.clock.relative(time)),
+            (false, None) => "it is revoked when the last window closes".to_owned(),
             (false, Some(time)) => {
                 format!(
-                    "it goes with the last window that is closed, or at {}",
+                    "it is revoked when the last window closes, or at {}",
                     session.clock.relative(time)
                 )
             }
         };
         // Without the secret itself: standard error ends up in logs.
         session.output.note(&format!(
-            "bypass token `{id}`, shown this once; {ends}\n\
+            "bypass token `{id}`, shown only once; {ends}\n\
              people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it from then on;\n\
              programs send the cookie {COOKIE}=TOKEN"
         ));
@@ -93,7 +93,7 @@ fn revoke(session: &Session, args: &BypassRevoke) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The tokens as `--json` shows them. Digests are of no use to anyone here.
+/// The tokens as `--json` shows them, without their digests.
 pub(crate) fn objects(state: &State, now: Timestamp) -> Vec<Value> {
     by_number(&state.bypass)
         .into_iter()

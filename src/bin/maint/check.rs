@@ -28,7 +28,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     let request = described(args)?;
     if !linked(&request).is_empty() {
         session.output.note(
-            "every user of this host can see a token on the command line; `--token-stdin` reads it from standard input",
+            "every user of this host can see a token on the command line; use `--token-stdin`",
         );
     }
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
@@ -63,7 +63,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
             "  servers could disagree on what this path means, so no path rule lets it through\n";
     }
     if request.peer.is_some() && address.is_none() {
-        text += "  the client's address is unknown: a trusted proxy says nothing that can be believed\n";
+        text += "  the client's address is unknown: a trusted proxy sent no valid one\n";
     }
     session.output.done(&text, &object)?;
     Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
@@ -135,7 +135,7 @@ fn linked(facts: &RequestParts) -> Vec<String> {
     values.map(str::to_owned).collect()
 }
 
-/// A path, or a whole URL, of which the host counts as well.
+/// The host, if `text` is a whole URL, and the target of the request.
 fn target(text: &str) -> Result<(Option<String>, String)> {
     let parts = UrlParts::of(text);
     if parts.is_http() {

@@ -10,7 +10,7 @@ use crate::text::duration;
 /// The clock and the time zone in which times are shown.
 pub(crate) struct Clock {
     fixed: Option<Timestamp>,
-    /// Looked up when the first time is shown.
+    /// Found when it is first needed.
     zone: OnceCell<TimeZone>,
 }
 

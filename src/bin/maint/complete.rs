@@ -16,12 +16,12 @@ use crate::text::printable;
 /// The variable by which a completion script asks this binary.
 pub(crate) const VARIABLE: &str = "MAINT_COMPLETE";
 
-/// What the words typed so far say; a shell passes them after `--`.
-fn words() -> Vec<OsString> {
+/// The words typed so far; a shell passes them after `--`.
+pub(crate) fn words() -> Vec<OsString> {
     std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
 }
 
-/// The site that the words typed so far mean. Completion stays silent on errors.
+/// The site that the words typed so far mean. Completion is silent on errors.
 fn site() -> Option<Site> {
     let words = words();
     let mut given = None;
@@ -84,7 +84,7 @@ pub(crate) fn methods() -> Vec<CompletionCandidate> {
     method::COMMON.iter().map(|name| candidate(*name, None)).collect()
 }
 
-/// The values of a rule, where its kind has a known few.
+/// The values of a rule, if its kind has only a few.
 pub(crate) fn rule_values() -> Vec<CompletionCandidate> {
     let words = words();
     if words.iter().any(|word| word == "user") {

@@ -14,7 +14,7 @@ use crate::text::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let site = match session.site() {
         Ok(site) => site,
-        // That there is no site where one was named is a finding too.
+        // A named site that is missing is a finding too.
         Err(error) => match (error.downcast_ref(), session.given_site()) {
             (Some(Error::NotASite { .. }), Some(path)) => Site::at(path),
             _ => return Err(error),
@@ -44,7 +44,7 @@ fn one(finding: &Finding) -> String {
     };
     let mut text = format!("{level}: {}\n", printable(&finding.message));
     if let Some(mend) = &finding.mend {
-        text += &format!("  mend: {}\n", printable(mend));
+        text += &format!("  fix: {}\n", printable(mend));
     }
     text
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use maint::Error;
 use maint::SiteProblem;
 use maint::internal::owner_of;
@@ -56,26 +56,56 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// Help and version are answers; anything else is a mistake, in JSON if that was asked for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// What people type who know such a command from elsewhere, and what is meant.
+const MEANT: [(&str, &str); 5] = [
+    ("up", "`maint off` brings the site up"),
+    ("down", "`maint on` takes the site down"),
+    ("enable", "`maint on` takes the site down"),
+    ("disable", "`maint off` brings the site up"),
+    ("list", "`maint status` lists the windows, `maint ignore list` the rules"),
+];
+
+/// Prints what clap says. Help and version are answers; the rest is wrong usage, in JSON if
+/// that was asked for.
+pub(crate) fn usage(mut error: clap::Error) -> Exit {
     let is_answer = !error.use_stderr();
-    if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let object = json!({ "error": {
-            "code": "usage", "exit": Exit::Usage.code(), "message": message,
-            "path": null, "errno": null, "hint": "see `maint --help`",
-        }});
-        eprintln!("{object}");
-        return Exit::Usage.into();
+    if let Some(tip) = meant(&error) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
-    match error.print() {
-        Err(cause) if is_answer && cause.kind() != std::io::ErrorKind::BrokenPipe => {
-            Exit::Output.into()
-        }
-        _ if is_answer => Exit::Done.into(),
-        _ => Exit::Usage.into(),
+    let output = Output::unparsed();
+    let text = error.render();
+    if is_answer {
+        return output.text(&text.ansi().to_string()).map_or(Exit::Output, |_| Exit::Done);
     }
+    if !output.is_json() {
+        output.error_line(text.ansi().to_string().trim_end());
+        return Exit::Usage;
+    }
+    let text = text.to_string();
+    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tips: Vec<&str> =
+        text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
+    let hint = if tips.is_empty() { "see `maint --help`".to_owned() } else { tips.join("; ") };
+    let object = json!({ "error": {
+        "code": "usage", "exit": Exit::Usage.code(), "message": message,
+        "path": null, "errno": null, "hint": hint,
+    }});
+    output.error_line(&object.to_string());
+    Exit::Usage
+}
+
+/// The verb that was meant, if an unknown one stands where a verb of `maint` itself does.
+fn meant(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let usage = error.get(ContextKind::Usage)?.to_string();
+    if !usage.contains("maint [") {
+        return None;
+    }
+    MEANT.iter().find(|(word, _)| word == typed).map(|(_, tip)| *tip)
 }
 
 /// One thing to run or read.
@@ -83,14 +113,16 @@ fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
         Error::Unconfirmed { is_root: true, .. } => Some(
-            "for the home page add `--yes-everything`; for a part of the site write `/part/**`".to_owned(),
+            "for the home page add `--yes-everything`; for a part of the site write `/part/**`"
+                .to_owned(),
         ),
         Error::Unconfirmed { .. } => Some("if that is meant, add `--yes-everything`".to_owned()),
         Error::TemplateExists { .. } => {
             Some("to change it: `maint template edit`; to replace it: `--replace`".to_owned())
         }
         Error::TemplateInUse { window: None, .. } => Some(
-            "first use another: `maint template use NAME`, or `maint template use --builtin`".to_owned(),
+            "first use another: `maint template use NAME`, or `maint template use --builtin`"
+                .to_owned(),
         ),
         Error::NotASite { path, problem } => in_place_of_a_site(path, problem),
         Error::Unknown { known, .. } => Some(match known.as_slice() {
@@ -98,16 +130,27 @@ fn hint(error: &Error) -> Option<String> {
             [only] => format!("there is only `{only}`"),
             many => format!("there are {}", some_of(many)),
         }),
-        Error::NoSite { .. } => Some("run `maint init` in the project, or name a site with `--site`".to_owned()),
-        Error::Untrusted { path, .. } => Some(format!("if you mean it, name it: `--site {}`", path.display())),
-        Error::Io { path, source, .. } | Error::Unreadable { path, source } => by_cause(path, source),
+        Error::NoSite { .. } => {
+            Some("run `maint init` in the project, or name a site with `--site`".to_owned())
+        }
+        Error::Untrusted { path, .. } => {
+            Some(format!("if you mean it, name it: `--site {}`", path.display()))
+        }
+        Error::Io { path, source, .. } | Error::Unreadable { path, source } => {
+            by_cause(path, source)
+        }
         Error::Busy { .. } => Some("try again, or wait longer: `--wait 60s`".to_owned()),
         Error::LockUnsupported { .. } => Some(
-            "put the site on a local file system; if nobody else writes to it, `--no-lock` goes on without".to_owned(),
+            "put the site on a local file system; `--no-lock` is safe if nobody else writes to it"
+                .to_owned(),
         ),
         Error::Conflict { .. } => Some("look at `maint status`, then decide again".to_owned()),
-        Error::Unsynced { .. } => Some("the change is in force; look at the disk before you rely on it".to_owned()),
-        Error::Corrupt { .. } => Some("`maint doctor` tells more; `maint restore` brings back the state before".to_owned()),
+        Error::Unsynced { .. } => {
+            Some("the change is in force; look at the disk before you rely on it".to_owned())
+        }
+        Error::Corrupt { .. } => Some(
+            "`maint doctor` shows more; `maint restore` brings back the state before".to_owned(),
+        ),
         Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
         _ => None,
     }
@@ -135,13 +178,13 @@ fn by_cause(path: &Path, source: &io::Error) -> Option<String> {
             ))
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("make room, then run it again; the state is as it was".to_owned())
+            Some("make room, then run it again; the state is unchanged".to_owned())
         }
         io::ErrorKind::ReadOnlyFilesystem => Some(
             "the file system is mounted read-only; run this where it can be written".to_owned(),
         ),
         io::ErrorKind::NotFound => {
-            Some("`maint path` tells which site is meant, and why".to_owned())
+            Some("`maint path` shows which site is meant, and why".to_owned())
         }
         _ => None,
     }

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use clap_complete::engine::complete;
 
 use crate::args::Args;
 use crate::{completions, man};
+
+/// Of a terminal as it opens.
+const WIDTH: usize = 80;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -67,7 +71,7 @@ fn the_committed_man_pages_are_fresh() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "rewrites a file of the repository, not a state")]
 fn the_help_in_the_readme_is_fresh() {
-    let help = Args::command().render_help().to_string();
+    let help = Args::command().term_width(WIDTH).render_help().to_string();
     let help: String = help.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     let path = root().join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
@@ -84,4 +88,97 @@ fn the_help_in_the_readme_is_fresh() {
 #[test]
 fn every_definition_of_the_command_line_is_sound() {
     Args::command().debug_assert();
+}
+
+/// Every verb as the command has it in the end, with its words: `template`, `add`.
+fn verbs() -> Vec<(Vec<String>, Command)> {
+    fn collect(command: &Command, words: &[String], verbs: &mut Vec<(Vec<String>, Command)>) {
+        for verb in command.get_subcommands() {
+            let words = [words, &[verb.get_name().to_owned()]].concat();
+            collect(verb, &words, verbs);
+            verbs.push((words, verb.clone()));
+        }
+    }
+    let mut command = Args::command().term_width(WIDTH);
+    command.build();
+    let mut verbs = Vec::new();
+    collect(&command, &[], &mut verbs);
+    assert!(verbs.len() > 30, "{}", verbs.len());
+    verbs
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().unwrap().to_string()
+}
+
+#[test]
+fn every_verb_describes_itself_as_the_list_of_verbs_does_wherever_it_is_generated() {
+    // As they are written down, before any of them is put together.
+    let list = Args::command();
+    let pages: BTreeMap<String, String> = man::pages()
+        .unwrap()
+        .into_iter()
+        .map(|(name, page)| (name, String::from_utf8(page).unwrap().replace('\\', "")))
+        .collect();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (words, mut verb) in verbs() {
+        let (name, groups) = words.split_last().unwrap();
+        let wanted = match groups {
+            [] => about(list.find_subcommand(name).unwrap()),
+            _ => about(&verb),
+        };
+        assert_eq!(about(&verb), wanted, "{words:?} once it is put together");
+        for help in [verb.render_help(), verb.render_long_help()] {
+            assert_eq!(help.to_string().lines().next(), Some(wanted.as_str()), "{words:?}");
+        }
+
+        let page = &pages[&format!("maint-{}.1", words.join("-"))];
+        let title = format!(".SH NAME\nmaint-{} - {wanted}\n", words.join("-"));
+        assert!(page.contains(&title.replace('\'', "*(Aq")), "{words:?}: {title}");
+        let above = [&["maint".to_owned()], groups].concat().join("-");
+        let entry = format!("\n{above}-{name}(1)\n{wanted}\n").replace('\'', "*(Aq");
+        assert!(pages[&format!("{above}.1")].contains(&entry), "{words:?}: {entry}");
+
+        let typed = [&["maint".to_owned()], words.as_slice()].concat();
+        let typed: Vec<_> = typed.into_iter().map(Into::into).collect();
+        let position = typed.len() - 1;
+        let offered = complete(&mut Args::command(), typed, position, None).unwrap();
+        let offered = offered.iter().find(|candidate| candidate.get_value() == name.as_str());
+        let help = offered.and_then(|candidate| candidate.get_help()).map(ToString::to_string);
+        assert_eq!(help.as_ref(), Some(&wanted), "{words:?} in completion");
+
+        if groups.is_empty() {
+            assert!(readme.contains(&format!("\n  {name:<11}  {wanted}\n")), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn at_80_columns_help_is_no_wider_and_each_verb_takes_one_line_of_it() {
+    let mut command = Args::command().term_width(WIDTH);
+    command.build();
+    for (words, mut verb) in [(vec![], command)].into_iter().chain(verbs()) {
+        for help in [verb.render_help(), verb.render_long_help()] {
+            for line in help.to_string().lines() {
+                assert!(line.chars().count() <= WIDTH, "{words:?}: {line}");
+            }
+        }
+        let help = verb.render_help().to_string();
+        for below in verb.get_subcommands() {
+            let is_whole = |line: &str| line.ends_with(&format!("  {}", about(below)));
+            assert!(help.lines().any(is_whole), "{words:?} {}:\n{help}", below.get_name());
+        }
+    }
+}
+
+#[test]
+fn the_options_of_every_verb_come_behind_its_own() {
+    let count = Args::command().get_arguments().filter(|arg| arg.is_global_set()).count();
+    for (words, mut verb) in verbs() {
+        let help = verb.render_help().to_string();
+        let (_, last) = help.split_once("\nGlobal options:\n").expect("there is such a heading");
+        let options = last.lines().filter(|line| line.trim_start().starts_with('-')).count();
+        assert_eq!(options, count, "{words:?}: {last}");
+        assert!(last.lines().all(|line| line.starts_with("  ")), "{words:?}: {last}");
+    }
 }

@@ -57,8 +57,8 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     }
     let did = match (is_new, applied.changes.is_empty()) {
         (true, _) => "added",
-        (false, false) => "was there; its note and expiry are replaced",
-        (false, true) => "unchanged: it is there with just this note and expiry",
+        (false, false) => "existed; its note and expiry are replaced",
+        (false, true) => "unchanged: it has this note and expiry already",
     };
     let replaced = if *is_new { String::new() } else { report::changes_text(&applied.changes) };
     let text = format!("rule `{id}` {did}\n{replaced}{lets_in}{}", report::written(&applied));
@@ -85,7 +85,7 @@ fn list(session: &Session) -> Result<Exit> {
         );
     }
     if text.is_empty() {
-        session.output.progress("no rule lets anybody through");
+        session.output.progress("no rule lets anyone through");
     }
     let object = json!({ "ignore": objects(&state, session.clock.now()) });
     session.output.answer(&text, &object)?;

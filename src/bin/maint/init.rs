@@ -19,7 +19,7 @@ use crate::report;
 use crate::session::Session;
 use crate::text::{lossy, printable};
 
-/// A framework, by a file that gives it away and a word in that file.
+/// A framework, recognised by a file and a word in it.
 struct Framework {
     name: &'static str,
     file: &'static str,
@@ -27,14 +27,14 @@ struct Framework {
     lines: &'static str,
 }
 
-/// The more particular ones first.
+/// The more specific ones first.
 const FRAMEWORKS: [Framework; 6] = [
     Framework {
         name: "Django",
         file: "manage.py",
         word: "django",
-        lines: "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
-            yet), and in settings.py:\n\
+        lines: "pip install CLONE/python, where CLONE is a clone of its repository (it is not\n\
+            on PyPI yet), and in settings.py:\n\
             \n    INSTALLED_APPS += [\"maint.django\"]\
             \n    MIDDLEWARE += [\"maint.django.middleware.MaintenanceModeMiddleware\"]",
     },
@@ -46,19 +46,20 @@ const FRAMEWORKS: [Framework; 6] = [
         name: "axum",
         file: "Cargo.toml",
         word: "axum",
-        // The README has how to come by a clone.
-        lines: "cargo add maint --path CLONE --no-default-features --features tower, where CLONE is\n\
-            a clone of its repository (it is not on crates.io yet), and around the router:\n\
+        // The README says how to clone it.
+        lines: "cargo add maint --path CLONE --no-default-features --features tower, where\n\
+            CLONE is a clone of its repository (it is not on crates.io yet), and around the\n\
+            router:\n\
             \n    .layer(maint::tower::MaintenanceLayer::open(None)?)",
     },
 ];
 
-const WSGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
-    yet), and around the application:\n\
+const WSGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not\n\
+    on PyPI yet), and around the application:\n\
     \n    import maint.wsgi\
     \n    app.wsgi_app = maint.wsgi.MaintenanceMiddleware(app.wsgi_app)";
-const ASGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not on PyPI\n\
-    yet), and where the application is made:\n\
+const ASGI: &str = "pip install CLONE/python, where CLONE is a clone of its repository (it is not\n\
+    on PyPI yet), and where the application is made:\n\
     \n    import maint.asgi\
     \n    app.add_middleware(maint.asgi.MaintenanceMiddleware, gate=maint.Gate())";
 
@@ -159,7 +160,7 @@ fn place(session: &Session, args: &Init) -> Result<PathBuf> {
             return Err(Error::invalid("`--site` and DIR both say where; give one of them").into());
         }
         (Some(site), None) => {
-            // An existing directory is looked at as carefully as by any other verb.
+            // An existing directory is checked as by any other verb.
             if here.join(site).exists() {
                 Site::discover(Some(site))?.dir().to_owned()
             } else {

@@ -19,7 +19,7 @@ pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
     if broken > 0 {
         session
             .output
-            .note(&format!("{broken} lines of the history cannot be read and are passed over"));
+            .note(&format!("{broken} lines of the history cannot be read and are skipped"));
     }
     let last = records.last().map(|record| record.revision.after);
     let shown: Vec<&Record> = records.iter().filter(|record| args.all || !record.renewal).collect();
@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
     follow(session, args, &files, last)
 }
 
-/// Prints what is added, until nobody reads any more.
+/// Prints new records until the reader goes away.
 fn follow(session: &Session, args: &Log, files: &Files, mut last: Option<u64>) -> Result<Exit> {
     let size = || fs::metadata(&files.history).map_or(0, |metadata| metadata.len());
     let mut seen = size();

@@ -11,6 +11,7 @@ mod exit;
 mod failure;
 #[cfg(test)]
 mod generated;
+mod help;
 mod ignore;
 mod init;
 mod log;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return failure::usage(&error),
+        Err(error) => return failure::usage(error).into(),
     };
     let output = Output::new(&args.global);
     // Read here and nowhere else: tests fix the clock.
@@ -87,5 +88,6 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Path(_) => path::run(session),
         Command::Completions(args) => completions::run(session, args),
         Command::Man(args) => man::run(session, args),
+        Command::Help(args) => Ok(help::run(args)),
     }
 }

@@ -9,7 +9,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use maint::Error;
 use serde_json::json;
 
-use crate::args::{Args, Man};
+use crate::args::{Args, Man, TIMES};
 use crate::exit::{CODES, Exit};
 use crate::session::Session;
 use crate::text::lossy;
@@ -44,7 +44,7 @@ fn write(path: &std::path::Path, page: &[u8]) -> Result<()> {
 
 /// Every page with its file name.
 pub(crate) fn pages() -> Result<Vec<(String, Vec<u8>)>> {
-    let mut command = Args::command().after_help("").disable_help_flag(false);
+    let mut command = Args::command();
     command.build();
     let mut pages = Vec::new();
     collect(&command, "maint", &mut pages)?;
@@ -57,19 +57,55 @@ fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) ->
         .date(RELEASED)
         .source(concat!("maint ", env!("CARGO_PKG_VERSION")))
         .manual("User Commands");
+    let verbs: Vec<&Command> =
+        command.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
+    // The prose at the end of `--help` belongs to the description, what follows to the examples.
+    let more = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let (prose, examples) = more.split_once("Examples:\n").unwrap_or((&more, ""));
+
     let mut text = Vec::new();
-    page.render(&mut text)?;
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    paragraphs(prose).to_writer(&mut text)?;
+    page.render_options_section(&mut text)?;
+    if !verbs.is_empty() {
+        page.render_subcommands_section(&mut text)?;
+    }
+    if !examples.is_empty() {
+        literal("EXAMPLES", examples).to_writer(&mut text)?;
+    }
     ending(name).to_writer(&mut text)?;
     pages.push((format!("{name}.1"), tidy(&String::from_utf8(text)?).into_bytes()));
-    for verb in
-        command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
-    {
+    for verb in verbs {
         collect(verb, &format!("{name}-{}", verb.get_name()), pages)?;
     }
     Ok(())
 }
 
-/// What no page of the generator has: exit codes, variables, files.
+fn paragraphs(prose: &str) -> Roff {
+    let mut roff = Roff::new();
+    for paragraph in prose.trim().split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+        roff.control("PP", []);
+        roff.text([roman(paragraph.replace('\n', " "))]);
+    }
+    roff
+}
+
+/// A section of lines as they are typed.
+fn literal(title: &str, lines: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]);
+    roff.control("nf", []);
+    for line in lines.lines() {
+        roff.text([roman(line.trim())]);
+    }
+    roff.control("fi", []);
+    roff
+}
+
+/// What no page of the generator has: exit codes, times, variables, files.
 fn ending(name: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
@@ -82,6 +118,8 @@ fn ending(name: &str) -> Roff {
         roff.control("BR", ["maint", "(1)"]);
         return roff;
     }
+    roff.control("SH", ["TIMES"]);
+    roff.text([roman(TIMES.replace('\n', " "))]);
     let sections: [(&str, &[(&str, &str)]); 2] = [
         (
             "ENVIRONMENT",
@@ -92,7 +130,7 @@ fn ending(name: &str) -> Roff {
                 ("VISUAL, EDITOR", "The editor that template edit runs."),
                 (
                     "HOME, XDG_STATE_HOME",
-                    "Where the site of this user is, if nothing names another.",
+                    "Where the user's own site is, which is used if there is no other.",
                 ),
             ],
         ),
@@ -117,10 +155,17 @@ fn ending(name: &str) -> Roff {
     roff
 }
 
-/// Leaves out the breaks that mandoc(1) calls superfluous: beside a space.
+/// Leaves out what mandoc(1) calls superfluous: breaks beside a space.
 fn tidy(text: &str) -> String {
+    // Each part begins with the definition of the apostrophe; the first is enough.
+    let mut is_defined = false;
     let lines: Vec<&str> = text
         .lines()
+        .filter(|line| {
+            let is_again = is_defined && (line.starts_with(".ie ") || line.starts_with(".el "));
+            is_defined |= line.starts_with(".el ");
+            !is_again
+        })
         .map(|line| if line.trim().is_empty() { ".sp" } else { line.trim_end() })
         .collect();
     let is_space = |line: Option<&&str>| line.is_some_and(|line| *line == ".sp");

@@ -22,7 +22,7 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
                 Ok(Closed::default())
             }
             Some(name) => state.close_window(name, now),
-            // Nobody named a window, so that there is none is nothing wrong.
+            // No window was named, so it is fine if there is none.
             None if !state.windows.contains_key(DEFAULT_WINDOW) => Ok(Closed::default()),
             None => state.close_window(DEFAULT_WINDOW, now),
         }

@@ -53,7 +53,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     let phase = window.phase(now);
     let mut text = match (applied.value, phase) {
         _ if applied.changes.is_empty() => {
-            format!("unchanged: window `{name}` is {phase} with just these settings\n")
+            format!("unchanged: window `{name}` is {phase} with these settings already\n")
         }
         (Opened::New, Phase::Scheduled) => {
             format!("{} window `{name}` is scheduled\n", paint(GREEN, "● up"))
@@ -74,7 +74,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         applied.changes.iter().filter_map(|change| change.at.strip_prefix("/bypass/")).collect();
     if !revoked.is_empty() {
         text += &format!(
-            "  bypass tokens of the maintenance before are revoked: {}\n",
+            "  bypass tokens of the previous maintenance are revoked: {}\n",
             revoked.join(", ")
         );
     }

@@ -43,6 +43,26 @@ impl Output {
         Self { json: global.json, quiet: global.quiet, choice }
     }
 
+    /// As the command line asks for it, where it could not be parsed or asks for help.
+    pub(crate) fn unparsed() -> Self {
+        let words: Vec<String> = std::env::args_os()
+            .map(|word| word.to_string_lossy().into_owned())
+            .take_while(|word| word != "--")
+            .collect();
+        let mut colors = words.iter().enumerate().filter_map(|(position, word)| {
+            match word.strip_prefix("--color")? {
+                "" => words.get(position + 1).map(String::as_str),
+                value => value.strip_prefix('='),
+            }
+        });
+        let choice = match colors.next_back() {
+            Some("always") => ColorChoice::AlwaysAnsi,
+            Some("never") => ColorChoice::Never,
+            _ => ColorChoice::Auto,
+        };
+        Self { json: words.iter().any(|word| word == "--json"), quiet: false, choice }
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
@@ -52,7 +72,7 @@ impl Output {
         if self.json { self.object(object) } else { self.text(text).map(drop) }
     }
 
-    /// Like [`Output::answer`], and puts together only the one that is printed.
+    /// Like [`Output::answer`], but builds only the one that is printed.
     pub(crate) fn answer_with<T: Serialize>(
         &self,
         text: impl FnOnce() -> String,
@@ -78,7 +98,7 @@ impl Output {
         self.text(&line).map(drop)
     }
 
-    /// Writes to standard output. `false`: nobody reads any more, which is no error.
+    /// Writes to standard output. `false` if the reader has gone, which is no error.
     pub(crate) fn text(&self, text: &str) -> Result<bool> {
         let mut stream = AutoStream::new(io::stdout().lock(), self.choice_for(&io::stdout()));
         match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
@@ -88,15 +108,15 @@ impl Output {
         }
     }
 
-    /// Says something that is not the answer, on standard error. With `--json`
-    /// that is for errors alone.
+    /// Prints a note beside the answer, on standard error. With `--json` that is for
+    /// errors alone.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
             self.error_line(text);
         }
     }
 
-    /// Reports what did not go as it should although the change is in force.
+    /// Prints what went wrong although the change is in force.
     pub(crate) fn warn(&self, warnings: &[String]) {
         if !self.json {
             for warning in warnings {
@@ -105,7 +125,7 @@ impl Output {
         }
     }
 
-    /// Shows progress to a person who watches; programs are left alone.
+    /// Shows progress on a terminal.
     pub(crate) fn progress(&self, text: &str) {
         if io::stderr().is_terminal() && !self.json {
             self.note(text);

@@ -60,5 +60,5 @@ fn in_words(proxies: Option<&TrustedProxies>) -> String {
     };
     let header = proxies.header.name();
     let networks: Vec<String> = proxies.networks.iter().map(network::normalised).collect();
-    format!("`{header}` is believed from {}\n", networks.join(", "))
+    format!("`{header}` is trusted from {}\n", networks.join(", "))
 }

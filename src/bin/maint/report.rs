@@ -141,7 +141,7 @@ pub(crate) fn headline(state: &State, now: Timestamp) -> String {
     }
 }
 
-/// What still holds the site down, or that nothing does.
+/// Whether the site is down, and each window that holds it down or will.
 pub(crate) fn holds(state: &State, clock: &Clock) -> String {
     let now = clock.now();
     let mut text = headline(state, now) + "\n";
@@ -153,14 +153,14 @@ pub(crate) fn holds(state: &State, clock: &Clock) -> String {
     text
 }
 
-/// Where it was written, since nobody should have to wonder.
+/// Where it was written, and the revision.
 pub(crate) fn written<T>(applied: &Applied<T>) -> String {
     let text = format!("{} (revision {})", applied.file.display(), applied.after.revision);
     format!("  {}\n", paint(DIM, printable(&text)))
 }
 
-/// Fields that say who and when, which the history tells anyway.
-const UNTOLD: [&str; 5] = ["opened_at", "opened_by", "added_at", "added_by", "sha256"];
+/// Fields that say who and when, which the history shows anyway.
+const LEFT_OUT: [&str; 5] = ["opened_at", "opened_by", "added_at", "added_by", "sha256"];
 
 /// The differences, one line each.
 pub(crate) fn changes_text(changes: &[Change]) -> String {
@@ -171,8 +171,8 @@ pub(crate) fn changes_text(changes: &[Change]) -> String {
             (Some(before), Some(after)) => {
                 (paint(YELLOW, "~"), format!("{what}: {} → {}", brief(before), brief(after)))
             }
-            (None, Some(after)) => (paint(GREEN, "+"), told(&what, after)),
-            (Some(before), None) => (paint(RED, "-"), told(&what, before)),
+            (None, Some(after)) => (paint(GREEN, "+"), with_value(&what, after)),
+            (Some(before), None) => (paint(RED, "-"), with_value(&what, before)),
             (None, None) => continue,
         };
         text += &format!("  {sign} {}\n", printable(&line));
@@ -194,14 +194,14 @@ fn place(pointer: &str) -> String {
     [noun.to_owned()].into_iter().chain(parts.into_iter().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
-fn told(what: &str, value: &Value) -> String {
+fn with_value(what: &str, value: &Value) -> String {
     match brief(value) {
         text if text.is_empty() || text == "{}" => what.to_owned(),
         text => format!("{what}: {text}"),
     }
 }
 
-/// A value on one line, without quotes and braces where it is clear without.
+/// A value on one line, without quotes and braces where they add nothing.
 fn brief(value: &Value) -> String {
     match value {
         Value::String(text) if text.contains([' ', ',']) || text.is_empty() => quoted(text),
@@ -209,7 +209,7 @@ fn brief(value: &Value) -> String {
         Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(" "),
         Value::Object(fields) => fields
             .iter()
-            .filter(|(key, _)| !UNTOLD.contains(&key.as_str()))
+            .filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()))
             .map(|(key, value)| format!("{key} {}", brief(value)))
             .collect::<Vec<_>>()
             .join(", "),

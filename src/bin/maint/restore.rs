@@ -25,9 +25,10 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
     let mut text = if applied.before.last_change.is_none() {
         "the backup is in force in place of the broken state\n".to_owned()
     } else if !applied.is_written {
-        "unchanged: the state before says the same\n".to_owned()
+        "unchanged: the state before is the same\n".to_owned()
     } else {
-        "the state before the last change is in force again; `maint restore` once more undoes this\n".to_owned()
+        "the state before the last change is in force again; another `maint restore` undoes this\n"
+            .to_owned()
     };
     text += &report::changes_text(&applied.changes);
     text += &report::holds(&applied.after, &session.clock);

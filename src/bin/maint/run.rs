@@ -27,11 +27,11 @@ use crate::text::printable;
 /// A shorter lease could end between two heartbeats on a busy machine.
 const MIN_LEASE: Duration = Duration::from_secs(3);
 
-/// What the waiting loop is told.
+/// What the waiting loop receives.
 enum Event {
     /// The command ended.
     Ended(io::Result<ExitStatus>),
-    /// A signal came that the command has to get.
+    /// A signal to forward to the command.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Signal(i32),
 }
@@ -62,7 +62,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let hold = Hold { session, site: &site, name: &name, window };
     let mut child = match hold.command(args).spawn() {
         Ok(child) => child,
-        // Nothing ran, so nothing is half done; unless it was before.
+        // Nothing ran, so nothing is half done, unless an earlier run left it so.
         Err(cause) => return Ok(hold.never_began(&args.command[0], &cause, was_there)),
     };
     let pid = child.id();
@@ -78,7 +78,9 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
             Ok(Event::Ended(status)) => break status.context("could not wait for the command")?,
             Ok(Event::Signal(signal)) => signals::forward(signal, pid),
             Err(RecvTimeoutError::Timeout) => is_ours = hold.renew(),
-            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("nobody waits for the command"),
+            Err(RecvTimeoutError::Disconnected) => {
+                anyhow::bail!("the thread that waits for the command is gone")
+            }
         }
     };
     Ok(hold.finish(status, args.on_failure))
@@ -154,7 +156,7 @@ impl Hold<'_> {
         Ok(is_ours)
     }
 
-    /// Moves the end of the lease on; `false` if somebody closed the window. If
+    /// Extends the lease; `false` if somebody closed the window. If
     /// it fails otherwise, the next heartbeat tries again.
     fn renew(&self) -> bool {
         let renewed = self.session.write(|options| {
@@ -194,7 +196,7 @@ impl Hold<'_> {
         let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
-        self.tell(Exit::Command(code), is_open, Some(&message))
+        self.report(Exit::Command(code), is_open, Some(&message))
     }
 
     /// The command ended.
@@ -202,27 +204,27 @@ impl Hold<'_> {
         let exit = Exit::Command(exit_code(status));
         let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         if !status.success() && on_failure == OnFailure::Keep {
-            // Where the state cannot be read, the window is open as far as anybody knows.
+            // If the state cannot be read, the window may still be open.
             let is_closed =
                 load::read(&self.site.state_file()).is_ok_and(|state| !self.is_ours(&state));
-            return self.tell(exit, !is_closed, failure.as_deref());
+            return self.report(exit, !is_closed, failure.as_deref());
         }
         match self.close() {
             Ok(is_ours) => {
                 let what = if is_ours { "is closed" } else { "was closed by somebody else" };
                 self.session.output.note(&format!("window `{}` {what}", self.name));
-                self.tell(exit, false, failure.as_deref())
+                self.report(exit, false, failure.as_deref())
             }
             // A window that stays open is never a success.
             Err(error) => {
                 let exit = if status.success() { exit::of(&error) } else { exit };
-                self.tell(exit, true, Some(&format!("could not close the window: {error}")))
+                self.report(exit, true, Some(&format!("could not close the window: {error}")))
             }
         }
     }
 
-    /// Says how it ended, on standard error: standard output is the command's own.
-    fn tell(&self, exit: Exit, is_open: bool, failure: Option<&str>) -> Exit {
+    /// Prints how it ended on standard error: standard output is the command's own.
+    fn report(&self, exit: Exit, is_open: bool, failure: Option<&str>) -> Exit {
         let output = &self.session.output;
         if output.is_json() {
             let object = json!({
@@ -239,7 +241,7 @@ impl Hold<'_> {
             };
             output.error_line(&printable(&format!("maint: {failure}{stays}")));
             if is_open {
-                output.error_line(&format!("hint: when it is mended, `maint off {}`", self.name));
+                output.error_line(&format!("hint: when it is fixed, `maint off {}`", self.name));
             }
         }
         exit
@@ -260,7 +262,7 @@ fn is_missing(program: &OsStr, cause: &io::Error) -> bool {
     }
 }
 
-/// As a shell hands it on: 128 and the number of the signal.
+/// As a shell reports it: 128 plus the number of the signal.
 fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {

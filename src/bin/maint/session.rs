@@ -33,7 +33,7 @@ impl Session {
     pub(crate) fn site(&self) -> Result<Site> {
         let site = Site::discover(self.given_site())?;
         if site.found() == Found::User {
-            // At a bad moment somebody stands in the wrong directory.
+            // Under pressure it is easy to be in the wrong directory.
             let person = Actor::current().user;
             self.output.note(&format!(
                 "no site in this directory or above: this is the site of `{person}`"
@@ -81,19 +81,19 @@ impl Session {
         })
     }
 
-    /// Writes in the name of this command, and reports what did not go as it should.
+    /// Writes in the name of this command, and prints the warnings.
     pub(crate) fn write<T>(
         &self,
         write: impl FnOnce(&Options<'_>) -> maint::Result<Applied<T>>,
     ) -> maint::Result<Applied<T>> {
-        let on_wait = |path: &Path, holder: Option<&Holder>| self.tell_waiting(path, holder);
+        let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
         let applied = write(&self.options(&on_wait)?)?;
         self.output.warn(&applied.warnings);
         Ok(applied)
     }
 
-    /// Tells a person what is waited for.
-    fn tell_waiting(&self, path: &Path, holder: Option<&Holder>) {
+    /// Shows which lock is waited for, and who holds it.
+    fn show_waiting(&self, path: &Path, holder: Option<&Holder>) {
         let by = holder.map_or_else(String::new, |holder| {
             format!(", held by {holder} since {}", self.clock.time(holder.since))
         });
@@ -104,7 +104,7 @@ impl Session {
         parse_time(text, self.clock.now(), self.clock.zone())
     }
 
-    /// When something that is to last so long, or until then, ends.
+    /// The end of something that lasts this long from `from`, or until this time.
     pub(crate) fn end(
         &self,
         duration: Option<&str>,
@@ -115,9 +115,7 @@ impl Session {
             (Some(text), _) => {
                 let end = from.checked_add(parse_duration(text)?);
                 Ok(Some(
-                    end.map_err(|_| {
-                        Error::invalid(format!("`{text}` leads beyond the year 9999"))
-                    })?,
+                    end.map_err(|_| Error::invalid(format!("`{text}` ends after the year 9999")))?,
                 ))
             }
             // A time of day is the next one after the start.

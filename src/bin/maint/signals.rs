@@ -15,8 +15,8 @@ mod unix {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
     use signal_hook::iterator::Signals;
 
-    /// A write beyond `ulimit -f` shall fail, so that it can be told. Its signal
-    /// would end the process without a word.
+    /// A write beyond `ulimit -f` must fail, so that it can be reported. Its signal
+    /// would end the process in silence.
     pub(crate) fn fail_writes_instead() {
         let seen = Arc::new(AtomicBool::new(false));
         // If it cannot be registered, the signal does what it always did.
@@ -47,8 +47,8 @@ mod unix {
         })
     }
 
-    /// The signals that whoever started us, nohup(1) for one, had ignored. The
-    /// command inherits that, and a handler here would take it away.
+    /// The signals that our parent ignores, as nohup(1) does. The command inherits
+    /// that, and a handler here would undo it.
     fn ignored() -> u64 {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         status

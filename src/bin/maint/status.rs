@@ -81,7 +81,7 @@ fn text(
         let age = duration(now.duration_since(window.since()));
         let most = max_age.map_or_else(String::new, duration);
         text += &format!(
-            "{}: window `{name}` is open for {age}, longer than {most}\n",
+            "{}: window `{name}` has been open for {age}, longer than {most}\n",
             paint(YELLOW, "too old")
         );
     }
@@ -101,7 +101,7 @@ fn text(
             clock.relative(change.at),
             change.by
         ),
-        None => format!("{} (nothing was ever changed)", site.state_file().display()),
+        None => format!("{} (never changed)", site.state_file().display()),
     };
     text + &format!("{}\n", paint(DIM, printable(&place)))
 }

@@ -4,23 +4,22 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
 use jiff::SignedDuration;
+use owo_colors::Style;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
-pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const RED: Style = Style::new().red().bold();
+pub(crate) const GREEN: Style = Style::new().green().bold();
+pub(crate) const YELLOW: Style = Style::new().yellow().bold();
 
-/// A text in a style.
+/// A text in a style. The output strips the style where colour is not wanted.
 pub(crate) fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
+    style.style(text).to_string()
 }
 
-/// A text that cannot move the cursor, change colours, reverse the line or pass
-/// for another one: control characters, ends of lines among them, and bidirectional
-/// overrides are shown as escapes.
+/// Replaces characters that could control the terminal or disguise a text: control
+/// characters, ends of lines among them, and bidirectional overrides become escapes.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -35,8 +34,8 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A path as JSON can hold it. What is not UTF-8 in it is replaced, since serde
-/// refuses such paths, and a report must not fail on one.
+/// A path for JSON. Bytes that are not UTF-8 are replaced: serde refuses such paths,
+/// and a report must not fail on one.
 pub(crate) fn lossy(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

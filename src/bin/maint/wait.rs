@@ -15,7 +15,7 @@ use crate::report;
 use crate::session::Session;
 use crate::text::printable;
 
-/// How often the state file is looked at: one stat(2), some 0.2 % of a core, and
+/// How often the state file is checked: one stat(2), some 0.2 % of a core, and
 /// it works where no file watcher does (network file systems, containers).
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
@@ -36,7 +36,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
                 }
                 (state, is_known) = (new, true);
             }
-            // From the start there is nothing to go by; later the last good state holds.
+            // At first there is no state to rely on; later the last good one holds.
             Some(Err(error)) if !is_known => return Err(error.into()),
             Some(Err(error)) => {
                 session.output.note(&format!("maint: {}", printable(&error.to_string())));

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// just in case.
 const MAX_CONNECTIONS: usize = 64;
 
-/// What is sent.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -39,7 +39,7 @@ impl Answer {
         Self { status, headers, body: format!("{text}\n").into_bytes() }
     }
 
-    /// That there is nothing here.
+    /// For a path that is not served.
     pub(crate) fn not_found() -> Self {
         Self::plain(404, "there is nothing here")
     }
@@ -66,7 +66,7 @@ pub(crate) fn serve(
         let (answer, of_thread) = (answer.clone(), served.clone());
         let thread = thread::Builder::new().spawn(move || {
             let guard = Served(of_thread);
-            // Whoever hangs up does not want the answer.
+            // A client that hangs up does not want the answer.
             let _ = converse(&stream, &*answer);
             drop(guard);
         });

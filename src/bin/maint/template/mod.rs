@@ -138,7 +138,7 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
     Ok(done)
 }
 
-/// Reads all there is, or a little more than is allowed.
+/// Reads everything, up to one byte more than is allowed.
 fn bounded(source: &mut impl io::Read, name: &str) -> maint::Result<String> {
     let mut bytes = Vec::new();
     source
@@ -183,7 +183,7 @@ fn edit(session: &Session, args: &TemplateEdit) -> Result<Exit> {
     if result.is_ok() {
         let _ = fs::remove_file(&copy);
     } else {
-        // Nobody should lose what they wrote to a missing brace.
+        // A missing brace must not cost the text.
         session.output.note(&format!("your text is kept in `{}`", copy.display()));
     }
     result
@@ -218,7 +218,7 @@ fn run_editor(path: &Path) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Error::invalid(format!("the editor `{editor}` failed, so the template is as it was"))
+    Err(Error::invalid(format!("the editor `{editor}` failed, so the template is unchanged"))
         .into())
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn chosen(
     }
 }
 
-/// Makes the very answer that a visitor gets, but for a redirect.
+/// Builds the answer that visitors get, except for redirects.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub(crate) fn make(
     let own = files.iter().find(|file| file.format == question.format);
     if let Some(file) = own {
         templates.try_file(file)?;
-        // What this window says may be more than a template can bear.
+        // The facts of this window may break a template that passes the trial.
         let page = window.page.over(&settings);
         let mut context = Context::of(&window, state.name.as_deref(), &page);
         context.comes_back = matches!(question.method, "GET" | "HEAD");
@@ -98,7 +98,7 @@ pub(crate) fn make(
         settings: &settings,
         templates: &Arc::new(templates),
     };
-    // Those of the other formats are told when they are asked for.
+    // Errors in other formats are reported when those are asked for.
     let mut errors = Vec::new();
     let pages = Pages::new("sample", &window, &around, &mut errors);
     let request =
@@ -122,9 +122,9 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let site = session.site()?;
     let state = load::read(&site.state_file())?;
     let now = session.clock.now();
-    let told = told_of(&state, args.window.as_deref(), now)?;
+    let shown = to_show(&state, args.window.as_deref(), now)?;
     let sample = sample_window(now);
-    let window = told.map_or(&sample, |(_, window)| window);
+    let window = shown.map_or(&sample, |(_, window)| window);
     let format = Format::from(args.format);
     let question = Question { window, format, method: method(&window.scope), now };
     let page = make(&site, &state, &args.which, &question)?;
@@ -134,7 +134,7 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
         Some(name) => format!("the built-in page, since there is no template `{name}.{format}`"),
         None => "the built-in page".to_owned(),
     };
-    let facts = told.map_or_else(
+    let facts = shown.map_or_else(
         || "with a made-up window, since none is open".to_owned(),
         |(name, _)| format!("with the facts of window `{name}`"),
     );
@@ -148,7 +148,7 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let object = json!({
         "template": page.template.filter(|_| page.is_own),
         "format": format.extension(),
-        "window": told.map(|(name, _)| name),
+        "window": shown.map(|(name, _)| name),
         "status": page.reply.status(),
         "text": text,
     });
@@ -158,9 +158,9 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The window to tell of: the one that was named, or else the one whose end
-/// comes last, as the gate has it.
-fn told_of<'s>(
+/// The window to show: the one that was named, or else the one that ends last, as
+/// the gate chooses.
+fn to_show<'s>(
     state: &'s State,
     named: Option<&str>,
     now: Timestamp,

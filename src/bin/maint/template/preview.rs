@@ -81,7 +81,7 @@ const SCENES: [Scene; 7] = [
     },
 ];
 
-/// With all that a layout trips over: length, lines, a long word, another direction.
+/// With all that can break a layout: length, lines, a long word, another direction.
 fn long_reason() -> String {
     let sentence = "We are moving to a bigger database, which takes longer than we thought. ";
     format!(
@@ -102,8 +102,7 @@ struct Preview {
 pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     let site = session.site()?;
     let preview = Preview { site, which: args.which.clone(), fixed: session.clock.fixed() };
-    // A name that is not there is a mistake of whoever typed it; one in the
-    // template is shown in the browser.
+    // An unknown name is wrong usage; an error in the template is shown in the browser.
     let (what, _) = preview.title()?;
     let ending = signals::ending().context("could not watch signals")?;
     let listener = listen(args.port)?;
@@ -167,7 +166,7 @@ impl Preview {
         }
     }
 
-    /// The very answer that visitors get.
+    /// The answer that visitors get.
     fn page(&self, scene: &Scene, format: Format) -> maint::Result<Answer> {
         let now = self.now();
         let mut window = sample_window(now);
@@ -182,7 +181,7 @@ impl Preview {
         let (title, own) = self.title()?;
         let mut body = format!("<h1>Preview of {}</h1>\n", escape(&title));
         for error in self.mistakes()? {
-            body += &format!("<pre>{}</pre>\n", escape(&told(&error)));
+            body += &format!("<pre>{}</pre>\n", escape(&text(&error)));
         }
         body += "<p>The page that visitors get, with the header fields they get, in a window</p>\n<table>\n";
         for scene in &SCENES {
@@ -218,15 +217,15 @@ impl Preview {
     }
 }
 
-/// A mistake in place of the page. It asks again by itself, so that the page is
-/// there as soon as the mistake is mended.
+/// An error in place of the page. It reloads itself, so that the page is back as
+/// soon as the error is fixed.
 fn mistake(error: &Error) -> Answer {
-    let body = format!("<h1>There is a mistake</h1>\n<pre>{}</pre>\n", escape(&told(error)));
+    let body = format!("<h1>There is a mistake</h1>\n<pre>{}</pre>\n", escape(&text(error)));
     own_page(500, "Mistake", "<meta http-equiv=\"refresh\" content=\"2\">\n", &body)
 }
 
 /// An error, with its hint if it has one.
-fn told(error: &Error) -> String {
+fn text(error: &Error) -> String {
     match error {
         Error::Invalid { message, hint: Some(hint) } => format!("{message}\n\n{hint}"),
         other => other.to_string(),
