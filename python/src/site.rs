@@ -15,38 +15,59 @@ use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
+use crate::page::Number;
 use crate::rules;
 
-/// A site directory.
+/// A site directory, whether or not it exists yet.
+///
+/// Changes its state as the command `maint` does: one writer at a time, and
+/// every change in the history. A writer waits up to 10 seconds for
+/// another, and raises `Busy` then. Each method that reads or changes the
+/// state raises a subclass of `MaintError` if it fails. Compares by
+/// directory, and is a path for `open()` and `os.path`.
 #[pyclass(frozen, eq, module = "maint")]
 #[derive(PartialEq, Eq)]
 pub(crate) struct Site(pub(crate) maint::Site);
 
-/// What a change of the state did.
+/// What a change of a window did.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Change {
+    name: String,
+    /// The revision of the state that is in force after it.
     #[pyo3(get)]
     revision: u64,
+    /// Whether a new state was written; `False` if it was the same already.
     #[pyo3(get)]
     is_written: bool,
     before: Option<Window>,
     after: Option<Window>,
+    /// The names of the windows that are open after it, in order.
     #[pyo3(get)]
     open: Vec<String>,
+    /// What the operator should know though the change is in force.
     #[pyo3(get)]
     warnings: Vec<String>,
 }
 
 #[pymethods]
 impl Change {
+    /// The window before it, as state.json has it; `None` if there was
+    /// none.
     #[getter]
     fn before<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.before.as_ref().map(|window| loads(py, &json(window)?)).transpose()
     }
 
+    /// The window after it, as state.json has it; `None` if there is none.
     #[getter]
     fn after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.after.as_ref().map(|window| loads(py, &json(window)?)).transpose()
+    }
+
+    fn __repr__(&self) -> String {
+        let same = if self.is_written { "" } else { " unchanged" };
+        let Self { name, revision, open, .. } = self;
+        format!("<maint.Change {name:?} revision={revision} open={open:?}{same}>")
     }
 }
 
@@ -57,6 +78,12 @@ impl Site {
         Self(maint::Site::at(directory))
     }
 
+    /// Chooses the site as the command does: the path given, then the
+    /// variable `MAINT_SITE`, then the nearest `.maint/` from `start` (else
+    /// the working directory) up, then the user's own.
+    ///
+    /// Raises `UsageError` if there is none, or if the nearest could have
+    /// been planted by somebody else.
     #[staticmethod]
     #[pyo3(signature = (site=None, *, start=None))]
     fn discover(py: Python<'_>, site: Option<PathBuf>, start: Option<PathBuf>) -> PyResult<Self> {
@@ -66,6 +93,7 @@ impl Site {
         found.map(Self).map_err(|error| raise(py, &error))
     }
 
+    /// Makes a site directory whose state has no window, unless it is there.
     #[staticmethod]
     fn create(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
         let site = maint::Site::at(directory);
@@ -79,30 +107,56 @@ impl Site {
         Ok(Self(site))
     }
 
+    /// The path of the directory.
     #[getter]
     fn directory(&self) -> String {
         self.0.dir().display().to_string()
     }
 
+    /// The path of its state file.
     #[getter]
     fn state_file(&self) -> String {
         self.0.state_file().display().to_string()
     }
 
+    /// How `discover` found it: the path was `given`, in the `environment`,
+    /// the `nearest` above, or the `user`'s own.
     #[getter]
     fn found(&self) -> &'static str {
         self.0.found().as_str()
     }
 
+    /// The state, as docs/state-file.md has it.
+    ///
+    /// Raises `Unreadable` or `Corrupt` if it cannot be used.
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         loads(py, &json(&self.read(py)?)?)
     }
 
+    /// The names of the windows that are open now, in order.
+    ///
+    /// Raises `Unreadable` or `Corrupt` if the state cannot be used.
     fn open_windows(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let now = clock::stopped().unwrap_or_else(Timestamp::now);
         Ok(open_windows(&self.read(py)?, now))
     }
 
+    /// Opens a window, or replaces all settings of the one with this name,
+    /// as `maint on` does.
+    ///
+    /// `reason`: text for visitors.
+    /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
+    /// now, and for no end.
+    /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
+    /// all. `read_only`: only those that change something.
+    /// `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
+    /// `template`: the name of a template of the site.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` for a setting that cannot be; `ValueError` for a
+    /// time or a number that is none.
     #[pyo3(signature = (
         name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
         hosts=None, read_only=false, status=None, retry_after=None, template=None,
@@ -120,13 +174,14 @@ impl Site {
         methods: Option<Vec<String>>,
         hosts: Option<Vec<String>>,
         read_only: bool,
-        status: Option<u16>,
-        retry_after: Option<u32>,
+        status: Option<Number<u16>>,
+        retry_after: Option<Number<u32>>,
         template: Option<String>,
         redirect: Option<String>,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
+        let (status, retry_after) = (status.map(|given| given.0), retry_after.map(|given| given.0));
         let page =
             PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
@@ -146,6 +201,12 @@ impl Site {
         })
     }
 
+    /// Closes a window, as `maint off` does. Does not fail if there is no
+    /// window of that name.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
     #[pyo3(signature = (name="default", *, by=None, command=None))]
     fn off(
         &self,
@@ -162,6 +223,15 @@ impl Site {
         })
     }
 
+    /// Puts a window back as it was: `window` and `expected` are windows as
+    /// `Change.before` and `Change.after` have them, `None` for none.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `Conflict` if the window is not as `expected`, and
+    /// `UsageError` for a window that makes no sense.
     #[pyo3(signature = (name, window, *, expected, by=None, command=None))]
     fn replace_window(
         &self,
@@ -179,6 +249,17 @@ impl Site {
         })
     }
 
+    /// Adds an ignore rule and returns its id, as `maint ignore add` does.
+    /// The same rule again keeps its id, and gets the new note and expiry.
+    ///
+    /// `note`: text for operators. `expires_at`: an aware `datetime` or text
+    /// in RFC 3339; `None` for never.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` for a rule that cannot be or that lets everyone
+    /// in, and for an expiry in the past.
     #[pyo3(signature = (kind, value, *, note=None, expires_at=None, by=None, command=None))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn add_rule(
@@ -199,6 +280,13 @@ impl Site {
         Ok(applied.value)
     }
 
+    /// Removes an ignore rule by its id.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` if there is no rule with that id.
     #[pyo3(signature = (id, *, by=None, command=None))]
     fn remove_rule(
         &self,
@@ -214,14 +302,15 @@ impl Site {
         format!("<maint.Site {}>", self.0.dir().display())
     }
 
+    /// The path of the directory.
     fn __fspath__(&self) -> String {
         self.directory()
     }
 }
 
 impl Site {
-    /// The site that an app means: one that it has, the one at a path, or else
-    /// the one that the command would mean.
+    /// The site that an app names, by an object or a path; if it names none, the one that
+    /// the command would choose.
     pub(crate) fn meant(py: Python<'_>, site: Option<&Bound<'_, PyAny>>) -> PyResult<maint::Site> {
         let path: Option<PathBuf> = match site {
             Some(site) => match site.cast::<Self>() {
@@ -238,7 +327,7 @@ impl Site {
         read.map_err(|error| raise(py, &error))
     }
 
-    /// Changes the state in the one way there is.
+    /// Changes the state through the store.
     fn update<T: Send>(
         &self,
         py: Python<'_>,
@@ -268,6 +357,7 @@ impl Site {
             Ok(now)
         })?;
         Ok(Change {
+            name: name.to_owned(),
             revision: applied.after.revision,
             is_written: applied.is_written,
             before: applied.before.windows.get(name).cloned(),
@@ -282,7 +372,7 @@ fn open_windows(state: &State, now: Timestamp) -> Vec<String> {
     state.windows_in(Phase::Open, now).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// In whose name the state is changed, and what the history says of it.
+/// Who changes the state, and what the history records as the command.
 struct Author {
     actor: Actor,
     command: String,
@@ -322,6 +412,6 @@ fn from_python(window: &Bound<'_, PyAny>) -> PyResult<Window> {
     let window = py.get_type::<PyDict>().call1((window,))?;
     let text: String = py.import("json")?.call_method1("dumps", (window,))?.extract()?;
     serde_json::from_str(&text).map_err(|cause| {
-        raise(py, &Error::Invalid { message: format!("this is no window: {cause}"), hint: None })
+        raise(py, &Error::Invalid { message: format!("this is not a window: {cause}"), hint: None })
     })
 }

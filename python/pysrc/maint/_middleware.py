@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from maint import Gate, Site, User, is_overruling
+from maint import Gate, Site, User, overrides_cache_control
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,7 +33,7 @@ class GateOptions(TypedDict, total=False):
 def is_left_on(name: str) -> bool:
     """Whether a header field of the app stays on an answer that is kept out of caches."""
     lower = name.lower()
-    return lower != "cache-control" and not is_overruling(lower)
+    return lower != "cache-control" and not overrides_cache_control(lower)
 
 
 def choose_gate(

@@ -11,7 +11,7 @@ from django.core import checks
 from django.urls import get_resolver, is_valid_path
 from django.utils.module_loading import import_string
 
-from maint import MaintError
+from maint import Corrupt, MaintError
 from maint.django.conf import find_site, open_gate
 from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
 
@@ -82,7 +82,7 @@ def _site(
     except Mistake as mistake:
         return [_of_mistake(mistake)], state
     except MaintError as error:
-        id = "maint.E002" if error.code == "corrupt" else "maint.E001"
+        id = "maint.E002" if isinstance(error, Corrupt) else "maint.E001"
         return [checks.Error(f"The site cannot be used: {error}.", id=id)], {}
     if site.found != "user":
         return [], state

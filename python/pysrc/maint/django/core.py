@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from maint import MaintError, Site
+from maint import Conflict, Site, UsageError
 from maint.django.conf import configuration
 
 logger = logging.getLogger("maint.django")
@@ -77,10 +77,8 @@ def change(
     start, end = _time(start), _time(end)
     try:
         return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
-    except MaintError as error:
-        if error.code == "usage":
-            raise ValueError(str(error)) from error
-        raise
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _site() -> Site:
@@ -198,9 +196,7 @@ def _take_up() -> Callable[[], None]:
             site.replace_window(
                 DEFAULT, taken.before, expected=None, command=f"the end of {command}"
             )
-        except MaintError as error:
-            if error.code != "conflict":
-                raise
+        except Conflict:
             logger.warning(
                 "%s: the window `default` was opened anew meanwhile and stays as it is", command
             )

@@ -16,7 +16,7 @@ from django.http.response import ResponseHeaders
 from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
-from maint import PRIVATE, Pass, Reply, is_overruling
+from maint import PRIVATE, Pass, Reply, overrides_cache_control
 from maint.django.conf import Configuration, configuration
 from maint.django.marks import OFF, ON, is_used
 
@@ -249,6 +249,6 @@ def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> Ht
 
 def keep_private(response: Any) -> None:
     """Keeps the app's answer to somebody who was let through out of caches."""
-    for name in [name for name in response.headers if is_overruling(name.lower())]:
+    for name in [name for name in response.headers if overrides_cache_control(name.lower())]:
         del response[name]
     response["Cache-Control"] = PRIVATE

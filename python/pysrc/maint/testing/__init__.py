@@ -23,13 +23,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-import maint
 from maint import Change, Site
+from maint._maint import freeze
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-__all__ = ["Clock", "MaintMixin", "TemporarySite", "WindowSettings"]
+__all__ = ["Clock", "MaintMixin", "TemporarySite", "WindowSettings", "freeze"]
 
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
 
@@ -194,7 +194,7 @@ class Clock:
         at = at or self.now
         if at.utcoffset() is None:
             raise ValueError(f"`{at.isoformat()}` has no offset from UTC, say `Z` or `+02:00`")
-        maint.freeze(at)
+        freeze(at)
         self._at = at
 
     def advance(self, by: timedelta) -> None:
@@ -203,7 +203,7 @@ class Clock:
 
     def run(self) -> None:
         """Lets the clock go on, with the time of the system."""
-        maint.freeze(None)
+        freeze(None)
         self._at = None
 
     def __enter__(self) -> Self:
