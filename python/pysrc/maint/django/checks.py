@@ -13,7 +13,9 @@ from django.utils.module_loading import import_string
 
 from maint import Corrupt, MaintError
 from maint.django.conf import find_site, open_gate
-from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
+from maint.django.settings import LOGOUTS, READERS, USER_RULES, read
+from maint.django.settings.mistake import Mistake
+from maint.django.settings.rules import prefix_patterns
 
 MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
 

@@ -19,7 +19,9 @@ from django.db import connections
 
 from maint import Gate, MaintError, Site, User
 from maint.django.page import Page
-from maint.django.settings import LOGOUTS, USER_RULES, Mistake, Rule, read
+from maint.django.settings import LOGOUTS, USER_RULES, read
+from maint.django.settings.mistake import Mistake
+from maint.django.settings.rules import Rule
 
 
 @dataclass(frozen=True)
