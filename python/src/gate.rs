@@ -1,7 +1,6 @@
 //! The gate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, App, Force, OnError, OnProblem, Options, Pass as MaintPass};
@@ -15,7 +14,7 @@ use crate::asked::{Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
 use crate::error::raise;
 use crate::functions::{Function, log};
-use crate::page::{self, Number};
+use crate::options::{self, Number};
 use crate::rules;
 use crate::servers::{Django, Environ, Scope, Server};
 use crate::site::Site;
@@ -28,8 +27,8 @@ use crate::site::Site;
 ///
 /// `site`: a `Site`, or the path of one; `None` for the site that the
 /// command would choose, see `Site.discover`.
-/// `recheck`: look at the state file at most every so many seconds; `None`
-/// for every time.
+/// `recheck`: look at the state file at most every so many seconds, 0 to
+/// 3600; `None` for every time.
 /// `on_error`: what to do if there is no good state now: `refuse` raises
 /// `MaintError`, `open` lets every request pass, `closed` blocks every
 /// request, both until there is one. A state that goes bad later leaves the
@@ -98,10 +97,10 @@ impl Gate {
         plain_http: bool,
     ) -> PyResult<Self> {
         let site = Site::meant(py, site)?;
-        let page = page::settings(status, retry_after, redirect)
-            .map_err(|(name, why)| PyValueError::new_err(format!("{name}: {why}")))?;
+        let recheck = options::interval(recheck)?;
+        let page = options::page(status, retry_after, redirect)?;
         let options = Options {
-            recheck: recheck.map(seconds).transpose()?,
+            recheck,
             on_error: policy(on_error)?,
             on_problem: Some(reporter(on_problem)),
             app: App { is_down: down, ignore: app_rules(ignore)?, page },
@@ -262,11 +261,6 @@ fn forced(force: Option<&str>) -> PyResult<Option<Force>> {
             Err(PyValueError::new_err(format!("force: `{other}` is neither `on` nor `off`")))
         }
     }
-}
-
-fn seconds(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|cause| PyValueError::new_err(format!("recheck: {seconds} seconds: {cause}")))
 }
 
 fn policy(on_error: &str) -> PyResult<OnError> {

@@ -11,7 +11,7 @@ mod clock;
 mod error;
 mod functions;
 mod gate;
-mod page;
+mod options;
 mod rules;
 mod servers;
 mod site;
@@ -44,7 +44,8 @@ mod _maint {
         module.add("PRIVATE", MaintPass::CACHE_CONTROL)?;
         // For the package alone: `add` would put them into `__all__`.
         module.setattr("freeze", wrap_pyfunction!(crate::clock::freeze, module)?)?;
-        module.setattr("validate_page", wrap_pyfunction!(crate::page::validate_page, module)?)
+        let validate = wrap_pyfunction!(crate::options::validate_options, module)?;
+        module.setattr("validate_options", validate)
     }
 
     /// Whether some caches obey a header field rather than `Cache-Control`.

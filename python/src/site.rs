@@ -15,7 +15,7 @@ use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
-use crate::page::Number;
+use crate::options::Number;
 use crate::rules;
 
 /// A site directory, whether or not it exists yet.
@@ -155,8 +155,8 @@ impl Site {
     /// the user of the process) and what was run (`None` for the command
     /// line of the process).
     ///
-    /// Raises `UsageError` for a setting that cannot be; `ValueError` for a
-    /// time or a number that is none.
+    /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
+    /// time without an offset and for a number out of range.
     #[pyo3(signature = (
         name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
         hosts=None, read_only=false, status=None, retry_after=None, template=None,
@@ -181,7 +181,8 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let (status, retry_after) = (status.map(|given| given.0), retry_after.map(|given| given.0));
+        let status = Number::named(status, "status")?;
+        let retry_after = Number::named(retry_after, "retry_after")?;
         let page =
             PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);

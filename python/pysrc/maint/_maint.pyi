@@ -196,8 +196,8 @@ class Gate:
 
     `site`: a `Site`, or the path of one; `None` for the site that the
     command would choose, see `Site.discover`.
-    `recheck`: look at the state file at most every so many seconds; `None`
-    for every time.
+    `recheck`: look at the state file at most every so many seconds, 0 to
+    3600; `None` for every time.
     `on_error`: what to do if there is no good state now: `refuse` raises
     `MaintError`, `open` lets every request pass, `closed` blocks every
     request, both until there is one. A state that goes bad later leaves the
@@ -447,8 +447,8 @@ class Site:
         the user of the process) and what was run (`None` for the command
         line of the process).
 
-        Raises `UsageError` for a setting that cannot be; `ValueError` for a
-        time or a number that is none.
+        Raises `UsageError` for a setting that cannot be, `ValueError` for a
+        time without an offset and for a number out of range.
         """
     def off(
         self, name: str = "default", *, by: str | None = None, command: str | None = None
@@ -529,13 +529,14 @@ def freeze(at: _Time | None) -> None:
     `ValueError` for a time without one.
     """
 
-def validate_page(
+def validate_options(
     *,
+    recheck: float | None = None,
     status: int | None = None,
     retry_after: int | None = None,
     redirect: str | None = None,
 ) -> None:
-    """Refuses settings of the page that cannot be; they are options of `Gate`.
+    """Refuses what cannot be an option of `Gate` with this name.
 
     Raises `ValueError`, with what is wrong and what to write instead.
     """

@@ -318,11 +318,14 @@ def test_a_view_that_is_always_or_never_down(site: maint.Site) -> None:
         ({"ignore": [("MY_URLS", "path", "/**")]}, "MY_URLS: "),
         ({"ignore": [("X", "shape", "/")]}, "X: no kind of rule named `shape`"),
         ({"status": 302}, "status: "),
+        ({"status": 70_000}, "status: `70000` is out of range"),
         ({"retry_after": 0}, "retry_after: "),
+        ({"retry_after": -1}, "retry_after: `-1` is out of range"),
         ({"redirect": "//evil"}, "redirect: "),
         ({"format": "xml"}, "format: "),
         ({"on_error": "panic"}, "on_error: "),
         ({"recheck": -1.0}, "recheck: "),
+        ({"recheck": 3_601}, "recheck: `3601` is not from 0 to 3600 seconds"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(

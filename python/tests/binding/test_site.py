@@ -89,6 +89,14 @@ def test_a_mistake_changes_nothing(site: maint.Site, settings: dict[str, Any]) -
     assert Path(site.state_file).read_bytes() == before
 
 
+@pytest.mark.parametrize("settings", [{"status": 70_000}, {"start": "2126-11-24T12:00:00"}])
+def test_what_is_no_number_or_time_at_all_is_a_value_error(
+    site: maint.Site, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="out of range|offset"):
+        site.on(**settings)
+
+
 def test_a_window_is_put_back_as_it_was(site: maint.Site) -> None:
     site.on(reason="Bigger disks", by="ann")
     closed = site.off()

@@ -92,7 +92,6 @@ def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any
 
     Raises `MaintError` for the site, `Mistake` for a setting that the gate refuses.
     """
-    options = {option: values[name] for name, option in _OPTIONS.items()}
     try:
         return Gate(
             site,
@@ -103,20 +102,14 @@ def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any
             client=values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
             recheck=values["MAINT_RECHECK"],
             plain_http=values["MAINT_PLAIN_HTTP"],
-            **options,
+            status=values["MAINTENANCE_MODE_STATUS_CODE"],
+            retry_after=values["MAINTENANCE_MODE_RETRY_AFTER"],
+            redirect=values["MAINTENANCE_MODE_REDIRECT_URL"],
         )
     except ValueError as error:
-        # It begins with the name of the option, or of the rule: that of the setting.
-        option, _, problem = str(error).partition(": ")
-        names = {option: name for name, option in _OPTIONS.items()}
-        raise Mistake(names.get(option, option), f"cannot be: {problem}") from error
-
-
-_OPTIONS = {
-    "MAINTENANCE_MODE_STATUS_CODE": "status",
-    "MAINTENANCE_MODE_RETRY_AFTER": "retry_after",
-    "MAINTENANCE_MODE_REDIRECT_URL": "redirect",
-}
+        # It begins with the name of the rule, which is that of the setting.
+        setting, _, problem = str(error).partition(": ")
+        raise Mistake(setting, f"cannot be: {problem}") from error
 
 
 def find_site(directory: str | None) -> Site:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.utils.functional import Promise
 
+from maint._maint import validate_options
 from maint.django.settings.mistake import Mistake, quoted
+
+Value = TypeVar("Value")
 
 
 def switch(name: str, value: Any) -> bool | None:
@@ -35,25 +38,17 @@ def _number(name: str, value: Any) -> int | None:
 def interval(name: str, value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 3600:
-        raise Mistake(name, f"must be a number of seconds up to an hour, not {quoted(value)}")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Mistake(name, f"must be a number of seconds or None, not {quoted(value)}")
+    return _validated(name, value, "recheck")
 
 
 def status(name: str, value: Any) -> int | None:
-    number = _number(name, value)
-    if number is not None and number != 200 and not 400 <= number <= 599:
-        raise Mistake(name, f"must be 200 or 400 to 599, not {number}")
-    return number
+    return _validated(name, _number(name, value), "status")
 
 
 def seconds(name: str, value: Any) -> int | None:
-    number = _number(name, value)
-    if number is not None and not 1 <= number <= 604800:
-        raise Mistake(
-            name, f"must be 1 to 604800 seconds (a week), not {number}", "leave it out for 120"
-        )
-    return number
+    return _validated(name, _number(name, value), "retry_after")
 
 
 def directory(name: str, value: Any) -> str | None:
@@ -71,14 +66,9 @@ def redirect(name: str, value: Any) -> str | None:
         return None
     if not isinstance(text, str):
         raise Mistake(name, f"must be text, not {quoted(value)}")
-    is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
-    if not (is_path or text.startswith(("http://", "https://"))):
-        raise Mistake(
-            name,
-            f"must be a path that begins with `/`, or an http or https URL, not {quoted(text)}",
-            "for the name of a URL pattern write `reverse_lazy(...)`",
-        )
-    return text
+    # Whoever writes the name of a URL pattern means the URL.
+    hint = None if "/" in text else "for the name of a URL pattern write `reverse_lazy(...)`"
+    return _validated(name, text, "redirect", hint)
 
 
 def template(name: str, value: Any) -> str | None:
@@ -91,6 +81,17 @@ def template(name: str, value: Any) -> str | None:
             "write None for the page of the site",
         )
     return str(value)
+
+
+def _validated(name: str, value: Value, option: str, hint: str | None = None) -> Value:
+    """The value, unless the gate would refuse it as an option: it knows the limits."""
+    options: dict[str, Any] = {option: value}
+    try:
+        validate_options(**options)
+    except (OverflowError, ValueError) as error:
+        hint = f"{error}; {hint}" if hint else str(error)
+        raise Mistake(name, f"cannot be {quoted(value)}", hint) from error
+    return value
 
 
 def reversed_text(name: str, url: Promise) -> str:
