@@ -114,8 +114,8 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// One thing to run, to read or to write instead. It may name the command, and none of its
-/// options: whoever meets it here has called a function.
+/// One thing to run, to read or to write instead. It may name the command but none of its
+/// options, since it is for somebody who has called a function.
 fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),

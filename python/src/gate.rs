@@ -48,7 +48,7 @@ use crate::site::Site;
 /// `redirect`: an http or https URL, or a path of this site.
 ///
 /// `format`: the format of every page, whatever `Accept` says.
-/// `user`: returns the `User` of a request; `None` is nobody.
+/// `user`: returns the `User` of a request; `None` counts as nobody.
 /// `client`: returns the client's address, if the app knows better than the
 /// site's trusted proxies; its text is parsed.
 /// `plain_http`: visitors come without encryption, so the cookie of a

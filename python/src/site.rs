@@ -23,8 +23,8 @@ use crate::rules;
 /// Changes its state as the command `maint` does: one writer at a time, and
 /// every change in the history. A writer waits up to 10 seconds for
 /// another, and raises `Busy` then. Each method that reads or changes the
-/// state raises a subclass of `MaintError` if it fails. Compares by
-/// directory, and is a path for `open()` and `os.path`.
+/// state raises a subclass of `MaintError` if it fails. `open()` and
+/// `os.path` take a site for the path of its directory.
 #[pyclass(frozen, eq, module = "maint")]
 #[derive(PartialEq, Eq)]
 pub(crate) struct Site(pub(crate) maint::Site);

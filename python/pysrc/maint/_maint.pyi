@@ -217,7 +217,7 @@ class Gate:
     `redirect`: an http or https URL, or a path of this site.
 
     `format`: the format of every page, whatever `Accept` says.
-    `user`: returns the `User` of a request; `None` is nobody.
+    `user`: returns the `User` of a request; `None` counts as nobody.
     `client`: returns the client's address, if the app knows better than the
     site's trusted proxies; its text is parsed.
     `plain_http`: visitors come without encryption, so the cookie of a
@@ -345,8 +345,8 @@ class Site:
     Changes its state as the command `maint` does: one writer at a time, and
     every change in the history. A writer waits up to 10 seconds for
     another, and raises `Busy` then. Each method that reads or changes the
-    state raises a subclass of `MaintError` if it fails. Compares by
-    directory, and is a path for `open()` and `os.path`.
+    state raises a subclass of `MaintError` if it fails. `open()` and
+    `os.path` take a site for the path of its directory.
     """
 
     def __new__(cls, directory: _Path) -> Site: ...

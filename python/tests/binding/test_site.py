@@ -93,7 +93,7 @@ def test_a_mistake_changes_nothing(site: maint.Site, settings: dict[str, Any]) -
 def test_what_is_no_number_or_time_at_all_is_a_value_error(
     site: maint.Site, settings: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match="out of range|offset"):
+    with pytest.raises(ValueError, match=r"out of range|offset"):
         site.on(**settings)
 
 

@@ -268,7 +268,7 @@ def test_off_leaves_a_window_alone_that_was_opened_meanwhile(site, log):
     with maintenance_mode_off():
         site.on(reason="new")
     assert windows(site)["default"]["reason"] == "new"
-    assert "was opened anew meanwhile" in log.text
+    assert "was opened again meanwhile" in log.text
 
 
 def test_off_says_what_still_holds_the_site(site, log):

@@ -1,7 +1,7 @@
-"""What each setting may say.
+"""The settings, and what each of them may be.
 
-Every setting has one reader here. It turns what the team wrote into what the gate
-takes, or raises a `Mistake`. Start-up raises the first, `manage.py check` lists them all.
+Every setting has one reader here, which turns what the team wrote into what the gate takes, or
+raises a `Mistake`. Start-up raises the first; `manage.py check` lists them all.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ LOGOUTS = (
 
 
 def read() -> tuple[dict[str, Any], list[Mistake]]:
-    """Reads every setting: the values by name, and what is wrong with the others."""
+    """Reads every setting: the values by name, and the mistakes in the others."""
     values: dict[str, Any] = {}
     mistakes = []
     for name, reader in READERS.items():
@@ -90,7 +90,7 @@ def _mistakes_in_template(chosen: str | None) -> Iterator[Mistake]:
     try:
         get_template(chosen)
     except TemplateDoesNotExist:
-        # Whoever has written no page gets that of the site.
+        # A team without a page of its own gets that of the site.
         if hasattr(settings, name):
             yield Mistake(
                 name,

@@ -17,13 +17,12 @@ from django.utils.module_loading import import_string
 from maint.django.settings.mistake import Mistake, quoted
 from maint.django.settings.rules import ADDRESSES
 
-#: What may be down while a worker starts, since a site that is in maintenance may be
-#: without its database.
+#: Errors that must not stop a worker's start: a site in maintenance may lack its database.
 UNREACHABLE = (DatabaseError, ConnectionError, TimeoutError)
 
 
 class _Function(NamedTuple):
-    """What a function of the team is called with, and what it has to return."""
+    """How a function of the team is called, and what it has to return."""
 
     call: Callable[[Callable[..., Any], Any], Any]
     is_sound: Callable[[Any], bool]
@@ -59,6 +58,7 @@ FUNCTIONS = {
 
 
 def function(name: str, value: Any) -> Callable[..., Any] | None:
+    """A function, or the dotted path of one."""
     if value is None:
         return None
     function = value
@@ -77,7 +77,7 @@ def function(name: str, value: Any) -> Callable[..., Any] | None:
         raise Mistake(
             name,
             f"must be a plain function, and {quoted(value)} is an async one",
-            "it is called in a thread, so it may wait",
+            "it is called in a thread, so it may block",
             id="maint.E005",
         )
     _try_out(name, function)
@@ -85,7 +85,7 @@ def function(name: str, value: Any) -> Callable[..., Any] | None:
 
 
 def _try_out(name: str, function: Callable[..., Any]) -> None:
-    """Calls a function once, so that a mistake is seen when a server starts."""
+    """Calls a function once, so that a mistake stops the start of a server."""
     expected = FUNCTIONS[name]
     try:
         result = expected.call(function, _probe())
@@ -95,7 +95,7 @@ def _try_out(name: str, function: Callable[..., Any]) -> None:
         raise Mistake(
             name,
             f"raises {type(error).__name__} for a plain GET of `/` by nobody: {error}",
-            "it has to do without session data and users",
+            "it has to work without session data and users",
             id="maint.E005",
         ) from error
     if not expected.is_sound(result):
@@ -117,7 +117,7 @@ def _probe() -> WSGIRequest:
 
 
 class _NoSession(SessionBase):
-    """A session that is empty and is kept nowhere."""
+    """An empty session without storage."""
 
     def load(self) -> dict[str, Any]:
         return {}
@@ -127,10 +127,11 @@ class _NoSession(SessionBase):
 
 
 def _host() -> str:
-    """A host that the app answers for."""
+    """A host that `ALLOWED_HOSTS` allows."""
     hosts = (host.lstrip(".") for host in settings.ALLOWED_HOSTS)
     return next((host for host in hosts if host and "*" not in host), "localhost")
 
 
 def response_type(name: str, value: Any) -> Any:
+    """The name of a format, or a function that returns one."""
     return value if value in ("html", "json") else function(name, value)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class Mistake(Exception):
-    """A setting that cannot be: what is wrong, and what to write instead."""
+    """A setting that cannot be: what is wrong, and what to write instead.
+
+    `id` is that of the system check.
+    """
 
     def __init__(
         self, setting: str, problem: str, hint: str | None = None, *, id: str = "maint.E003"
@@ -21,5 +24,6 @@ class Mistake(Exception):
 
 
 def quoted(value: object) -> str:
+    """A value as Python writes it, cut off after 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

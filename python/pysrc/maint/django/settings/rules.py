@@ -50,10 +50,11 @@ def _rule(name: str, kind: Any, value: str, given: Any) -> Rule:
 
 
 def addresses(name: str, value: Any) -> list[Rule]:
+    """Rules for addresses and networks, given as text or objects of `ipaddress`."""
     rules = []
     for entry in _entries(name, value):
         if not isinstance(entry, (str, *ADDRESSES)):
-            raise Mistake(name, f"has {quoted(entry)}, which is no address")
+            raise Mistake(name, f"has {quoted(entry)}, which is not an address")
         text = str(entry)
         network = _network_meant(text)
         if network is not None or re.search(r"[\\^$*+?()|]", text):
@@ -61,14 +62,14 @@ def addresses(name: str, value: Any) -> list[Rule]:
                 f"write {network!r}" if network else "write an address, or a network as 10.0.0.0/8"
             )
             raise Mistake(
-                name, f"has {text!r}, and patterns over text are not taken for addresses", hint
+                name, f"has {text!r}, and patterns over text do not match addresses", hint
             )
         rules.append(_rule(name, "ip", text, entry))
     return rules
 
 
 def _network_meant(text: str) -> str | None:
-    """Returns the network that a regular expression over dotted addresses was written for."""
+    """Returns the network that a regular expression over dotted addresses means."""
     start = text.removeprefix("^").replace("\\.", ".")
     whole = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3}){3})\$?", start)
     if whole and whole[1] != text:
@@ -81,6 +82,7 @@ def _network_meant(text: str) -> str | None:
 
 
 def urls(name: str, value: Any) -> list[Rule]:
+    """Rules for paths, given as text, compiled patterns, or URLs that are reversed late."""
     rules = [
         _rule(name, "path", pattern, entry)
         for entry in _entries(name, value)
@@ -103,8 +105,7 @@ def _patterns(name: str, entry: Any) -> Iterator[str]:
     elif re.search(r"[\\()\[\]{}|^$?]|\.[*+]", entry):
         raise Mistake(
             name,
-            f"has {quoted(entry)}, which is no path and does not say that it is a regular "
-            "expression",
+            f"has {quoted(entry)}, which is neither a path nor marked as a regular expression",
             _instead_of_regex(entry),
         )
     else:
@@ -126,7 +127,7 @@ def _from_regex(name: str, pattern: re.Pattern[Any]) -> str:
 
 
 def _ends_in_rust(text: str) -> str:
-    """The end of the text is written `\\z` there; the whole path has to match anyway."""
+    """The expression without Python's `\\Z`, which Rust does not have; whole paths match anyway."""
     return text[:-2] if re.search(r"(?<!\\)(?:\\\\)*\\Z$", text) else text
 
 
@@ -138,8 +139,8 @@ def _instead_of_regex(text: str) -> str:
 
 
 def _in_each_language(name: str, entry: Promise) -> Iterator[str]:
-    """A URL that is reversed has as many paths as there are languages, if they are in it."""
-    # Patterns see paths without percent-encoding.
+    """Yields the paths of a URL: one for each language, if the language is a part of it."""
+    # Patterns are matched against decoded paths.
     yield unquote(reversed_text(name, entry))
     if _has_languages_in_urls():
         for code, _ in settings.LANGUAGES:
@@ -154,8 +155,8 @@ def _has_languages_in_urls() -> bool:
 
 
 def prefix_patterns(entries: Any) -> Iterator[tuple[str, str]]:
-    """Yields the regular expressions that let everything below them through once, and
-    match one path alone now, each with what to write."""
+    """Yields the regular expressions that match one path alone here but all paths below it in
+    django-maintenance-mode, each with what to write instead."""
     for entry in entries if isinstance(entries, (list, tuple, set, frozenset)) else ():
         text = entry.pattern if isinstance(entry, re.Pattern) else entry
         if not isinstance(text, str) or (text is entry and not text.startswith("^")):
