@@ -44,6 +44,15 @@ def test_there_is_a_class_for_each_kind_and_no_other() -> None:
     assert set(KINDS.values()) == known
 
 
+def test_the_guide_has_each_class_as_help_describes_it() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "flask.md").read_text()
+    for kind, code in KINDS.items():
+        assert kind.__doc__ is not None
+        what = kind.__doc__.partition(":")[0].removesuffix(".")
+        row = f"| `maint.{kind.__name__}` | `{code}` | {what[0].lower()}{what[1:]} |"
+        assert row in guide, row
+
+
 def test_a_failure_survives_pickling(site: maint.Site) -> None:
     Path(site.state_file).write_text("broken")
     with pytest.raises(maint.Corrupt) as raised:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import os
 import subprocess
@@ -125,6 +126,22 @@ def promised(arguments: ast.arguments) -> Iterator[tuple[str, str, Any]]:
             if parameter.arg not in ("self", "cls"):
                 value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
                 yield parameter.arg, kind, value
+
+
+@pytest.mark.parametrize("module", ["maint", "maint.wsgi", "maint.asgi", "maint.testing"])
+def test_every_public_name_in_python_has_a_docstring(module: str) -> None:
+    imported = importlib.import_module(module)
+    assert imported.__doc__
+    for name in imported.__all__:
+        value = getattr(imported, name)
+        if isinstance(value, str):
+            continue
+        assert inspect.getdoc(value), name
+        own = vars(value) if isinstance(value, type) else {}
+        for member, function in own.items():
+            is_documented = callable(function) or isinstance(function, property)
+            if is_documented and not member.startswith("_") and member != "setUp":
+                assert inspect.getdoc(function), f"{name}.{member}"
 
 
 def test_everything_that_the_package_exports_is_documented_and_in_the_stubs() -> None:

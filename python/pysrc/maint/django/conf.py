@@ -41,6 +41,7 @@ class Configuration:
 
     @cached_property
     def logs_out(self) -> bool:
+        """Whether anybody is logged out."""
         return any(self.logout)
 
 

@@ -50,6 +50,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def turn(self, value: bool, options: dict[str, Any]) -> None:
+        """Opens or closes the window, and prints what that did."""
         word = "on" if value else "off"
         given = {name: options[name] for name in ("start", "end", "message") if options[name]}
         if given and not value:
@@ -75,12 +76,14 @@ class Command(BaseCommand):
             self.say(options, f"the site is still down, held by {_names(others)}")
 
     def is_confirmed(self, question: str) -> bool:
+        """Asks on the terminal; without an answer it is no."""
         try:
             return input(question).lower().startswith("y")
         except EOFError:
             return False
 
     def say(self, options: dict[str, Any], text: str) -> None:
+        """Prints a line, unless `--verbosity 0` asks for silence."""
         if options["verbosity"] > 0:
             self.stdout.write(text)
 
@@ -97,6 +100,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{current.site.state_file} (revision {state['revision']})")
 
     def headline(self, current: Configuration, is_open: list[str]) -> str:
+        """Whether the site is down, and what decides that."""
         is_down = current.gate.is_down()
         word = self.style.ERROR("● down") if is_down else self.style.SUCCESS("● up")
         if current.mode is not None:
