@@ -57,6 +57,7 @@ check: ## Format, lints and documentation
 	cargo clippy --all-targets --features tower --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
+	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply tests/proof/power_cut/*.sh; fi
 
@@ -91,7 +92,8 @@ python-venv:
 	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; $$as_root apt-get install -y -qq python3-venv >/dev/null
 
 python-check:
-	cd python && ../$(VENV)/bin/ruff format --check && ../$(VENV)/bin/ruff check
+	cd python && ../$(VENV)/bin/ruff format --check --config pyproject.toml . ../tests/structure.py
+	cd python && ../$(VENV)/bin/ruff check --config pyproject.toml . ../tests/structure.py
 	cargo fmt --check --manifest-path python/Cargo.toml
 	PYO3_PYTHON=$(abspath $(VENV)/bin/python) cargo clippy --locked --manifest-path python/Cargo.toml --target-dir $(PYTHON_TARGET) -- -D warnings
 
