@@ -103,11 +103,11 @@ fn rows<'d>(
 /// `| [3](…) | words <!-- key --> | held | … |`: the number, what stays, and the key.
 fn row(line: &str) -> Option<(&str, &str, Option<&str>)> {
     let (number, rest) = line.strip_prefix("| [")?.split_once("](")?;
-    let (link, rest) = rest.split_once(" | ")?;
+    let (target, rest) = rest.split_once(" | ")?;
     let (words, _) = rest.split_once(" | ")?;
     let head = &line[..line.len() - rest.len() + words.len()];
     let key = words.split_once("<!-- ").and_then(|(_, key)| key.strip_suffix(" -->"));
-    (numbers(&format!("requirement_{number}")) == [number] && link.ends_with(')'))
+    (numbers(&format!("requirement_{number}")) == [number] && target.ends_with(')'))
         .then_some((number, head, key))
 }
 
