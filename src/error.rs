@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::lock::Holder;
+use crate::actor::Holder;
 
 /// The result of every fallible function of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong.
 ///
 /// A message names what failed, where, and why, in lower case without a final
-/// period. [`Error::code`] gives the same fact as a stable word for programs.
+/// period. [`Error::kind`] is for programs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,6 +33,25 @@ pub enum Error {
         /// The names that do exist.
         known: Vec<String>,
     },
+    /// An ignore rule that is easily wrong was not confirmed.
+    Unconfirmed {
+        /// The rule.
+        rule: String,
+        /// It is the home page alone; otherwise it lets everyone in.
+        is_root: bool,
+    },
+    /// A template was to be made, and there is one of this name.
+    TemplateExists {
+        /// The file name, with its extension.
+        file_name: String,
+    },
+    /// A template was to be removed, and something uses it.
+    TemplateInUse {
+        /// The name, without an extension.
+        name: String,
+        /// The window that uses it; absent if the site does.
+        window: Option<String>,
+    },
     /// No site could be chosen.
     NoSite {
         /// Which places were looked at and why none will do.
@@ -42,10 +61,8 @@ pub enum Error {
     NotASite {
         /// The directory as it was given.
         path: PathBuf,
-        /// What was expected of it.
-        reason: String,
-        /// What to do about it.
-        hint: Option<String>,
+        /// What is there instead.
+        problem: SiteProblem,
     },
     /// A site found by walking up could have been planted by somebody else.
     Untrusted {
@@ -69,7 +86,7 @@ pub enum Error {
         path: PathBuf,
         /// Why writing would be unsafe.
         reason: String,
-        /// How to mend it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// Another writer held the lock for longer than this one was willing to wait.
@@ -127,14 +144,102 @@ pub enum Error {
     },
 }
 
+/// What is in the place of a site.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SiteProblem {
+    /// Nothing.
+    Missing,
+    /// Nothing, and the state file is a symbolic link into it.
+    MissingBehind(PathBuf),
+    /// Something that cannot be looked at.
+    Unreachable(io::Error),
+    /// A file.
+    NotADirectory,
+    /// A directory of something else, with a site in it.
+    Holds(PathBuf),
+    /// A directory of something else.
+    OtherFiles,
+}
+
+impl fmt::Display for SiteProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing | Self::MissingBehind(_) => f.write_str("there is no such directory"),
+            Self::Unreachable(cause) => f.write_str(&describe(cause)),
+            Self::NotADirectory => f.write_str("it is not a directory"),
+            Self::Holds(_) => f.write_str("it holds no state"),
+            Self::OtherFiles => f.write_str("it holds other files and no state"),
+        }
+    }
+}
+
+/// The kinds of failure. A kind decides the exit code of the command and the
+/// class of the exception in Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller gave a wrong value, an unknown name, or no usable site.
+    Usage,
+    /// An operation failed, and the state is as it was.
+    NotApplied,
+    /// Another writer held the lock.
+    Busy,
+    /// The state was not the one the caller expected, and is as it was.
+    Conflict,
+    /// The change is in force, but a power cut could still undo it.
+    Unsynced,
+    /// The state exists but cannot be read.
+    Unreadable,
+    /// The state makes no sense, or has a version of the future.
+    Corrupt,
+}
+
+impl ErrorKind {
+    /// The kind as one stable word: `code` in the JSON of the command and in Python.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotApplied => "not_applied",
+            Self::Busy => "busy",
+            Self::Conflict => "conflict",
+            Self::Unsynced => "unsynced",
+            Self::Unreadable => "unreadable",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid { message, .. } | Self::Conflict { message } => f.write_str(message),
             Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),
             Self::NoSite { reason } => write!(f, "no site found: {reason}"),
-            Self::NotASite { path, reason, .. } => {
-                write!(f, "`{}` is not a site: {reason}", path.display())
+            Self::Unconfirmed { is_root: true, .. } => {
+                f.write_str("`/` is the home page alone, though it often is meant for everything")
+            }
+            Self::Unconfirmed { rule, .. } => {
+                write!(f, "`{rule}` would let everyone through every window")
+            }
+            Self::TemplateExists { file_name } => {
+                write!(f, "the template `{file_name}` exists already")
+            }
+            Self::TemplateInUse { name, window: Some(window) } => {
+                write!(f, "the window `{window}` uses the template `{name}`")
+            }
+            Self::TemplateInUse { name, window: None } => {
+                write!(f, "the template `{name}` is the one of this site")
+            }
+            Self::NotASite { path, problem } => {
+                write!(f, "`{}` is not a site: {problem}", path.display())
             }
             Self::Untrusted { path, reason } => {
                 write!(f, "refusing the site `{}`: {reason}", path.display())
@@ -197,21 +302,26 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The kind of failure as one stable word, as printed by `--json`.
+    /// The kind of failure.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. }
             | Self::Unknown { .. }
+            | Self::Unconfirmed { .. }
+            | Self::TemplateExists { .. }
+            | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
             | Self::NotASite { .. }
-            | Self::Untrusted { .. } => "usage",
-            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => "not_applied",
-            Self::Busy { .. } => "busy",
-            Self::Conflict { .. } => "conflict",
-            Self::Unsynced { .. } => "unsynced",
-            Self::Unreadable { .. } => "unreadable",
-            Self::Corrupt { .. } | Self::Newer { .. } => "corrupt",
+            | Self::Untrusted { .. } => ErrorKind::Usage,
+            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => {
+                ErrorKind::NotApplied
+            }
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Unsynced { .. } => ErrorKind::Unsynced,
+            Self::Unreadable { .. } => ErrorKind::Unreadable,
+            Self::Corrupt { .. } | Self::Newer { .. } => ErrorKind::Corrupt,
         }
     }
 
@@ -231,6 +341,9 @@ impl Error {
             | Self::Newer { path, .. } => Some(path),
             Self::Invalid { .. }
             | Self::Unknown { .. }
+            | Self::Unconfirmed { .. }
+            | Self::TemplateExists { .. }
+            | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
             | Self::Conflict { .. } => None,
         }

@@ -22,6 +22,7 @@ since the type came with one.
 """
 
 import ast
+import os
 import re
 import sys
 import tempfile
@@ -31,30 +32,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 # The floors, lowest first. A part imports from lower floors only, not from its own or above.
-# Until the moves of #10 are done, it also has the old names: bypass custody history lock replace
-# snapshot window, and http page preview of the command.
 FLOORS = """
 src/           sys digest shell
 src/           actor
 src/           error
-src/           time access site custody
+src/           time access site
 src/           request
 src/           rules
-src/           bypass window
 src/           state
-src/           page load lock replace
-src/           history
-src/           store gate snapshot watch
+src/           page load
+src/           store gate watch
 src/           doctor tower
-src/           lib
-src/bin/maint/ exit text http signals
+src/           internal lib
+src/bin/maint/ exit text signals
 src/bin/maint/ complete clock
 src/bin/maint/ args
 src/bin/maint/ output
 src/bin/maint/ session report failure
-src/bin/maint/ on bypass ignore wait page
-src/bin/maint/ preview
-src/bin/maint/ check completions doctor init log man off path proxy restore run status template
+src/bin/maint/ on bypass ignore wait
+src/bin/maint/ check completions doctor help init log man off path proxy restore run status template
 src/bin/maint/ main
 python/        src
 python/pysrc/maint/ __init__ _middleware
@@ -83,7 +79,8 @@ NO_CODE = re.compile(
     r"""//[^\n]*|/\*.*?\*/|\bb?r(\#*)".*?"\1|"(?:\\.|[^"\\])*"|'(?:\\[^\n]+?|[^\\'\n])'""", re.S
 )
 USE = re.compile(r"\b(pub(?:\s*\([^)]*\))?\s+)?use\s+([^;]+);")
-MOD = re.compile(r"\bmod\s+(\w+)\s*([;{])")
+INNER = re.compile(r"\bmod\s+(\w+)\s*\{")
+DECLARED = re.compile(r"\bmod\s+(\w+)\s*;")
 PATH = re.compile(r"(?<![\w:.])[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)+")
 
 
@@ -131,21 +128,19 @@ def leaves(tree: str) -> Iterator[tuple[list[str], str]]:
 
 
 class Module:
-    """One file of a crate, and those that it declares."""
+    """A module of a crate: a file or what stands in braces, and the modules declared there."""
 
-    def __init__(self, crate: Crate, path: tuple[str, ...], file: Path, root: Path) -> None:
-        self.crate, self.path, self.file = crate, path, file.relative_to(root).as_posix()
+    def __init__(self, crate: Crate, path: tuple[str, ...], file: str, code: str, folder: Path):
+        self.crate, self.path, self.file = crate, path, file
         crate[path] = self
-        code = code_of(file.read_text())
-        folder = file.parent if file.stem in ("lib", "main", "mod") else file.with_suffix("")
-        # Where modules within the file begin and end: `super` is the file itself there.
-        self.inner = []
-        for found in MOD.finditer(code):
-            if found[2] == "{":
-                self.inner.append((found.start(), end_of_item(code, found.start())))
-            else:
-                file, in_folder = folder / f"{found[1]}.rs", folder / found[1] / "mod.rs"
-                Module(crate, (*path, found[1]), file if file.exists() else in_folder, root)
+        while found := INNER.search(code):
+            end = end_of_item(code, found.start())
+            inner = blanked(blanked(code, 0, found.end()), end - 1, len(code))
+            Module(crate, (*path, found[1]), file, inner, folder / found[1])
+            code = blanked(code, found.start(), end)
+        for name in DECLARED.findall(code):
+            beside, below = folder / f"{name}.rs", folder / name / "mod.rs"
+            read_module(crate, (*path, name), beside if beside.exists() else below)
         self.uses = [
             (found.start(), bool(found[1]), names, alias)
             for found in USE.finditer(code)
@@ -156,7 +151,7 @@ class Module:
 
     def imports(self, crates: dict[str, Crate]) -> Iterator[Import]:
         for at, is_public, names, alias in self.uses:
-            target = self.resolve(names, crates, at)
+            target = self.resolve(names, crates)
             # A module that is brought into scope counts by the paths that go through it.
             is_module = target and alias != "*" and target.path[-1:] == (names[-1],)
             is_needed = alias != "*" and re.search(rf"\b{alias}\b", self.code)
@@ -164,7 +159,7 @@ class Module:
                 yield self.import_at(at, target, names)
         for found in PATH.finditer(self.code):
             names = re.split(r"\s*::\s*", found[0])
-            target = self.resolve(names, crates, found.start())
+            target = self.resolve(names, crates)
             if target:
                 yield self.import_at(found.start(), target, names)
 
@@ -172,7 +167,7 @@ class Module:
         return Import(self.file, self.code.count("\n", 0, at) + 1, target.file, "::".join(names))
 
     def resolve(
-        self, names: list[str], crates: dict[str, Crate], at: int = 0, depth: int = 0
+        self, names: list[str], crates: dict[str, Crate], depth: int = 0
     ) -> "Module | None":
         """The file that defines a name used here, or `None` for a name of another crate."""
         module, (head, *rest) = self, names
@@ -181,9 +176,8 @@ class Module:
         elif head == "maint" and self.crate is not crates["maint"]:
             module = crates["maint"][()]
         elif head == "super":
-            ups = names.count("super") - sum(start < at < end for start, end in self.inner)
-            module = self.crate[self.path[: len(self.path) - ups]]
-            rest = names[names.count("super") :]
+            ups = names.count("super")
+            module, rest = self.crate[self.path[: len(self.path) - ups]], names[ups:]
         elif head != "self":
             # `use http;` names another crate, and would lead to itself forever.
             if (*self.path, head) not in self.crate and (head not in self.scope or depth > 9):
@@ -194,16 +188,21 @@ class Module:
             if child in module.crate:
                 module, rest = module.crate[child], rest[1:]
             elif rest[0] in module.scope and module.scope[rest[0]] != rest:
-                return module.resolve([*module.scope[rest[0]], *rest[1:]], crates, 0, depth + 1)
+                return module.resolve([*module.scope[rest[0]], *rest[1:]], crates, depth + 1)
             else:
                 break
         return module
 
 
-def of_rust(root: Path) -> tuple[set[str], list[Import]]:
+def read_module(crate: Crate, path: tuple[str, ...], file: Path) -> None:
+    folder = file.parent if file.stem in ("lib", "main", "mod") else file.with_suffix("")
+    Module(crate, path, str(file), code_of(file.read_text()), folder)
+
+
+def of_rust() -> tuple[set[str], list[Import]]:
     crates: dict[str, Crate] = {name: {} for name in RUST}
     for name, file in RUST.items():
-        Module(crates[name], (), root / file, root)
+        read_module(crates[name], (), Path(file))
     modules = [module for crate in crates.values() for module in crate.values()]
     return {module.file for module in modules}, [
         one for module in modules for one in module.imports(crates)
@@ -216,12 +215,12 @@ def of_rust(root: Path) -> tuple[set[str], list[Import]]:
 class Package:
     """The modules below a folder, by their dotted names."""
 
-    def __init__(self, root: Path, folder: str) -> None:
+    def __init__(self, folder: str) -> None:
         self.files, self.trees = {}, {}
-        for path in sorted((root / folder).rglob("*.py")):
-            names = path.relative_to(root / folder).with_suffix("").parts
+        for path in sorted(Path(folder).rglob("*.py")):
+            names = path.relative_to(folder).with_suffix("").parts
             name = ".".join(names[:-1] if names[-1] == "__init__" else names)
-            self.files[name] = path.relative_to(root).as_posix()
+            self.files[name] = str(path)
             self.trees[name] = ast.parse(path.read_text())
         # The module of Rust is known by its stub, and stands for all of its sources.
         self.files["maint._maint"] = RUST["_maint"]
@@ -269,8 +268,8 @@ def runs(node: ast.AST) -> Iterator[ast.AST]:
         yield from runs(child)
 
 
-def of_python(root: Path) -> tuple[set[str], list[Import]]:
-    package = Package(root, PACKAGE)
+def of_python() -> tuple[set[str], list[Import]]:
+    package = Package(PACKAGE)
     files = {package.files[module] for module in package.trees}
     return files, [one for module in package.trees for one in package.imports(module)]
 
@@ -324,7 +323,8 @@ def judge(root: Path, is_whole: bool = True) -> tuple[list[str], str, list[str]]
         for number, (folder, *parts) in enumerate(map(str.split, FLOORS.strip().splitlines()))
         for part in parts
     }
-    (rust, in_rust), (python, in_python) = of_rust(root), of_python(root)
+    os.chdir(root)
+    (rust, in_rust), (python, in_python) = of_rust(), of_python()
     files: dict[str, set[str]] = {file: set() for file in rust | python}
     between = defaultdict(list)
     imports = sorted(one for one in {*in_rust, *in_python} if one.file != one.target)
@@ -349,7 +349,8 @@ def judge(root: Path, is_whole: bool = True) -> tuple[list[str], str, list[str]]
         pairs = {(one.file, one.target): one for one in reversed(imports)}
         within = [one for pair, one in sorted(pairs.items()) if {*pair} <= {*circle}]
         faults.append(f"circle: {', '.join(circle)}{shown(within)}")
-    upwards = [pair for pair in between if floors.get(pair[0], -1) <= floors.get(pair[1], -1)]
+    known = [pair for pair in between if {*pair} <= floors.keys()]
+    upwards = [pair for pair in known if floors[pair[0]] <= floors[pair[1]]]
     for pair in upwards:
         faults.append(f"upwards: {' -> '.join(pair)}{shown(between[pair])}")
     in_use = {floors.get(part) for part in parts}
@@ -412,7 +413,9 @@ def find_the_planted() -> list[str]:
 
 def main(words: list[str]) -> int:
     options = {word for word in words if word.startswith("--")}
-    roots = [Path(word) for word in words if word not in options] or [Path(__file__).parents[1]]
+    roots = [Path(word) for word in words if word not in options] or [
+        Path(__file__).resolve().parents[1]
+    ]
     faults, summary, between = judge(roots[0])
     faults += find_the_planted()
     print(*faults, *(between if "--edges" in options else ()), summary, sep="\n")

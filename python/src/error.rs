@@ -13,7 +13,7 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let value = exception.value(py);
     let path = error.path().map(|path| path.display().to_string());
     // A plain exception takes any attribute, so these cannot fail.
-    let _ = value.setattr("code", error.code());
+    let _ = value.setattr("code", error.kind().as_str());
     let _ = value.setattr("path", path);
     let _ = value.setattr("errno", error.errno());
     let _ = value.setattr("hint", hint(error));

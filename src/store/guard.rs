@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::current::Current;
+use super::lock::Lock;
+use super::replace;
 use crate::error::{Error, Result};
-use crate::lock::Lock;
-use crate::replace;
 use crate::site::{Files, Found, Site};
 use crate::sys::{self, Ownership};
 

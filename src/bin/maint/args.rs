@@ -1,4 +1,4 @@
-//! Every definition of the command line.
+//! Every definition of the command line, and what it means in terms of the library.
 #![expect(clippy::doc_markdown, reason = "doc comments are help texts here, and no Markdown")]
 #![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
@@ -9,8 +9,13 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
-use maint::page::template::Format;
-use maint::state::ProxyHeader;
+use maint::internal::time::parse_duration;
+use maint::request::ProxyHeader;
+use maint::rules::Kind;
+use maint::state::Format;
+use maint::state::Scope;
+use maint::state::{PageSettings, WindowSettings};
+use maint::{Error, State};
 
 use crate::complete;
 
@@ -164,7 +169,7 @@ Examples:
   maint on --path '/shop/**' -m 'The shop opens again at 9'")]
 pub(crate) struct On {
     /// The window
-    #[arg(value_name = "NAME", default_value = maint::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
+    #[arg(value_name = "NAME", default_value = maint::state::DEFAULT_WINDOW, add = ArgValueCandidates::new(complete::windows))]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
@@ -215,11 +220,39 @@ pub(crate) struct WindowArgs {
     pub(crate) redirect: Option<String>,
 }
 
+impl WindowArgs {
+    /// The settings of the window, apart from its times.
+    pub(crate) fn settings(&self) -> maint::Result<WindowSettings> {
+        let retry_after = self.retry_after.as_deref().map(parse_duration).transpose()?;
+        let retry_after =
+            retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
+        let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
+        page.template.clone_from(&self.template);
+        page.redirect.clone_from(&self.redirect);
+        let scope = Scope::parse(&self.path, &self.method, &self.host, self.read_only)?;
+        let mut settings = WindowSettings::new().scope(scope).page(page);
+        settings.reason = self.message.clone().filter(|message| !message.trim().is_empty());
+        Ok(settings)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ClapArgs)]
 pub(crate) struct ExpectRevision {
     /// Only if the state still has this revision; else exit 5 and change nothing
     #[arg(long, value_name = "N", display_order = 30)]
     pub(crate) if_revision: Option<u64>,
+}
+
+impl ExpectRevision {
+    /// Fails unless the state has the revision that the caller saw.
+    pub(crate) fn check(self, state: &State) -> maint::Result<()> {
+        match self.if_revision {
+            Some(wanted) if wanted != state.revision => Err(Error::Conflict {
+                message: format!("the state has revision {}, not {wanted}", state.revision),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ClapArgs)]
@@ -424,6 +457,19 @@ pub(crate) enum RuleKind {
     User,
     /// A header field with its value: 'X-Probe: blue'
     Header,
+}
+
+impl From<RuleKind> for Kind {
+    fn from(kind: RuleKind) -> Self {
+        match kind {
+            RuleKind::Path => Self::Path,
+            RuleKind::Ip => Self::Ip,
+            RuleKind::Method => Self::Method,
+            RuleKind::Host => Self::Host,
+            RuleKind::User => Self::User,
+            RuleKind::Header => Self::Header,
+        }
+    }
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -1,49 +1,20 @@
-//! `maint completions`, and the names that completion offers.
-//!
-//! The script that a shell loads asks this very binary at every press of the
-//! key, so that it knows the windows, rules and templates of the site.
+//! The names that completion offers: windows, rules, tokens and templates of the site.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
-use clap_complete::Shell;
 use clap_complete::engine::CompletionCandidate;
-use clap_complete::env::EnvCompleter;
-use clap_complete::env::{Bash, Elvish, Fish, Powershell, Zsh};
-use maint::page::template;
-use maint::rules::method;
-use maint::rules::user::UserClass;
-use maint::state::by_number;
-use maint::{Error, Site, State, load};
+use maint::internal::load;
+use maint::internal::rules::method;
+use maint::internal::state::by_number;
+use maint::internal::template;
+use maint::rules::UserClass;
+use maint::{Site, State};
 
-use crate::args::Completions;
-use crate::exit::Exit;
-use crate::output::printable;
-use crate::session::Session;
+use crate::text::printable;
 
 /// The variable by which a completion script asks this binary.
 pub(crate) const VARIABLE: &str = "MAINT_COMPLETE";
-
-pub(crate) fn run(session: &Session, args: &Completions) -> Result<Exit> {
-    session.output.text(&script(args.shell)?)?;
-    Ok(Exit::Done)
-}
-
-/// The script for a shell.
-pub(crate) fn script(shell: Shell) -> Result<String> {
-    let completer: &dyn EnvCompleter = match shell {
-        Shell::Bash => &Bash,
-        Shell::Zsh => &Zsh,
-        Shell::Fish => &Fish,
-        Shell::Elvish => &Elvish,
-        Shell::PowerShell => &Powershell,
-        other => return Err(Error::invalid(format!("there is no completion for `{other}`")).into()),
-    };
-    let mut text = Vec::new();
-    completer.write_registration(VARIABLE, "maint", "maint", "maint", &mut text)?;
-    Ok(String::from_utf8(text)?)
-}
 
 /// What the words typed so far say; a shell passes them after `--`.
 fn words() -> Vec<OsString> {

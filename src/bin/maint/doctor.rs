@@ -1,15 +1,15 @@
 //! `maint doctor`
 
 use anyhow::Result;
-use maint::doctor::{Finding, Level, examine};
-use maint::site::Surroundings;
+use maint::internal::doctor::{Finding, Level, examine};
+use maint::site::Environment;
 use maint::{Error, Site};
 use serde_json::json;
 
 use crate::args::Doctor;
 use crate::exit::Exit;
-use crate::output::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 use crate::session::Session;
+use crate::text::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let site = match session.site() {
@@ -21,7 +21,7 @@ pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
         },
     };
     let findings =
-        examine(&site, &Surroundings::current(), args.web_user.as_deref(), session.clock.now());
+        examine(&site, &Environment::current(), args.web_user.as_deref(), session.clock.now());
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
     let object =
         json!({ "site": lossy(site.dir()), "healthy": problems == 0, "findings": findings });

@@ -1,14 +1,8 @@
-//! Exit codes, and errors as they are printed.
+//! Exit codes.
 
-use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
-use maint::Error;
-use maint::actor::owner_of;
-use serde_json::json;
-
-use crate::output::{Output, printable};
+use maint::{Error, ErrorKind};
 
 /// How the command ends. The numbers are a promise; `--help`, the man page and
 /// the README list them.
@@ -93,130 +87,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Standard output did not take the answer.
-#[derive(Debug)]
-pub(crate) struct OutputFailed(pub(crate) io::Error);
-
-impl std::fmt::Display for OutputFailed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string().to_lowercase();
-        write!(
-            f,
-            "could not write the answer: {}",
-            text.split(" (os error").next().unwrap_or(&text)
-        )
-    }
-}
-
-impl std::error::Error for OutputFailed {}
-
-/// Prints an error with at most one hint, and says how to exit.
-pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
-    let (exit, code, path, errno, hint) = match error.downcast_ref::<Error>() {
-        Some(known) => (of(known), known.code(), known.path(), known.errno(), hint(known)),
-        None if error.is::<OutputFailed>() => (Exit::Output, "output", None, None, None),
-        None => (Exit::NotApplied, "not_applied", None, None, None),
-    };
-    let message = match error.downcast_ref::<Error>() {
-        // It names its cause already.
-        Some(known) => known.to_string(),
-        None => error.chain().map(plain).collect::<Vec<_>>().join(": "),
-    };
-    if output.is_json() {
-        output.error_line(
-            &json!({ "error": {
-                "code": code,
-                "exit": exit.code(),
-                "message": message,
-                "path": path.map(Path::to_string_lossy),
-                "errno": errno,
-                "hint": hint,
-            }})
-            .to_string(),
-        );
-    } else {
-        output.error_line(&format!("maint: {}", printable(&message)));
-        if let Some(hint) = hint {
-            output.error_line(&format!("hint: {}", printable(&hint)));
-        }
-    }
-    exit
-}
-
-/// A cause in the style of this project: without Rust's `(os error N)`.
-fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
-    match cause.downcast_ref::<io::Error>() {
-        Some(cause) => maint::error::describe(cause),
-        None => cause.to_string(),
-    }
-}
-
 /// The exit code of a failure.
 pub(crate) fn of(error: &Error) -> Exit {
-    match error.code() {
-        "usage" => Exit::Usage,
-        "busy" => Exit::Busy,
-        "conflict" => Exit::Conflict,
-        "unsynced" => Exit::Unsynced,
-        "unreadable" => Exit::Unreadable,
-        "corrupt" => Exit::Corrupt,
+    match error.kind() {
+        ErrorKind::Usage => Exit::Usage,
+        ErrorKind::Busy => Exit::Busy,
+        ErrorKind::Conflict => Exit::Conflict,
+        ErrorKind::Unsynced => Exit::Unsynced,
+        ErrorKind::Unreadable => Exit::Unreadable,
+        ErrorKind::Corrupt => Exit::Corrupt,
+        // `NotApplied`, and kinds of later versions.
         _ => Exit::NotApplied,
-    }
-}
-
-/// One thing to run or read.
-fn hint(error: &Error) -> Option<String> {
-    match error {
-        Error::Invalid { hint, .. } | Error::NotASite { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
-        Error::Unknown { known, .. } => Some(match known.as_slice() {
-            [] => "there is none".to_owned(),
-            [only] => format!("there is only `{only}`"),
-            many => format!("there are {}", some_of(many)),
-        }),
-        Error::NoSite { .. } => Some("run `maint init` in the project, or name a site with `--site`".to_owned()),
-        Error::Untrusted { path, .. } => Some(format!("if you mean it, name it: `--site {}`", path.display())),
-        Error::Io { path, source, .. } | Error::Unreadable { path, source } => by_cause(path, source),
-        Error::Busy { .. } => Some("try again, or wait longer: `--wait 60s`".to_owned()),
-        Error::LockUnsupported { .. } => Some(
-            "put the site on a local file system; if nobody else writes to it, `--no-lock` goes on without".to_owned(),
-        ),
-        Error::Conflict { .. } => Some("look at `maint status`, then decide again".to_owned()),
-        Error::Unsynced { .. } => Some("the change is in force; look at the disk before you rely on it".to_owned()),
-        Error::Corrupt { .. } => Some("`maint doctor` tells more; `maint restore` brings back the state before".to_owned()),
-        Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
-        _ => None,
-    }
-}
-
-fn by_cause(path: &Path, source: &io::Error) -> Option<String> {
-    match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            let directory = if path.is_dir() { path } else { path.parent()? };
-            let owner = owner_of(directory)?;
-            Some(format!(
-                "`{}` belongs to `{owner}`; try `sudo -u {owner} maint …`",
-                directory.display()
-            ))
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("make room, then run it again; the state is as it was".to_owned())
-        }
-        io::ErrorKind::ReadOnlyFilesystem => Some(
-            "the file system is mounted read-only; run this where it can be written".to_owned(),
-        ),
-        io::ErrorKind::NotFound => {
-            Some("`maint path` tells which site is meant, and why".to_owned())
-        }
-        _ => None,
-    }
-}
-
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -9,7 +9,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::args::Args;
-use crate::{complete, man};
+use crate::{completions, man};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -54,7 +54,7 @@ fn the_committed_completions_are_fresh() {
     ];
     let wanted = files
         .into_iter()
-        .map(|(name, shell)| (name.to_owned(), complete::script(shell).unwrap().into_bytes()))
+        .map(|(name, shell)| (name.to_owned(), completions::script(shell).unwrap().into_bytes()))
         .collect();
     assert_fresh(&root().join("completions"), &wanted);
 }

@@ -3,14 +3,14 @@
 use std::fs;
 
 use anyhow::Result;
-use maint::history::{self, PYTHON, Record};
+use maint::internal::history::{self, PYTHON, Record};
 use maint::site::Files;
 
 use crate::args::Log;
 use crate::exit::Exit;
-use crate::output::{BOLD, DIM, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, DIM, paint, printable};
 use crate::wait::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {

@@ -3,12 +3,14 @@
 mod args;
 mod bypass;
 mod check;
+mod clock;
 mod complete;
+mod completions;
 mod doctor;
 mod exit;
+mod failure;
 #[cfg(test)]
 mod generated;
-mod http;
 mod ignore;
 mod init;
 mod log;
@@ -16,9 +18,7 @@ mod man;
 mod off;
 mod on;
 mod output;
-mod page;
 mod path;
-mod preview;
 mod proxy;
 mod report;
 mod restore;
@@ -27,17 +27,18 @@ mod session;
 mod signals;
 mod status;
 mod template;
+mod text;
 mod wait;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _};
-use serde_json::json;
 
 use args::{Args, Command};
+use clock::Clock;
 use exit::Exit;
-use output::{Clock, Output};
+use output::Output;
 use session::Session;
 
 #[cfg(target_env = "musl")]
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return usage(&error),
+        Err(error) => return failure::usage(&error),
     };
     let output = Output::new(&args.global);
     // Read here and nowhere else: tests fix the clock.
@@ -57,13 +58,13 @@ fn main() -> ExitCode {
         Ok(fixed) => Clock::new(fixed),
         Err(cause) => {
             let error = maint::Error::invalid(format!("`MAINT_NOW` is not a time: {cause}"));
-            return exit::report(&error.into(), &output).into();
+            return failure::report(&error.into(), &output).into();
         }
     };
     let session = Session::new(args.global, output, clock);
     match dispatch(&session, &args.command) {
         Ok(exit) => exit.into(),
-        Err(error) => exit::report(&error, &session.output).into(),
+        Err(error) => failure::report(&error, &session.output).into(),
     }
 }
 
@@ -84,29 +85,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Restore(args) => restore::run(session, args),
         Command::Doctor(args) => doctor::run(session, args),
         Command::Path(_) => path::run(session),
-        Command::Completions(args) => complete::run(session, args),
+        Command::Completions(args) => completions::run(session, args),
         Command::Man(args) => man::run(session, args),
-    }
-}
-
-/// Help and version are answers; anything else is a mistake, in JSON if that was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    let is_answer = !error.use_stderr();
-    if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let object = json!({ "error": {
-            "code": "usage", "exit": Exit::Usage.code(), "message": message,
-            "path": null, "errno": null, "hint": "see `maint --help`",
-        }});
-        eprintln!("{object}");
-        return Exit::Usage.into();
-    }
-    match error.print() {
-        Err(cause) if is_answer && cause.kind() != std::io::ErrorKind::BrokenPipe => {
-            Exit::Output.into()
-        }
-        _ if is_answer => Exit::Done.into(),
-        _ => Exit::Usage.into(),
     }
 }

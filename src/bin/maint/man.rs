@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::args::{Args, Man};
 use crate::exit::{CODES, Exit};
-use crate::output::lossy;
 use crate::session::Session;
+use crate::text::lossy;
 
 /// The date in the footer: that of the last release, so that pages are the same
 /// wherever they are made.

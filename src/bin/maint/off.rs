@@ -1,23 +1,21 @@
 //! `maint off`
 
 use anyhow::Result;
-use jiff::Timestamp;
 use maint::state::Closed;
-use maint::store::Applied;
-use maint::window::{DEFAULT, Phase};
-use maint::{Actor, Site, State};
+use maint::state::{DEFAULT_WINDOW, Phase};
+use maint::store::{Applied, Stamp};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::Off;
 use crate::exit::Exit;
-use crate::on::expect_revision;
 use crate::report;
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
-    let change = |state: &mut State, now: Timestamp, _: &Actor| {
-        expect_revision(state, args.expect)?;
+    let change = |state: &mut State, Stamp { now, .. }: Stamp<'_>| {
+        args.expect.check(state)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
             Some(name) if args.if_open && !state.windows.contains_key(name) => {
@@ -25,8 +23,8 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
             }
             Some(name) => state.close_window(name, now),
             // Nobody named a window, so that there is none is nothing wrong.
-            None if !state.windows.contains_key(DEFAULT) => Ok(Closed::default()),
-            None => state.close_window(DEFAULT, now),
+            None if !state.windows.contains_key(DEFAULT_WINDOW) => Ok(Closed::default()),
+            None => state.close_window(DEFAULT_WINDOW, now),
         }
     };
     let applied = session.apply(&site, args.dry_run.dry_run, change)?;
@@ -36,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
 
 fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -> Result<()> {
     let now = session.clock.now();
-    let Closed { windows, revoked } = &applied.value;
+    let Closed { windows, revoked, .. } = &applied.value;
     let object = report::object(
         site,
         applied,
@@ -61,7 +59,7 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if windows.is_empty() {
         text += &match args.name.as_deref() {
             _ if args.all => "unchanged: there is no window\n".to_owned(),
-            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT)),
+            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
         };
     }
     if !revoked.is_empty() {

@@ -1,31 +1,27 @@
 //! `maint on`
 
 use anyhow::Result;
-use jiff::Timestamp;
-use maint::page::{PageSettings, Templates};
-use maint::state::{Opened, WindowSettings};
-use maint::store::Applied;
-use maint::time::parse_duration;
-use maint::window::{Phase, Scope};
-use maint::{Actor, Error, Site, State};
+use maint::state::Opened;
+use maint::state::Phase;
+use maint::store::{Applied, Stamp};
+use maint::{Site, State};
 use serde_json::json;
 
-use crate::args::{ExpectRevision, On, WindowArgs};
+use crate::args::On;
 use crate::exit::Exit;
-use crate::output::{GREEN, RED, paint};
 use crate::report;
 use crate::session::Session;
+use crate::text::{GREEN, RED, paint};
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let from = start.unwrap_or_else(|| session.clock.now());
     let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
-    let settings = WindowSettings { start, end, ..settings(&args.window)? };
-    let change = |state: &mut State, now: Timestamp, by: &Actor| {
-        expect_revision(state, args.expect)?;
-        try_template(&site, &settings)?;
-        state.open_window(&args.name, &settings, now, by)
+    let settings = args.window.settings()?.start(start).end(end);
+    let change = |state: &mut State, stamp: Stamp<'_>| {
+        args.expect.check(state)?;
+        state.open_window(&args.name, &settings, stamp.now, stamp.actor)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
     if args.window.status.is_some_and(|status| status < 400) {
@@ -87,44 +83,4 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     }
     text += &report::written(applied);
     session.output.done(&text, &object)
-}
-
-/// Fails unless the state still has the revision that the caller saw.
-pub(crate) fn expect_revision(state: &State, expect: ExpectRevision) -> Result<(), Error> {
-    match expect.if_revision {
-        Some(wanted) if wanted != state.revision => Err(Error::Conflict {
-            message: format!("the state has revision {}, not {wanted}", state.revision),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// What the options say of a window, apart from its times.
-pub(crate) fn settings(args: &WindowArgs) -> Result<WindowSettings> {
-    let retry_after = args.retry_after.as_deref().map(parse_duration).transpose()?;
-    let retry_after =
-        retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
-    let page = PageSettings {
-        status: args.status,
-        retry_after,
-        template: args.template.clone(),
-        redirect: args.redirect.clone(),
-        ..PageSettings::default()
-    };
-    let scope = Scope::parse(&args.path, &args.method, &args.host, args.read_only)?;
-    Ok(WindowSettings {
-        reason: args.message.clone().filter(|message| !message.trim().is_empty()),
-        scope,
-        page,
-        ..WindowSettings::default()
-    })
-}
-
-/// Tries out the template of a window. Under the lock, or somebody else might remove
-/// it before the window is there.
-pub(crate) fn try_template(site: &Site, settings: &WindowSettings) -> maint::Result<()> {
-    match &settings.page.template {
-        Some(name) => Templates::try_all(&site.templates(), name),
-        None => Ok(()),
-    }
 }

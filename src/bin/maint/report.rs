@@ -1,16 +1,15 @@
 //! How windows and changes read, for the verbs that show them.
 
 use jiff::Timestamp;
+use maint::internal::time::has_come;
 use maint::state::Change;
+use maint::state::{Phase, Window};
 use maint::store::Applied;
-use maint::time::has_come;
-use maint::window::{Phase, Window};
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
 
-use crate::output::{
-    BOLD, Clock, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted,
-};
+use crate::clock::Clock;
+use crate::text::{BOLD, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted};
 
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {

@@ -9,14 +9,11 @@ pub(crate) use unix::*;
 mod unix {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
-    use std::sync::mpsc::Sender;
     use std::{fs, io, thread};
 
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
     use signal_hook::iterator::Signals;
-
-    use crate::run::Event;
 
     /// A write beyond `ulimit -f` shall fail, so that it can be told. Its signal
     /// would end the process without a word.
@@ -26,20 +23,15 @@ mod unix {
         let _ = signal_hook::flag::register(SIGXFSZ, seen);
     }
 
-    pub(crate) fn watch(sender: &Sender<Event>) -> io::Result<()> {
+    /// Takes over the signals that end a program, and calls `seen` with each until it
+    /// returns false.
+    pub(crate) fn watch(seen: impl Fn(i32) -> bool + Send + 'static) -> io::Result<()> {
         let ignored = ignored();
         let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
             .into_iter()
             .filter(|signal| ignored & (1 << (signal - 1)) == 0);
         let mut signals = Signals::new(wanted)?;
-        let sender = sender.clone();
-        thread::spawn(move || {
-            for signal in signals.forever() {
-                if sender.send(Event::Signal(signal)).is_err() {
-                    break;
-                }
-            }
-        });
+        thread::spawn(move || signals.forever().all(seen));
         Ok(())
     }
 
@@ -89,14 +81,11 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     use std::io;
-    use std::sync::mpsc::Sender;
-
-    use crate::run::Event;
 
     pub(crate) fn fail_writes_instead() {}
 
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-    pub(crate) fn watch(_sender: &Sender<Event>) -> io::Result<()> {
+    pub(crate) fn watch(_seen: impl Fn(i32) -> bool + Send + 'static) -> io::Result<()> {
         Ok(())
     }
 

@@ -2,18 +2,19 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use maint::internal::load;
+use maint::internal::state::by_number;
+use maint::internal::time::parse_duration;
 use maint::rules::Kind;
-use maint::state::by_number;
-use maint::time::parse_duration;
-use maint::window::{Phase, Window};
-use maint::{Site, State, load};
+use maint::state::{Phase, Window};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::{Expected, Status};
 use crate::exit::Exit;
-use crate::output::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
 use crate::report;
 use crate::session::Session;
+use crate::text::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use maint::State;
-use maint::time::parse_duration;
-use maint::watch::Watch;
+use maint::internal::Watch;
+use maint::internal::time::parse_duration;
 use serde_json::json;
 
 use crate::args::{Switch, Wait};
 use crate::exit::Exit;
-use crate::output::printable;
 use crate::report;
 use crate::session::Session;
+use crate::text::printable;
 
 /// How often the state file is looked at: one stat(2), some 0.2 % of a core, and
 /// it works where no file watcher does (network file systems, containers).

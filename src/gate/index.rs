@@ -13,10 +13,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
-use super::host::HostPattern;
-use super::path::PathPattern;
 use crate::error::{Error, Result};
 use crate::request::path::segments;
+use crate::request::url;
+use crate::rules::host::HostPattern;
+use crate::rules::path::PathPattern;
 
 /// The compiled size up to which all regular expressions together are accepted.
 const REGEX_SET_SIZE: usize = 256 * 1024 * 1024;
@@ -308,14 +309,7 @@ impl HostIndex {
 /// A host in lower case, without its port and without a final dot.
 fn bare_host(host: &str) -> String {
     let host = host.trim();
-    let name = match host.rsplit_once(':') {
-        Some((name, port))
-            if !host.ends_with(']') && port.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            name
-        }
-        _ => host,
-    };
+    let name = url::host(host);
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

@@ -1,0 +1,61 @@
+//! The clock, and times as people read them.
+
+use std::cell::OnceCell;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::text::duration;
+
+/// The clock and the time zone in which times are shown.
+pub(crate) struct Clock {
+    fixed: Option<Timestamp>,
+    /// Looked up when the first time is shown.
+    zone: OnceCell<TimeZone>,
+}
+
+impl Clock {
+    pub(crate) fn new(fixed: Option<Timestamp>) -> Self {
+        Self { fixed, zone: OnceCell::new() }
+    }
+
+    /// The time in tests, if it is fixed.
+    pub(crate) fn fixed(&self) -> Option<Timestamp> {
+        self.fixed
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.fixed.unwrap_or_else(maint::internal::time::now)
+    }
+
+    pub(crate) fn zone(&self) -> &TimeZone {
+        self.zone.get_or_init(maint::internal::time::zone)
+    }
+
+    /// `03:45 UTC`, with the date unless it is today, and seconds unless they are zero.
+    pub(crate) fn time(&self, time: Timestamp) -> String {
+        let local = time.to_zoned(self.zone().clone());
+        let today = self.now().to_zoned(self.zone().clone()).date();
+        let date = if local.date() == today { "" } else { "%Y-%m-%d " };
+        let clock = if local.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+        local.strftime(&format!("{date}{clock} %Z")).to_string()
+    }
+
+    /// `03:45 UTC (in 29 min)` or `03:02 UTC (14 min ago)`.
+    pub(crate) fn relative(&self, time: Timestamp) -> String {
+        let distance = time.duration_since(self.now());
+        let text = duration(distance.abs());
+        if distance.as_secs() == 0 {
+            format!("{} (now)", self.time(time))
+        } else if distance.is_positive() {
+            format!("{} (in {text})", self.time(time))
+        } else {
+            format!("{} ({text} ago)", self.time(time))
+        }
+    }
+
+    /// The whole time, for the history.
+    pub(crate) fn full(&self, time: Timestamp) -> String {
+        time.to_zoned(self.zone().clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+}
