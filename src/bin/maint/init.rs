@@ -118,8 +118,10 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     }
     if has_starter {
         text += &format!(
-            "\nVisitors get the built-in page. To change it, edit its copy, the template `{STARTER}`:\n  \
-             maint template edit {STARTER}, maint template preview {STARTER}, maint template use {STARTER}\n"
+            "\nVisitors get the built-in page. To change it, edit its copy `{STARTER}`:\n\
+             \n    maint template edit {STARTER}\
+             \n    maint template preview {STARTER}\
+             \n    maint template use {STARTER}\n"
         );
     }
     text += &format!(
