@@ -6,8 +6,9 @@
 //! smallest and largest ratio. No timing ever fails this program.
 //!
 //! - `MAINT_BENCH_BINARY`: another binary to measure, such as the static one
-//! - `MAINT_BENCH_ROUNDS`: how many rounds (20)
-//! - `MAINT_BENCH_DIR`: where to work; it must not be in memory (the target directory)
+//! - `MAINT_BENCH_ROUNDS`: the number of rounds (20)
+//! - `MAINT_BENCH_DIR`: where to work, which must not be in memory (the target
+//!   directory)
 
 mod common;
 
@@ -21,18 +22,19 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use maint::Site;
+use maint::internal::load;
 use maint::rules::{Kind, Matcher};
-use maint::state::WindowSettings;
+use maint::state::{RuleSettings, WindowSettings};
 use maint::store::{self, Options};
-use maint::{Site, load};
 
 use common::{Budget, Place, Result, Table, median, print_machine, race, rounds, span};
 
-/// How often `maint wait` is raced, and for how long it is watched doing nothing.
+/// The number of races of `maint wait`, and for how long it is watched idle.
 const RACES: u32 = 20;
 const IDLE: Duration = Duration::from_secs(5);
 
-/// With one of these as its first argument this program is a contender itself.
+/// With one of these as its first argument, this program is itself a contender.
 const WRITE: &str = "--bare-durable-write";
 const NOTHING: &str = "--nothing";
 
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [WRITE, path, text] => durable_write(Path::new(path), text.as_bytes()).map_err(Into::into),
         [NOTHING] => Ok(()),
-        // Cargo passes `--bench` and whatever it was given.
+        // Cargo passes `--bench` and the arguments it was given.
         _ => bench(),
     };
     match result {
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What no durable replacement can do without: create, write, fsync, rename,
+/// The least that a durable replacement needs: create, write, fsync, rename,
 /// fsync of the directory.
 fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temp = path.with_extension("tmp");
@@ -80,8 +82,8 @@ fn bench() -> Result<()> {
     Ok(())
 }
 
-/// `maint status` against `/bin/true`. Large sites race by themselves: whoever comes
-/// after a process of many megabytes pays for it.
+/// `maint status` against `/bin/true`. Large sites race in a table of their own:
+/// the contender after a process of many megabytes pays for it.
 fn status(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     let sites = [("1 000 rules", 1_000), ("10 000 rules", 10_000)];
     let budget = if is_static(binary)? { 0.7 } else { 1.6 };
@@ -114,7 +116,7 @@ fn status(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     Ok(format!("{usual}\n{large}"))
 }
 
-/// Commands as contenders.
+/// Turns commands into contenders.
 fn runs(commands: Vec<(String, Command)>) -> Vec<(String, impl FnMut() -> Result<Duration>)> {
     let contender = |(name, mut command): (String, Command)| (name, move || run(&mut command));
     commands.into_iter().map(contender).collect()
@@ -157,7 +159,7 @@ fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     .show(&times))
 }
 
-/// The store alone: the same without the start of a process.
+/// The store alone: the same without starting a process.
 fn update(place: &Place, rounds: usize) -> Result<String> {
     type Contender<'a> = Box<dyn FnMut() -> Result<Duration> + 'a>;
     let dir = site_in(place, "update", None)?;
@@ -192,7 +194,7 @@ fn update(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title: "the same inside one process", baseline: 0, budgets: &[] }.show(&times))
 }
 
-/// How soon `maint wait` notices, and what it costs while nothing happens.
+/// How soon `maint wait` notices, and what it costs while it waits.
 fn wait(binary: &Path, place: &Place) -> Result<String> {
     const BUDGET: Duration = Duration::from_millis(100);
     let dir = site_in(place, "wait", Some(10))?;
@@ -202,7 +204,7 @@ fn wait(binary: &Path, place: &Place) -> Result<String> {
         set(&site, true)?;
         let child =
             command(binary, &["wait", "off", "--timeout", "60s"].map(OsStr::new), &dir).spawn()?;
-        // Anywhere between two looks, once it is past its start.
+        // Anywhere between two looks, once the process has started.
         sleep(Duration::from_millis(150));
         Ok(child)
     };
@@ -210,7 +212,7 @@ fn wait(binary: &Path, place: &Place) -> Result<String> {
     for race in 0..RACES {
         let mut child = start()?;
         sleep(Duration::from_millis(u64::from(race * 7 % 50)));
-        // From before the change is made, which a reader sees a little later.
+        // Before the change is made, so the time is at least what a reader sees.
         let begun = Instant::now();
         set(&site, false)?;
         let status = child.wait()?;
@@ -248,22 +250,22 @@ fn wait(binary: &Path, place: &Place) -> Result<String> {
     Ok(text)
 }
 
-/// What a process used so far, to the nanosecond where /proc/PID/schedstat is kept.
+/// The processor time a process has used, to the nanosecond where
+/// /proc/PID/schedstat is kept.
 fn processor_time(pid: u32) -> Option<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Opens or closes the window `default`, without a process of its own.
+/// Opens or closes the window `default` in this process.
 fn set(site: &Site, down: bool) -> Result<()> {
     let options = Options::new("bench");
-    let settings =
-        WindowSettings { reason: Some("Back at noon".to_owned()), ..WindowSettings::default() };
-    let applied = store::update(site, &options, |state, now| {
+    let settings = WindowSettings::new().reason("Back at noon");
+    let applied = store::update(site, &options, |state, stamp| {
         if down {
-            state.open_window("default", &settings, now, &options.actor)?;
+            state.open_window("default", &settings, stamp.now, stamp.actor)?;
         } else {
-            state.close_window("default", now)?;
+            state.close_window("default", stamp.now)?;
         }
         Ok(())
     })?;
@@ -271,7 +273,7 @@ fn set(site: &Site, down: bool) -> Result<()> {
     Ok(())
 }
 
-/// An application with a site that is up, or down with so many rules.
+/// An application with a site that is up, or down with this many rules.
 fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
     let dir = place.dir.join(name.replace([' ', ','], "-"));
     fs::create_dir(&dir)?;
@@ -283,14 +285,14 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
         set(&site, false)?;
         return Ok(dir);
     };
-    store::update(&site, &options, |state, now| {
+    store::update(&site, &options, |state, stamp| {
         for number in 0..rules {
             let (kind, value) = match number % 2 {
                 0 => (Kind::Path, format!("/part/{number}/**")),
                 _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
             };
             let matcher = Matcher::parse(&kind, &value)?;
-            state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
         }
         Ok(())
     })?;
@@ -300,7 +302,7 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
 fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
-    // The same small environment for everyone.
+    // The same small environment for every contender.
     command
         .env_clear()
         .envs(["PATH", "HOME"].map(|name| (name, env::var_os(name).unwrap_or_default())));
@@ -331,7 +333,7 @@ fn print_facts(binary: &Path, dir: &Path, rounds: usize) -> Result<()> {
     print_machine(dir, rounds)
 }
 
-/// Whether a binary asks for no dynamic linker, whose path stands in its first page.
+/// Whether a binary needs no dynamic linker: its path would stand in the first page.
 fn is_static(binary: &Path) -> Result<bool> {
     let mut page = Vec::new();
     File::open(binary)?.take(4096).read_to_end(&mut page)?;

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(async || "the shop\n"))
         .route("/new", get(async || "not ready\n").layer(maintenance.clone().force_on()))
         .layer(maintenance)
-        // What is added after the layer is outside of it: never down.
+        // Routes added after the layer are outside it: never down.
         .route("/health", get(async || "alive\n"));
     let address = std::env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     let listener = tokio::net::TcpListener::bind(&address).await?;

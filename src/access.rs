@@ -19,7 +19,7 @@ pub(crate) const SEARCH: u32 = 1;
 pub(crate) const ACCESS_LIST: &str = "system.posix_acl_access";
 
 /// As many links as Linux follows (`path_resolution(7)`).
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Why a user cannot read a file, or `None` if they can.
 ///
@@ -69,7 +69,7 @@ fn way(path: &Path) -> io::Result<Vec<PathBuf>> {
                 let next = at.join(&part);
                 if let Ok(target) = fs::read_link(&next) {
                     links += 1;
-                    if links > MOST_LINKS {
+                    if links > MAX_LINKS {
                         return Err(io::Error::other("too many symbolic links"));
                     }
                     left.extend(parts(&target));

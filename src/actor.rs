@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,6 +11,7 @@ use crate::sys;
 /// Who made a change, for `status` and the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Actor {
     /// The user name of the process, or `uid N` where it has none.
     pub user: String,
@@ -62,6 +64,26 @@ impl fmt::Display for Actor {
             Some(_) => write!(f, " (as {})", self.user),
             None => Ok(()),
         }
+    }
+}
+
+/// Who holds the lock, as they wrote into it. Advice for people only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The process id on its host.
+    pub pid: u32,
+    /// The host.
+    pub host: String,
+    /// The command, without the name of the program.
+    pub command: String,
+    /// When it got the lock.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`maint {}` (process {} on {})", self.command, self.pid, self.host)
     }
 }
 

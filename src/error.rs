@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::store::lock::Holder;
+use crate::actor::Holder;
 
 /// The result of every fallible function of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -33,6 +33,25 @@ pub enum Error {
         /// The names that do exist.
         known: Vec<String>,
     },
+    /// An ignore rule that is easily wrong was not confirmed.
+    Unconfirmed {
+        /// The rule.
+        rule: String,
+        /// It is the home page alone; otherwise it lets everyone in.
+        is_root: bool,
+    },
+    /// A template was to be made, and there is one of this name.
+    TemplateExists {
+        /// The file name, with its extension.
+        file_name: String,
+    },
+    /// A template was to be removed, and something uses it.
+    TemplateInUse {
+        /// The name, without an extension.
+        name: String,
+        /// The window that uses it; absent if the site does.
+        window: Option<String>,
+    },
     /// No site could be chosen.
     NoSite {
         /// Which places were looked at and why none will do.
@@ -42,10 +61,8 @@ pub enum Error {
     NotASite {
         /// The directory as it was given.
         path: PathBuf,
-        /// What was expected of it.
-        reason: String,
-        /// What to do about it.
-        hint: Option<String>,
+        /// What is there instead.
+        problem: SiteProblem,
     },
     /// A site found by walking up could have been planted by somebody else.
     Untrusted {
@@ -69,7 +86,7 @@ pub enum Error {
         path: PathBuf,
         /// Why writing would be unsafe.
         reason: String,
-        /// How to mend it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// Another writer held the lock for longer than this one was willing to wait.
@@ -127,6 +144,36 @@ pub enum Error {
     },
 }
 
+/// What is in the place of a site.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SiteProblem {
+    /// Nothing.
+    Missing,
+    /// Nothing, and the state file is a symbolic link into it.
+    MissingBehind(PathBuf),
+    /// Something that cannot be looked at.
+    Unreachable(io::Error),
+    /// A file.
+    NotADirectory,
+    /// A directory of something else, with a site in it.
+    Holds(PathBuf),
+    /// A directory of something else.
+    OtherFiles,
+}
+
+impl fmt::Display for SiteProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing | Self::MissingBehind(_) => f.write_str("there is no such directory"),
+            Self::Unreachable(cause) => f.write_str(&describe(cause)),
+            Self::NotADirectory => f.write_str("it is not a directory"),
+            Self::Holds(_) => f.write_str("it holds no state"),
+            Self::OtherFiles => f.write_str("it holds other files and no state"),
+        }
+    }
+}
+
 /// The kinds of failure. A kind decides the exit code of the command and the
 /// class of the exception in Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,8 +223,23 @@ impl fmt::Display for Error {
             Self::Invalid { message, .. } | Self::Conflict { message } => f.write_str(message),
             Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),
             Self::NoSite { reason } => write!(f, "no site found: {reason}"),
-            Self::NotASite { path, reason, .. } => {
-                write!(f, "`{}` is not a site: {reason}", path.display())
+            Self::Unconfirmed { is_root: true, .. } => {
+                f.write_str("`/` is the home page alone, though it often is meant for everything")
+            }
+            Self::Unconfirmed { rule, .. } => {
+                write!(f, "`{rule}` would let everyone through every window")
+            }
+            Self::TemplateExists { file_name } => {
+                write!(f, "the template `{file_name}` exists already")
+            }
+            Self::TemplateInUse { name, window: Some(window) } => {
+                write!(f, "the window `{window}` uses the template `{name}`")
+            }
+            Self::TemplateInUse { name, window: None } => {
+                write!(f, "the template `{name}` is the one of this site")
+            }
+            Self::NotASite { path, problem } => {
+                write!(f, "`{}` is not a site: {problem}", path.display())
             }
             Self::Untrusted { path, reason } => {
                 write!(f, "refusing the site `{}`: {reason}", path.display())
@@ -246,6 +308,9 @@ impl Error {
         match self {
             Self::Invalid { .. }
             | Self::Unknown { .. }
+            | Self::Unconfirmed { .. }
+            | Self::TemplateExists { .. }
+            | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
             | Self::NotASite { .. }
             | Self::Untrusted { .. } => ErrorKind::Usage,
@@ -276,6 +341,9 @@ impl Error {
             | Self::Newer { path, .. } => Some(path),
             Self::Invalid { .. }
             | Self::Unknown { .. }
+            | Self::Unconfirmed { .. }
+            | Self::TemplateExists { .. }
+            | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
             | Self::Conflict { .. } => None,
         }

@@ -29,37 +29,38 @@
 //! ```
 
 mod access;
-pub mod actor;
+mod actor;
 mod digest;
-pub mod doctor;
-pub mod error;
+mod doctor;
+mod error;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/proof/fuzzed/mod.rs"]
 pub mod fuzzed;
 pub mod gate;
-pub mod load;
+#[doc(hidden)]
+pub mod internal;
+mod load;
 pub mod page;
 pub mod request;
 pub mod rules;
 #[cfg(test)]
 #[path = "../tests/common/say.rs"]
 mod say;
-pub mod shell;
+mod shell;
 pub mod site;
 pub mod state;
 pub mod store;
 mod sys;
-pub mod time;
+mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
-pub mod watch;
+mod watch;
 
-pub use actor::Actor;
-pub use error::{Error, ErrorKind, Result};
+pub use actor::{Actor, Holder};
+pub use error::{Error, ErrorKind, Result, SiteProblem};
 pub use gate::Gate;
 pub use site::Site;
-pub use state::State;
-pub use state::window::Window;
+pub use state::{State, Window};
 
 /// The examples of the guide are compiled, and those that can, run.
 #[cfg(all(doctest, feature = "tower"))]

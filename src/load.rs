@@ -79,15 +79,15 @@ fn open(path: &Path) -> Result<Option<(File, Metadata, Vec<u8>)>> {
     if let Some(kind) = sys::special_kind(&metadata) {
         return Err(Error::Corrupt { path: path.to_owned(), reason: format!("it is {kind}") });
     }
-    if metadata.len() > state::LARGEST as u64 {
+    if metadata.len() > state::MAX_SIZE as u64 {
         return Err(Error::Corrupt {
             path: path.to_owned(),
-            reason: format!("it has {} bytes; {} are allowed", metadata.len(), state::LARGEST),
+            reason: format!("it has {} bytes; {} are allowed", metadata.len(), state::MAX_SIZE),
         });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     (&file)
-        .take(state::LARGEST as u64 + 1)
+        .take(state::MAX_SIZE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| unreadable(path, source))?;
     Ok(Some((file, metadata, bytes)))

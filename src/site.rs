@@ -2,12 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, describe};
+use crate::error::{Error, Result, SiteProblem};
 use crate::sys;
 
 /// The name of a site directory inside a project.
@@ -17,7 +16,7 @@ pub const DIRECTORY: &str = ".maint";
 pub const VARIABLE: &str = "MAINT_SITE";
 
 /// How many links a state file may be behind.
-const MOST_LINKS: usize = 8;
+const MAX_LINKS: usize = 8;
 
 /// A site directory, and why it was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +27,7 @@ pub struct Site {
 
 /// Which rule chose a site. Earlier ones win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Found {
     /// It was named: `--site`, or the path a library was given.
     Given,
@@ -52,20 +52,10 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Given => "it was given with `--site`",
-            Self::Environment => "`MAINT_SITE` names it",
-            Self::Nearest => "it is the nearest `.maint` from the working directory up",
-            Self::User => "nothing else names a site, so it is the one of this user",
-        })
-    }
-}
-
 /// What discovery looks at.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+#[non_exhaustive]
+pub struct Environment {
     /// The value of `MAINT_SITE`.
     pub variable: Option<OsString>,
     /// The working directory.
@@ -74,7 +64,7 @@ pub struct Surroundings {
     pub user_state: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl Environment {
     /// Those of this process.
     #[must_use]
     pub fn current() -> Self {
@@ -107,11 +97,11 @@ impl Site {
     /// [`Error::Untrusted`] if the nearest `.maint/` may have been planted,
     /// [`Error::NoSite`] if there is nowhere left to look.
     pub fn discover(given: Option<&Path>) -> Result<Self> {
-        Self::discover_in(given, &Surroundings::current())
+        Self::discover_in(given, &Environment::current())
     }
 
     /// Like [`Site::discover`], in surroundings of the caller's choice.
-    pub fn discover_in(given: Option<&Path>, around: &Surroundings) -> Result<Self> {
+    pub fn discover_in(given: Option<&Path>, around: &Environment) -> Result<Self> {
         if let Some(path) = given {
             return Self::named(path, Found::Given, around);
         }
@@ -126,7 +116,7 @@ impl Site {
         {
             trust(&dir, directory)?;
             if !dir.is_dir() {
-                return Err(not_a_site(&dir, "it is not a directory", None));
+                return Err(not_a_site(&dir, SiteProblem::NotADirectory));
             }
             return Ok(Self { dir, found: Found::Nearest });
         }
@@ -148,7 +138,7 @@ impl Site {
 
     /// A directory somebody named. It must exist, and must not be a directory
     /// of something else: writing a state there would be a surprise.
-    fn named(path: &Path, found: Found, around: &Surroundings) -> Result<Self> {
+    fn named(path: &Path, found: Found, around: &Environment) -> Result<Self> {
         if path.as_os_str().is_empty() {
             return Err(Error::invalid("the site directory is an empty string"));
         }
@@ -157,12 +147,14 @@ impl Site {
             None => path.to_owned(),
         };
         let metadata = fs::metadata(&dir).map_err(|cause| {
-            let hint = (cause.kind() == ErrorKind::NotFound)
-                .then(|| format!("to make a site there: `maint --site {} init`", path.display()));
-            not_a_site(path, &describe(&cause), hint)
+            let problem = match cause.kind() {
+                ErrorKind::NotFound => SiteProblem::Missing,
+                _ => SiteProblem::Unreachable(cause),
+            };
+            not_a_site(path, problem)
         })?;
         if !metadata.is_dir() {
-            return Err(not_a_site(path, "it is not a directory", None));
+            return Err(not_a_site(path, SiteProblem::NotADirectory));
         }
         let is_known = dir.file_name().is_some_and(|name| name == DIRECTORY)
             || ["state.json", "state.json.bak", "lock", "templates"]
@@ -170,12 +162,10 @@ impl Site {
                 .any(|name| fs::symlink_metadata(dir.join(name)).is_ok());
         let inner = dir.join(DIRECTORY);
         if !is_known && inner.is_dir() {
-            let hint = format!("it has a site: `--site {}`", path.join(DIRECTORY).display());
-            return Err(not_a_site(path, "it holds no state", Some(hint)));
+            return Err(not_a_site(path, SiteProblem::Holds(path.join(DIRECTORY))));
         }
         if !is_known && fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
-            let hint = format!("to make a site in it: `maint init {}`", path.display());
-            return Err(not_a_site(path, "it holds other files and no state", Some(hint)));
+            return Err(not_a_site(path, SiteProblem::OtherFiles));
         }
         Ok(Self { dir, found })
     }
@@ -242,10 +232,10 @@ impl Site {
         let mut state = self.state_file();
         let mut links = Vec::new();
         while let Ok(target) = fs::read_link(&state) {
-            if links.len() == MOST_LINKS {
+            if links.len() == MAX_LINKS {
                 return Err(Error::Refused {
                     path: self.state_file(),
-                    reason: format!("it is behind more than {MOST_LINKS} symbolic links"),
+                    reason: format!("it is behind more than {MAX_LINKS} symbolic links"),
                     hint: Some("is it a loop? let it point at the file itself".to_owned()),
                 });
             }
@@ -264,12 +254,13 @@ impl Site {
     }
 }
 
-fn not_a_site(path: &Path, reason: &str, hint: Option<String>) -> Error {
-    Error::NotASite { path: path.to_owned(), reason: reason.to_owned(), hint }
+fn not_a_site(path: &Path, problem: SiteProblem) -> Error {
+    Error::NotASite { path: path.to_owned(), problem }
 }
 
 /// The files that writers of one state share, however they spell its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Files {
     /// The state file itself, behind all links.
     pub state: PathBuf,
@@ -353,8 +344,8 @@ fn trust(_dir: &Path, _from: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn around(directory: &Path) -> Surroundings {
-        Surroundings {
+    fn around(directory: &Path) -> Environment {
+        Environment {
             variable: None,
             directory: Some(directory.to_owned()),
             user_state: Some(directory.join("home/.local/state")),
@@ -396,19 +387,20 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path();
         let try_site = |name: &str| Site::discover_in(Some(&root.join(name)), &around(root));
-        let hint = |result: Result<Site>| match result {
-            Err(Error::NotASite { hint, .. }) => hint.unwrap_or_default(),
+        let problem = |name: &str| match try_site(name) {
+            Err(Error::NotASite { problem, .. }) => problem,
             other => panic!("{other:?}"),
         };
-        assert!(hint(try_site("missing")).contains("init"));
+        assert!(matches!(problem("missing"), SiteProblem::Missing));
 
         fs::create_dir_all(root.join("empty")).unwrap();
         assert!(try_site("empty").is_ok(), "a fresh volume");
 
         fs::create_dir_all(root.join("project/src")).unwrap();
-        assert!(hint(try_site("project")).contains("maint init"));
+        assert!(matches!(problem("project"), SiteProblem::OtherFiles));
         fs::create_dir_all(root.join("project/.maint")).unwrap();
-        assert!(hint(try_site("project")).contains("project/.maint"));
+        let inner = root.join("project/.maint");
+        assert!(matches!(problem("project"), SiteProblem::Holds(site) if site == inner));
     }
 
     #[cfg(unix)]

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Zoned};
 use crate::error::{Error, Result};
 
 /// The longest duration accepted, so that adding it to any time stays in range.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
+const MAX_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
 
 /// The system clock, in whole milliseconds, so that files and people are spared
 /// nine digits.
@@ -70,7 +70,7 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration> {
     if !duration.is_positive() {
         return Err(bad("it must be longer than zero"));
     }
-    if duration > LONGEST {
+    if duration > MAX_DURATION {
         return Err(bad("it is longer than ten years"));
     }
     Ok(duration)

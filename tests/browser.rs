@@ -15,8 +15,8 @@ use axum::extract::Path;
 use axum::response::Html;
 use axum::routing::{any, get};
 use maint::Site;
-use maint::page::render::builtin;
-use maint::page::template::Format;
+use maint::internal::page::builtin;
+use maint::state::Format;
 use maint::store::{self, Options};
 use maint::tower::MaintenanceLayer;
 use say::{figure, skip};
@@ -27,14 +27,14 @@ use tokio::task::spawn_blocking;
 
 const RIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
-/// The oldest release of node that playwright runs on.
+/// The oldest node release that playwright runs on.
 const OLDEST_NODE: u32 = 20;
 
-/// What there is to be seen while the site is up.
+/// The page of the app, seen while the site is up.
 const APP: &str = "<!doctype html><html lang=en><title>Shop</title><link rel=icon href=data:,>\
     <h1 id=app>The shop is open</h1>";
 
-/// The words after `maint on` for each window, and what it tells visitors.
+/// The arguments of `maint on` for each window, and its reason.
 const WINDOWS: [(&str, Option<&str>); 7] = [
     ("main --path / --path /shop/** --for 2h", Some("We are moving to a bigger database.")),
     ("soon --path /soon --for 10m", Some("The search is being built anew.")),
@@ -45,7 +45,7 @@ const WINDOWS: [(&str, Option<&str>); 7] = [
     ("arabic --path /arabic --for 1h", Some("نحن ننقل المتجر إلى خادم أكبر. لن يضيع شيء.")),
 ];
 
-/// Stands for many lines with markup, and a word without end.
+/// Stands for many lines with markup, and a word without a break.
 const LONG: &str = "LONG";
 
 /// The same as the first window, for longer.
@@ -60,7 +60,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// Everything is down.
+    /// A shop where everything is down.
     fn new() -> Arc<Self> {
         let shop = Self { temp: tempfile::tempdir().unwrap() };
         shop.maint(&["init"]);
@@ -112,8 +112,7 @@ impl Shop {
         }
     }
 
-    /// Serves the app, and a second server that works the switch. Returns the
-    /// addresses of the two.
+    /// Serves the app, and a second server that works the switch. Returns both addresses.
     fn serve(self: &Arc<Self>, runtime: &Runtime) -> [String; 2] {
         let layer = MaintenanceLayer::open(Some(&self.site())).unwrap();
         let app = Router::new()
@@ -134,7 +133,7 @@ impl Shop {
     }
 }
 
-/// A browser, and a copy of the rig that is ready to run.
+/// A browser, and a copy of the rig ready to run.
 struct Rig {
     chromium: PathBuf,
     directory: PathBuf,
@@ -143,12 +142,12 @@ struct Rig {
 static RIG_OR_WHY_NOT: LazyLock<Result<Rig, String>> = LazyLock::new(Rig::set_up);
 
 impl Rig {
-    /// The rig, unless something that cannot be had here is missing.
+    /// The rig, unless something it needs is missing here.
     fn get() -> Option<&'static Self> {
         RIG_OR_WHY_NOT.as_ref().inspect_err(|why| skip(why)).ok()
     }
 
-    /// Makes the copy, outside of the source tree, where it stays for the next run.
+    /// Makes the copy outside the source tree, where it stays for the next run.
     fn set_up() -> Result<Self, String> {
         let chromium = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"]
             .into_iter()
@@ -165,7 +164,8 @@ impl Rig {
         }
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         fs::create_dir_all(&directory).unwrap();
-        // npm writes the list when it is done. Without a change the registry is not asked again.
+        // npm writes the list when it is done. While it is unchanged the registry is not asked
+        // again.
         let list = |directory: &path::Path| fs::read(directory.join("package.json")).ok();
         let is_installed = list(&directory) == list(RIG.as_ref())
             && directory.join("node_modules/.package-lock.json").exists();
@@ -188,10 +188,10 @@ impl Rig {
         Ok(Self { chromium, directory })
     }
 
-    /// Runs checks by name, all without one, prints what they find, and
+    /// Runs the named checks, or all if none is named, prints what they find, and
     /// returns the directory of the pictures.
     fn check(&self, name: &str, shop: &Arc<Shop>, checks: &[&str]) -> PathBuf {
-        // A browser at a time: they are heavy, and time out if they starve each other.
+        // One browser at a time: they are heavy, and time out if they starve each other.
         static BROWSER: Mutex<()> = Mutex::new(());
         let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Runtime::new().unwrap();
@@ -233,7 +233,7 @@ fn the_builtin_page_passes_every_check() {
     rig.check("builtin", &Shop::new(), &[]);
 }
 
-/// Whoever starts from the built-in page is under the policy for templates of a site.
+/// A copy of the built-in page is under the policy for the site's own templates.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the template that is added")]
 fn a_copy_of_the_builtin_page_works_as_a_template_of_the_site() {
@@ -245,8 +245,8 @@ fn a_copy_of_the_builtin_page_works_as_a_template_of_the_site() {
     rig.check("template", &shop, &["console", "return"]);
 }
 
-/// No two pictures are the same, since the clock on it goes on; so it is only
-/// put into the repository by `make picture`.
+/// Every picture differs, since the clock on it goes on, so only `make picture`
+/// puts one into the repository.
 #[test]
 fn a_picture_of_the_page_can_be_made_for_the_readme() {
     let Some(rig) = Rig::get() else { return };

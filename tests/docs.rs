@@ -1,5 +1,5 @@
 //! Holds the documentation against the command: examples run as written, and
-//! tables, sections, fields and links are those that exist.
+//! tables, sections, fields and links match what exists.
 #![cfg(unix)]
 
 #[path = "common/say.rs"]
@@ -30,7 +30,7 @@ fn example(document_name: &str, name: &str) -> String {
     rest.split_once("\n```").unwrap().0.to_owned() + "\n"
 }
 
-/// An app in a directory of its own, with a home where nothing is set up.
+/// An app in a directory of its own, with an empty home.
 struct App {
     temp: tempfile::TempDir,
 }
@@ -49,14 +49,15 @@ impl App {
         app
     }
 
-    /// With a `./migrate` that notes whether the site is down, and exits like this.
+    /// With a `./migrate` that notes whether the site is down, and exits with this code.
     fn with_migration(exit: u8) -> Self {
         let app = Self::with_site();
         let migrate = format!(
             "#!/bin/sh\nif maint status --quiet --expect on; then echo down; else echo up; fi > seen\nexit {exit}\n"
         );
-        // By another process: an executable that is still open for writing
-        // here, or in what another test is starting, cannot be run.
+        // Another process writes it: an executable still open for writing, here
+        // or in what
+        // another test is starting, cannot be run.
         let made = app.sh_with("cat > migrate && chmod +x migrate", &migrate);
         assert!(made.status.success(), "{made:?}");
         app
@@ -187,14 +188,14 @@ fn help() -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The verbs, as `maint --help` lists them.
+/// The verbs that `maint --help` lists.
 fn verbs(help: &str) -> Vec<String> {
     let (_, rest) = help.split_once("Commands:\n").unwrap();
     let rows = rest.lines().take_while(|line| !line.trim().is_empty());
     rows.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
-/// A text by its headings of the second level.
+/// The sections of a text by their headings of the second level.
 fn sections(text: &str) -> BTreeMap<String, String> {
     let parts = text.split("\n## ").skip(1);
     parts
@@ -274,7 +275,7 @@ fn every_field_that_a_verb_prints_is_documented() {
         let verb = arguments.split(' ').next().unwrap();
         let object = app.json(arguments);
         let mut keys: BTreeSet<&String> = object.as_object().unwrap().keys().collect();
-        // The items of a list, and a window, have fields as well.
+        // The items of a list, and a window, have fields too.
         for value in object.as_object().unwrap().values() {
             let items = value.as_array().into_iter().flatten().chain([value]);
             if verb != "proxy" && verb != "log" {
@@ -288,7 +289,7 @@ fn every_field_that_a_verb_prints_is_documented() {
             let own = place[0].contains(&named) || place[0].contains(&format!("\"{key}\""));
             assert!(
                 own || place[1].contains(&named) || place[2].contains(&named),
-                "docs/json.md does not tell of `{key}`, which `maint {arguments}` prints"
+                "docs/json.md lacks `{key}`, which `maint {arguments}` prints"
             );
         }
     }
@@ -363,12 +364,12 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The prose: what is in fences is no link and no heading.
+/// The prose: without the fenced blocks, which hold no links and no headings.
 fn prose(text: &str) -> String {
     text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
 }
 
-/// What a heading is called in a link.
+/// The anchors of the headings, as links name them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings

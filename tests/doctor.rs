@@ -1,4 +1,4 @@
-//! What the doctor finds: one planted fault a test.
+//! What the doctor finds: each test plants one fault.
 
 #![cfg(unix)]
 
@@ -12,11 +12,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use maint::doctor::{self, Finding, Level};
-use maint::page::PageSettings;
+use maint::internal::doctor::{self, Finding, Level};
 use maint::rules::{Kind, Matcher};
-use maint::site::Surroundings;
-use maint::state::WindowSettings;
+use maint::site::Environment;
+use maint::state::PageSettings;
+use maint::state::{RuleSettings, WindowSettings};
 use maint::{Site, store};
 use say::{figure, skip};
 use tempfile::TempDir;
@@ -61,16 +61,17 @@ impl Clinic {
     }
 
     fn on_at(&self, name: &str, settings: &WindowSettings, now: Timestamp) {
-        let options = store::Options { now: Some(now), ..store::Options::new("on") };
-        store::update(&self.site, &options, |state, now| {
-            state.open_window(name, settings, now, &options.actor)
+        let options = store::Options::new("on").now(now);
+        store::update(&self.site, &options, |state, stamp| {
+            state.open_window(name, settings, stamp.now, stamp.actor)
         })
         .unwrap();
     }
 
     fn off(&self, name: &str) {
         let options = store::Options::new("off");
-        store::update(&self.site, &options, |state, now| state.close_window(name, now)).unwrap();
+        store::update(&self.site, &options, |state, stamp| state.close_window(name, stamp.now))
+            .unwrap();
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -83,7 +84,7 @@ impl Clinic {
 }
 
 fn examine(site: &Site, web_user: Option<&str>) -> Vec<Finding> {
-    doctor::examine(site, &Surroundings::default(), web_user, Timestamp::now())
+    doctor::examine(site, &Environment::default(), web_user, Timestamp::now())
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -117,7 +118,7 @@ fn has(findings: &[Finding], code: &str) -> bool {
     findings.iter().any(|finding| finding.code == code)
 }
 
-/// Every file below a directory with all that an examination could change.
+/// Every file below a directory, with everything that an examination could change.
 fn picture(root: &Path) -> BTreeMap<PathBuf, (u32, u64, std::time::SystemTime)> {
     let mut all = BTreeMap::new();
     let mut left = vec![root.to_owned()];
@@ -137,7 +138,7 @@ fn a_sound_site_has_no_problem_and_is_left_as_it_is() {
     let clinic = Clinic::new();
     let before = picture(&clinic.root);
     let findings = clinic.findings();
-    // The temporary directory itself is a place to warn of.
+    // The temporary directory itself earns these warnings.
     let others: Vec<&Finding> = findings
         .iter()
         .filter(|finding| {
@@ -188,12 +189,12 @@ fn requirement_30_eight_planted_faults_are_found() {
     assert!(found.len() >= 5, "the others were skipped loudly");
 }
 
-/// Lets the kernel say that a site is on NFS, as strace(1) can; `None`, loudly,
-/// where that is not possible.
+/// Makes the kernel report a site as on NFS, which strace(1) can do; `None` after a
+/// `SKIPPED` line where that is not possible.
 fn on_network() -> Option<()> {
     let clinic = Clinic::new();
     let log = clinic.root.join("strace.log");
-    // NFS_SUPER_MAGIC of linux/magic.h, in the order of the bytes of this machine.
+    // NFS_SUPER_MAGIC of linux/magic.h, in this machine's byte order.
     let magic = format!("{:016x}", 0x6969_u64.to_be());
     let output = std::process::Command::new("strace")
         .args(["-f", "-o", log.to_str().unwrap(), "-e", "trace=statfs", "-e"])
@@ -216,7 +217,7 @@ fn on_network() -> Option<()> {
     }
 }
 
-/// Plants a site in memory; `None`, loudly, where that cannot be done.
+/// Plants a site in memory; `None` after a `SKIPPED` line where that cannot be done.
 fn in_memory() -> Option<()> {
     let shm = Path::new("/dev/shm");
     if fs::read_to_string("/proc/mounts").is_ok_and(|text| text.contains(" /dev/shm tmpfs ")) {
@@ -230,7 +231,7 @@ fn in_memory() -> Option<()> {
     Some(())
 }
 
-/// Plants a label; `None`, loudly, where the file system refuses.
+/// Plants a label; `None` after a `SKIPPED` line where the file system refuses.
 fn labelled() -> Option<()> {
     let clinic = Clinic::new();
     let set = |path: &Path, label: &[u8]| {
@@ -264,10 +265,10 @@ fn requirement_30_a_declared_web_user_who_is_shut_out_is_a_problem() {
     let door = only(&findings, "web-user-locked-out");
     assert_eq!(door.path.as_deref(), Some(clinic.root.join("app").as_path()));
     assert!(door.mend.as_ref().unwrap().contains("chmod o+x"), "{door:?}");
-    assert_eq!(findings[0].level, Level::Problem, "the worst comes first");
+    assert_eq!(findings[0].level, Level::Problem, "the worst is first");
 }
 
-/// A user of this host who is not the one that runs the tests.
+/// A user of this host other than the one running the tests.
 fn stranger() -> Option<&'static str> {
     let me = rustix::process::geteuid().as_raw();
     let found = ["nobody", "www-data", "daemon"].into_iter().find(|name| {
@@ -445,10 +446,12 @@ fn requirement_35_a_site_in_one_release_is_told_and_a_link_out_of_it_is_fine() {
 #[test]
 fn requirement_35_other_places_that_surprise_are_told() {
     let clinic = Clinic::new();
-    let around = |variable: Option<&Path>| Surroundings {
-        variable: variable.map(|path| path.as_os_str().to_owned()),
-        directory: Some(clinic.root.join("other")),
-        user_state: Some(clinic.root.join("home/.local/state")),
+    let around = |variable: Option<&Path>| {
+        let mut around = Environment::default();
+        around.variable = variable.map(|path| path.as_os_str().to_owned());
+        around.directory = Some(clinic.root.join("other"));
+        around.user_state = Some(clinic.root.join("home/.local/state"));
+        around
     };
     fs::create_dir_all(clinic.root.join("other/.maint")).unwrap();
     let now = Timestamp::now();
@@ -463,7 +466,8 @@ fn requirement_35_other_places_that_surprise_are_told() {
     let site = Site::discover_in(None, &relative).unwrap();
     assert!(has(&doctor::examine(&site, &relative, None, now), "relative-variable"));
 
-    let alone = Surroundings { directory: Some("/".into()), ..around(None) };
+    let mut alone = around(None);
+    alone.directory = Some("/".into());
     let site = Site::discover_in(None, &alone).unwrap();
     let findings = doctor::examine(&site, &alone, None, now);
     expect(&findings, Level::Warning, "user-directory", "alone");
@@ -533,10 +537,10 @@ fn requirement_33_an_access_list_decides_and_a_lost_one_is_told() {
     expect(&clinic.findings(), Level::Warning, "access-list-lost", "state.json.bak");
 }
 
-/// Lets the command examine a site among mounts of its own, made by a script that
-/// gets the site directory as `$SITE`; `None`, loudly, where that is not allowed.
+/// Lets the command examine a site among private mounts, made by a script that gets
+/// the site directory as `$SITE`; `None` after a `SKIPPED` line where that is not allowed.
 fn examined_after(script: &str, site: &Site) -> Option<String> {
-    // A problem makes it exit 1, so its code says nothing of the mounts.
+    // A problem makes it exit 1, so its code does not show whether the mounts worked.
     let script = format!("set -e; {script}; \"$0\" --json --site \"$SITE\" doctor || [ $? = 1 ]");
     let output = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
@@ -592,8 +596,8 @@ fn a_place_that_is_full_in_memory_or_read_only_is_told() {
 fn requirement_38_a_clock_behind_the_last_change_is_told() {
     let clinic = Clinic::new();
     let at = |seconds| Timestamp::now() - SignedDuration::from_secs(seconds);
-    let findings = |now| doctor::examine(&clinic.site, &Surroundings::default(), None, now);
-    assert!(!has(&findings(at(30)), "clock-behind"), "hosts differ a little");
+    let findings = |now| doctor::examine(&clinic.site, &Environment::default(), None, now);
+    assert!(!has(&findings(at(30)), "clock-behind"), "small differences are normal");
     expect(&findings(at(3_600)), Level::Warning, "clock-behind", "in the future of this clock");
     figure("an hour behind: yes; half a minute behind: no");
 }
@@ -603,15 +607,10 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     let clinic = Clinic::new();
     let ago = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
     clinic.on_at("old", &WindowSettings::default(), ago(30));
-    let short = WindowSettings { end: Some(ago(2)), ..Default::default() };
+    let short = WindowSettings::new().end(ago(2));
     clinic.on_at("short", &short, ago(3));
-    let page = PageSettings {
-        status: Some(200),
-        redirect: Some("/sorry?x=1".to_owned()),
-        template: Some("missing".to_owned()),
-        ..Default::default()
-    };
-    clinic.on("page", &WindowSettings { page, ..Default::default() });
+    let page = PageSettings::new().status(200).redirect("/sorry?x=1").template("missing");
+    clinic.on("page", &WindowSettings::new().page(page));
     let options = store::Options::new("ignore add");
     let rules = [
         (Kind::Ip, "127.0.0.1", None, false),
@@ -621,7 +620,8 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     for (kind, value, expiry, everything) in rules {
         let matcher = Matcher::parse(&kind, value).unwrap();
         store::update(&clinic.site, &options, |state, _| {
-            state.add_rule(&matcher, None, expiry, everything, ago(5), &options.actor)
+            let settings = RuleSettings::new().expires_at(expiry).everything(everything);
+            state.add_rule(&matcher, &settings, ago(5), &options.actor)
         })
         .unwrap();
     }
@@ -634,7 +634,7 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     expect(&findings, Level::Note, "rule-expired", "`r");
     expect(&findings, Level::Warning, "rule-for-proxy", "127.0.0.1");
     expect(&findings, Level::Warning, "rule-for-everyone", "host `*`");
-    // The rule for every host lets the page of the redirect through.
+    // The rule for every host lets the redirect's target through.
     assert!(!has(&findings, "redirect-loop"));
     store::update(&clinic.site, &options, |state, _| {
         state.ignore.clear();
@@ -721,7 +721,7 @@ fn messages_are_in_the_style_of_this_project() {
     write(&clinic.file("state.json.bak"), "{");
     let findings = clinic.findings();
     assert!(findings.len() >= 4, "{findings:#?}");
-    assert!(findings.is_sorted_by_key(|finding| finding.level), "the worst first");
+    assert!(findings.is_sorted_by_key(|finding| finding.level), "the worst is first");
     for finding in findings {
         let first = finding.message.chars().next().unwrap();
         assert!(!first.is_uppercase() && !finding.message.ends_with('.'), "{}", finding.message);

@@ -1,5 +1,5 @@
 //! Holds the guides in `docs/` against the command and the library: sessions run
-//! and answer as shown, and tables say what the gate does.
+//! and answer as shown, and tables state what the gate does.
 #![cfg(unix)]
 
 #[path = "common/say.rs"]
@@ -13,12 +13,12 @@ use std::process::{Command, Output};
 use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::page::{Context, Reply};
-use maint::request::Facts;
+use maint::request::RequestParts;
 use say::skip;
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
-/// When every session takes place.
+/// The time of every session.
 const NOW: &str = "2026-11-22T03:00:00Z";
 
 fn root() -> &'static Path {
@@ -47,7 +47,7 @@ fn section(document_name: &str, title: &str) -> String {
     rest.split("\n## ").next().unwrap().to_owned()
 }
 
-/// The rows of the first table in a section, without its head.
+/// The rows of the first table in a section, without its header.
 fn rows(section: &str) -> Vec<Vec<String>> {
     let lines = section.lines().skip_while(|line| !line.starts_with("| --- "));
     lines
@@ -60,7 +60,7 @@ fn rows(section: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A directory with an empty site and, beside it, a template to add.
+/// A directory with an empty site and a template to add.
 fn directory() -> tempfile::TempDir {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir_all(temp.path().join("home")).unwrap();
@@ -84,24 +84,24 @@ fn sh(directory: &Path, script: &str) -> Output {
         .unwrap()
 }
 
-/// A command of a session, and the lines that it is shown to answer.
+/// A command of a session, and the answer shown for it.
 type Step<'t> = (&'t str, Vec<&'t str>);
 
-/// The commands of a block after `$ `.
+/// The commands of a block, which follow `$ `.
 fn steps(block: &str) -> Vec<Step<'_>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for line in block.lines() {
         match (line.strip_prefix("$ "), steps.last_mut()) {
             (Some(command), _) => steps.push((command, Vec::new())),
             (None, Some((_, shown))) => shown.push(line),
-            (None, None) => panic!("a session begins with a command: {line}"),
+            (None, None) => panic!("a session starts with a command: {line}"),
         }
     }
     steps
 }
 
-/// Whether an answer is as shown: `…` stands for any lines, or the rest of one,
-/// and what comes after the last line shown is left out.
+/// Whether an answer is as shown: `…` stands for any lines, or for the rest of one,
+/// and lines after the last one shown do not count.
 fn is_as_shown(shown: &[&str], answer: &[&str]) -> bool {
     let Some((first, shown)) = shown.split_first() else { return true };
     if *first == "…" {
@@ -122,7 +122,7 @@ fn every_session_in_the_guides_answers_as_shown() {
         for block in document(guide).split("```console\n").skip(1) {
             let block = block.split_once("\n```").unwrap().0;
             let steps = steps(block);
-            // One shell for all of them, so that variables stay.
+            // One shell for all commands, so that variables stay.
             let told = steps.iter().map(|(command, _)| *command);
             let script = told.collect::<Vec<_>>().join("\nprintf '\\001%s\\001' $?\n");
             let site = directory();
@@ -143,13 +143,13 @@ fn every_session_in_the_guides_answers_as_shown() {
     assert!(number > 60, "{number} commands");
 }
 
-/// The answer to a request on a site where these commands were run.
-fn reply(commands: &str, request: &Facts) -> Reply {
+/// The answer to a request on a site after these commands.
+fn reply(commands: &str, request: &RequestParts) -> Reply {
     let site = directory();
     let output = sh(site.path(), commands);
     assert!(output.status.success(), "{commands}: {output:?}");
     let gate = Gate::open(&Site::at(site.path().join(".maint"))).unwrap();
-    match gate.answer_at(request, NOW.parse().unwrap()) {
+    match gate.current().at(NOW.parse().unwrap()).answer(request) {
         Answer::Reply(reply) => reply,
         Answer::Pass(pass) => panic!("{request:?} passes: {pass:?}"),
     }
@@ -160,7 +160,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
     let rows = rows(&section("docs/page.md", "HTML, JSON or text"));
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {
-        let request = Facts::new("GET", "/");
+        let request = RequestParts::new("GET", "/");
         let request =
             if row[0] == "none at all" { request } else { request.with("accept", &row[0]) };
         let kind = reply("maint on", &request).header("content-type").unwrap();
@@ -168,7 +168,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
             "HTML" => "text/html",
             "JSON" => "application/problem+json",
             "text" => "text/plain",
-            other => panic!("{other} is no format"),
+            other => panic!("{other} is not a format"),
         };
         assert!(kind.starts_with(beginning), "{}: {kind}", row[0]);
     }
@@ -177,7 +177,7 @@ fn the_table_of_formats_is_what_the_gate_answers() {
 #[test]
 fn the_table_of_header_fields_is_what_the_gate_sends() {
     let rows = rows(&section("docs/page.md", "The header fields"));
-    let reply = reply("maint on", &Facts::new("GET", "/"));
+    let reply = reply("maint on", &RequestParts::new("GET", "/"));
     let mut told: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
     let mut sent: Vec<&str> = reply.headers().map(|(name, _)| name).collect();
     told.sort_unstable();
@@ -190,7 +190,7 @@ fn the_table_of_header_fields_is_what_the_gate_sends() {
 
 #[test]
 fn the_problem_in_the_guide_is_the_one_that_is_sent() {
-    let request = Facts::new("GET", "/").with("accept", "application/json");
+    let request = RequestParts::new("GET", "/").with("accept", "application/json");
     let reply = reply("maint on -m 'Back at noon' --until 12:00", &request);
     let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
     assert_eq!(parse(reply.body()), parse(example("docs/page.md", "problem").as_bytes()));
@@ -198,7 +198,7 @@ fn the_problem_in_the_guide_is_the_one_that_is_sent() {
 
 #[test]
 fn the_templates_in_the_guide_make_pages() {
-    let request = Facts::new("GET", "/");
+    let request = RequestParts::new("GET", "/");
     let own = "maint template add sorry sorry.html && maint on --template sorry --until 12:00";
     let page = reply(own, &request);
     assert!(String::from_utf8_lossy(page.body()).contains("<p>Until 12:00 UTC.</p>"));
@@ -222,7 +222,7 @@ fn requirement_53_the_guide_lists_all_that_a_template_is_told() {
 
 #[test]
 fn the_size_of_the_page_is_what_the_guide_says() {
-    let page = reply("maint on -m 'Back at noon' --until 12:00", &Facts::new("GET", "/"));
+    let page = reply("maint on -m 'Back at noon' --until 12:00", &RequestParts::new("GET", "/"));
     let size = page.body().len();
     let told = format!("{} kB", (size + 500) / 1000);
     assert!(section("docs/page.md", "The built-in page").contains(&told), "{size} bytes");
@@ -262,7 +262,7 @@ fn requirement_59_the_guide_counts_the_crates() {
 #[test]
 fn nginx_takes_the_configuration_in_the_guide() {
     let temp = tempfile::tempdir().unwrap();
-    // A port below 1024, and the usual directories, are for root.
+    // Only root has ports below 1024 and the usual directories.
     let socket = format!("listen unix:{}/socket;", temp.path().display());
     let server = example("docs/proxy.md", "nginx").replace("listen 80;", &socket);
     let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

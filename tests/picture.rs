@@ -1,4 +1,4 @@
-//! Keeps the terminal picture in the README, `docs/terminal.svg`, true to what
+//! Keeps the terminal picture in the README, `docs/terminal.svg`, equal to what
 //! the command prints. `make generate` rewrites it.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use anstyle_svg::{Term, WIN10_CONSOLE};
 use clap::builder::styling::{AnsiColor, Color, RgbColor};
 
-/// When, and what is typed.
+/// The time, and what is typed.
 const SESSION: [(&str, &[&str]); 4] = [
     ("2026-11-22T11:30:00Z", &["on", "deploy-42", "-m", "Back at noon", "--for", "30m"]),
     ("2026-11-22T11:31:00Z", &["ignore", "add", "path", "/health"]),
@@ -41,7 +41,7 @@ fn picture() -> String {
         text.push('\n');
     }
 
-    // The only retouching: who ran this and where differs from machine to machine.
+    // The only retouching: who ran this and where differs between machines.
     let state = fs::read_to_string(site.join("state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
     let by = &state["last_change"]["by"];
@@ -49,7 +49,7 @@ fn picture() -> String {
     let text = text.replace(&actor, "deploy@web1");
     let text = text.replace(site.to_str().unwrap(), "/srv/app/.maint");
 
-    // On the dark ground the bright colours are the legible ones.
+    // The bright colours are the legible ones on a dark background.
     let mut palette = WIN10_CONSOLE;
     palette.0[AnsiColor::Red as usize] = RgbColor(0xff, 0x6b, 0x6b);
     palette.0[AnsiColor::Green as usize] = RgbColor(0x5f, 0xd7, 0x6a);
@@ -59,7 +59,7 @@ fn picture() -> String {
         .palette(palette)
         .min_width_px(0)
         .render_svg(text.trim_end());
-    // `opacity` does nothing to a part of a text.
+    // `opacity` has no effect on a part of a text.
     svg.replace("opacity: 0.4", "fill-opacity: 0.65")
 }
 
@@ -79,7 +79,7 @@ fn run(directory: &Path, now: &str, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As a person types it.
+/// The words as a person types them.
 fn typed(words: &[&str]) -> String {
     let quote = |word: &&str| {
         if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() }

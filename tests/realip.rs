@@ -1,7 +1,7 @@
-//! The client's address, as this library and nginx tell it.
+//! The client's address, as this library and nginx find it.
 //!
 //! Where nginx finds no client it answers with the last proxy, or the peer, and
-//! this library with nothing. So they are compared where nginx names a client.
+//! this library with none. So the two are compared where nginx names a client.
 
 #![cfg(unix)]
 
@@ -16,9 +16,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use maint::request::Facts;
-use maint::request::client::address;
-use maint::state::{ProxyHeader, TrustedProxies};
+use maint::internal::request::address;
+use maint::request::RequestParts;
+use maint::request::{ProxyHeader, TrustedProxies};
 use nginx::Nginx;
 use numbers::Numbers;
 use say::figure;
@@ -26,7 +26,7 @@ use say::figure;
 const NETWORKS: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 const CHAINS: usize = 12_000;
 
-/// An nginx that answers with the client; `None` where there is none.
+/// An nginx that answers with the client; `None` without an nginx.
 fn start() -> Option<Nginx> {
     let trust = NETWORKS.map(|network| format!("set_real_ip_from {network};\n")).concat();
     let http = format!(
@@ -39,7 +39,7 @@ fn start() -> Option<Nginx> {
     Nginx::start(&["http_realip_module"], &http, server)
 }
 
-/// What nginx takes for the client; `None` if it does not answer with that.
+/// What nginx takes for the client; `None` if it gives no whole answer.
 fn ask(connection: &mut BufReader<TcpStream>, lines: &[String]) -> Option<String> {
     let mut fields = String::new();
     for line in lines {
@@ -63,12 +63,12 @@ fn ask(connection: &mut BufReader<TcpStream>, lines: &[String]) -> Option<String
 }
 
 /// The same request for this library.
-fn facts(lines: &[String]) -> Facts {
-    let request = Facts { peer: Some(Ipv4Addr::LOCALHOST.into()), ..Facts::new("GET", "/") };
+fn facts(lines: &[String]) -> RequestParts {
+    let request = RequestParts::new("GET", "/").with_peer(IpAddr::from(Ipv4Addr::LOCALHOST));
     lines.iter().fold(request, |request, line| request.with("X-Forwarded-For", line))
 }
 
-/// What many take for the client, and the client chooses.
+/// The left-most address, which many take for the client and the client chooses.
 fn leftmost(lines: &[String]) -> Option<IpAddr> {
     let first = lines.first()?.split(',').next()?.trim();
     Some(first.parse::<IpAddr>().ok()?.to_canonical())
@@ -129,11 +129,10 @@ fn requirement_39_nginx_names_the_same_client() {
     let Some(nginx) = start() else {
         return;
     };
-    let proxies = TrustedProxies {
-        header: ProxyHeader::XForwardedFor,
-        networks: NETWORKS.map(|network| network.parse().unwrap()).into(),
-        extra: serde_json::Map::new(),
-    };
+    let proxies = TrustedProxies::new(
+        ProxyHeader::XForwardedFor,
+        NETWORKS.map(|network| network.parse().unwrap()),
+    );
     let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", nginx.port)).unwrap());
     connection.get_ref().set_nodelay(true).unwrap();
     let mut both = |lines: &[String]| {
@@ -161,9 +160,9 @@ fn requirement_39_nginx_names_the_same_client() {
          left-most would differ in {chosen}"
     ));
     assert!(compared > CHAINS / 4, "only {compared} chains were compared");
-    assert!(chosen > compared / 2, "these chains would find nothing");
+    assert!(chosen > compared / 2, "these chains cannot show the fault");
 
-    // Where nginx is laxer than the grammar, the client is unknown here.
+    // Where nginx is laxer than the grammar, this library finds no client.
     for (line, theirs) in
         [("6.6.6.6 203.0.113.7", [203, 0, 113, 7]), ("203.0.113.07", [203, 0, 113, 7])]
     {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use maint::State;
 use maint::gate::Plan;
-use maint::request::{Facts, User};
+use maint::request::{RequestParts, User};
 use say::figure;
 use serde::Deserialize;
 
@@ -41,7 +41,7 @@ enum Verdict {
     Block,
 }
 
-/// What may be named as having decided.
+/// The names accepted as what decided.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Deciders {
@@ -72,17 +72,16 @@ enum Class {
 }
 
 impl Asked {
-    fn facts(&self) -> Facts {
-        let mut facts = Facts {
-            host: self.host.clone(),
-            peer: self.peer,
-            user: self.user.map(|class| User {
-                is_authenticated: !matches!(class, Class::Anonymous),
-                is_staff: matches!(class, Class::Staff | Class::Superuser),
-                is_superuser: matches!(class, Class::Superuser),
-            }),
-            ..Facts::new(&self.method, &self.target)
-        };
+    fn facts(&self) -> RequestParts {
+        let user = self.user.map(|class| match class {
+            Class::Anonymous => User::anonymous(),
+            Class::Authenticated => User::authenticated(),
+            Class::Staff => User::authenticated().staff(true),
+            Class::Superuser => User::authenticated().staff(true).superuser(true),
+        });
+        let mut facts =
+            RequestParts::new(&self.method, &self.target).with_peer(self.peer).with_user(user);
+        facts.host.clone_from(&self.host);
         for (name, value) in &self.headers {
             facts = facts.with(name, value);
         }
@@ -94,7 +93,7 @@ impl Asked {
 }
 
 impl Vector {
-    /// What is wrong with the decision, if anything is.
+    /// What is wrong with the decision, if anything.
     fn failure(&self) -> Option<String> {
         let state = match serde_json::from_value::<State>(self.state.clone()) {
             Ok(state) => state,
@@ -146,7 +145,7 @@ fn requirement_56_every_vector_decides_as_written() {
     let mut failures = String::new();
     for (path, file) in &files {
         let topic = path.file_stem().unwrap_or_default().to_string_lossy();
-        assert!(!file.about.is_empty(), "{topic} does not say what it is about");
+        assert!(!file.about.is_empty(), "{topic} has no `about`");
         for vector in &file.vectors {
             assert!(names.insert(vector.name.as_str()), "two vectors are named `{}`", vector.name);
             if let Some(failure) = vector.failure() {
@@ -155,7 +154,7 @@ fn requirement_56_every_vector_decides_as_written() {
         }
     }
     assert!(names.len() >= 300, "only {} vectors", names.len());
-    assert!(failures.is_empty(), "decided otherwise than written:\n{failures}");
+    assert!(failures.is_empty(), "decided differently from the vectors:\n{failures}");
     figure(&format!("{0} of {0} vectors decide as written", names.len()));
 }
 

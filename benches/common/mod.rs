@@ -1,5 +1,4 @@
-//! What the measuring programs share: contenders that take turns, and the
-//! table of their ratios.
+//! What the benchmarks share: contenders that take turns, and the table of their ratios.
 
 #![allow(dead_code, reason = "not every program uses all of it")]
 
@@ -16,7 +15,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Turns of each contender in one round; the round counts their median.
 const TURNS: usize = 11;
 
-/// How many rounds are counted: `MAINT_BENCH_ROUNDS`, or 20.
+/// The number of rounds counted: `MAINT_BENCH_ROUNDS`, or 20.
 pub(crate) fn rounds() -> Result<usize> {
     match env::var("MAINT_BENCH_ROUNDS") {
         Ok(rounds) => Ok(rounds.parse::<usize>()?.max(3)),
@@ -51,7 +50,7 @@ pub(crate) struct Times {
     pub(crate) turns: u64,
 }
 
-/// Lets the contenders take turns: one round to warm up, then as many as are counted.
+/// Runs the contenders in turn: one round to warm up, then the rounds that count.
 pub(crate) fn race<F>(rounds: usize, contenders: &mut [(String, F)]) -> Result<Times>
 where
     F: FnMut() -> Result<Duration>,
@@ -63,7 +62,7 @@ where
     race_seconds(rounds, TURNS, &mut contenders)
 }
 
-/// The same for what is too short for a [`Duration`]: the mean of many, in seconds.
+/// The same for work too short for a [`Duration`]: the mean of many calls, in seconds.
 pub(crate) fn race_seconds<F>(
     rounds: usize,
     turns_of_round: usize,
@@ -103,20 +102,20 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 
 /// What one contender may cost.
 pub(crate) enum Budget {
-    /// So much of the baseline of the table.
+    /// This much of the baseline of the table.
     Ratio(f64),
-    /// So much of another contender.
+    /// This much of another contender.
     RatioTo(usize, f64),
-    /// So many seconds.
+    /// This many seconds.
     Seconds(f64),
 }
 
 /// How one race is shown.
 pub(crate) struct Table<'a> {
     pub(crate) title: &'a str,
-    /// Which contender the others are compared with.
+    /// The contender that the others are compared with.
     pub(crate) baseline: usize,
-    /// Which contender may cost what.
+    /// The budget of each contender that has one.
     pub(crate) budgets: &'a [(usize, Budget)],
 }
 
@@ -172,7 +171,7 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// Says on what machine this ran, and when.
+/// Prints the machine and the time of this run.
 pub(crate) fn print_machine(dir: &Path, rounds: usize) -> Result<()> {
     let read = |path: &str| {
         fs::read_to_string(path).map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())

@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::common::{Budget, Place, Result, Table, race_seconds};
 use crate::sample::{BROWSER, Sample, rules, state, thread_clock};
 
-/// Connections that are kept open, each with a request on its way.
+/// Connections kept open, each with a request in flight.
 const CONNECTIONS: usize = 16;
 
 const PAGE: &str = "the shop\n";
@@ -76,7 +76,7 @@ fn app(gate: Option<Gate>) -> Router {
     })
 }
 
-/// What axum itself takes for a layer, whatever the layer does.
+/// What axum itself takes for any layer, even an empty one.
 #[derive(Clone)]
 struct Nothing<S>(S);
 
@@ -97,7 +97,7 @@ impl<S: Service<Request>> Service<Request> for Nothing<S> {
     }
 }
 
-/// Processor time of one request, in seconds, that is already made.
+/// Processor time of one request that is already made, in seconds.
 fn call(runtime: &Runtime, app: &Router) -> Result<f64> {
     const CALLS: u32 = 1_000;
     let peer = ConnectInfo(SocketAddr::from(([203, 0, 113, 7], 443)));
@@ -119,7 +119,7 @@ fn call(runtime: &Runtime, app: &Router) -> Result<f64> {
     })
 }
 
-/// A server on a thread of its own, and connections to it.
+/// A server on its own thread, and connections to it.
 struct Server {
     connections: Vec<TcpStream>,
 }
@@ -130,7 +130,7 @@ impl Server {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        // It ends with the program.
+        // The thread ends with the program.
         std::thread::spawn(move || {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -164,7 +164,7 @@ impl Server {
         Ok((self.clock()? - begun) / requests)
     }
 
-    /// Processor time that the thread of the server has used, in seconds.
+    /// Processor time that the server's thread has used, in seconds.
     fn clock(&mut self) -> Result<f64> {
         ask(&mut self.connections[0], "/clock")?;
         let answer = answer(&mut self.connections[0])?;
@@ -182,7 +182,7 @@ fn ask(stream: &mut TcpStream, path: &str) -> Result<()> {
     Ok(stream.write_all(text.as_bytes())?)
 }
 
-/// A whole answer: its head, and as much as it says will follow.
+/// Reads a whole answer: its head, and the body of the length it announces.
 fn answer(stream: &mut TcpStream) -> Result<String> {
     let mut bytes = Vec::new();
     loop {

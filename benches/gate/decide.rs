@@ -1,21 +1,21 @@
-//! The decision, and the answer to whoever is blocked.
+//! The decision, and the answer to a blocked visitor.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, Decision, Plan};
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::common::{Budget, Place, Result, Table, race_seconds};
 use crate::sample::{BROWSER, Sample, by_network, by_path, mean, rules, spread, state, stranger};
 
 const CALLS: u32 = 4 * crate::sample::REQUESTS;
 
-/// With more and more rules. The plan is made in memory: a state file holds no
-/// more than 100 000 in all.
+/// With growing numbers of rules. The plan is made in memory, because a state file
+/// holds at most 100 000 rules in all.
 pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
-    type Kind = (&'static str, fn(u32) -> Facts, fn(&Decision<'_>) -> bool);
+    type Kind = (&'static str, fn(u32) -> RequestParts, fn(&Decision<'_>) -> bool);
     let kinds: [Kind; 3] = [
         ("no rule matches", stranger, |decision| !decision.is_pass()),
         ("a path matches", by_path, |decision| decision.is_pass()),
@@ -50,7 +50,7 @@ pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// With negotiation and the finished page, but without a look at the file.
+/// With negotiation and the finished page, without a look at the file.
 pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
     let interval = Some(Duration::from_secs(1));
     let plain = Sample::new(place, "blocked", &state(true, rules(0, 0)))?;
@@ -61,7 +61,8 @@ pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
     }
     let ending = Sample::new(place, "blocked until", &ending)?;
     let gates = [plain.gate(interval)?, with_rules.gate(interval)?, ending.gate(interval)?];
-    let silent = Facts { headers: Vec::new(), ..stranger(7) };
+    let mut silent = stranger(7);
+    silent.headers.clear();
     let of_api = silent.clone().with("accept", "application/json, text/plain, */*");
     let of_browser = silent.clone().with("accept", BROWSER);
     let rows = [

@@ -1,4 +1,4 @@
-//! What it costs to know that nothing has changed.
+//! What it costs to find that nothing has changed.
 
 use std::ffi::{CStr, CString};
 use std::hint::black_box;
@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use maint::request::Facts;
-use maint::{Gate, load};
+use maint::Gate;
+use maint::internal::load;
+use maint::request::RequestParts;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::common::{Budget, Place, Result, Table, race_seconds, span};
@@ -25,8 +26,8 @@ fn contender<'a>(name: &str, calls: u32, mut call: impl FnMut(usize) + 'a) -> Co
     (name.to_owned(), Box::new(move || Ok(mean(calls, &mut call))))
 }
 
-/// A gate that answers one request, which has to pass.
-fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a Facts) -> Contender<'a> {
+/// A gate that answers one request, which must pass.
+fn passing<'a>(name: &str, calls: u32, gate: &'a Gate, request: &'a RequestParts) -> Contender<'a> {
     assert!(passes(gate, request), "{name}");
     contender(name, calls, move |_| drop(black_box(gate.answer(black_box(request)))))
 }
@@ -64,9 +65,9 @@ pub(crate) fn always(place: &Place, rounds: usize) -> Result<String> {
     Ok(table + &slowest_of_a_million(&gates[1], &request))
 }
 
-/// Whether a file is there. To return after a system call is dear where the
-/// kernel leaves nothing of what the processor knew of the callers, and whoever
-/// asks a gate returns.
+/// Whether a file exists. Not inlined: where the kernel clears what the processor
+/// predicts of returns, the first ones after a system call are expensive, and the
+/// caller of a gate pays for them too.
 #[inline(never)]
 fn exists(path: &CStr) -> bool {
     black_box(look(path))
@@ -77,8 +78,8 @@ fn look(path: &CStr) -> bool {
     black_box(rustix::fs::stat(path).is_ok())
 }
 
-/// What the slow ones wait, by the clock on the wall (requirement 23).
-fn slowest_of_a_million(gate: &Gate, request: &Facts) -> String {
+/// What the slowest requests wait, by the clock on the wall (requirement 23).
+fn slowest_of_a_million(gate: &Gate, request: &RequestParts) -> String {
     const NUMBER: usize = 1_000_000;
     let mut times: Vec<Duration> = (0..NUMBER)
         .map(|_| {
@@ -132,10 +133,10 @@ pub(crate) fn recheck(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// What a thread does again and again.
+/// The work a thread repeats.
 type Work<'w> = dyn Fn(u32) + Sync + 'w;
 
-/// What each thread uses, alone and beside another.
+/// What each thread uses, alone and beside another thread.
 pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     let up = Sample::new(place, "threads up", &state(false, rules(10, 10)))?;
     let down = Sample::new(place, "threads down", &state(true, rules(10, 10)))?;
@@ -144,7 +145,8 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     let (always, seldom) = (up.gate(None)?, up.gate(interval)?);
     let (down_always, down_seldom) = (down.gate(None)?, down.gate(interval)?);
     let (request, by_rule) = (stranger(7), by_path(7));
-    let answer = |gate: &Gate, request: &Facts| drop(black_box(gate.answer(black_box(request))));
+    let answer =
+        |gate: &Gate, request: &RequestParts| drop(black_box(gate.answer(black_box(request))));
     let works: [(&str, Box<Work<'_>>); 6] = [
         (
             "work that shares nothing",
@@ -172,7 +174,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
             let run = move || Ok(processor_time(number, work.as_ref()));
             contenders.push((format!("{name}: {number}"), run));
         }
-        // What is not the gate shows what the machine itself adds.
+        // The contenders that are not the gate show what the machine itself adds.
         budgets.push((2 * position + 1, Budget::RatioTo(2 * position, 1.3)));
     }
     let times = race_seconds(rounds, TURNS, &mut contenders)?;
@@ -180,7 +182,7 @@ pub(crate) fn threads(place: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
-/// What each of so many threads uses for one call, in seconds of processor time.
+/// What each of this many threads uses for one call, in seconds of processor time.
 fn processor_time(threads: usize, work: &(dyn Fn(u32) + Sync)) -> f64 {
     const CALLS: u32 = 10_000;
     let start = Barrier::new(threads);

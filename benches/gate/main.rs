@@ -1,18 +1,17 @@
 //! What the gate costs a request: `make bench`, or
 //! `cargo bench --no-default-features --features tower --bench gate`.
 //!
-//! Contenders take turns, as in `benches/command.rs`, and a table shows the
-//! median of the rounds with the smallest and largest ratio. Times are those of
-//! the processor, so that what else runs takes little part; only what a reader
-//! waits for goes by the clock on the wall. A turn is the mean of many calls
-//! where one is too short. No budget ever fails this program, but an answer
-//! that is not the expected one does.
+//! Contenders take turns, as in `benches/command.rs`, and a table shows the median
+//! of the rounds with the smallest and largest ratio. Times are processor time, so
+//! that other processes matter little; only what a reader waits for goes by the
+//! clock on the wall. A turn is the mean of many calls where one is too short. No
+//! budget ever fails this program, but an unexpected answer does.
 //!
-//! - `MAINT_BENCH_ROUNDS`: how many rounds (20)
+//! - `MAINT_BENCH_ROUNDS`: the number of rounds (20)
 //! - `MAINT_BENCH_DIR`: where to work (the target directory)
-//! - an argument: only the parts whose name holds it, such as `notice`
-//! - `constant-time`: nothing but a claim, requirement 45, and this one fails if it
-//!   does not hold: `make tokens`
+//! - an argument: only the parts whose name contains it, such as `notice`
+//! - `constant-time`: only a claim, requirement 45, and this one fails if it does
+//!   not hold: `make tokens`
 
 mod axum;
 #[path = "../common/mod.rs"]
@@ -52,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Result<()> {
-    // Cargo passes `--bench` and whatever it was given.
+    // Cargo passes `--bench` and the arguments it was given.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if wanted == ["constant-time"] {

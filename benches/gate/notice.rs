@@ -1,12 +1,13 @@
-//! What it costs the request that meets a changed state.
+//! What a changed state costs the request that meets it.
 
 use std::cell::Cell;
 use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use maint::request::Facts;
-use maint::{Gate, State, load};
+use maint::internal::load;
+use maint::request::RequestParts;
+use maint::{Gate, State};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Contender<'a> = (String, Box<dyn FnMut() -> Result<f64> + 'a>);
 
-/// A site whose state is either of two, and a gate in front of it.
+/// A site whose state is one of two, and a gate in front of it.
 struct Switch {
     sample: Sample,
     gate: Gate,
@@ -33,14 +34,14 @@ impl Switch {
         Ok(Self { sample, gate, texts: [text(states[0])?, text(states[1])?], is_second: false })
     }
 
-    /// Puts the other state there.
+    /// Writes the other state to the file.
     fn turn(&mut self) -> Result<()> {
         self.is_second = !self.is_second;
         self.sample.replace(&self.texts[usize::from(self.is_second)])
     }
 
     /// The processor time of one request, and whether it passes.
-    fn ask(&self, request: &Facts) -> (f64, bool) {
+    fn ask(&self, request: &RequestParts) -> (f64, bool) {
         let mut is_passed = false;
         let time = mean(1, |_| is_passed = passes(&self.gate, request));
         (time, is_passed)
@@ -59,14 +60,15 @@ pub(crate) fn notice(place: &Place, rounds: usize) -> Result<String> {
 
 fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<String> {
     let half = rules(number / 2, number / 2);
-    // As many of them as they usually are would not fit into the file.
+    // With 100 000 signed rules the file would be too large.
     let half = if number < 100_000 { signed(half) } else { half };
     let (up, down) = (state(false, half.clone()), state(true, half));
     let mut moved = down.clone();
     if let Some(rule) = moved.ignore.get_mut("r1") {
         "/moved/**".clone_into(&mut rule.value);
     }
-    let (stayed, gone) = (by_path(0), Facts { path: b"/moved/file".to_vec(), ..by_path(0) });
+    let (stayed, mut gone) = (by_path(0), by_path(0));
+    gone.path = b"/moved/file".to_vec();
     let stranger = stranger(7);
 
     let still = Sample::new(place, &format!("still {number}"), &down)?;
@@ -126,7 +128,7 @@ fn of_size(place: &Place, number: u32, turns: usize, rounds: usize) -> Result<St
 }
 
 /// How long it takes until a request passes, looking every 50 µs.
-fn until_in_force(switch: &Switch, request: &Facts) -> Result<f64> {
+fn until_in_force(switch: &Switch, request: &RequestParts) -> Result<f64> {
     let begun = Instant::now();
     while !passes(&switch.gate, request) {
         if begun.elapsed() > PATIENCE {
@@ -137,7 +139,7 @@ fn until_in_force(switch: &Switch, request: &Facts) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// The ignore rules in the text of a state, as they stand there.
+/// The ignore rules as they stand in the text of a state.
 fn ignore(text: &[u8]) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct Top<'t> {
@@ -147,7 +149,7 @@ fn ignore(text: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice::<Top<'_>>(text).ok()?.ignore
 }
 
-/// Reading a state with many windows, and so many pages.
+/// Reading a state with many windows, and as many pages.
 pub(crate) fn render(place: &Place, rounds: usize) -> Result<String> {
     let with = |number: u32, template: Option<&str>| -> State {
         let mut state = state(false, rules(0, 0));

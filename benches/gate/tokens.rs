@@ -1,4 +1,4 @@
-//! Whether the time of a refusal tells where a digest differs (requirement 45),
+//! Whether the time of a refusal shows where a digest differs (requirement 45),
 //! by the method of dudect: "Dude, is my code constant time?", Reparaz, Balasch
 //! and Verbauwhede, 2017.
 
@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use maint::gate::Plan;
-use maint::request::Facts;
-use maint::state::bypass::{self, BypassToken};
+use maint::internal::state as bypass;
+use maint::request::RequestParts;
+use maint::state::BypassToken;
 
 use crate::common::{Place, Result};
 use crate::sample::{rules, state};
 
 const SAMPLES: usize = 1_000_000;
 
-/// After so many samples everything is made anew. Where it happens to lie in
-/// memory is worth a nanosecond or two to all samples of a class, which a test
-/// that takes them for independent would count as a leak; so the samples of one
-/// place make one difference, and the test is of those.
+/// After this many samples everything is made anew. Its place in memory is worth a
+/// nanosecond or two to all samples of a class, and a test that takes them for
+/// independent would count that as a leak. So the samples of one place make one
+/// difference, and the test is of those.
 const SAMPLES_OF_ONE_PLACE: usize = 100;
 
 /// A larger |t| shows a difference.
@@ -29,13 +30,13 @@ const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 /// Refuses a token.
 type Refusal = Box<dyn Fn()>;
 
-/// The |t| of the gate, and that of a comparison that stops where they differ.
+/// The |t| of the gate, and that of a comparison that stops at the first difference.
 fn measure() -> Result<(f64, f64)> {
     let gate = largest_t(|digest| {
         let mut state = state(true, rules(0, 0));
         state.bypass.insert("b1".to_owned(), token(digest));
         let plan = Plan::new(&state)?;
-        let request = Facts::new("GET", "/").with_token(TOKEN);
+        let request = RequestParts::new("GET", "/").with_token(TOKEN);
         let now = Timestamp::now();
         assert!(!plan.decide(&request, now).is_pass());
         Ok(Box::new(move || {
@@ -68,8 +69,8 @@ pub(crate) fn tokens(_: &Place, _: usize) -> Result<String> {
     ))
 }
 
-/// The one figure that is a claim and no budget. On a busy host a run may show
-/// nothing, or what is not there, so that there are three.
+/// The one figure that is a claim and not a budget. On a busy host one run may show
+/// nothing, or a difference that is not there, so there are three.
 pub(crate) fn proof() -> Result<String> {
     const TRIES: u32 = 3;
     for number in 1..=TRIES {
@@ -88,26 +89,20 @@ pub(crate) fn proof() -> Result<String> {
 }
 
 fn token(digest: String) -> BypassToken {
-    BypassToken {
-        sha256: digest,
-        note: None,
-        expires_at: None,
-        keep: false,
-        added_at: None,
-        added_by: None,
-        extra: serde_json::Map::new(),
-    }
+    let mut token = BypassToken::of("");
+    token.sha256 = digest;
+    token
 }
 
-/// The digest of the token but for one digit.
+/// The digest of the token with one digit changed.
 fn spoilt(place: usize) -> String {
     let digest = bypass::digest(TOKEN);
     let digit = if digest.as_bytes()[place] == b'0' { "1" } else { "0" };
     [&digest[..place], digit, &digest[place + 1..]].concat()
 }
 
-/// Times both classes in an order left to chance, and compares them: all
-/// samples, and those below some percentiles, which leaves out interruptions.
+/// Times both classes in random order, and compares them: all samples, and those
+/// below some percentiles, which leaves out interruptions.
 fn largest_t(make: impl Fn(String) -> Result<Refusal>) -> Result<f64> {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut samples = Vec::with_capacity(SAMPLES);
@@ -152,7 +147,7 @@ fn difference(bound: u32) -> impl Fn(&[(bool, u32)]) -> Option<f64> {
     }
 }
 
-/// By how many standard errors the mean is away from nothing (Student's t).
+/// The distance of the mean from zero, in standard errors (Student's t).
 fn t(differences: impl Iterator<Item = f64>) -> f64 {
     // Number, mean and sum of squared deviations (Welford, 1962).
     let (mut number, mut mean, mut squares) = (0.0, 0.0, 0.0);

@@ -1,4 +1,4 @@
-//! `tests/proof/fuzzed/time.rs` says what must hold.
+//! `tests/proof/fuzzed/time.rs` states what must hold.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| maint::fuzzed::time::check(data));

@@ -1,12 +1,12 @@
-"""What the middleware costs a Django request, beside none and beside the usual package.
+"""What the middleware adds to a Django request, against none and against the usual package.
 
     python benches/middleware.py [--rounds N] [--requests N] [--only up|down]
 
-Each variant is a process with a Django of its own. They take turns within one run, a batch
-of requests each, and count the processor time of the batch, so a busy machine slows all of
-them. A figure is the median over the rounds of the ratio within a round, with the smallest and
-largest in brackets. The view returns a short text, and but for one row there is no other
-middleware: with a real app in front and behind, ratios are nearer to 1.
+Each variant is a process with its own Django. They take turns within one run, a batch
+of requests each, and count the processor time of the batch, so a busy machine slows
+them all. A figure is the median over the rounds of the ratio within a round, with the smallest and
+largest in brackets. The view returns a short text, and except in one row there is no other
+middleware: with a real app around it, ratios are nearer to 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENTRIES = [0, 1_000, 10_000]
 
 NONE, MAINT, RECHECK, PEER = "none", "maint", "maint, MAINT_RECHECK", "django-maintenance-mode"
 
-#: What `startproject` begins with, but for what needs a database.
+#: The middleware of `startproject`, without what needs a database.
 USUAL = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -39,15 +39,15 @@ USUAL = [
 
 @dataclass(frozen=True)
 class Variant:
-    """A Django: which package keeps it down, and in which situation."""
+    """A Django: the package that takes it down, and the situation."""
 
     package: str
     is_down: bool
-    #: How many addresses and paths get through all the same.
+    #: How many addresses and paths are still let through.
     entries: int = 0
-    #: Whether the team has a page of its own.
+    #: Whether the team has its own page.
     has_page: bool = False
-    #: Whether the middleware stands behind what projects usually have.
+    #: Whether the middleware comes after those that projects usually have.
     is_usual: bool = False
 
 
@@ -86,7 +86,7 @@ def compare(
 ) -> None:
     """Prints how the packages compare in one situation."""
     situation = (is_down, entries, has_page, is_usual)
-    # The peer has no page but that of the team.
+    # The peer needs a page of the team.
     peer = Variant(PEER, is_down, entries, is_down, is_usual)
     variants = [Variant(NONE, *situation), Variant(MAINT, *situation), peer]
     if not is_down:
@@ -122,7 +122,7 @@ def requests(variant: Variant, number: int) -> int:
 
 
 class Worker:
-    """A process that answers requests when it is told to."""
+    """A process that answers requests on demand."""
 
     def __init__(self, variant: Variant, directory: Path) -> None:
         self.variant = variant
@@ -138,7 +138,7 @@ class Worker:
         self.run(requests(variant, 100))
 
     def run(self, number: int) -> float:
-        """Answers so many requests; returns microseconds of processor time for each."""
+        """Answers this many requests; returns microseconds of processor time for each."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(f"{number}\n")
         self.process.stdin.flush()
@@ -149,7 +149,7 @@ class Worker:
 
 
 def work(variant: Variant) -> None:
-    """What a worker does: one line with a number in, one line with a time out."""
+    """The loop of a worker: a line with a number in, a line with a time out."""
     import time
 
     handler = application(variant)
@@ -255,7 +255,7 @@ def application(variant: Variant) -> Any:
     django.setup()
     import logging
 
-    # A worker prints figures. The peer has each answer logged as an error.
+    # A worker's output is its figures, and the peer has each answer logged as an error.
     logging.getLogger("django.request").addHandler(logging.NullHandler())
     logging.getLogger("django.request").propagate = False
     return get_wsgi_application()

@@ -76,7 +76,7 @@ impl Reply {
 
     #[getter]
     fn format(&self) -> Option<&'static str> {
-        self.reply.format().map(page::template::Format::extension)
+        self.reply.format().map(maint::state::Format::extension)
     }
 
     #[getter]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use maint::gate::{Answer, App, Force, OnError, OnProblem, Options, Pass as MaintPass};
-use maint::page::{self, PageSettings};
+use maint::page;
 use maint::rules::Matcher;
+use maint::state::PageSettings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -16,6 +17,7 @@ use crate::asked::{Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
 use crate::error::{raise, words};
 use crate::functions::{Function, log};
+use crate::rules;
 use crate::servers::{Django, Environ, Scope, Server};
 use crate::site::Site;
 
@@ -55,15 +57,17 @@ impl Gate {
         plain_http: bool,
     ) -> PyResult<Self> {
         let site = Site::meant(py, site)?;
-        check("status", status, |&status| page::validate_status(status))?;
-        check("retry_after", retry_after, |&seconds| page::validate_retry_after(seconds))?;
-        check("redirect", redirect.as_ref(), |url| page::validate_redirect(url))?;
+        check("status", status, |&status| maint::internal::state::validate_status(status))?;
+        check("retry_after", retry_after, |&seconds| {
+            maint::internal::state::validate_retry_after(seconds)
+        })?;
+        check("redirect", redirect.as_ref(), |url| maint::internal::state::validate_redirect(url))?;
         let page = PageSettings { status, retry_after, redirect, ..PageSettings::default() };
         let options = Options {
             recheck: recheck.map(seconds).transpose()?,
             on_error: policy(on_error)?,
             on_problem: Some(teller(on_problem)),
-            app: App { is_down: down, ignore: rules(ignore)?, page },
+            app: App { is_down: down, ignore: app_rules(ignore)?, page },
         };
         let functions = Functions {
             user: user.map(|function| Function::new("user", function)),
@@ -239,7 +243,7 @@ fn teller(on_problem: Option<Py<PyAny>>) -> OnProblem {
 }
 
 /// The rules of the app: name, kind, value.
-fn rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
+fn app_rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
     let mut rules = Vec::new();
     for entry in ignore.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
         let entry = entry?;
@@ -248,7 +252,7 @@ fn rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> 
                 "ignore: each rule is three texts: name, kind, value",
             ));
         };
-        let matcher = crate::rule(&kind, &value)
+        let matcher = rules::rule(&kind, &value)
             .map_err(|why| PyValueError::new_err(format!("{name}: {why}")))?;
         rules.push((name, matcher));
     }

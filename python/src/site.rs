@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use maint::page::{PageSettings, Templates};
 use maint::site::Surroundings;
-use maint::state::WindowSettings;
+use maint::state::{Phase, Scope};
+use maint::state::{PageSettings, WindowSettings};
 use maint::store::{self, Applied, Options};
-use maint::state::window::{Phase, Scope};
 use maint::{Actor, Error, State, Window};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,6 +14,7 @@ use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
+use crate::rules;
 
 /// A site directory.
 #[pyclass(frozen, eq, module = "maint")]
@@ -129,10 +129,7 @@ impl Site {
         let page =
             PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
-        self.change(py, name, by, command, |state, now, actor| {
-            if let Some(template) = &page.template {
-                Templates::try_all(&self.0.templates(), template)?;
-            }
+        self.change(py, name, by, command, |state, stamp| {
             let settings = WindowSettings {
                 reason: reason.clone().filter(|reason| !reason.trim().is_empty()),
                 start: start.as_ref().map(|moment| moment.0),
@@ -141,7 +138,7 @@ impl Site {
                 page: page.clone(),
                 lease: None,
             };
-            state.open_window(name, &settings, now, actor).map(drop)
+            state.open_window(name, &settings, stamp.now, stamp.actor).map(drop)
         })
     }
 
@@ -153,9 +150,9 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        self.change(py, name, by, command, |state, now, _| {
+        self.change(py, name, by, command, |state, stamp| {
             if state.windows.contains_key(name) {
-                state.close_window(name, now)?;
+                state.close_window(name, stamp.now)?;
             }
             Ok(())
         })
@@ -192,7 +189,7 @@ impl Site {
     ) -> PyResult<String> {
         let expires_at = expires_at.map(|moment| moment.0);
         let applied = self.update(py, by, command, |state, now, actor| {
-            let matcher = crate::matcher(kind, value)?;
+            let matcher = rules::matcher(kind, value)?;
             state.add_rule(&matcher, note.as_deref(), expires_at, false, now, actor)
         })?;
         Ok(applied.value)
@@ -206,7 +203,7 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<()> {
-        self.update(py, by, command, |state, _, _| state.remove_rule(id)).map(drop)
+        self.update(py, by, command, |state, _| state.remove_rule(id)).map(drop)
     }
 
     fn __repr__(&self) -> String {
@@ -233,7 +230,7 @@ impl Site {
     }
 
     fn read(&self, py: Python<'_>) -> PyResult<State> {
-        let read = py.detach(|| maint::load::read(&self.0.state_file()));
+        let read = py.detach(|| maint::internal::load::read(&self.0.state_file()));
         read.map_err(|error| raise(py, &error))
     }
 
@@ -243,12 +240,12 @@ impl Site {
         py: Python<'_>,
         by: Option<String>,
         command: Option<String>,
-        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<T> + Sync,
+        change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<T> + Sync,
     ) -> PyResult<Applied<T>> {
         let author = Author::new(py, by, command)?;
         let applied = py.detach(|| {
             let options = author.options();
-            store::update(&self.0, &options, |state, now| change(state, now, &options.actor))
+            store::update(&self.0, &options, change)
         });
         applied.map_err(|error| raise(py, &error))
     }
@@ -260,11 +257,11 @@ impl Site {
         name: &str,
         by: Option<String>,
         command: Option<String>,
-        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<()> + Sync,
+        change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<()> + Sync,
     ) -> PyResult<Change> {
-        let applied = self.update(py, by, command, |state, now, actor| {
-            change(state, now, actor)?;
-            Ok(now)
+        let applied = self.update(py, by, command, |state, stamp| {
+            change(state, stamp)?;
+            Ok(stamp.now)
         })?;
         Ok(Change {
             revision: applied.after.revision,
@@ -292,7 +289,7 @@ impl Author {
         let command = command.map_or_else(|| command_line(py), Ok)?;
         let mut actor = Actor::current();
         actor.sudo_user = by.or(actor.sudo_user);
-        Ok(Self { actor, command: format!("{}{command}", maint::store::history::PYTHON) })
+        Ok(Self { actor, command: format!("{}{command}", maint::internal::history::PYTHON) })
     }
 
     fn options(&self) -> Options<'static> {
@@ -305,7 +302,7 @@ impl Author {
 fn command_line(py: Python<'_>) -> PyResult<String> {
     let words = py.import("sys")?.getattr("argv")?;
     let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
-    Ok(maint::store::history::shortened(line))
+    Ok(maint::internal::history::shortened(line))
 }
 
 fn json(value: &impl serde::Serialize) -> PyResult<String> {

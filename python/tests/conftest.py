@@ -1,4 +1,4 @@
-"""What every test may need: the real command, and a site of its own."""
+"""Fixtures for every test: the real command, and a new site."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """A test that is skipped in silence looks like one that passed."""
+    """Prints each skip: a silent one looks like a pass."""
     if report.skipped and isinstance(report.longrepr, tuple):
         name = report.nodeid.rpartition("::")[2].partition("[")[0]
         reason = report.longrepr[2].removeprefix("Skipped: ").removeprefix("SKIPPED: ")
@@ -27,13 +27,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Tells a number that was seen, past the capture: `tests/proof/report/` reads it."""
+    """Reports a number that was seen, past the capture: `tests/proof/report/` reads it."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def figure(text: str) -> None:
         case = getattr(request.node, "callspec", None)
         about = f"{case.id}: {text}" if case else text
-        # On a line of its own, where pytest is in the middle of its dots.
+        # On a line of its own, since pytest may be in the middle of its dots.
         line = f"\nfigure: {request.node.originalname}: {about}\n"
         with capture.global_and_fixture_disabled():
             os.write(2, line.encode())
@@ -43,7 +43,7 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def maint_binary() -> str:
-    """The real command: the one beside this Python, or that `MAINT_BINARY` names."""
+    """The real command: the one beside this Python, or the one that `MAINT_BINARY` names."""
     beside = Path(sys.executable).with_name("maint")
     found = os.environ.get("MAINT_BINARY") or (str(beside) if beside.exists() else None)
     found = found or shutil.which("maint")

@@ -1,4 +1,4 @@
-"""Real servers for tests: each starts on a free port of loopback and is ended with the test."""
+"""Real servers for tests: each starts on a free loopback port and ends with the test."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ import pytest
 #: How long a server may take to start or to end, in seconds. No test should wait for it.
 PATIENCE = 30.0
 
-#: What would change how a server behaves, and is therefore not handed on to it.
+#: Variables that change how a server behaves, and are therefore not passed on.
 _LEFT_OUT = {"FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     host: str
     port: int
@@ -42,7 +42,7 @@ class Server:
         return f"http://{self.host}:{self.port}"
 
     def log(self) -> str:
-        """What it has written so far, on standard output and standard error."""
+        """Its output so far, on standard output and standard error."""
         return self.log_file.read_text(errors="replace")
 
 
@@ -58,7 +58,7 @@ def gunicorn(
     env: Mapping[str, str] | None = None,
     ready: str | None = "/",
 ) -> Iterator[Server]:
-    """Runs `gunicorn APP` with a module from the directory, see `start_server`."""
+    """Runs `gunicorn APP` with a module from the directory; see `start_server`."""
     _needs("gunicorn")
     command = [
         *(sys.executable, "-m", "gunicorn", app, "--bind", "127.0.0.1:0"),
@@ -77,7 +77,7 @@ def uvicorn(
     env: Mapping[str, str] | None = None,
     ready: str | None = "/",
 ) -> Iterator[Server]:
-    """Runs `uvicorn APP` with a module from the directory, see `start_server`."""
+    """Runs `uvicorn APP` with a module from the directory; see `start_server`."""
     _needs("uvicorn")
     command = [
         *(sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", "0"),
@@ -97,7 +97,7 @@ def start_server(
     env: Mapping[str, str] | None = None,
     ready: str | None = "/",
 ) -> Iterator[Server]:
-    """Runs a server whose log tells its address, and yields it once it has answered.
+    """Runs a server that logs its address, and yields it once it has answered.
 
     Any status of the path `ready` is an answer; `None` does not ask. The working
     directory is `directory`, and modules are found there. The environment is that of the
@@ -149,7 +149,7 @@ def _spawn(
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        # A process group of its own, so that the workers end with it.
+        # A separate process group, so that the workers end with it.
         start_new_session=True,
     )
 
@@ -171,7 +171,7 @@ def _when_ready(
 
 
 def _answers(server: Server, path: str) -> bool:
-    # Proxies of the environment are for the outside.
+    # Proxies of the environment are for outside hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
         opener.open(server.url + path, timeout=PATIENCE / 2).close()
@@ -188,7 +188,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a server and its workers: politely, then not."""
+    """Ends a server and its workers: first politely, then by force."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.terminate()
         process.wait(8)

@@ -38,7 +38,7 @@ pub(super) fn state(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         )
         .at(&files.state);
         if has_backup(files) {
-            finding.mended_by(format!("to see what was there: {}", patient.maint("restore -n")))
+            finding.fixed_by(format!("to see what was there: {}", patient.maint("restore -n")))
         } else {
             finding
         }
@@ -57,19 +57,19 @@ fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding
         fs::metadata(&files.state).is_ok_and(|metadata| sys::special_kind(&metadata).is_some());
     match error {
         Error::Newer { .. } => Finding::problem("state-newer", error.to_string())
-            .mended_by("update `maint` on this host"),
+            .fixed_by("update `maint` on this host"),
         Error::Corrupt { .. } if is_special => {
             Finding::problem("state-not-a-file", error.to_string())
-                .mended_by(format!("move it away: `mv {state} {state}.old`"))
+                .fixed_by(format!("move it away: `mv {state} {state}.old`"))
         }
         Error::Corrupt { .. } => {
-            Finding::problem("state-corrupt", error.to_string()).mended_by(if has_backup(files) {
+            Finding::problem("state-corrupt", error.to_string()).fixed_by(if has_backup(files) {
                 patient.maint("restore")
             } else {
                 format!("mend it with an editor, or start anew: `mv {state} {state}.broken`")
             })
         }
-        _ => Finding::problem("state-unreadable", error.to_string()).mended_by(
+        _ => Finding::problem("state-unreadable", error.to_string()).fixed_by(
             if error.errno().map(|code| io::Error::from_raw_os_error(code).kind())
                 == Some(io::ErrorKind::PermissionDenied)
             {
@@ -100,7 +100,7 @@ pub(super) fn version(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     state.version
                 ),
             )
-            .mended_by("update `maint` on this host")
+            .fixed_by("update `maint` on this host")
             .at(&files.state),
         );
     }
@@ -126,7 +126,7 @@ pub(super) fn backup(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         }
         Err(error) => findings.push(
             Finding::warning("backup-broken", format!("{error}, so `maint restore` cannot use it"))
-                .mended_by(
+                .fixed_by(
                     "none is needed while the state is sound: the next change makes a new one",
                 )
                 .at(backup),
@@ -151,7 +151,7 @@ pub(super) fn clock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     moment(patient.now)
                 ),
             )
-            .mended_by("set the clocks: `timedatectl` tells whether this one is synchronised"),
+            .fixed_by("set the clocks: `timedatectl` tells whether this one is synchronised"),
         );
     }
 }
@@ -186,7 +186,7 @@ pub(super) fn unknown_parts(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
                     names(ids)
                 ),
             )
-            .mended_by("update `maint` on this host and the library in the app")
+            .fixed_by("update `maint` on this host and the library in the app")
             .at(&files.state),
         );
     }
@@ -240,7 +240,7 @@ pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "broken-state-kept",
                 format!("{} is a state that `maint restore` replaced and kept", tick(broken)),
             )
-            .mended_by(format!("once it is understood: `rm {}`", word(broken)))
+            .fixed_by(format!("once it is understood: `rm {}`", word(broken)))
             .at(broken),
         );
     }

@@ -20,7 +20,7 @@ pub(super) fn access_lists(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "access-list-lost",
                 format!("{} has an access list that {} lost", tick(backup), tick(state)),
             )
-            .mended_by(format!("`getfacl {} | setfacl --set-file=- {}`", word(backup), word(state)))
+            .fixed_by(format!("`getfacl {} | setfacl --set-file=- {}`", word(backup), word(state)))
             .at(state),
         );
     }
@@ -34,7 +34,7 @@ pub(super) fn access_lists(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         tick(path)
                     ),
                 )
-                .mended_by(format!("to see it: `getfacl {}`", word(path)))
+                .fixed_by(format!("to see it: `getfacl {}`", word(path)))
                 .at(path),
             );
         }
@@ -61,7 +61,7 @@ pub(super) fn security_labels(patient: &Patient<'_>, findings: &mut Vec<Finding>
                         tick(path)
                     ),
                 )
-                .mended_by(format!("`restorecon -v {}`", word(path)))
+                .fixed_by(format!("`restorecon -v {}`", word(path)))
                 .at(path),
             );
         }

@@ -14,7 +14,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "link-loop",
                 format!("{} is behind a loop or too many symbolic links", tick(&link)),
             )
-            .mended_by(format!("let it lead to the file itself: `ln -sfn FILE {}`", word(&link)))
+            .fixed_by(format!("let it lead to the file itself: `ln -sfn FILE {}`", word(&link)))
             .at(&link),
         );
         return;
@@ -29,7 +29,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "link-dangling",
                 format!("{from} leads to {to}, whose directory does not exist, so nothing is down and nothing can be changed"),
             )
-            .mended_by(format!("make it: `mkdir -p {}`", word(files.directory())))
+            .fixed_by(format!("make it: `mkdir -p {}`", word(files.directory())))
             .at(&link),
         );
         return;
@@ -40,7 +40,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "link-dangling",
                 format!("{from} leads to {to}, which does not exist, so nothing is down"),
             )
-            .mended_by(format!(
+            .fixed_by(format!(
                 "if the state was moved, let the link follow: `ln -sfn FILE {}`",
                 word(&link)
             ))
@@ -69,7 +69,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     )
     .at(&link);
     findings.push(if level == Level::Warning {
-        finding.mended_by(format!(
+        finding.fixed_by(format!(
             "if that is not meant, put the state back: `mv {} {}`",
             word(&files.state),
             word(&link)
@@ -100,7 +100,7 @@ pub(super) fn planted(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         sys::user_name(owner.uid)
                     ),
                 )
-                .mended_by(format!("make it anew as the owner of {}", tick(patient.site.dir())))
+                .fixed_by(format!("make it anew as the owner of {}", tick(patient.site.dir())))
                 .at(link),
             );
         }
@@ -123,7 +123,7 @@ pub(super) fn mount_point(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(&state)
                 ),
             )
-            .mended_by("mount the directory it is in, not the file")
+            .fixed_by("mount the directory it is in, not the file")
             .at(&state),
         );
     }
@@ -149,7 +149,7 @@ pub(super) fn names(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(state)
                 ),
             )
-            .mended_by("mount the directory it is in, not the file, and restart the container")
+            .fixed_by("mount the directory it is in, not the file, and restart the container")
             .at(state),
         ),
         links => {
@@ -172,7 +172,7 @@ fn about_names(state: &Path, others: u64) -> Finding {
             tick(state)
         ),
     )
-    .mended_by(format!(
+    .fixed_by(format!(
         "find them with `find / -xdev -samefile {}`, and make them symbolic links",
         word(state)
     ))

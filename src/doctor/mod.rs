@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 use crate::error::Error;
 use crate::load;
 use crate::shell;
-use crate::site::{Files, Found, Site, Surroundings};
+use crate::site::{Environment, Files, Found, Site};
 use crate::state::State;
 use crate::sys::{self, Ownership};
 
@@ -83,7 +83,7 @@ impl Finding {
         Self { path: Some(path.to_owned()), ..self }
     }
 
-    fn mended_by(self, mend: impl Into<String>) -> Self {
+    fn fixed_by(self, mend: impl Into<String>) -> Self {
         Self { mend: Some(mend.into()), ..self }
     }
 }
@@ -91,7 +91,7 @@ impl Finding {
 /// The site under examination, with what several checks need of it.
 struct Patient<'a> {
     site: &'a Site,
-    around: &'a Surroundings,
+    around: &'a Environment,
     named_user: Option<&'a str>,
     now: Timestamp,
     /// Absent if the state file is behind a loop of links.
@@ -155,7 +155,7 @@ const CHECKS: &[Check] = &[
 #[must_use]
 pub fn examine(
     site: &Site,
-    surroundings: &Surroundings,
+    surroundings: &Environment,
     web_user: Option<&str>,
     now: Timestamp,
 ) -> Vec<Finding> {

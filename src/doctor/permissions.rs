@@ -27,7 +27,7 @@ pub(super) fn writable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(directory)
                 ),
             )
-            .mended_by(format!("`chmod o-w {}`", word(directory)))
+            .fixed_by(format!("`chmod o-w {}`", word(directory)))
             .at(directory),
         );
     }
@@ -40,7 +40,7 @@ pub(super) fn writable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     for path in paths.iter().filter(|path| is_open(path)) {
         findings.push(
             Finding::problem("file-writable", format!("everyone can write to {}", tick(path)))
-                .mended_by(format!("`chmod o-w {}`", word(path)))
+                .fixed_by(format!("`chmod o-w {}`", word(path)))
                 .at(path),
         );
     }
@@ -66,7 +66,7 @@ pub(super) fn replaceable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         tick(&directory)
                     ),
                 )
-                .mended_by(format!("`chmod o-w {}`", word(&directory)))
+                .fixed_by(format!("`chmod o-w {}`", word(&directory)))
                 .at(&directory),
             );
         }
@@ -90,7 +90,7 @@ pub(super) fn sticky(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     sys::user_name(owner.uid)
                 ),
             )
-            .mended_by(format!("`chmod -t {}`", word(&directory)))
+            .fixed_by(format!("`chmod -t {}`", word(&directory)))
             .at(&directory),
         );
     }
@@ -107,7 +107,7 @@ pub(super) fn special_bits(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "state-setuid",
                 format!("{} is setuid or setgid, and `maint` refuses to change it", tick(state)),
             )
-            .mended_by(format!("`chmod ug-s {}`", word(state)))
+            .fixed_by(format!("`chmod ug-s {}`", word(state)))
             .at(state),
         );
     }
@@ -129,7 +129,7 @@ pub(super) fn readers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     user.unwrap_or_default()
                 ),
             )
-            .mended_by("name the user that the web server runs as: `maint doctor --web-user USER`"),
+            .fixed_by("name the user that the web server runs as: `maint doctor --web-user USER`"),
         );
         return;
     };
@@ -163,7 +163,7 @@ fn about_door(door: &Path, owner: Ownership, user: Option<&str>, account: &Accou
                 "only `{owner_name}`{group} can {enter} {door_name}: a web server that runs as somebody else does not see what it should"
             ),
         )
-        .mended_by(format!("if the web server runs as somebody else: {open}"))
+        .fixed_by(format!("if the web server runs as somebody else: {open}"))
         .at(door);
     };
     Finding::problem(
@@ -172,7 +172,7 @@ fn about_door(door: &Path, owner: Ownership, user: Option<&str>, account: &Accou
             "`{user}` cannot {enter} {door_name}, so the web server does not see what it should"
         ),
     )
-    .mended_by(open)
+    .fixed_by(open)
     .at(door)
 }
 
@@ -213,7 +213,7 @@ pub(super) fn writers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     listed(&missing)
                 ),
             )
-            .mended_by(format!("`sudo chown {login} {}`", words.join(" ")))
+            .fixed_by(format!("`sudo chown {login} {}`", words.join(" ")))
             .at(missing[0].0),
         );
     }
@@ -234,7 +234,7 @@ pub(super) fn writers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     listed(&missing)
                 ),
             )
-            .mended_by(format!("`chgrp {0} {1} && chmod g+rwX {1}`", owner.gid, words.join(" ")))
+            .fixed_by(format!("`chgrp {0} {1} && chmod g+rwX {1}`", owner.gid, words.join(" ")))
             .at(missing[0].0),
         );
     }
@@ -282,7 +282,7 @@ pub(super) fn caller(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 tick(path)
             ),
         )
-        .mended_by(format!("make changes as its owner: `sudo -u {owner} maint …`"))
+        .fixed_by(format!("make changes as its owner: `sudo -u {owner} maint …`"))
         .at(path),
     );
 }
@@ -303,7 +303,7 @@ pub(super) fn lock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "lock-not-a-file",
                 format!("the lock {} is {kind}, so nothing can be changed", tick(path)),
             )
-            .mended_by(format!(
+            .fixed_by(format!(
                 "move it away: `mv {0} {0}.old`; `maint` makes a new one",
                 word(path)
             ))
@@ -318,7 +318,7 @@ pub(super) fn lock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(path)
                 ),
             )
-            .mended_by(format!("`chmod o-rwx {}`", word(path)))
+            .fixed_by(format!("`chmod o-rwx {}`", word(path)))
             .at(path),
         );
     }

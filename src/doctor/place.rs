@@ -19,27 +19,27 @@ pub(super) fn directory(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let finding = match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => return,
         Ok(_) => Finding::problem("directory-missing", format!("{} is not a directory", tick(dir)))
-            .mended_by("move it away, then make a site there: `maint init`"),
+            .fixed_by("move it away, then make a site there: `maint init`"),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => match fs::read_link(dir) {
             Ok(target) => Finding::problem(
                 "directory-missing",
                 format!("{} is a link to {}, which does not exist", tick(dir), tick(&target)),
             )
-            .mended_by(format!("let it lead to the site: `ln -sfn DIR {}`", word(dir))),
+            .fixed_by(format!("let it lead to the site: `ln -sfn DIR {}`", word(dir))),
             Err(_) if patient.site.found() == Found::User => Finding::note(
                 "directory-missing",
                 format!("{} does not exist yet; the first change makes it", tick(dir)),
             ),
             Err(_) => {
                 Finding::problem("directory-missing", format!("{} does not exist", tick(dir)))
-                    .mended_by(patient.maint("init"))
+                    .fixed_by(patient.maint("init"))
             }
         },
         Err(cause) => Finding::problem(
             "directory-missing",
             format!("{} cannot be looked at: {}", tick(dir), describe(&cause)),
         )
-        .mended_by("run `maint doctor` as the owner of the site or as root"),
+        .fixed_by("run `maint doctor` as the owner of the site or as root"),
     };
     findings.push(finding.at(dir));
 }
@@ -64,14 +64,14 @@ fn about_file_system(name: &str, dir: &Path) -> Option<Finding> {
                 "{dir_name} is on {name}, in memory: a reboot forgets the state and ends every maintenance"
             ),
         )
-        .mended_by("move the site to a disk"),
+        .fixed_by("move the site to a disk"),
         "nfs" | "smb" | "afs" | "ceph" => Finding::warning(
             "network-file-system",
             format!(
                 "{dir_name} is on {name}, over the network: locks may not keep writers apart, and other hosts can notice a change late"
             ),
         )
-        .mended_by("move the site to a local disk, one on each host, and change it there"),
+        .fixed_by("move the site to a local disk, one on each host, and change it there"),
         "fuse" | "9p" => Finding::note(
             "unusual-file-system",
             format!(
@@ -84,7 +84,7 @@ fn about_file_system(name: &str, dir: &Path) -> Option<Finding> {
                 "{dir_name} is on an overlay, as a container's own files are: other containers do not see it, and it goes with the container"
             ),
         )
-        .mended_by(format!("in a container, mount a volume at {dir_name}")),
+        .fixed_by(format!("in a container, mount a volume at {dir_name}")),
         _ => return None,
     })
 }
@@ -104,14 +104,14 @@ pub(super) fn room(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "read-only",
                 format!("{} is mounted read-only, so no change can be made from here", tick(dir)),
             )
-            .mended_by("make changes where it is mounted for writing")
+            .fixed_by("make changes where it is mounted for writing")
             .at(dir),
         );
         return;
     }
     let size = fs::metadata(&files.state).map_or(0, |metadata| metadata.len());
     // The new version, and as much again for the history and the lock.
-    let needed = size.min(state::LARGEST as u64) * 2 + 64 * 1024;
+    let needed = size.min(state::MAX_SIZE as u64) * 2 + 64 * 1024;
     let what = if room.bytes < needed {
         format!("only {} KiB are free", room.bytes / 1024)
     } else if room.files == Some(0) {
@@ -124,7 +124,7 @@ pub(super) fn room(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             "disk-full",
             format!("the file system of {} is full: {what}, so changes will fail", tick(dir)),
         )
-        .mended_by(format!("make room: `df -h {0}; df -i {0}` tells where", word(dir)))
+        .fixed_by(format!("make room: `df -h {0}; df -i {0}` tells where", word(dir)))
         .at(dir),
     );
 }
@@ -147,7 +147,7 @@ pub(super) fn temporary_directory(patient: &Patient<'_>, findings: &mut Vec<Find
                     tick(above)
                 ),
             )
-            .mended_by("move the site to the project that it belongs to")
+            .fixed_by("move the site to the project that it belongs to")
             .at(dir),
         );
     }
@@ -170,7 +170,7 @@ pub(super) fn user_directory(patient: &Patient<'_>, findings: &mut Vec<Finding>)
                     sys::current_user()
                 ),
             )
-            .mended_by("make a site in the project: `maint init`")
+            .fixed_by("make a site in the project: `maint init`")
             .at(dir),
         );
     }
@@ -194,7 +194,7 @@ pub(super) fn release_directory(patient: &Patient<'_>, findings: &mut Vec<Findin
                     tick(&real)
                 ),
             )
-            .mended_by(format!("move it to {} and link to that from each release", tick(&shared)))
+            .fixed_by(format!("move it to {} and link to that from each release", tick(&shared)))
             .at(&real),
         );
     }
@@ -232,7 +232,7 @@ pub(super) fn public_directory(patient: &Patient<'_>, findings: &mut Vec<Finding
                     tick(public)
                 ),
             )
-            .mended_by(format!("let the server deny `/{DIRECTORY}`, or move the site above {}", tick(public)))
+            .fixed_by(format!("let the server deny `/{DIRECTORY}`, or move the site above {}", tick(public)))
             .at(dir),
         );
     }
@@ -252,7 +252,7 @@ pub(super) fn variable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(path)
                 ),
             )
-            .mended_by(format!("give the whole path: `{VARIABLE}={}`", word(patient.site.dir()))),
+            .fixed_by(format!("give the whole path: `{VARIABLE}={}`", word(patient.site.dir()))),
         );
     }
 }
@@ -296,7 +296,7 @@ fn about_other_site(level: Level, dir: &Path, other: &Path, why: &str) -> Findin
     let message =
         format!("{why}, {}: a server may look at that one and not at {}", tick(other), tick(dir));
     Finding::new(level, "other-site", message)
-        .mended_by(format!(
+        .fixed_by(format!(
             "if they belong to one app, give its server `{VARIABLE}={}` too",
             word(dir)
         ))

@@ -28,7 +28,7 @@ pub(super) fn history(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     "history-not-a-file",
                     format!("the history {} is {kind}, so no change is recorded", tick(path)),
                 )
-                .mended_by(format!("move it away: `mv {0} {0}.old`", word(path)))
+                .fixed_by(format!("move it away: `mv {0} {0}.old`", word(path)))
                 .at(path),
             );
             // Reading a FIFO would wait for a writer.
@@ -71,7 +71,7 @@ fn about_revisions(records: &[Record], state: Option<&State>, path: &Path) -> Op
                     "history-ahead",
                     format!("{name} goes to revision {last}, but the state is at {revision}: an older state was put in place by hand"),
                 )
-                .mended_by("see `maint log` for what is lost"),
+                .fixed_by("see `maint log` for what is lost"),
             );
         }
         if last + 1 == revision {

@@ -25,7 +25,7 @@ pub(super) fn ended(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "window-ended",
                 format!("still listed though over: {}", names(ended.iter().copied())),
             )
-            .mended_by(off),
+            .fixed_by(off),
         );
     }
 }
@@ -49,10 +49,7 @@ pub(super) fn endless(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         spell(open_for)
                     ),
                 )
-                .mended_by(format!(
-                    "if it is forgotten: {}",
-                    patient.maint(&format!("off {name}"))
-                )),
+                .fixed_by(format!("if it is forgotten: {}", patient.maint(&format!("off {name}")))),
             );
         }
     }
@@ -77,7 +74,7 @@ pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     names(rules.iter().copied())
                 ),
             )
-            .mended_by(remove),
+            .fixed_by(remove),
         );
     }
     let tokens = |is: &dyn Fn(&BypassToken) -> bool| -> Vec<&str> {
@@ -95,7 +92,7 @@ pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "token-expired",
                 format!("bypass tokens that have expired: {}", names(gone.iter().copied())),
             )
-            .mended_by(revoke),
+            .fixed_by(revoke),
         );
     }
     let endless = tokens(&|token| token.keep && token.expires_at.is_none());
@@ -109,7 +106,7 @@ pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     names(endless.iter().copied())
                 ),
             )
-            .mended_by(format!("once it is not needed: {revoke}")),
+            .fixed_by(format!("once it is not needed: {revoke}")),
         );
     }
 }
@@ -143,7 +140,7 @@ pub(super) fn status(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "status-200",
                 format!("{user} answers 200: search engines and caches will take the maintenance page for the real one"),
             )
-            .mended_by(mend),
+            .fixed_by(mend),
         );
     }
 }
@@ -166,7 +163,7 @@ pub(super) fn redirects(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     "redirect-loop",
                     format!("the window `{name}` sends browsers to `{path}`, which it covers as well: they go in circles"),
                 )
-                .mended_by(add),
+                .fixed_by(add),
             );
         }
     }
@@ -225,7 +222,7 @@ pub(super) fn open_rules(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         rule.kind, rule.value
                     ),
                 )
-                .mended_by(remove),
+                .fixed_by(remove),
             ),
             Some(Matcher::Ip(network))
                 if network.addr().is_loopback() && state.trusted_proxies.is_none() =>
@@ -236,7 +233,7 @@ pub(super) fn open_rules(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         "rule-for-proxy",
                         format!("the ignore rule `{id}`, ip `{}`, lets everyone through who comes over a proxy on this host, since no proxy is trusted to tell the client's address", rule.value),
                     )
-                    .mended_by(format!("if there is such a proxy: {proxy}")),
+                    .fixed_by(format!("if there is such a proxy: {proxy}")),
                 );
             }
             _ => {}

@@ -43,7 +43,7 @@ pub(super) fn in_use(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         tick(&patient.site.templates())
                     ),
                 )
-                .mended_by(format!("add it: {}", patient.maint(&format!("template add {name} FILE"))))
+                .fixed_by(format!("add it: {}", patient.maint(&format!("template add {name} FILE"))))
                 .at(&patient.site.templates()),
             );
         }
@@ -82,7 +82,7 @@ pub(super) fn mistakes(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         let edit = format!("template edit {} --format {}", template.name, template.format);
         findings.push(
             Finding::new(level, "template-broken", format!("{what}; {consequence}"))
-                .mended_by(patient.maint(&edit))
+                .fixed_by(patient.maint(&edit))
                 .at(&template.path),
         );
     }
@@ -115,7 +115,7 @@ pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                     tick(&template.path)
                 ),
             )
-            .mended_by(format!("let them know: {}", patient.maint(&add)))
+            .fixed_by(format!("let them know: {}", patient.maint(&add)))
             .at(&template.path),
         );
     }
@@ -155,7 +155,7 @@ pub(super) fn passed_over(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "template-passed-over",
                 format!("no templates in {}: {}", tick(&directory), names(others.iter().map(String::as_str))),
             )
-            .mended_by("call them NAME.html, NAME.json or NAME.txt, with letters, digits, `_` and `-` in the name")
+            .fixed_by("call them NAME.html, NAME.json or NAME.txt, with letters, digits, `_` and `-` in the name")
             .at(&directory),
         );
     }

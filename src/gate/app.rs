@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::plan::RulesPlan;
+use super::rules::RulesPlan;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
 use crate::rules::Matcher;
 use crate::rules::path::PathPattern;
-use crate::state::MOST_REGEXES;
+use crate::state::MAX_REGEXES;
+use crate::state::page::PageSettings;
 
 /// What an app says by itself, whatever the state of its site says. The command
 /// knows nothing of it.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct App {
     /// `Some(true)`: every request is covered, at any time. `Some(false)`: none
     /// ever is. `None`: the state decides, as it should.
@@ -21,6 +22,35 @@ pub struct App {
     pub ignore: Vec<(String, Matcher)>,
     /// How pages are answered where neither a window nor the site says.
     pub page: PageSettings,
+}
+
+impl App {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a fixed mode, whatever the state says.
+    #[must_use]
+    pub fn is_down(mut self, is_down: impl Into<Option<bool>>) -> Self {
+        self.is_down = is_down.into();
+        self
+    }
+
+    /// Adds a rule that lets requests through.
+    #[must_use]
+    pub fn ignore(mut self, name: impl Into<String>, rule: Matcher) -> Self {
+        self.ignore.push((name.into(), rule));
+        self
+    }
+
+    /// Sets how pages are answered where neither a window nor the site says.
+    #[must_use]
+    pub fn page(mut self, page: PageSettings) -> Self {
+        self.page = page;
+        self
+    }
 }
 
 /// The same, compiled.
@@ -48,9 +78,9 @@ impl AppPlan {
         }
         let is_regex = |matcher: &Matcher| matches!(matcher, Matcher::Path(PathPattern::Regex(_)));
         let regexes = app.ignore.iter().filter(|(_, matcher)| is_regex(matcher)).count();
-        if regexes > MOST_REGEXES {
+        if regexes > MAX_REGEXES {
             return Err(Error::invalid(format!(
-                "an app has at most {MOST_REGEXES} regular expressions, and these are {regexes}"
+                "an app has at most {MAX_REGEXES} regular expressions, and these are {regexes}"
             )));
         }
         let rules = app.ignore.iter();

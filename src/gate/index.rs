@@ -15,6 +15,7 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use crate::error::{Error, Result};
 use crate::request::path::segments;
+use crate::request::url;
 use crate::rules::host::HostPattern;
 use crate::rules::path::PathPattern;
 
@@ -308,14 +309,7 @@ impl HostIndex {
 /// A host in lower case, without its port and without a final dot.
 fn bare_host(host: &str) -> String {
     let host = host.trim();
-    let name = match host.rsplit_once(':') {
-        Some((name, port))
-            if !host.ends_with(']') && port.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            name
-        }
-        _ => host,
-    };
+    let name = url::host(host);
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

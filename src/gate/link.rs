@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::plan::Plan;
 use crate::page::Reply;
+use crate::request::Request;
+use crate::request::cookie::{COOKIE, HOST_COOKIE, PARAMETER};
+use crate::request::field::is_loopback;
 use crate::request::path::PathForms;
-use crate::request::{Request, is_loopback};
-use crate::state::bypass::{COOKIE, HOST_COOKIE, PARAMETER};
 
 /// The answer to a request that comes by a link with a good token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {
@@ -74,7 +75,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::request::Facts;
+    use crate::request::RequestParts;
     use crate::state::bypass;
 
     const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
@@ -89,12 +90,12 @@ mod tests {
         Plan::new(&serde_json::from_value(state).unwrap()).unwrap()
     }
 
-    fn followed(request: &Facts) -> Option<Reply> {
+    fn followed(request: &RequestParts) -> Option<Reply> {
         follow(&plan(), request, "2026-11-22T03:00:00Z".parse().unwrap())
     }
 
-    fn get(target: &str) -> Facts {
-        Facts { host: Some("example.com".to_owned()), ..Facts::new("GET", target) }
+    fn get(target: &str) -> RequestParts {
+        RequestParts { host: Some("example.com".to_owned()), ..RequestParts::new("GET", target) }
     }
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
     fn requirement_47_only_a_good_token_in_a_get_is_followed() {
         let link = format!("/?{PARAMETER}={TOKEN}");
         assert!(followed(&get(&link)).is_some());
-        assert!(followed(&Facts { method: "POST".to_owned(), ..get(&link) }).is_none());
+        assert!(followed(&RequestParts { method: "POST".to_owned(), ..get(&link) }).is_none());
         for target in ["/", "/?", "/?maint_bypass", "/?maint_bypass=", "/?maint_bypass=maint_0"] {
             assert!(followed(&get(target)).is_none(), "{target}");
         }
@@ -157,7 +158,7 @@ mod tests {
     fn requirement_44_the_cookie_is_for_encrypted_connections_unless_there_is_none() {
         let link = format!("/?{PARAMETER}={TOKEN}");
         let cookie = |host: &str, is_https| {
-            let request = Facts { host: Some(host.to_owned()), is_https, ..get(&link) };
+            let request = RequestParts { host: Some(host.to_owned()), is_https, ..get(&link) };
             followed(&request).unwrap().header("set-cookie").unwrap()
         };
         for (host, is_https, is_secure) in [

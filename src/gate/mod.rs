@@ -2,13 +2,13 @@
 //!
 //! ```
 //! use maint::gate::{Answer, Gate};
-//! use maint::request::Facts;
+//! use maint::request::RequestParts;
 //! use maint::Site;
 //!
 //! # let temp = tempfile::tempdir()?;
 //! # let directory = temp.path();
 //! let gate = Gate::open(&Site::at(directory))?;
-//! match gate.answer(&Facts::new("GET", "/shop?id=7")) {
+//! match gate.answer(&RequestParts::new("GET", "/shop?id=7")) {
 //!     Answer::Pass(_) => println!("ask the app"),
 //!     Answer::Reply(reply) => println!("send {} instead", reply.status()),
 //! }
@@ -21,44 +21,43 @@
 //! after a fork(2).
 
 mod app;
+mod content;
 mod index;
 mod link;
-pub mod plan;
+mod plan;
 mod reload;
+pub(crate) mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use jiff::Timestamp;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::page::Reply;
 use crate::request::Request;
 use crate::site::Site;
 use crate::state::State;
-use crate::sys::Lookout;
 use app::AppPlan;
-use reload::{Reload, read};
-use snapshot::{Content, Snapshot, Source};
-use trouble::Trouble;
+use content::Source;
+use reload::Live;
+use snapshot::Snapshot;
 
 pub use app::App;
 pub use plan::{Decision, Plan};
-pub(crate) use trouble::Failing;
 pub use trouble::{Consequence, OnProblem, Problem};
 
 /// What to do where the state cannot be read when the app starts.
 ///
 /// Once there was a good state it stays in force, whatever becomes of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnError {
     /// [`Gate::open`] fails, so that somebody notices.
     #[default]
@@ -72,6 +71,7 @@ pub enum OnError {
 
 /// How a gate is opened.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// Look at the state file at most so often. A change may then go unnoticed
     /// for that long, and the system call is saved. Absent: look every time.
@@ -85,9 +85,45 @@ pub struct Options {
     pub app: App,
 }
 
+impl Options {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how long a look at the state file holds good.
+    #[must_use]
+    pub fn recheck(mut self, recheck: impl Into<Option<Duration>>) -> Self {
+        self.recheck = recheck.into();
+        self
+    }
+
+    /// Sets what to do if there is no good state to begin with.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
+    /// Sets what is called on trouble.
+    #[must_use]
+    pub fn on_problem(mut self, call: impl Fn(&Problem) + Send + Sync + 'static) -> Self {
+        self.on_problem = Some(Arc::new(call));
+        self
+    }
+
+    /// Sets the app's own settings.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.app = app;
+        self
+    }
+}
+
 /// What a view says of itself, before any window or rule is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Force {
+pub enum Override {
     /// It is always down.
     On,
     /// It is never down.
@@ -105,12 +141,13 @@ pub enum Answer {
 
 /// Why a request passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pass {
     /// The rule or token that lets it through; absent if nothing holds it up.
     pub by: Option<Arc<str>>,
     /// Others would have been blocked, so what the app answers must not be
     /// shared: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and take off what
-    /// [`Pass::is_overruling`] (requirement 50).
+    /// [`Pass::overrides_cache_control`] (requirement 50).
     pub is_private: bool,
 }
 
@@ -122,7 +159,7 @@ impl Pass {
     /// believe before `Cache-Control`: those for one kind of cache (RFC 9213),
     /// `Surrogate-Control`, and nginx's own.
     #[must_use]
-    pub fn is_overruling(name: &str) -> bool {
+    pub fn overrides_cache_control(name: &str) -> bool {
         name.ends_with("-cache-control")
             || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
     }
@@ -137,14 +174,8 @@ impl Pass {
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
-    lookout: Lookout,
-    source: Source,
-    options: Options,
+    live: Live,
     app: AppPlan,
-    current: ArcSwap<Snapshot>,
-    /// When the next look is due on the coarse clock, with a recheck interval.
-    next_look: AtomicU64,
-    reload: ArcSwap<Reload>,
 }
 
 impl Gate {
@@ -163,89 +194,58 @@ impl Gate {
     /// # Errors
     ///
     /// As [`Gate::open`], unless [`Options::on_error`] says what to do instead; and
-    /// [`Error::Invalid`] for what the app says by itself, if it cannot be.
+    /// [`Error::Invalid`](crate::Error::Invalid) for what the app says by itself, if it cannot be.
     pub fn open_with(site: &Site, options: Options) -> Result<Self> {
         // A server may change its directory later.
         let absolute = std::path::absolute(site.dir());
         let site = absolute.map_or_else(|_| site.clone(), Site::at);
         let app = AppPlan::new(&options.app)?;
         let source = Source::new(&site, &options.app.page);
-        let unreadable =
-            |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
-        let lookout =
-            Lookout::new(&source.state).map_err(|cause| unreadable(&source.state, cause))?;
-        let mut trouble = Trouble::default();
-        let mut problems = Vec::new();
-        let began = Timestamp::now();
-        let (look, content, makeshift) = match read(&source, None) {
-            (look, Ok(fresh)) => {
-                problems.extend(trouble.of_pages(fresh.errors, Instant::now()));
-                (look, fresh.content, None)
-            }
-            (look, Err(error)) => {
-                let (state, consequence) = match options.on_error {
-                    OnError::Refuse => return Err(error),
-                    OnError::Open => (State::default(), Consequence::Open),
-                    OnError::Closed => (closed(), Consequence::Closed),
-                };
-                problems.push(Problem { error: Some(error), consequence });
-                (look, Arc::new(Content::of(&source, state)?), Some(consequence))
-            }
-        };
-        let failing = makeshift.map(|_| trouble.of_state(None, Instant::now()).0);
-        let snapshot = Snapshot {
-            look,
-            is_unsettled: snapshot::is_unsettled(look, began),
-            content,
-            pending: None,
-            makeshift,
-            failing,
-        };
-        let inner = Inner {
-            lookout,
-            source,
-            options,
-            app,
-            current: ArcSwap::from_pointee(snapshot),
-            next_look: AtomicU64::new(0),
-            reload: ArcSwap::from_pointee(Reload::new(trouble)),
-        };
-        let gate = Self(Arc::new(inner));
-        gate.put_off(0);
-        gate.tell(&problems);
-        Ok(gate)
+        let live = Live::begin(source, options.recheck, options.on_problem, |error| {
+            let (state, consequence) = match options.on_error {
+                OnError::Refuse => return Err(error),
+                OnError::Open => (State::default(), Consequence::Open),
+                OnError::Closed => (closed(), Consequence::Closed),
+            };
+            Ok((state, Problem { error: Some(error), consequence }))
+        })?;
+        Ok(Self(Arc::new(Inner { live, app })))
     }
 
     /// What to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.fresh().answer(&self.0.app, request, None)
+        self.0.live.fresh().answer(&self.0.app, request, None)
     }
 
     /// What to do with a request for a view that is always or never down.
-    pub fn answer_forced(&self, request: &impl Request, force: Force) -> Answer {
-        match force {
-            Force::Off => Answer::Pass(Pass::default()),
-            Force::On => self.fresh().answer_down(request, None),
+    pub fn answer_overridden(&self, request: &impl Request, by: Override) -> Answer {
+        match by {
+            Override::Off => Answer::Pass(Pass::default()),
+            Override::On => self.0.live.fresh().answer_down(request, None),
         }
     }
 
-    /// What to do with a request at another time, for looking ahead and for tests.
-    pub fn answer_at(&self, request: &impl Request, now: Timestamp) -> Answer {
-        self.fresh().answer(&self.0.app, request, Some(now))
-    }
-
-    /// What is in force now, after a look at the state file if one is due: for who
-    /// may wait for a file and may not while asking for the facts of a request,
-    /// as with an interpreter's lock.
+    /// Whether any window is open, or the app says that it is down. Some requests
+    /// may pass all the same.
     #[must_use]
-    pub fn current(&self) -> Current {
-        Current { gate: self.clone(), snapshot: Guard::into_inner(self.fresh()) }
+    pub fn is_down(&self) -> bool {
+        self.0.live.fresh().is_down(&self.0.app, None)
     }
 
     /// The revision of the state that is in force.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        self.fresh().content.revision()
+        self.0.live.fresh().content.revision()
+    }
+
+    /// What is in force now, after a look at the state file if one is due.
+    ///
+    /// Use it where a file may be read now but not while the request is examined,
+    /// for example before taking Python's GIL; and to ask about another time.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        let snapshot = Guard::into_inner(self.0.live.fresh());
+        Current { gate: self.clone(), snapshot, now: None }
     }
 }
 
@@ -254,25 +254,34 @@ impl Gate {
 pub struct Current {
     gate: Gate,
     snapshot: Arc<Snapshot>,
+    now: Option<Timestamp>,
 }
 
 impl Current {
-    /// What to do with a request, at a time of the caller's choice or now.
-    pub fn answer(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
-        self.snapshot.answer(&self.gate.0.app, request, now)
-    }
-
-    /// What to do with a request for a view that is always down.
-    pub fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
-        self.snapshot.answer_down(request, now)
-    }
-
-    /// Whether any window is open, or the app says that it is down. Some requests
-    /// may pass all the same.
+    /// The same at another time, for looking ahead and for tests.
     #[must_use]
-    pub fn is_down(&self, now: Option<Timestamp>) -> bool {
-        let is_open = || self.snapshot.content.plan.is_down(now.unwrap_or_else(Timestamp::now));
-        self.gate.0.app.is_down.unwrap_or_else(is_open)
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// What [`Gate::answer`] says.
+    pub fn answer(&self, request: &impl Request) -> Answer {
+        self.snapshot.answer(&self.gate.0.app, request, self.now)
+    }
+
+    /// What [`Gate::answer_overridden`] says.
+    pub fn answer_overridden(&self, request: &impl Request, by: Override) -> Answer {
+        match by {
+            Override::Off => Answer::Pass(Pass::default()),
+            Override::On => self.snapshot.answer_down(request, self.now),
+        }
+    }
+
+    /// What [`Gate::is_down`] says.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.snapshot.is_down(&self.gate.0.app, self.now)
     }
 }
 
@@ -298,6 +307,11 @@ impl Snapshot {
         }
     }
 
+    fn is_down(&self, app: &AppPlan, now: Option<Timestamp>) -> bool {
+        let is_open = || self.content.plan.is_down(now.unwrap_or_else(Timestamp::now));
+        app.is_down.unwrap_or_else(is_open)
+    }
+
     fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
         let now = now.unwrap_or_else(Timestamp::now);
         Answer::Reply(self.content.pages(None).reply(request, now))
@@ -306,7 +320,7 @@ impl Snapshot {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Gate").field(&self.0.source.state).finish()
+        f.debug_tuple("Gate").field(&self.0.live.state_file()).finish()
     }
 }
 
@@ -315,7 +329,7 @@ fn closed() -> State {
     let mut state = State::default();
     let now = crate::time::now();
     let settings = crate::state::WindowSettings {
-        page: crate::page::PageSettings { retry_after: Some(30), ..Default::default() },
+        page: crate::state::page::PageSettings { retry_after: Some(30), ..Default::default() },
         ..Default::default()
     };
     let actor = crate::Actor::default();

@@ -1,23 +1,20 @@
 //! A state, compiled for deciding: whether a request meets maintenance, and why.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::app::{self, AppPlan};
-use super::index::{HostIndex, NetworkIndex, PathIndex};
+use super::index::{HostIndex, PathIndex};
+use super::rules::{RulesPlan, find_user};
 use crate::error::Result;
 use crate::request::path::PathForms;
-use crate::request::{Request, User, client, cookie, trim};
-use crate::rules::header::HeaderMatch;
+use crate::request::{Request, TrustedProxies, client, cookie};
 use crate::rules::method::SAFE;
-use crate::rules::user::UserClass;
-use crate::rules::{Matcher, Rule};
+use crate::state::State;
 use crate::state::bypass;
 use crate::state::window::{Scope, Window};
-use crate::state::{LeanRule, State, TrustedProxies};
 use crate::time::has_come;
 
 /// What was decided on a request, and what decided it.
@@ -74,20 +71,6 @@ struct WindowPlan {
     hosts: HostIndex,
 }
 
-/// The ignore rules, each in the index of its kind by its number.
-#[derive(Default)]
-pub(crate) struct RulesPlan {
-    ids: Vec<Arc<str>>,
-    /// When a rule expires, if it does.
-    ends: HashMap<u32, Timestamp>,
-    paths: PathIndex,
-    networks: NetworkIndex,
-    hosts: HostIndex,
-    methods: Vec<(String, u32)>,
-    headers: Vec<(HeaderMatch, u32)>,
-    users: Vec<(UserClass, u32)>,
-}
-
 struct TokenPlan {
     id: Arc<str>,
     digest: String,
@@ -121,11 +104,6 @@ impl Plan {
         })
     }
 
-    /// The same with other ignore rules.
-    pub(crate) fn replace_rules(&self, rules: Arc<RulesPlan>) -> Self {
-        Self { rules, ..self.clone() }
-    }
-
     /// The compiled ignore rules.
     pub(crate) fn rules(&self) -> &Arc<RulesPlan> {
         &self.rules
@@ -142,7 +120,7 @@ impl Plan {
     pub(crate) fn is_timeless(&self) -> bool {
         let is_always =
             |plan: &WindowPlan| plan.window.start.is_none() && plan.window.end.is_none();
-        self.tokens.is_empty() && self.rules.ends.is_empty() && self.windows.iter().all(is_always)
+        self.tokens.is_empty() && self.rules.is_timeless() && self.windows.iter().all(is_always)
     }
 
     /// Whether there is any bypass token.
@@ -209,7 +187,7 @@ impl Plan {
         if self.tokens.is_empty() {
             return None;
         }
-        cookie::find(request, &bypass::COOKIES, |token| Some(self.token(token, now)?.0))
+        cookie::find(request, &cookie::COOKIES, |token| Some(self.token(token, now)?.0))
     }
 
     /// The id and the expiry of a token that lets its bearer through. Looks at
@@ -271,126 +249,6 @@ impl WindowPlan {
     }
 }
 
-impl RulesPlan {
-    /// Compiles the rules of a state.
-    pub(crate) fn new(rules: &BTreeMap<String, Rule>) -> Result<Self> {
-        let rules = crate::state::by_number(rules);
-        Self::of(rules.into_iter().map(|(id, rule)| Ok((id, rule.matcher()?, rule.expires_at))))
-    }
-
-    /// Compiles rules that were read for this purpose.
-    pub(crate) fn of_lean(rules: Vec<LeanRule<'_>>) -> Result<Self> {
-        Self::of(rules.into_iter().map(|rule| Ok((rule.id, rule.matcher, rule.expires_at))))
-    }
-
-    /// Compiles rules, the oldest first.
-    pub(super) fn of<I: Into<Arc<str>>>(
-        rules: impl Iterator<Item = Result<(I, Option<Matcher>, Option<Timestamp>)>>,
-    ) -> Result<Self> {
-        let mut plan = Self::default();
-        let (mut paths, mut networks, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
-        for (rule, entry) in rules.zip(0..) {
-            let (id, matcher, expires_at) = rule?;
-            plan.ids.push(id.into());
-            plan.ends.extend(expires_at.map(|end| (entry, end)));
-            match matcher {
-                Some(Matcher::Path(pattern)) => paths.push((pattern, entry)),
-                Some(Matcher::Ip(network)) => networks.push((network, entry)),
-                Some(Matcher::Host(pattern)) => hosts.push((pattern, entry)),
-                Some(Matcher::Method(method)) => plan.methods.push((method, entry)),
-                Some(Matcher::Header(header)) => plan.headers.push((header, entry)),
-                Some(Matcher::User(class)) => plan.users.push((class, entry)),
-                // A kind of a later version lets nobody through.
-                None => {}
-            }
-        }
-        plan.paths = PathIndex::new(paths)?;
-        plan.networks = NetworkIndex::new(networks);
-        plan.hosts = HostIndex::new(hosts);
-        Ok(plan)
-    }
-
-    fn is_live(&self, now: Timestamp) -> impl Fn(u32) -> bool {
-        move |entry| !has_come(self.ends.get(&entry).copied(), now)
-    }
-
-    /// A rule in force that matches by anything but the user, and whether it
-    /// looks at who asks rather than at what is asked for.
-    fn find(
-        &self,
-        request: &impl Request,
-        path: &PathForms,
-        proxies: Option<&TrustedProxies>,
-        now: Timestamp,
-    ) -> Option<(&Arc<str>, bool)> {
-        let is_live = self.is_live(now);
-        let by_method = || {
-            self.methods.iter().find(|(name, entry)| name == request.method() && is_live(*entry))
-        };
-        let by_address = || {
-            let is_needed = !self.networks.is_empty();
-            let address = is_needed.then(|| client::address(request, proxies)).flatten()?;
-            self.networks.find(address, &is_live)
-        };
-        let by_host =
-            || if self.hosts.is_empty() { None } else { self.hosts.find(request.host(), &is_live) };
-        let by_header = || {
-            self.headers.iter().find(|(header, entry)| is_live(*entry) && carries(request, header))
-        };
-        let by_request = path
-            .clear()
-            .and_then(|path| self.paths.find(path, &is_live))
-            .or_else(|| by_method().map(|found| found.1))
-            .or_else(by_host);
-        let by_visitor = || by_address().or_else(|| by_header().map(|found| found.1));
-        let (entry, is_personal) = match by_request {
-            Some(entry) => (entry, false),
-            None => (by_visitor()?, true),
-        };
-        Some((&self.ids[entry as usize], is_personal))
-    }
-
-    /// The rules in force for users, with their numbers.
-    fn live_users(&self, now: Timestamp) -> impl Iterator<Item = (UserClass, u32)> {
-        let is_live = self.is_live(now);
-        self.users.iter().copied().filter(move |(_, entry)| is_live(*entry))
-    }
-}
-
-/// A rule in force that matches by the user, who is asked for once, and only if
-/// there is such a rule.
-fn find_user<'p>(
-    rules: [&'p RulesPlan; 2],
-    request: &impl Request,
-    now: Timestamp,
-) -> Option<&'p Arc<str>> {
-    let mut live = rules
-        .into_iter()
-        .flat_map(|rules| rules.live_users(now).map(move |(class, entry)| (class, rules, entry)))
-        .peekable();
-    live.peek()?;
-    let user = request.user()?;
-    let (_, rules, entry) = live.find(|(class, ..)| belongs(user, *class))?;
-    Some(&rules.ids[entry as usize])
-}
-
-fn carries(request: &impl Request, header: &HeaderMatch) -> bool {
-    let mut is_there = false;
-    request.header(&header.name, &mut |value| {
-        is_there |= trim(value) == header.value.as_bytes();
-    });
-    is_there
-}
-
-fn belongs(user: User, class: UserClass) -> bool {
-    match class {
-        UserClass::Anonymous => !user.is_authenticated,
-        UserClass::Authenticated => user.is_authenticated,
-        UserClass::Staff => user.is_authenticated && user.is_staff,
-        UserClass::Superuser => user.is_authenticated && user.is_superuser,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -398,7 +256,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::request::Facts;
+    use crate::request::{RequestParts, User};
 
     /// A request that counts how often its user is asked for.
     #[derive(Default)]
@@ -517,7 +375,8 @@ mod tests {
         }));
         let of = |peer: [u8; 4]| {
             let peer = Some(IpAddr::from(peer));
-            Facts { peer, ..Facts::new("GET", "/") }.with("x-forwarded-for", "192.0.2.7")
+            RequestParts { peer, ..RequestParts::new("GET", "/") }
+                .with("x-forwarded-for", "192.0.2.7")
         };
         assert_eq!(plan.client_address(&of([10, 0, 0, 1])), Some([192, 0, 2, 7].into()));
         assert_eq!(plan.client_address(&of([203, 0, 113, 9])), Some([203, 0, 113, 9].into()));

@@ -1,23 +1,35 @@
-//! The state is read again when its file has changed: by one request, while the
-//! others that come wait for it.
+//! Keeps what is in force up to date: when its file has changed, one request reads
+//! it again, while the others that come wait for that.
 
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
-use super::plan::RulesPlan;
-use super::snapshot::{self, Content, Fresh, Pending, Snapshot, Source};
-use super::trouble::Trouble;
-use super::{Consequence, Gate, Problem};
-use crate::error::Result;
-use crate::load;
+use super::content::{Content, Fresh, Source};
+use super::snapshot::{Snapshot, is_unsettled, read};
+use super::trouble::{Consequence, OnProblem, Problem, Trouble};
+use crate::error::{Error, Result};
 use crate::state::State;
-use crate::sys::{self, Look};
+use crate::sys::{self, Lookout};
 
-/// Who reads the state again, one at a time.
+/// What is in force, and all that keeps it so.
+pub(super) struct Live {
+    pub(super) lookout: Lookout,
+    source: Source,
+    /// How often the file is looked at, at most; absent: every time.
+    recheck: Option<Duration>,
+    on_problem: Option<OnProblem>,
+    pub(super) current: ArcSwap<Snapshot>,
+    /// When the next look is due on the coarse clock, with a recheck interval.
+    pub(super) next_look: AtomicU64,
+    reload: ArcSwap<Reload>,
+}
+
+/// The lock of whoever reads the state again, one at a time.
 pub(super) struct Reload {
     /// A process forked off while another thread held the lock would find it
     /// held for ever; so each process has its own.
@@ -25,33 +37,84 @@ pub(super) struct Reload {
     trouble: Mutex<Trouble>,
 }
 
-impl Gate {
+impl Live {
+    /// Reads the state for the first time. If that fails, `makeshift` says what is
+    /// in force instead.
+    pub(super) fn begin(
+        source: Source,
+        recheck: Option<Duration>,
+        on_problem: Option<OnProblem>,
+        makeshift: impl FnOnce(Error) -> Result<(State, Problem)>,
+    ) -> Result<Self> {
+        let unreadable =
+            |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
+        let lookout =
+            Lookout::new(&source.state).map_err(|cause| unreadable(&source.state, cause))?;
+        let mut trouble = Trouble::default();
+        let began = Timestamp::now();
+        let (look, read) = read(&source, None);
+        let (content, consequence, problems) = match read {
+            Ok(Fresh { content, errors }) => {
+                (content, None, trouble.of_pages(errors, Instant::now()))
+            }
+            Err(error) => {
+                let (state, problem) = makeshift(error)?;
+                let content = Arc::new(Content::of(&source, state)?);
+                (content, Some(problem.consequence), vec![problem])
+            }
+        };
+        let snapshot = Snapshot {
+            look,
+            is_unsettled: is_unsettled(look, began),
+            content,
+            makeshift: consequence,
+            failing: consequence.map(|_| trouble.of_state(None, Instant::now()).0),
+        };
+        let live = Self {
+            lookout,
+            source,
+            recheck,
+            on_problem,
+            current: ArcSwap::from_pointee(snapshot),
+            next_look: AtomicU64::new(0),
+            reload: ArcSwap::from_pointee(Reload::new(trouble)),
+        };
+        live.put_off(0);
+        live.tell(&problems);
+        Ok(live)
+    }
+
+    /// The state file that is looked at.
+    pub(super) fn state_file(&self) -> &Path {
+        &self.source.state
+    }
+
     /// What is in force, after a look at the file if one is due.
     pub(super) fn fresh(&self) -> Guard<Arc<Snapshot>> {
-        let snapshot = self.0.current.load();
-        if !self.is_due() || !snapshot.is_outdated(self.0.lookout.look()) {
+        let snapshot = self.current.load();
+        if !self.is_due() || !snapshot.is_outdated(self.lookout.look()) {
             return snapshot;
         }
         drop(snapshot);
         self.notice();
-        self.0.current.load()
+        self.current.load()
     }
 
     /// Whether the file is to be looked at now, by this request.
     fn is_due(&self) -> bool {
-        if self.0.options.recheck.is_none() {
+        if self.recheck.is_none() {
             return true;
         }
-        let due = self.0.next_look.load(Ordering::Relaxed);
+        let due = self.next_look.load(Ordering::Relaxed);
         sys::coarse_clock() >= due && self.put_off(due)
     }
 
     /// Puts the next look off, unless another thread just did.
     pub(super) fn put_off(&self, due: u64) -> bool {
-        let Some(interval) = self.0.options.recheck else { return true };
+        let Some(interval) = self.recheck else { return true };
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         let next = sys::coarse_clock().saturating_add(interval);
-        self.0.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Reads the state again. Whoever comes meanwhile waits, since what is in
@@ -59,8 +122,8 @@ impl Gate {
     fn notice(&self) {
         let reload = self.reload();
         let trouble = reload.trouble();
-        let before = self.0.current.load_full();
-        if before.is_outdated(self.0.lookout.look()) {
+        let before = self.current.load_full();
+        if before.is_outdated(self.lookout.look()) {
             let problems = self.read_again(&before, trouble);
             self.tell(&problems);
         }
@@ -75,24 +138,16 @@ impl Gate {
     ) -> Vec<Problem> {
         let mut problems = Vec::new();
         let began = Timestamp::now();
-        let (look, read) = read(&self.0.source, Some(before));
-        let is_unsettled = snapshot::is_unsettled(look, began);
-        match read {
-            Ok(Fresh { content, pending, errors }) => {
+        let (look, read) = read(&self.source, Some(before));
+        let is_unsettled = is_unsettled(look, began);
+        let next = match read {
+            Ok(Fresh { content, errors }) => {
                 if before.failing.is_some_and(|failing| failing.is_told) {
                     let consequence = Consequence::Revision(content.revision());
                     problems.push(Problem { error: None, consequence });
                 }
                 problems.extend(trouble.of_pages(errors, Instant::now()));
-                let next = Snapshot {
-                    look,
-                    is_unsettled,
-                    content,
-                    pending,
-                    makeshift: None,
-                    failing: None,
-                };
-                self.0.current.store(Arc::new(next));
+                Snapshot { look, is_unsettled, content, makeshift: None, failing: None }
             }
             Err(error) => {
                 let (failing, is_due) = trouble.of_state(before.failing, Instant::now());
@@ -100,87 +155,28 @@ impl Gate {
                     let consequence = before.consequence();
                     problems.push(Problem { error: Some(error), consequence });
                 }
-                // What is being compiled belongs to the last good state.
-                let pending = before.pending.as_ref().map(Pending::of_this_process);
-                let failing = Some(failing);
-                let next = Snapshot { look, is_unsettled, pending, failing, ..before.clone() };
-                self.0.current.store(Arc::new(next));
+                Snapshot { look, is_unsettled, failing: Some(failing), ..before.clone() }
             }
-        }
-        if let Some(pending) = &self.0.current.load().pending
-            && !before.pending.as_ref().is_some_and(|known| known.is_same(pending))
-        {
-            problems.extend(self.compile_apart(pending, trouble));
-        }
+        };
+        self.current.store(Arc::new(next));
         problems
     }
 
     /// The lock of this process, which its parent's threads cannot hold.
     pub(super) fn reload(&self) -> Arc<Reload> {
         let pid = std::process::id();
-        let reload = self.0.reload.load_full();
+        let reload = self.reload.load_full();
         if reload.pid == pid {
             return reload;
         }
         let own = Arc::new(Reload::new(Trouble::default()));
-        self.0.reload.rcu(|now| if now.pid == pid { now.clone() } else { own.clone() });
-        self.0.reload.load_full()
+        self.reload.rcu(|now| if now.pid == pid { now.clone() } else { own.clone() });
+        self.reload.load_full()
     }
 
-    /// Compiles rules off the path of the requests; those from before stay in
-    /// force until then.
-    fn compile_apart(&self, pending: &Pending, trouble: MutexGuard<'_, Trouble>) -> Vec<Problem> {
-        let thread = std::thread::Builder::new().name("maint-rules".to_owned());
-        let (gate, of_thread) = (self.clone(), pending.clone());
-        let started = thread.spawn(move || {
-            let compiled = snapshot::compile(&gate.0.source, &of_thread.text);
-            let reload = gate.reload();
-            let problems = gate.install(&of_thread, compiled, reload.trouble());
-            gate.tell(&problems);
-        });
-        if started.is_ok() {
-            return Vec::new();
-        }
-        // Without a thread it takes longer, and is done all the same.
-        let compiled = snapshot::compile(&self.0.source, &pending.text);
-        self.install(pending, compiled, trouble)
-    }
-
-    /// Puts rules in force, if they are still meant. If they are no good,
-    /// neither is the state they are from.
-    fn install(
-        &self,
-        pending: &Pending,
-        compiled: Result<Arc<RulesPlan>>,
-        mut trouble: MutexGuard<'_, Trouble>,
-    ) -> Vec<Problem> {
-        let now = self.0.current.load_full();
-        if !now.pending.as_ref().is_some_and(|meant| meant.is_same(pending)) {
-            return Vec::new();
-        }
-        let mut next = Snapshot { pending: None, ..Snapshot::clone(&now) };
-        let mut problems = Vec::new();
-        match compiled {
-            Ok(rules) => {
-                next.content = Arc::new(now.content.with_rules(pending.text.clone(), rules));
-            }
-            Err(error) => {
-                next.content = pending.whole.clone();
-                let (failing, is_due) = trouble.of_state(now.failing, Instant::now());
-                next.failing = Some(failing);
-                if is_due {
-                    let consequence = next.consequence();
-                    problems.push(Problem { error: Some(error), consequence });
-                }
-            }
-        }
-        self.0.current.store(Arc::new(next));
-        problems
-    }
-
-    pub(super) fn tell(&self, problems: &[Problem]) {
+    fn tell(&self, problems: &[Problem]) {
         for problem in problems {
-            match &self.0.options.on_problem {
+            match &self.on_problem {
                 Some(tell) => tell(problem),
                 None => sys::say(&format!("maint: {problem}\n")),
             }
@@ -189,57 +185,12 @@ impl Gate {
 }
 
 impl Reload {
-    pub(super) fn new(trouble: Trouble) -> Self {
+    fn new(trouble: Trouble) -> Self {
         Self { pid: std::process::id(), trouble: Mutex::new(trouble) }
     }
 
     /// Waits for whoever reads now.
     pub(super) fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Snapshot {
-    /// What requests meet if the state cannot be read any more.
-    fn consequence(&self) -> Consequence {
-        self.makeshift.unwrap_or_else(|| Consequence::Revision(self.content.revision()))
-    }
-
-    /// Whether the state has to be read again, now that its file looks like this.
-    pub(super) fn is_outdated(&self, look: Look) -> bool {
-        look != self.look || look == Look::Failed || self.is_unfinished()
-    }
-
-    /// Whether it has to be gone over again although the file looks the same.
-    fn is_unfinished(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| !pending.is_of_this_process())
-            || self.is_unsettled && !snapshot::is_unsettled(self.look, Timestamp::now())
-            || self.failing.is_some_and(|failing| failing.again_at <= Instant::now())
-    }
-}
-
-/// What the file looked like, and what came of reading it.
-pub(super) type Reading = (Look, Result<Fresh>);
-
-/// Reads the state. A file that makes no sense is not read again before it
-/// changes, or has to be told of again; one that cannot be read is.
-pub(super) fn read(source: &Source, before: Option<&Snapshot>) -> Reading {
-    match load::bytes(&source.state) {
-        Ok(Some((key, bytes))) => {
-            let look = Look::File(key);
-            (look, snapshot::read(source, look, &bytes, before))
-        }
-        Ok(None) => match source.missing_directory() {
-            None => {
-                let fresh = Content::of(source, State::default()).map(|nothing| Fresh {
-                    content: Arc::new(nothing),
-                    pending: None,
-                    errors: Vec::new(),
-                });
-                (Look::Missing, fresh)
-            }
-            Some(error) => (Look::Failed, Err(error)),
-        },
-        Err(error) => (Look::Failed, Err(error)),
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How many kinds of trouble with pages are remembered as told.
-const MOST_TOLD: usize = 100;
+const MAX_TOLD: usize = 100;
 
 /// Told of trouble that keeps no request from being answered. It may ask the
 /// gate itself.
@@ -18,6 +18,7 @@ pub type OnProblem = Arc<dyn Fn(&Problem) + Send + Sync>;
 
 /// Trouble with the files of a site, and what is done about it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Problem {
     /// What is wrong; absent if all is well again.
     pub error: Option<Error>,
@@ -27,6 +28,7 @@ pub struct Problem {
 
 /// What requests meet while something is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consequence {
     /// The state of this revision is in force: the last good one, or the new one
     /// if nothing is wrong any more.
@@ -93,7 +95,7 @@ impl Trouble {
         for error in errors {
             let text = error.to_string();
             let is_known = self.pages_told.iter().any(|(_, told)| *told == text);
-            if !is_known && self.pages_told.len() < MOST_TOLD {
+            if !is_known && self.pages_told.len() < MAX_TOLD {
                 self.pages_told.push((now, text));
                 let consequence = Consequence::BuiltinPage;
                 problems.push(Problem { error: Some(error), consequence });

@@ -1,7 +1,8 @@
 //! Which form of the page a client wants (RFC 9110, 12.5.1).
 
-use super::template::Format;
-use crate::request::{Request, trim};
+use crate::request::Request;
+use crate::request::field::trim;
+use crate::state::page::Format;
 
 /// The weight of what has none, in thousandths.
 const HEAVIEST: u16 = 1000;
@@ -94,10 +95,10 @@ fn weight(parameter: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Facts;
+    use crate::request::RequestParts;
 
     fn of(accept: &str) -> (Format, bool) {
-        let wanted = wanted(&Facts::new("GET", "/").with("Accept", accept));
+        let wanted = wanted(&RequestParts::new("GET", "/").with("Accept", accept));
         (wanted.format, wanted.is_explicit)
     }
 
@@ -151,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(of(accept), (Format::Html, false), "{accept}");
         }
-        let silent = wanted(&Facts::new("GET", "/"));
+        let silent = wanted(&RequestParts::new("GET", "/"));
         assert_eq!((silent.format, silent.is_explicit), (Format::Html, false));
     }
 
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn the_lines_of_the_field_are_one_list() {
         let request =
-            Facts::new("GET", "/").with("accept", "*/*").with("Accept", "application/json");
+            RequestParts::new("GET", "/").with("accept", "*/*").with("Accept", "application/json");
         assert_eq!(wanted(&request).format, Format::Json);
     }
 }

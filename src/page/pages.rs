@@ -5,16 +5,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::accept::wanted;
+use super::policy;
 use super::render::{Context, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
-use super::template::Format;
-use super::{LONGEST_RETRY_AFTER, PageSettings, policy};
 use crate::error::Error;
-use crate::request::{Request, only_header};
+use crate::request::Request;
+use crate::request::field::only_header;
+use crate::request::url::UrlParts;
+use crate::state::page::{Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
 /// Of which site, and with which templates.
-pub struct Surroundings<'s> {
+pub struct SiteDefaults<'s> {
     /// What visitors know the site as.
     pub name: Option<&'s str>,
     /// The page settings of the site.
@@ -46,7 +48,7 @@ impl Pages {
     pub fn new(
         name: &str,
         window: &Window,
-        around: &Surroundings<'_>,
+        around: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
         let settings = window.page.over(around.settings);
@@ -55,7 +57,7 @@ impl Pages {
     }
 
     /// Renders the page of a view that is always down.
-    pub(crate) fn without_window(around: &Surroundings<'_>, errors: &mut Vec<Error>) -> Self {
+    pub(crate) fn without_window(around: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
         let context = Context::without_window(around.name, around.settings);
         Self::render(None, None, around.settings, &context, around, errors)
     }
@@ -65,7 +67,7 @@ impl Pages {
         end: Option<Timestamp>,
         settings: &PageSettings,
         context: &Context,
-        around: &Surroundings<'_>,
+        around: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
         let mut maker = Maker { settings, around, errors };
@@ -135,13 +137,13 @@ impl Pages {
         let left = end.duration_since(now);
         let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds.max(1))
-            .map_or(LONGEST_RETRY_AFTER, |seconds| seconds.min(LONGEST_RETRY_AFTER))
+            .map_or(MAX_RETRY_AFTER, |seconds| seconds.min(MAX_RETRY_AFTER))
     }
 }
 
 struct Maker<'m> {
     settings: &'m PageSettings,
-    around: &'m Surroundings<'m>,
+    around: &'m SiteDefaults<'m>,
     errors: &'m mut Vec<Error>,
 }
 
@@ -199,11 +201,11 @@ fn media_type(format: Format) -> &'static str {
 /// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, where the
 /// status of HTTP is 200 and 14 means `UNAVAILABLE`.
 fn grpc(context: &Context) -> Arc<Page> {
-    const LONGEST: usize = 1_000;
+    const MAX_LENGTH: usize = 1_000;
     let message = context.reason.as_deref().unwrap_or(context.title);
     let mut encoded = String::new();
     for byte in message.bytes() {
-        if encoded.len() >= LONGEST {
+        if encoded.len() >= MAX_LENGTH {
             break;
         }
         match byte {
@@ -235,13 +237,10 @@ fn is_script(request: &impl Request) -> bool {
 
 /// Whether a redirect would lead back to where the visitor is.
 fn leads_to(url: &str, request: &impl Request) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (host, place) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let path = place.split(['?', '#']).next().unwrap_or_default();
-    let path = if path.is_empty() { "/" } else { path };
-    let is_here =
-        host.is_empty() || request.host().is_some_and(|here| here.eq_ignore_ascii_case(host));
-    is_here && request.path() == path.as_bytes()
+    let UrlParts { authority, target, .. } = UrlParts::of(url);
+    let is_here = authority.is_empty()
+        || request.host().is_some_and(|here| here.eq_ignore_ascii_case(authority));
+    is_here && request.path() == target.path().as_bytes()
 }
 
 #[cfg(test)]
@@ -250,14 +249,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::request::Facts;
+    use crate::request::RequestParts;
 
     /// The answer to a request that wants plain text, with and without a window.
     fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
         let templates = Arc::new(Templates::empty());
         let settings = PageSettings::default();
         let around =
-            Surroundings { name: Some("Shop"), settings: &settings, templates: &templates };
+            SiteDefaults { name: Some("Shop"), settings: &settings, templates: &templates };
         let mut errors = Vec::new();
         let pages = if let Some(window) = window {
             let window = serde_json::from_value(window).unwrap();
@@ -266,7 +265,7 @@ mod tests {
             Pages::without_window(&around, &mut errors)
         };
         assert!(errors.is_empty(), "{errors:?}");
-        let request = Facts::new(method, "/").with("Accept", "text/plain");
+        let request = RequestParts::new(method, "/").with("Accept", "text/plain");
         pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap())
     }
 
@@ -283,7 +282,7 @@ mod tests {
         let reply = reply("GET", Some(window));
         assert_eq!(
             reply.header("retry-after"),
-            Some(super::super::DEFAULT_RETRY_AFTER.to_string())
+            Some(crate::state::page::DEFAULT_RETRY_AFTER.to_string())
         );
     }
 
@@ -314,7 +313,7 @@ mod tests {
             lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..4),
             shaped in r"((text|application|\*)/(html|json|plain|\*|x\+json)?[;, ]{0,2}(q=[0-9.eEinfa+-]{0,6})?[;, ]{0,2}){0,5}",
         ) {
-            let mut request = Facts::new("GET", "/").with("accept", &shaped);
+            let mut request = RequestParts::new("GET", "/").with("accept", &shaped);
             let formats = wanted(&request);
             request.headers.extend(lines.into_iter().map(|line| ("Accept".to_owned(), line)));
             let also = wanted(&request);

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::render::builtin;
-use super::template::Format;
 use crate::digest::sha256_base64;
+use crate::state::page::Format;
 
 /// The policy of the built-in page: nothing but its own style and script.
 pub(super) fn of_builtin() -> String {

@@ -10,13 +10,19 @@ use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-use super::template::{self, Format, LARGEST, Template};
-use super::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, DOWN, PageSettings, READ_ONLY};
+use super::template::{self, MAX_SIZE, Template};
 use crate::error::{Error, Result};
+use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, PageSettings};
 use crate::state::window::{Scope, Window};
 
+/// What the page says first.
+const DOWN: &str = "Down for maintenance";
+
+/// What it says first while reading goes on.
+const READ_ONLY: &str = "Read-only for now";
+
 /// The largest page that a template may become, in bytes.
-pub const LARGEST_PAGE: usize = 1024 * 1024;
+pub const MAX_PAGE_SIZE: usize = 1024 * 1024;
 
 /// How many steps a template may take, each worth up to 64 bytes of what it makes:
 /// loops in loops must not keep a server busy, and doublings must not fill its memory.
@@ -26,6 +32,7 @@ const FUEL: u64 = 1_000_000;
 ///
 /// Every field is always there; what is not known is `none`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Context {
     /// `Down for maintenance` or `Read-only for now`.
     pub title: &'static str,
@@ -232,9 +239,9 @@ impl Templates {
     /// [`Error::Invalid`] if it is too large, or with the line of the mistake
     /// if it is not Jinja.
     pub fn add(&mut self, file_name: String, source: String) -> Result<()> {
-        if source.len() > LARGEST {
+        if source.len() > MAX_SIZE {
             return Err(Error::invalid(format!(
-                "a template has at most {LARGEST} bytes, this one has {}",
+                "a template has at most {MAX_SIZE} bytes, this one has {}",
                 source.len()
             )));
         }
@@ -279,8 +286,9 @@ impl Templates {
 
     /// The sources of all templates of a format.
     pub(crate) fn sources(&self, format: Format) -> impl Iterator<Item = &str> {
-        let is_meant =
-            move |name: &str| template::parse_file_name(name).is_some_and(|(_, of)| of == format);
+        let is_meant = move |name: &str| {
+            crate::state::page::parse_file_name(name).is_some_and(|(_, of)| of == format)
+        };
         self.sources
             .iter()
             .filter(move |(name, _)| is_meant(name))
@@ -421,7 +429,7 @@ fn mistake(file_name: &str, cause: &minijinja::Error) -> Error {
     let line = innermost.line().map_or_else(String::new, |line| format!(" on line {line}"));
     let detail = match innermost.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
-        ErrorKind::WriteFailure => format!("it makes more than {LARGEST_PAGE} bytes"),
+        ErrorKind::WriteFailure => format!("it makes more than {MAX_PAGE_SIZE} bytes"),
         kind => innermost.detail().map_or_else(|| kind.to_string(), str::to_owned),
     };
     Error::invalid(format!("the template `{name}` has a mistake{line}: {detail}"))
@@ -432,7 +440,7 @@ struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LARGEST_PAGE {
+        if self.0.len() + bytes.len() > MAX_PAGE_SIZE {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.0.extend_from_slice(bytes);
@@ -455,7 +463,7 @@ mod tests {
     }
 
     fn tried(file_name: &str, source: &str) -> String {
-        let (name, format) = template::parse_file_name(file_name).unwrap();
+        let (name, format) = crate::state::page::parse_file_name(file_name).unwrap();
         with(file_name, source)
             .try_out(name, format)
             .map_or_else(|error| error.to_string(), |()| "fine".to_owned())
@@ -507,7 +515,7 @@ mod tests {
         assert!(told(prose).contains("`x.html` asks for `my_resaon` on line 3"), "{}", told(prose));
         let prose = prose.replace("{{ my_resaon }}", "{{ title }} resaon");
         assert!(told(&prose).contains("asks for `resaon` on line 4"), "{}", told(&prose));
-        assert!(told(&"x".repeat(LARGEST + 1)).contains("has at most 262144 bytes"));
+        assert!(told(&"x".repeat(MAX_SIZE + 1)).contains("has at most 262144 bytes"));
         let mut templates = with("base.html", "\n{{ 1 / 0 }}");
         templates.add("x.html".to_owned(), "{% include 'base.html' %}".to_owned()).unwrap();
         let error = templates.try_out("x", Format::Html).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use arc_swap::ArcSwapOption;
 
 use super::render::{Context, Templates};
-use super::template::Format;
+use crate::state::page::Format;
 
 /// The header field by which everyone can tell an answer of maint from one of
 /// the app, whatever its status: the page itself does, when it looks whether

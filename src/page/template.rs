@@ -1,65 +1,20 @@
 //! The site's own templates: plain files `templates/NAME.html|json|txt` in Jinja.
 
-use std::fmt;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use crate::digest::sha256;
 use crate::error::{Error, Result};
+use crate::state::page::{Format, parse_file_name, validate_template_name};
 use crate::sys;
 
 /// The largest template accepted, in bytes.
-pub const LARGEST: usize = 256 * 1024;
-
-/// What a template becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
-    /// A page for browsers.
-    Html,
-    /// An `application/problem+json` answer (RFC 9457) for API clients.
-    Json,
-    /// Plain text.
-    Txt,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Txt];
-
-    /// The file name extension, without the dot.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Html => "html",
-            Self::Json => "json",
-            Self::Txt => "txt",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.extension())
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|format| format.extension() == text).ok_or_else(|| {
-            Error::invalid(format!(
-                "`{}` is not a format: write html, json or txt",
-                text.escape_debug()
-            ))
-        })
-    }
-}
+pub const MAX_SIZE: usize = 256 * 1024;
 
 /// One template file of a site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Template {
     /// The name that `--template` takes.
     pub name: String,
@@ -75,19 +30,6 @@ impl Template {
     pub fn file_name(&self) -> String {
         format!("{}.{}", self.name, self.format)
     }
-}
-
-/// Accepts `[A-Za-z0-9_-]{1,64}`.
-pub fn validate_name(name: &str) -> Result<()> {
-    let fits = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if fits {
-        return Ok(());
-    }
-    Err(Error::invalid_with(
-        format!("`{}` cannot be the name of a template", name.escape_debug()),
-        "use up to 64 letters, digits, `_` and `-`, without the extension",
-    ))
 }
 
 /// The templates in a directory, sorted by name. Other files are passed over;
@@ -109,20 +51,13 @@ pub fn list(directory: &Path) -> Result<Vec<Template>> {
     Ok(templates)
 }
 
-/// What the file of a template says by its name: `503.html` is `503` as HTML.
-pub(crate) fn parse_file_name(file_name: &str) -> Option<(&str, Format)> {
-    let (name, extension) = file_name.rsplit_once('.')?;
-    validate_name(name).ok()?;
-    Some((name, extension.parse().ok()?))
-}
-
 /// The files of one template, at least one.
 ///
 /// # Errors
 ///
 /// [`Error::Unknown`] if there is none of that name.
 pub fn find(directory: &Path, name: &str) -> Result<Vec<Template>> {
-    validate_name(name)?;
+    validate_template_name(name)?;
     let all = list(directory)?;
     let mut known: Vec<String> = all.iter().map(|template| template.name.clone()).collect();
     known.dedup();
@@ -148,9 +83,9 @@ pub fn read(path: &Path) -> Result<String> {
         return Err(corrupt(format!("it is {kind}")));
     }
     let mut text = Vec::new();
-    file.take(LARGEST as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() > LARGEST {
-        return Err(corrupt(format!("it is larger than {LARGEST} bytes")));
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+    if text.len() > MAX_SIZE {
+        return Err(corrupt(format!("it is larger than {MAX_SIZE} bytes")));
     }
     String::from_utf8(text).map_err(|_| corrupt("it is not UTF-8".to_owned()))
 }
@@ -165,14 +100,6 @@ pub fn digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_cannot_leave_the_directory() {
-        for name in ["../x", "a/b", "/etc/passwd", "a\0b", "", "503.html", &"x".repeat(65)] {
-            assert!(validate_name(name).is_err(), "{name:?}");
-        }
-        assert!(validate_name("503").is_ok());
-    }
 
     #[cfg(unix)]
     #[test]

@@ -4,17 +4,18 @@
 //! field was written by somebody who is trusted. What is left of the first hop
 //! that is not trusted may be the client's invention and is never looked at.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Request, trim};
-use crate::rules::method::is_token;
-use crate::state::{ProxyHeader, TrustedProxies};
+use super::Request;
+use super::field::{is_token, trim};
+use super::proxies::{ProxyHeader, TrustedProxies};
+use super::url::host_and_port;
 
 /// The most that is read of the header field, in bytes.
-const LARGEST: usize = 64 * 1024;
+const MAX_SIZE: usize = 64 * 1024;
 
 /// The most hops that are read.
-const MOST_HOPS: usize = 1_000;
+const MAX_HOPS: usize = 1_000;
 
 /// The address of the client, or `None` if it cannot be told.
 ///
@@ -36,7 +37,7 @@ pub fn address(request: &impl Request, proxies: Option<&TrustedProxies>) -> Opti
     let joined = join(request, header)?;
     // In `X-Forwarded-For` a quote is no more than a bad character.
     let hops = split(&joined, b',', header == ProxyHeader::Forwarded);
-    if hops.len() > MOST_HOPS {
+    if hops.len() > MAX_HOPS {
         return None;
     }
     hops.into_iter()
@@ -68,14 +69,11 @@ fn trusts(proxies: &TrustedProxies, address: IpAddr) -> bool {
 
 /// All lines of the header field as one list, or `None` if it is too large.
 fn join(request: &impl Request, header: ProxyHeader) -> Option<Vec<u8>> {
-    let name = match header {
-        ProxyHeader::XForwardedFor => "x-forwarded-for",
-        ProxyHeader::Forwarded => "forwarded",
-    };
+    let name = header.name().to_ascii_lowercase();
     let mut joined = Vec::new();
     let mut fits = true;
-    request.header(name, &mut |line| {
-        fits &= joined.len() + line.len() < LARGEST;
+    request.header(&name, &mut |line| {
+        fits &= joined.len() + line.len() < MAX_SIZE;
         if fits {
             if !joined.is_empty() {
                 joined.push(b',');
@@ -151,15 +149,12 @@ fn node(text: &[u8], header: ProxyHeader) -> Option<IpAddr> {
     {
         return Some(IpAddr::V6(bare).to_canonical());
     }
-    let (address, rest) = if let Some(bracketed) = text.strip_prefix('[') {
-        let (v6, rest) = bracketed.split_once(']')?;
-        (IpAddr::V6(v6.parse::<Ipv6Addr>().ok()?), rest)
-    } else {
-        let (v4, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-        (IpAddr::V4(v4.parse::<Ipv4Addr>().ok()?), rest)
+    let (host, port) = host_and_port(text);
+    let address = match host.strip_prefix('[') {
+        Some(bracketed) => IpAddr::V6(bracketed.strip_suffix(']')?.parse().ok()?),
+        None => IpAddr::V4(host.parse().ok()?),
     };
-    let sound = rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| is_port(port, header));
-    sound.then(|| address.to_canonical())
+    port.is_none_or(|port| is_port(port, header)).then(|| address.to_canonical())
 }
 
 /// Whether a text is a port, which `Forwarded` may obfuscate (RFC 7239, 6).

@@ -1,10 +1,24 @@
 //! Cookies of a request (RFC 6265, 4.2 and 5.4).
 
-use super::{Request, trim};
+use super::Request;
+use super::field::trim;
+
+/// The cookie that carries a token.
+pub const COOKIE: &str = "maint_bypass";
+
+/// The same where the connection is encrypted: browsers then take it from this
+/// host alone (RFC 6265bis, 4.1.3).
+pub(crate) const HOST_COOKIE: &str = "__Host-maint_bypass";
+
+/// Both, the better one first.
+pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];
+
+/// The parameter of a query that carries a token in a link.
+pub const PARAMETER: &str = "maint_bypass";
 
 /// How many values of one name are looked at. Browsers send few; whoever sends
 /// more does not get more work out of a server.
-const MOST: usize = 8;
+const MAX_VALUES: usize = 8;
 
 /// Finds the first of the values that cookies of these names have and that is meant.
 pub(crate) fn find<T>(
@@ -18,7 +32,7 @@ pub(crate) fn find<T>(
         for pair in line.split(|&byte| byte == b';').map(trim) {
             let Some(equals) = pair.iter().position(|&byte| byte == b'=') else { continue };
             let is_named = names.iter().any(|name| name.as_bytes() == &pair[..equals]);
-            if !is_named || found.is_some() || tried == MOST {
+            if !is_named || found.is_some() || tried == MAX_VALUES {
                 continue;
             }
             tried += 1;
@@ -30,11 +44,11 @@ pub(crate) fn find<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Facts;
+    use super::super::RequestParts;
     use super::*;
 
     fn value(line: &str) -> Option<String> {
-        let request = Facts::new("GET", "/").with("Cookie", line);
+        let request = RequestParts::new("GET", "/").with("Cookie", line);
         find(&request, &["a"], |value| Some(value.to_owned()))
     }
 
@@ -50,11 +64,11 @@ mod tests {
 
     #[test]
     fn values_are_tried_in_turn_but_not_without_end() {
-        let line = "a=no; ".repeat(MOST - 1) + "a=yes";
+        let line = "a=no; ".repeat(MAX_VALUES - 1) + "a=yes";
         let is_yes = |value: &str| (value == "yes").then_some(());
-        let request = Facts::new("GET", "/").with("cookie", &line);
+        let request = RequestParts::new("GET", "/").with("cookie", &line);
         assert!(find(&request, &["a"], is_yes).is_some());
-        let request = Facts::new("GET", "/").with("cookie", &format!("a=no; {line}"));
+        let request = RequestParts::new("GET", "/").with("cookie", &format!("a=no; {line}"));
         assert!(find(&request, &["a"], is_yes).is_none());
     }
 }

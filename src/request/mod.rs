@@ -1,10 +1,15 @@
 //! What a decision looks at: the facts of one request.
 
-pub mod client;
+pub(crate) mod client;
 pub(crate) mod cookie;
-pub mod path;
+pub(crate) mod field;
+pub(crate) mod path;
+pub(crate) mod proxies;
+pub(crate) mod url;
 
 use std::net::IpAddr;
+
+pub use proxies::{ProxyHeader, TrustedProxies};
 
 /// The facts of a request, asked for one by one and only when they matter.
 ///
@@ -54,6 +59,7 @@ pub trait Request {
 
 /// What a framework knows of the user of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct User {
     /// Somebody is logged in.
     pub is_authenticated: bool,
@@ -63,10 +69,39 @@ pub struct User {
     pub is_superuser: bool,
 }
 
+impl User {
+    /// Somebody who is not logged in.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// Somebody who is logged in, and neither staff nor a superuser.
+    #[must_use]
+    pub fn authenticated() -> Self {
+        Self { is_authenticated: true, ..Self::default() }
+    }
+
+    /// Sets whether the framework knows them as staff.
+    #[must_use]
+    pub fn staff(mut self, is_staff: bool) -> Self {
+        self.is_staff = is_staff;
+        self
+    }
+
+    /// Sets whether the framework knows them as a superuser.
+    #[must_use]
+    pub fn superuser(mut self, is_superuser: bool) -> Self {
+        self.is_superuser = is_superuser;
+        self
+    }
+}
+
 /// A request whose facts are all known beforehand: one that is described rather
 /// than received.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+#[non_exhaustive]
+pub struct RequestParts {
     /// See [`Request::path`].
     pub path: Vec<u8>,
     /// See [`Request::query`].
@@ -85,7 +120,7 @@ pub struct Facts {
     pub user: Option<User>,
 }
 
-impl Facts {
+impl RequestParts {
     /// A request for a target: a path, with or without a query.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
@@ -98,6 +133,34 @@ impl Facts {
         }
     }
 
+    /// Sets the host that was asked for.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Sets the address that connects.
+    #[must_use]
+    pub fn with_peer(mut self, peer: impl Into<Option<IpAddr>>) -> Self {
+        self.peer = peer.into();
+        self
+    }
+
+    /// Sets who is logged in.
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<Option<User>>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// Sets whether the visitor's connection is encrypted.
+    #[must_use]
+    pub fn with_https(mut self, is_https: impl Into<Option<bool>>) -> Self {
+        self.is_https = is_https.into();
+        self
+    }
+
     /// The same with one more header field.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -108,11 +171,11 @@ impl Facts {
     /// The same from somebody who presents a bypass token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
-        self.with("cookie", &format!("{}={token}", crate::state::bypass::COOKIE))
+        self.with("cookie", &format!("{}={token}", crate::request::cookie::COOKIE))
     }
 }
 
-impl Request for Facts {
+impl Request for RequestParts {
     fn path(&self) -> &[u8] {
         &self.path
     }
@@ -147,33 +210,4 @@ impl Request for Facts {
     fn user(&self) -> Option<User> {
         self.user
     }
-}
-
-/// Whether a `Host` is this very machine: `localhost` or a loopback address, on
-/// any port.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-/// The only value of a header field; `None` if there is none, or more than one.
-pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
-    let mut found = None;
-    let mut number = 0;
-    request.header(name, &mut |value| {
-        number += 1;
-        found = Some(trim(value).to_vec());
-    });
-    found.filter(|_| number == 1)
-}
-
-/// Takes off the spaces and tabs around a field value (RFC 9110, 5.5).
-pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
-        text = rest;
-    }
-    text
 }

@@ -5,11 +5,11 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 
 /// How many readings an ambiguous path may have before it counts as any path.
-const MOST_READINGS: usize = 64;
+const MAX_READINGS: usize = 64;
 
 /// An ambiguous path longer than this, in bytes, counts as any path. Without both
 /// bounds a hostile path could cost as much as it likes.
-const LONGEST_AMBIGUOUS: usize = 2 * 1024;
+const MAX_AMBIGUOUS: usize = 2 * 1024;
 
 /// A request path, decoded once, and whether servers could disagree on it.
 ///
@@ -115,7 +115,7 @@ fn readings(raw: &[u8]) -> Readings {
     ];
     // What does not begin with `/` is no path but may hold one, and servers differ
     // in where they see it: `http://a/b`, `http:/b`.
-    if raw.len() > LONGEST_AMBIGUOUS || !raw.starts_with(b"/") {
+    if raw.len() > MAX_AMBIGUOUS || !raw.starts_with(b"/") {
         return Readings::Any;
     }
     let mut known = HashSet::from([raw.to_vec()]);
@@ -127,7 +127,7 @@ fn readings(raw: &[u8]) -> Readings {
                 readings.push(other);
             }
         }
-        if readings.len() > MOST_READINGS {
+        if readings.len() > MAX_READINGS {
             return Readings::Any;
         }
         next += 1;
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn requirement_41_a_path_that_cannot_be_thought_through_counts_as_any() {
         let deep = format!("/x%{}2fadmin", "25".repeat(200));
-        let long = format!("/x//{}", "a".repeat(LONGEST_AMBIGUOUS));
+        let long = format!("/x//{}", "a".repeat(MAX_AMBIGUOUS));
         let wild = "/a;b/..\\%2e%2e//./%252f;c".repeat(20);
         for raw in [deep, long, wild] {
             assert!(

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::method::is_token;
 use crate::error::{Error, Result};
+use crate::request::field::is_token;
 
 /// Fields that carry secrets. The state file can be read by everyone.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -14,6 +14,7 @@ const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// Whoever can send the field gets through, and whoever can read the state file
 /// knows it. A bypass token is the tool for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderMatch {
     /// The field name, in lower case.
     pub name: String,
@@ -70,7 +71,7 @@ impl FromStr for HeaderMatch {
                     "`{}` carries a secret, and the state file can be read by everyone",
                     header.name
                 ),
-                "make a bypass token: `maint bypass new`",
+                "make a bypass token, of which the state holds only a digest",
             ));
         }
         Ok(header)

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// A host name as in the `Host` header field, without its port, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostPattern {
     /// `*`: every host.
     Any,

@@ -1,9 +1,10 @@
 //! Request methods.
 
 use crate::error::{Error, Result};
+use crate::request::field::is_token;
 
 /// The safe methods of RFC 9110, 9.2.1: a read-only window lets them through.
-pub const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+pub(crate) const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 
 /// Methods that completion offers.
 pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -22,12 +23,4 @@ pub fn parse(text: &str) -> Result<String> {
             "write one method, like `POST`",
         ))
     }
-}
-
-/// Whether a text is a token of RFC 9110, 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -1,12 +1,12 @@
 //! Ignore rules: which requests get through every window.
 
-pub mod header;
-pub mod host;
-pub mod method;
-pub mod network;
-pub mod path;
+pub(crate) mod header;
+pub(crate) mod host;
+pub(crate) mod method;
+pub(crate) mod network;
+pub(crate) mod path;
 mod read;
-pub mod user;
+pub(crate) mod user;
 
 use std::fmt;
 
@@ -16,16 +16,18 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::time::has_come;
-use header::HeaderMatch;
-use host::HostPattern;
 use ipnet::IpNet;
-use path::PathPattern;
-use user::UserClass;
+
+pub use header::HeaderMatch;
+pub use host::HostPattern;
+pub use path::PathPattern;
+pub use user::UserClass;
 
 /// What a rule looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// The path of the request target: [`PathPattern`].
     Path,
@@ -73,6 +75,7 @@ impl fmt::Display for Kind {
 /// One ignore rule as the state file holds it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Rule {
     /// What the rule looks at.
     pub kind: Kind,
@@ -99,6 +102,20 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// A rule with nothing else set. What it says is not checked.
+    #[must_use]
+    pub fn new(kind: Kind, value: impl Into<String>) -> Self {
+        Self {
+            kind,
+            value: value.into(),
+            note: None,
+            expires_at: None,
+            added_at: None,
+            added_by: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Whether the rule is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
@@ -116,6 +133,7 @@ impl Rule {
 
 /// A rule's value, understood.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Matcher {
     /// Requests whose path matches.
     Path(PathPattern),

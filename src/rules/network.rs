@@ -59,7 +59,7 @@ pub fn normalised(network: &IpNet) -> String {
 
 /// Which clients are meant, with their number.
 #[must_use]
-pub fn describe(network: &IpNet) -> String {
+pub(crate) fn describe(network: &IpNet) -> String {
     if network.prefix_len() == 0 {
         let family = if matches!(network, IpNet::V4(_)) { "IPv4" } else { "IPv6" };
         return format!("every {family} client");

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::request::path::is_plain;
 
 /// The longest pattern accepted, in bytes.
-const LONGEST: usize = 2048;
+const MAX_LENGTH: usize = 2048;
 
 /// The compiled size up to which a regular expression is accepted, in bytes.
 const REGEX_SIZE: usize = 256 * 1024;
@@ -22,6 +22,7 @@ const REGEX_SIZE: usize = 256 * 1024;
 /// # Ok::<(), maint::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PathPattern {
     /// `/health`: that path and no other.
     Exact(String),
@@ -103,9 +104,9 @@ impl FromStr for PathPattern {
                 Error::invalid_with(message, hint)
             }
         };
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(Error::invalid(format!(
-                "a path pattern has at most {LONGEST} bytes, this one has {}",
+                "a path pattern has at most {MAX_LENGTH} bytes, this one has {}",
                 text.len()
             )));
         }

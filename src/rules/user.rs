@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 
 /// What a framework knows about the user of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UserClass {
     /// Nobody is logged in.
     Anonymous,

@@ -12,20 +12,7 @@ use crate::error::{Error, Result};
 use crate::time::has_come;
 
 /// How many tokens a site may have.
-pub const MOST_TOKENS: usize = 1_000;
-
-/// The cookie that carries a token.
-pub const COOKIE: &str = "maint_bypass";
-
-/// The same where the connection is encrypted: browsers then take it from this
-/// host alone (RFC 6265bis, 4.1.3).
-pub const HOST_COOKIE: &str = "__Host-maint_bypass";
-
-/// Both, the better one first.
-pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];
-
-/// The parameter of a query that carries a token in a link.
-pub const PARAMETER: &str = "maint_bypass";
+pub const MAX_TOKENS: usize = 1_000;
 
 /// Marks a token as one of maint's, so that secret scanners can find a leaked one.
 const PREFIX: &str = "maint_";
@@ -33,6 +20,7 @@ const PREFIX: &str = "maint_";
 /// A bypass token as the state file holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BypassToken {
     /// The SHA-256 digest (FIPS 180-4) of the token, in lower-case hexadecimal.
     #[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{64}$")))]
@@ -62,6 +50,20 @@ pub struct BypassToken {
 }
 
 impl BypassToken {
+    /// What the state holds of a token: its digest, with nothing else set.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self {
+            sha256: digest(token),
+            note: None,
+            expires_at: None,
+            keep: false,
+            added_at: None,
+            added_by: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Whether the token is past its expiry. Half-open: at `expires_at` it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {

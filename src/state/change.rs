@@ -9,6 +9,7 @@ use super::State;
 
 /// One difference, for `--dry-run` and the history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Change {
     /// The place in the state file as a JSON pointer (RFC 6901).
     pub at: String,

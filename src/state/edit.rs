@@ -3,18 +3,20 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::State;
 use super::bypass::BypassToken;
 use super::window::{self, Phase, Scope, Window};
-use super::{ProxyHeader, State, TrustedProxies};
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
+use crate::request::{ProxyHeader, TrustedProxies};
 use crate::rules::{Matcher, Rule};
+use crate::state::page::PageSettings;
 use crate::time::has_come;
 
 /// What `on` asks of a window. Whatever is left out has its default, also when
 /// a window of that name is open already.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct WindowSettings {
     /// What visitors are told.
     pub reason: Option<String>,
@@ -30,6 +32,97 @@ pub struct WindowSettings {
     pub lease: Option<u32>,
 }
 
+impl WindowSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what visitors are told.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Sets when it begins.
+    #[must_use]
+    pub fn start(mut self, start: impl Into<Option<Timestamp>>) -> Self {
+        self.start = start.into();
+        self
+    }
+
+    /// Sets when it ends by itself.
+    #[must_use]
+    pub fn end(mut self, end: impl Into<Option<Timestamp>>) -> Self {
+        self.end = end.into();
+        self
+    }
+
+    /// Sets which requests it covers.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets how its page is answered.
+    #[must_use]
+    pub fn page(mut self, page: PageSettings) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// Makes its end move on, by this many seconds, while a holder lives.
+    #[must_use]
+    pub fn lease(mut self, lease: impl Into<Option<u32>>) -> Self {
+        self.lease = lease.into();
+        self
+    }
+}
+
+/// What an ignore rule is added with.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RuleSettings {
+    /// Why the rule exists.
+    pub note: Option<String>,
+    /// From this moment on the rule lets nobody through.
+    pub expires_at: Option<Timestamp>,
+    /// Confirms a rule that lets everyone in, or the home page alone.
+    pub everything: bool,
+}
+
+impl RuleSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets why the rule exists.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// Sets the expiry.
+    #[must_use]
+    pub fn expires_at(mut self, expires_at: impl Into<Option<Timestamp>>) -> Self {
+        self.expires_at = expires_at.into();
+        self
+    }
+
+    /// Confirms a rule that lets everyone in, or the home page alone.
+    #[must_use]
+    pub fn everything(mut self, everything: bool) -> Self {
+        self.everything = everything;
+        self
+    }
+}
+
 /// What opening a window did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
@@ -41,6 +134,7 @@ pub enum Opened {
 
 /// What closing a window did.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Closed {
     /// The names of the windows that are gone, with the phase they were in.
     pub windows: Vec<(String, Phase)>,
@@ -153,6 +247,20 @@ impl State {
         Closed { windows, revoked: self.revoke_with_last_window(now) }
     }
 
+    /// Refuses to let a template go that the site or a window uses, unless that
+    /// window has ended.
+    pub(crate) fn refuse_if_used(&self, template: &str, now: Timestamp) -> Result<()> {
+        let uses = |page: &PageSettings| page.template.as_deref() == Some(template);
+        let mut windows = self.windows.iter();
+        let window =
+            windows.find(|(_, window)| uses(&window.page) && window.phase(now) != Phase::Ended);
+        if !uses(&self.page) && window.is_none() {
+            return Ok(());
+        }
+        let window = window.filter(|_| !uses(&self.page)).map(|(name, _)| name.clone());
+        Err(Error::TemplateInUse { name: template.to_owned(), window })
+    }
+
     /// Revokes the tokens of a maintenance that the clock alone ended: nobody
     /// closed its last window, so nobody revoked them.
     fn revoke_from_before(&mut self, now: Timestamp) {
@@ -198,36 +306,30 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a rule that lets everyone in, unless `everything`
-    /// says that it is meant, and for an expiry in the past.
+    /// [`Error::Unconfirmed`] for a rule that lets everyone in, and for the home page
+    /// alone, unless `everything` confirms it; [`Error::Invalid`] for an expiry in
+    /// the past.
     pub fn add_rule(
         &mut self,
         matcher: &Matcher,
-        note: Option<&str>,
-        expires_at: Option<Timestamp>,
-        everything: bool,
+        settings: &RuleSettings,
         now: Timestamp,
         by: &Actor,
     ) -> Result<String> {
-        refuse_expired(expires_at, now)?;
+        let RuleSettings { note, expires_at, everything } = settings;
+        refuse_expired(*expires_at, now)?;
         if matcher.is_everything() && !everything {
-            return Err(Error::invalid_with(
-                format!("`{matcher}` would let everyone through every window"),
-                "if that is meant, add `--yes-everything`",
-            ));
+            return Err(Error::Unconfirmed { rule: matcher.to_string(), is_root: false });
         }
         if matcher.is_root_path() && !everything {
-            return Err(Error::invalid_with(
-                "`/` is the home page alone, though it often is meant for everything",
-                "for the home page add `--yes-everything`; for a part of the site write `/part/**`",
-            ));
+            return Err(Error::Unconfirmed { rule: matcher.to_string(), is_root: true });
         }
         let (kind, value) = (matcher.kind(), matcher.to_string());
         let same =
             self.ignore.iter_mut().find(|(_, rule)| rule.kind == kind && rule.value == value);
         if let Some((id, rule)) = same {
-            rule.note = note.map(str::to_owned);
-            rule.expires_at = expires_at;
+            rule.note.clone_from(note);
+            rule.expires_at = *expires_at;
             return Ok(id.clone());
         }
         let id = self.next_id('r', |state, id| state.ignore.contains_key(id));
@@ -236,8 +338,8 @@ impl State {
             Rule {
                 kind,
                 value,
-                note: note.map(str::to_owned),
-                expires_at,
+                note: note.clone(),
+                expires_at: *expires_at,
                 added_at: Some(now),
                 added_by: Some(by.to_string()),
                 extra: serde_json::Map::new(),
@@ -293,11 +395,9 @@ impl State {
     /// Trusts what the proxies in these networks say of the client's address,
     /// in addition to those already trusted. `header` replaces the one in use.
     pub fn trust_proxies(&mut self, networks: &[IpNet], header: Option<ProxyHeader>) {
-        let proxies = self.trusted_proxies.get_or_insert_with(|| TrustedProxies {
-            header: ProxyHeader::XForwardedFor,
-            networks: Vec::new(),
-            extra: serde_json::Map::new(),
-        });
+        let proxies = self
+            .trusted_proxies
+            .get_or_insert_with(|| TrustedProxies::new(ProxyHeader::XForwardedFor, Vec::new()));
         proxies.networks.extend_from_slice(networks);
         proxies.networks.sort();
         proxies.networks.dedup();
@@ -492,11 +592,12 @@ mod tests {
         let mut state = State { revision: 6, ..State::default() };
         let matcher = Matcher::parse(&Kind::Path, "/health").unwrap();
         let add = |state: &mut State, note| {
-            state.add_rule(&matcher, note, None, false, at(1), &actor("ann")).unwrap()
+            let settings = RuleSettings { note, ..RuleSettings::default() };
+            state.add_rule(&matcher, &settings, at(1), &actor("ann")).unwrap()
         };
         assert_eq!(add(&mut state, None), "r7");
         state.revision = 7;
-        assert_eq!(add(&mut state, Some("probe")), "r7");
+        assert_eq!(add(&mut state, Some("probe".to_owned())), "r7");
         assert_eq!(state.ignore["r7"].note.as_deref(), Some("probe"));
         assert_eq!(state.ignore.len(), 1);
     }
@@ -506,8 +607,10 @@ mod tests {
         let mut state = State::default();
         for value in ["/", "/**", "re:.*"] {
             let matcher = Matcher::parse(&Kind::Path, value).unwrap();
-            let mut add =
-                |everything| state.add_rule(&matcher, None, None, everything, at(1), &actor("ann"));
+            let mut add = |everything| {
+                let settings = RuleSettings::new().everything(everything);
+                state.add_rule(&matcher, &settings, at(1), &actor("ann"))
+            };
             assert!(add(false).is_err(), "{value}");
             assert!(add(true).is_ok(), "{value}");
         }

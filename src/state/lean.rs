@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::strict::{Keys, Strict, Text};
-use super::{MOST_REGEXES, MOST_RULES, number, validate_note};
+use super::{MAX_REGEXES, MAX_RULES, number, validate_note};
 use crate::error::Result;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher};
@@ -32,10 +32,10 @@ pub(super) fn read(text: &str) -> serde_json::Result<Vec<LeanRule<'_>>> {
         let told = format_args!("{number} {what}, {most} are allowed");
         if number > most { Err(serde_json::Error::custom(told)) } else { Ok(()) }
     };
-    most("rules", rules.len(), MOST_RULES)?;
+    most("rules", rules.len(), MAX_RULES)?;
     let is_regex =
         |rule: &&LeanRule<'_>| matches!(rule.matcher, Some(Matcher::Path(PathPattern::Regex(_))));
-    most("regular expressions", rules.iter().filter(is_regex).count(), MOST_REGEXES)?;
+    most("regular expressions", rules.iter().filter(is_regex).count(), MAX_REGEXES)?;
     // They are written in the order of their ids, and then no two are equal.
     if !rules.is_sorted_by(|one, next| one.id < next.id) {
         let mut seen = HashSet::new();

@@ -3,59 +3,59 @@
 //! Everything here is a pure function of its arguments. `docs/state-file.md`
 //! documents the file for other languages.
 
-pub mod bypass;
+pub(crate) mod bypass;
 mod change;
 mod edit;
+mod json;
 mod lean;
+pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 mod strict;
-pub mod window;
+pub(crate) mod window;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use bypass::{BypassToken, MAX_TOKENS};
 pub use change::{Change, diff};
-pub use edit::{Closed, Opened, WindowSettings, lease_end};
+pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
+pub(crate) use json::Malformed;
 pub(crate) use lean::LeanRule;
+pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
+pub use window::{DEFAULT_WINDOW, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window};
 
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::page::{PageSettings, template};
+use crate::request::proxies::{self, TrustedProxies};
 use crate::rules::{Kind, Rule};
-use bypass::{BypassToken, MOST_TOKENS};
-use window::{MOST_WINDOWS, Phase, Window};
 
 /// The version of the state file that this library writes, and the newest it reads.
 pub const VERSION: u64 = 1;
 
 /// The largest state file read or written, in bytes.
-pub const LARGEST: usize = 8 * 1024 * 1024;
+pub const MAX_SIZE: usize = 8 * 1024 * 1024;
 
 /// How many ignore rules a state may have.
-pub const MOST_RULES: usize = 100_000;
+pub const MAX_RULES: usize = 10_000;
 
 /// How many of them may be regular expressions.
-pub const MOST_REGEXES: usize = 1_000;
+pub const MAX_REGEXES: usize = 1_000;
 
 /// The longest note on a rule or token, in bytes.
-pub const LONGEST_NOTE: usize = 1_024;
+pub const MAX_NOTE: usize = 1_024;
 
 /// The longest name of a site, in bytes.
-const LONGEST_NAME: usize = 200;
-
-/// Up to this size the file is indented for people.
-const INDENTED_UP_TO: usize = 256 * 1024;
+const MAX_NAME: usize = 200;
 
 /// All that `maint` knows of a site but its templates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct State {
     /// The version of the format. This is version 1.
     pub version: u64,
@@ -105,6 +105,7 @@ const fn oldest() -> u64 {
 /// When, by whom and how the state was last changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LastChange {
     /// The time on the writer's clock.
     #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
@@ -115,32 +116,6 @@ pub struct LastChange {
     /// The command, without the name of the program.
     #[serde(default)]
     pub command: String,
-}
-
-/// Whose word on the client's address is taken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TrustedProxies {
-    /// The one header field that they set.
-    pub header: ProxyHeader,
-    /// The networks they connect from.
-    #[cfg_attr(test, schemars(with = "Vec<String>"))]
-    pub networks: Vec<IpNet>,
-    /// Fields of later versions, kept as they are.
-    #[serde(flatten)]
-    #[cfg_attr(test, schemars(skip))]
-    pub extra: Map<String, Value>,
-}
-
-/// The header field in which proxies pass the client's address on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum ProxyHeader {
-    /// `X-Forwarded-For`, the usual one.
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
 }
 
 impl Default for State {
@@ -164,68 +139,7 @@ impl Default for State {
     }
 }
 
-/// Why a text is not a state.
-#[derive(Debug)]
-pub(crate) enum Malformed {
-    /// A later version that this one cannot decide on.
-    Newer(u64),
-    /// Anything else, in words.
-    Broken(String),
-}
-
 impl State {
-    /// Reads a state from JSON.
-    ///
-    /// Duplicate keys, too much of anything and values that make no sense are
-    /// refused; fields of later versions are kept in `extra`.
-    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, Malformed> {
-        #[derive(Deserialize)]
-        struct Header {
-            version: u64,
-            min_reader: Option<u64>,
-        }
-        let broken = |cause: &dyn std::fmt::Display| Malformed::Broken(cause.to_string());
-        if bytes.len() > LARGEST {
-            return Err(Malformed::Broken(format!("it is larger than {LARGEST} bytes")));
-        }
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(Malformed::Broken("it is empty".to_owned()));
-        }
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            return Err(Malformed::Broken("it is not a JSON object".to_owned()));
-        }
-        strict::check(bytes).map_err(|cause| broken(&cause))?;
-        let header: Header = serde_json::from_slice(bytes).map_err(|cause| broken(&cause))?;
-        if header.min_reader.unwrap_or(header.version) > VERSION {
-            return Err(Malformed::Newer(header.version));
-        }
-        if header.version == 0 {
-            return Err(Malformed::Broken("there is no version 0".to_owned()));
-        }
-        let state: Self = serde_json::from_slice(bytes).map_err(|cause| broken(&cause))?;
-        state.validate().map_err(|cause| broken(&cause))?;
-        Ok(state)
-    }
-
-    /// The state as it is written: indented while it is small.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
-        let impossible = |cause: serde_json::Error| {
-            Error::invalid(format!("the state cannot be written as JSON: {cause}"))
-        };
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(impossible)?;
-        if bytes.len() > INDENTED_UP_TO {
-            bytes = serde_json::to_vec(self).map_err(impossible)?;
-        }
-        bytes.push(b'\n');
-        if bytes.len() > LARGEST {
-            return Err(Error::invalid(format!(
-                "the state would have {} bytes; {LARGEST} are allowed",
-                bytes.len()
-            )));
-        }
-        Ok(bytes)
-    }
-
     /// Checks everything that a reader relies on.
     ///
     /// # Errors
@@ -241,15 +155,15 @@ impl State {
                 Ok(())
             }
         };
-        within("windows", self.windows.len(), MOST_WINDOWS)?;
-        within("ignore rules", self.ignore.len(), MOST_RULES)?;
-        within("bypass tokens", self.bypass.len(), MOST_TOKENS)?;
+        within("windows", self.windows.len(), MAX_WINDOWS)?;
+        within("ignore rules", self.ignore.len(), MAX_RULES)?;
+        within("bypass tokens", self.bypass.len(), MAX_TOKENS)?;
         let regexes = self
             .ignore
             .values()
             .filter(|rule| rule.kind == Kind::Path && rule.value.starts_with("re:"))
             .count();
-        within("regular expressions", regexes, MOST_REGEXES)?;
+        within("regular expressions", regexes, MAX_REGEXES)?;
 
         let inside = |what: &str, name: &str, cause: Error| match cause {
             Error::Invalid { message, hint } => {
@@ -273,18 +187,18 @@ impl State {
         }
         self.page.validate()?;
         if let Some(proxies) = &self.trusted_proxies {
-            validate_proxies(&proxies.networks)?;
+            proxies::validate_proxies(&proxies.networks)?;
         }
         if let Some(name) = &self.name {
-            window::validate_text("the name of the site", name, LONGEST_NAME)?;
+            window::validate_text("the name of the site", name, MAX_NAME)?;
         }
         if let Some(user) = &self.web_user {
             window::validate_text("the web user", user, 64)?;
         }
         for file in self.templates.keys() {
             let (name, extension) = file.rsplit_once('.').unwrap_or((file, ""));
-            template::validate_name(name)?;
-            extension.parse::<template::Format>()?;
+            page::validate_template_name(name)?;
+            extension.parse::<page::Format>()?;
         }
         Ok(())
     }
@@ -315,28 +229,7 @@ impl State {
 }
 
 fn validate_note(note: Option<&str>) -> Result<()> {
-    note.map_or(Ok(()), |note| window::validate_text("the note", note, LONGEST_NOTE))
-}
-
-/// Refuses an empty list, and networks that would trust everyone.
-fn validate_proxies(networks: &[IpNet]) -> Result<()> {
-    if networks.is_empty() {
-        return Err(Error::invalid("the list of trusted proxies is empty"));
-    }
-    // `::ffff:0:0/96` is all of IPv4 for whoever reads mapped addresses as IPv4.
-    let is_everybody = |network: &IpNet| match network {
-        IpNet::V4(v4) => v4.prefix_len() == 0,
-        IpNet::V6(v6) => {
-            v6.contains(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()) && v6.prefix_len() <= 96
-        }
-    };
-    if networks.iter().any(is_everybody) {
-        return Err(Error::invalid_with(
-            "trusting every address as a proxy lets clients choose their own address",
-            "name the network your proxies connect from",
-        ));
-    }
-    Ok(())
+    note.map_or(Ok(()), |note| window::validate_text("the note", note, MAX_NOTE))
 }
 
 /// Sorts ids as people count: `r9` before `r10`.
@@ -356,135 +249,17 @@ fn number(id: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<State, String> {
-        State::from_json(text.as_bytes()).map_err(|cause| match cause {
-            Malformed::Newer(version) => format!("newer {version}"),
-            Malformed::Broken(reason) => reason,
-        })
-    }
-
     #[test]
-    fn the_smallest_state_is_off() {
-        let state = read(r#"{"version":1,"revision":0}"#).unwrap();
-        assert_eq!(state, State::default());
-        assert!(!state.is_down(Timestamp::UNIX_EPOCH));
-    }
-
-    #[test]
-    fn unknown_fields_survive_a_rewrite_at_every_level() {
-        let text = r#"{"version":1,"revision":3,"later":{"a":[1,null]},
-            "windows":{"w":{"opened_at":"2026-11-22T03:00:00Z","mood":"calm",
-              "opened_by":{"user":"ann","tty":"pts/0"},"scope":{"paths":["/a"],"countries":["DE"]},
-              "page":{"status":503,"font":"serif"}}},
-            "ignore":{"r1":{"kind":"asn","value":"64496","added_at":"2026-11-22T03:00:00Z","weight":2}},
-            "page":{"theme":"dark"},
-            "trusted_proxies":{"header":"forwarded","networks":["10.0.0.0/8"],"depth":2}}"#;
-        let before: Value = serde_json::from_str(text).unwrap();
-        let state = read(text).unwrap();
-        let after: Value = serde_json::from_slice(&state.to_json().unwrap()).unwrap();
-        for pointer in [
-            "/later/a",
-            "/windows/w/mood",
-            "/windows/w/opened_by/tty",
-            "/windows/w/scope/countries",
-            "/windows/w/page/font",
-            "/ignore/r1/weight",
-            "/ignore/r1/kind",
-            "/page/theme",
-            "/trusted_proxies/depth",
-        ] {
-            assert_eq!(after.pointer(pointer), before.pointer(pointer), "{pointer}");
-            assert!(after.pointer(pointer).is_some(), "{pointer}");
-        }
-    }
-
-    #[test]
-    fn requirement_26_numbers_of_later_versions_survive_to_the_last_bit() {
-        let text = r#"{"version":1,"revision":3,"later":[123456789.1239551616,1e-7,-0.0]}"#;
-        let state = read(text).unwrap();
-        let later = &state.extra["later"][0];
-        assert_eq!(later.as_f64().unwrap().to_bits(), 123_456_789.123_955_16_f64.to_bits());
-        assert_eq!(State::from_json(&state.to_json().unwrap()).unwrap(), state);
-    }
-
-    #[test]
-    fn a_rewrite_says_nothing_of_who_opened_a_window_that_does_not_say_so() {
-        let window = r#"{"opened_at":"2026-11-22T03:00:00Z"}"#;
-        let state =
-            read(&format!(r#"{{"version":1,"revision":3,"windows":{{"w":{window}}}}}"#)).unwrap();
-        let after: Value = serde_json::from_slice(&state.to_json().unwrap()).unwrap();
-        assert_eq!(after["windows"]["w"].get("opened_by"), None);
-    }
-
-    #[test]
-    fn requirement_11_broken_states_are_refused_with_the_place() {
-        let deep = format!(
-            "{{\"version\":1,\"revision\":1,\"x\":{}{}}}",
-            "[".repeat(10_000),
-            "]".repeat(10_000)
-        );
-        for (text, part) in [
-            ("", "empty"),
-            ("  \n", "empty"),
-            ("{", "line 1 column 1"),
-            ("[]", "not a JSON object"),
-            ("{\"version\":1,\"revision\":1,\"revision\":2}", "duplicate key `revision`"),
-            ("{\"version\":1,\"revision\":1,\"x\":{\"a\":1,\"a\":2}}", "duplicate key `a`"),
-            ("{\"version\":1,\"revision\":1} x", "trailing"),
-            ("{\"version\":1,\"revision\":-1}", "expected u64"),
-            ("{\"revision\":1}", "version"),
-            ("{\"version\":0,\"revision\":1}", "version 0"),
-            (
-                "{\"version\":1,\"revision\":1,\"windows\":{\"a b\":{\"opened_at\":\"2026-11-22T03:00:00Z\"}}}",
-                "name of a window",
-            ),
-            (
-                "{\"version\":1,\"revision\":1,\"windows\":{\"w\":{\"opened_at\":\"noon\"}}}",
-                "line 1",
-            ),
-            (deep.as_str(), "recursion limit"),
-        ] {
-            let reason = read(text).unwrap_err();
-            assert!(reason.contains(part), "{text:.80}: {reason}");
-        }
-        let error = State::from_json(&vec![b' '; LARGEST + 1]).unwrap_err();
-        assert!(matches!(error, Malformed::Broken(reason) if reason.contains("larger")));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn requirement_27_no_bytes_make_the_reader_panic(
-            places in proptest::collection::vec((0usize..1_000, proptest::num::u8::ANY), 0..8),
-            cut in 0usize..1_000,
-        ) {
-            let mut bytes = serde_json::to_vec(&schema_test::full()).unwrap();
-            for (place, byte) in places {
-                let place = place % bytes.len();
-                bytes[place] = byte;
-            }
-            let _ = State::from_json(&bytes);
-            let _ = State::from_json(&bytes[..cut.min(bytes.len())]);
-        }
-    }
-
-    #[test]
-    fn requirement_26_a_later_version_is_read_only_if_it_allows_that() {
-        assert_eq!(read(r#"{"version":2,"revision":1}"#).unwrap_err(), "newer 2");
-        assert_eq!(read(r#"{"version":2,"min_reader":2,"revision":1}"#).unwrap_err(), "newer 2");
-        assert_eq!(read(r#"{"version":2,"min_reader":1,"revision":1}"#).unwrap().version, 2);
-    }
-
-    #[test]
-    fn requirement_11_a_hundred_thousand_short_rules_fit_and_one_more_does_not() {
+    fn requirement_11_ten_thousand_rules_fit_and_one_more_does_not() {
         let rule: Rule = serde_json::from_str(r#"{"kind":"path","value":"/p/123456"}"#).unwrap();
         let mut state = State::default();
-        for number in 0..MOST_RULES {
+        for number in 0..MAX_RULES {
             state.ignore.insert(format!("r{number}"), rule.clone());
         }
         let bytes = state.to_json().unwrap();
         assert_eq!(State::from_json(&bytes).unwrap(), state);
         state.ignore.insert("more".to_owned(), rule);
-        assert!(state.validate().unwrap_err().to_string().contains("at most 100000 ignore rules"));
+        assert!(state.validate().unwrap_err().to_string().contains("at most 10000 ignore rules"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ struct Top<'t> {
 /// That the whole is JSON is checked; what the rules say is left to [`rules`].
 /// If they are `known`, and so have been read before, they are not gone over again.
 pub(crate) fn split<'t>(bytes: &'t [u8], known: Option<&str>) -> Result<Parts<'t>, Malformed> {
-    if bytes.len() <= super::LARGEST {
+    if bytes.len() <= super::MAX_SIZE {
         if let Some(rest) = known.and_then(|known| without(bytes, known)) {
             return Ok(Parts { state: State::from_json(&rest)?, rules: None });
         }

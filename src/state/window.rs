@@ -8,23 +8,23 @@ use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::error::{Error, Result};
-use crate::page::PageSettings;
 use crate::rules::host::HostPattern;
 use crate::rules::method;
 use crate::rules::path::PathPattern;
+use crate::state::page::PageSettings;
 use crate::time::has_come;
 
 /// The window that `maint on` opens when it is given no name.
-pub const DEFAULT: &str = "default";
+pub const DEFAULT_WINDOW: &str = "default";
 
 /// The longest reason accepted, in bytes.
-pub const LONGEST_REASON: usize = 64 * 1024;
+pub const MAX_REASON: usize = 64 * 1024;
 
 /// How many windows a site may have.
-pub const MOST_WINDOWS: usize = 1_000;
+pub const MAX_WINDOWS: usize = 1_000;
 
 /// How many entries of each kind a scope may have.
-pub const MOST_SCOPES: usize = 1_000;
+pub const MAX_SCOPES: usize = 1_000;
 
 /// For how long `on` leaves windows that have ended in the state.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -35,6 +35,7 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// (or until it is closed), half-open: `start <= now < end`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Window {
     /// What visitors are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +137,7 @@ impl Window {
 
     pub(crate) fn validate(&self) -> Result<()> {
         if let Some(reason) = &self.reason {
-            validate_text("the message", reason, LONGEST_REASON)?;
+            validate_text("the message", reason, MAX_REASON)?;
         }
         if let (Some(start), Some(end)) = (self.start, self.end)
             && end <= start
@@ -153,6 +154,7 @@ impl Window {
 /// A request is covered if it matches one entry of every list that has entries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Scope {
     /// Path patterns, see [`PathPattern`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -211,10 +213,8 @@ impl Scope {
         for (what, list) in
             [("paths", &self.paths), ("methods", &self.methods), ("hosts", &self.hosts)]
         {
-            if list.len() > MOST_SCOPES {
-                return Err(Error::invalid(format!(
-                    "a window covers at most {MOST_SCOPES} {what}"
-                )));
+            if list.len() > MAX_SCOPES {
+                return Err(Error::invalid(format!("a window covers at most {MAX_SCOPES} {what}")));
             }
         }
         if self.read_only && !self.methods.is_empty() {
@@ -257,7 +257,7 @@ impl fmt::Display for Scope {
 
 /// Accepts letters, digits, `.`, `_` and `-`, beginning with a letter or digit,
 /// 64 characters at most.
-pub fn validate_name(name: &str) -> Result<()> {
+pub(crate) fn validate_name(name: &str) -> Result<()> {
     let fits = (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -435,10 +435,10 @@ mod tests {
             paths: (0..number).map(|path| format!("/{path}")).collect(),
             ..Scope::default()
         };
-        assert!(paths(MOST_SCOPES).validate().is_ok());
+        assert!(paths(MAX_SCOPES).validate().is_ok());
         let methods = words(&["POST"]);
         for bad in [
-            paths(MOST_SCOPES + 1),
+            paths(MAX_SCOPES + 1),
             Scope { read_only: true, methods, ..Scope::default() },
             Scope { methods: words(&["post"]), ..Scope::default() },
             Scope { paths: words(&["a"]), ..Scope::default() },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::history;
 use super::replace::OldFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::load::{self, Loaded};
 use crate::site::Files;
 use crate::state::{State, VERSION};
@@ -98,4 +98,18 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
 pub(super) fn last_known_revision(files: &Files) -> u64 {
     let backup = load::read(&files.backup).map_or(0, |state| state.revision);
     backup.max(history::last_revision(files).unwrap_or(0))
+}
+
+/// Keeps a state that makes no sense, for whoever wants to know how it came to that.
+pub(super) fn set_aside(files: &Files, warnings: &mut Vec<String>) {
+    let mut name = files.state.as_os_str().to_owned();
+    name.push(".broken");
+    let aside = PathBuf::from(name);
+    let _ = sys::unlink(&aside);
+    match sys::link(&files.state, &aside) {
+        Ok(()) => warnings.push(format!("the broken state is kept as `{}`", aside.display())),
+        Err(cause) => {
+            warnings.push(format!("the broken state could not be kept: {}", describe(&cause)));
+        }
+    }
 }

@@ -18,16 +18,16 @@ use crate::state::{Change, State};
 use crate::sys;
 
 /// A history longer than this is set aside, and one such file is kept.
-const LONGEST: u64 = 8 * 1024 * 1024;
+const MAX_SIZE: u64 = 8 * 1024 * 1024;
 
 /// A line longer than this is written without its changes.
-const LONGEST_LINE: usize = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
 
 /// The end of a history is looked for in this much of it first.
 const SHORT_LINES: u64 = 4 * 1024;
 
 /// The longest command line that is written down, in characters.
-const LONGEST_COMMAND: usize = 2_000;
+const MAX_COMMAND: usize = 2_000;
 
 /// What the command of a change begins with that was made through the Python package.
 pub const PYTHON: &str = "python: ";
@@ -35,14 +35,15 @@ pub const PYTHON: &str = "python: ";
 /// A command line as it is written down: the end of a very long one is left out.
 #[must_use]
 pub fn shortened(line: String) -> String {
-    if line.chars().count() <= LONGEST_COMMAND {
+    if line.chars().count() <= MAX_COMMAND {
         return line;
     }
-    line.chars().take(LONGEST_COMMAND).chain(['…']).collect()
+    line.chars().take(MAX_COMMAND).chain(['…']).collect()
 }
 
 /// One change of the state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// When, on the writer's clock.
     pub time: Timestamp,
@@ -68,6 +69,7 @@ pub struct Record {
 
 /// The revisions before and after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Revisions {
     /// Before; absent if the state before could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +148,7 @@ fn create(path: &Path, custody: Custody) -> io::Result<File> {
 
 fn rotate(files: &Files) -> io::Result<()> {
     match fs::symlink_metadata(&files.history) {
-        Ok(metadata) if metadata.is_file() && metadata.len() > LONGEST => {
+        Ok(metadata) if metadata.is_file() && metadata.len() > MAX_SIZE => {
             sys::rename(&files.history, &files.old_history)
         }
         _ => Ok(()),
@@ -155,7 +157,7 @@ fn rotate(files: &Files) -> io::Result<()> {
 
 fn line(record: &Record) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(record)?;
-    if line.len() > LONGEST_LINE {
+    if line.len() > MAX_LINE {
         let short = Record {
             changes: Vec::new(),
             left_out: record.left_out + record.changes.len(),
@@ -190,7 +192,7 @@ fn tail(mut file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Lines are short as a rule, and reading the most a line can have takes longer
     // than all else that is done about the history.
-    for most in [SHORT_LINES, 2 * LONGEST_LINE as u64] {
+    for most in [SHORT_LINES, 2 * MAX_LINE as u64] {
         let start = length.saturating_sub(most);
         file.seek(SeekFrom::Start(start))?;
         bytes.clear();
@@ -244,7 +246,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is {kind}")));
     }
     let mut bytes = Vec::new();
-    file.take(2 * LONGEST).read_to_end(&mut bytes)?;
+    file.take(2 * MAX_SIZE).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

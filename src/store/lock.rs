@@ -4,16 +4,13 @@
 //! inode. It is never deleted or renamed, readers never touch it, and the
 //! kernel releases it when its holder dies.
 
-use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use super::custody::Custody;
+use crate::actor::Holder;
 use crate::error::{Error, Result};
 use crate::sys;
 
@@ -26,25 +23,6 @@ const QUIET: Duration = Duration::from_secs(1);
 /// The pauses between two attempts, doubling from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Who holds the lock, as they wrote into it. Advice for people only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process id on its host.
-    pub pid: u32,
-    /// The host.
-    pub host: String,
-    /// The command, without the name of the program.
-    pub command: String,
-    /// When it got the lock.
-    pub since: Timestamp,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`maint {}` (process {} on {})", self.command, self.pid, self.host)
-    }
-}
 
 /// Is told which lock is waited for, and who holds it.
 pub type OnWait<'a> = &'a dyn Fn(&Path, Option<&Holder>);
@@ -202,6 +180,8 @@ fn jittered(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+
     use crate::sys::Ownership;
 
     fn request(path: &Path, patience: Duration) -> Request<'_> {

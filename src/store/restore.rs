@@ -1,14 +1,12 @@
 //! Going back by one generation.
 
-use std::path::PathBuf;
-
-use super::transaction::{Beside, transact};
-use super::{Applied, Options};
-use crate::error::{Error, Result, describe};
+use super::beside::Beside;
+use super::options::{Applied, Options, Purpose};
+use super::transaction::transact;
+use crate::error::{Error, Result};
 use crate::load;
-use crate::site::{Files, Site};
+use crate::site::Site;
 use crate::state::{State, diff};
-use crate::sys;
 
 /// Brings back the generation before, as a new revision. Run again, it undoes
 /// itself.
@@ -22,7 +20,8 @@ use crate::sys;
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
     // Without one nothing is made, not even a lock.
     backup(site)?;
-    transact(site, options, Beside::Salvage, |state, _| {
+    let options = Options { purpose: Purpose::Restore, ..options.clone() };
+    transact(site, &options, Beside::Salvage, |state, _| {
         // Only under the lock is it the generation before: whoever was waited for
         // has left another one.
         let backup = backup(site)?;
@@ -63,19 +62,5 @@ fn backup(site: &Site) -> Result<State> {
             "there is nothing to restore: `{}` does not exist",
             path.display()
         ))),
-    }
-}
-
-/// Keeps a state that makes no sense, for whoever wants to know how it came to that.
-pub(super) fn set_aside(files: &Files, warnings: &mut Vec<String>) {
-    let mut name = files.state.as_os_str().to_owned();
-    name.push(".broken");
-    let aside = PathBuf::from(name);
-    let _ = sys::unlink(&aside);
-    match sys::link(&files.state, &aside) {
-        Ok(()) => warnings.push(format!("the broken state is kept as `{}`", aside.display())),
-        Err(cause) => {
-            warnings.push(format!("the broken state could not be kept: {}", describe(&cause)));
-        }
     }
 }

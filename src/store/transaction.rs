@@ -2,20 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
-use super::current::{Current, settled};
+use super::beside::{Beside, put};
+use super::current::{Current, set_aside, settled};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
 use super::history::{self, Record, Revisions};
-use super::lock::{self, Holder, Lock};
+use super::lock::{self, Lock};
+use super::options::{Applied, Options, Purpose, Stamp};
 use super::replace::{self, Failure, Replacement};
-use super::restore::set_aside;
-use super::templates::{TemplateFile, put};
-use super::{Applied, Options, Purpose};
+use super::trial;
 use crate::access;
+use crate::actor::Holder;
 use crate::error::{Error, Result, describe};
-use crate::page::template;
 use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff};
 use crate::sys;
@@ -24,25 +22,14 @@ use crate::sys;
 const RERUNS: usize = 100;
 
 /// Up to this many changes go into one line of the history.
-const MOST_RECORDED: usize = 100;
-
-/// What happens beside the change of the state.
-#[derive(Clone, Copy)]
-pub(super) enum Beside<'a> {
-    /// Nothing.
-    Nothing,
-    /// A template changes with it.
-    Template(&'a TemplateFile<'a>),
-    /// A state that makes no sense may be replaced.
-    Salvage,
-}
+const MAX_RECORDED: usize = 100;
 
 /// Makes a change, again if the state moved under it.
 pub(super) fn transact<T>(
     site: &Site,
     options: &Options<'_>,
     beside: Beside<'_>,
-    change: impl Fn(&mut State, Timestamp) -> Result<T>,
+    change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
     let transaction = Transaction::begin(site, options, beside)?;
     for _ in 0..RERUNS {
@@ -61,14 +48,27 @@ pub(super) fn transact<T>(
 /// Runs a change on a state, and checks what comes out.
 pub(super) fn run<T>(
     before: &State,
-    now: Timestamp,
-    change: &impl Fn(&mut State, Timestamp) -> Result<T>,
+    stamp: Stamp<'_>,
+    change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<(T, State, Vec<Change>)> {
     let mut after = before.clone();
-    let value = change(&mut after, now)?;
+    let value = change(&mut after, stamp)?;
     after.validate()?;
     let changes = diff(before, &after);
     Ok((value, after, changes))
+}
+
+/// Tries out the templates that a change puts into use, for whoever chooses one.
+pub(super) fn try_templates(
+    site: &Site,
+    options: &Options<'_>,
+    before: &State,
+    after: &State,
+) -> Result<()> {
+    match options.purpose {
+        Purpose::Change | Purpose::Create => trial::of_state(site, before, after),
+        Purpose::Restore | Purpose::Renew => Ok(()),
+    }
 }
 
 /// What every step needs. Holds the lock until it is dropped.
@@ -92,7 +92,7 @@ impl<'a> Transaction<'a> {
     /// Reads, changes and writes; `None` if somebody else wrote meanwhile.
     fn attempt<T>(
         &self,
-        change: &impl Fn(&mut State, Timestamp) -> Result<T>,
+        change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
     ) -> Result<Option<Applied<T>>> {
         let Some(current) = settled(&self.files, matches!(self.beside, Beside::Salvage))? else {
             return Ok(None);
@@ -103,13 +103,18 @@ impl<'a> Transaction<'a> {
                 let _ = sys::unlink(&leftover);
             }
         }
-        let now = self.options.now();
-        let (value, mut after, changes) = run(&current.state, now, change)?;
+        let stamp = self.options.stamp();
+        let (value, mut after, changes) = run(&current.state, stamp, change)?;
+        match self.beside {
+            Beside::Nothing => try_templates(self.site, self.options, &current.state, &after)?,
+            Beside::Template(file) => trial::of_file(self.site, file)?,
+            Beside::Salvage => {}
+        }
         let file = self.files.state.clone();
         if changes.is_empty() && !self.is_owed(&current) {
             return Ok(Some(Applied::unwritten(value, current.state, after, changes, file)));
         }
-        sign(&mut after, &current.state, now, self.options)?;
+        sign(&mut after, &current.state, stamp, self.options)?;
         let Some(mut warnings) = self.commit(&current, &after, &changes)? else {
             return Ok(None);
         };
@@ -189,7 +194,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn record(&self, current: &Current, after: &State, changes: &[Change]) -> Record {
-        let kept = changes.len().min(MOST_RECORDED);
+        let kept = changes.len().min(MAX_RECORDED);
         Record {
             time: after.last_change.as_ref().map_or_else(crate::time::now, |change| change.at),
             revision: Revisions { before: current.revision, after: after.revision },
@@ -204,13 +209,16 @@ impl<'a> Transaction<'a> {
 }
 
 /// Makes a state the successor of another.
-fn sign(after: &mut State, before: &State, now: Timestamp, options: &Options<'_>) -> Result<()> {
+fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) -> Result<()> {
     after.revision = before
         .revision
         .checked_add(1)
         .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
-    after.last_change =
-        Some(LastChange { at: now, by: options.actor.clone(), command: options.command.clone() });
+    after.last_change = Some(LastChange {
+        at: stamp.now,
+        by: stamp.actor.clone(),
+        command: options.command.clone(),
+    });
     Ok(())
 }
 
@@ -222,7 +230,7 @@ fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<L
             pid: options.actor.pid,
             host: options.actor.host.clone(),
             command: options.command.clone(),
-            since: options.now(),
+            since: options.stamp().now,
         },
         custody,
         on_wait: options.on_wait,
@@ -236,7 +244,7 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
     found.extend(replace::leftovers(&site.templates(), |of| {
-        template::parse_file_name(of).is_some()
+        crate::state::page::parse_file_name(of).is_some()
     }));
     found
 }

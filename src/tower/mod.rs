@@ -48,7 +48,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Result;
-use crate::gate::{Answer, Force, Gate, Pass};
+use crate::gate::{Answer, Gate, Override, Pass};
 use crate::page::Reply;
 use crate::request::{self, User};
 use crate::site::Site;
@@ -60,7 +60,7 @@ type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
 #[derive(Clone)]
 pub struct MaintenanceLayer {
     gate: Gate,
-    force: Option<Force>,
+    force: Option<Override>,
     is_https: Option<bool>,
     peer: Option<FromExtensions<IpAddr>>,
     user: Option<FromExtensions<User>>,
@@ -128,14 +128,14 @@ impl MaintenanceLayer {
     /// Around a view that is always down, whatever the state says.
     #[must_use]
     pub fn force_on(mut self) -> Self {
-        self.force = Some(Force::On);
+        self.force = Some(Override::On);
         self
     }
 
     /// Around a view that is never down. A layer further out decides before it.
     #[must_use]
     pub fn force_off(mut self) -> Self {
-        self.force = Some(Force::Off);
+        self.force = Some(Override::Off);
         self
     }
 
@@ -143,7 +143,7 @@ impl MaintenanceLayer {
         let facts = HttpRequest { request, layer: self };
         match self.force {
             None => self.gate.answer(&facts),
-            Some(force) => self.gate.answer_forced(&facts, force),
+            Some(force) => self.gate.answer_overridden(&facts, force),
         }
     }
 }
@@ -257,7 +257,7 @@ where
 
 /// Keeps an answer of the app out of caches, whatever the app says of them.
 fn make_private(headers: &mut HeaderMap) {
-    let names = headers.keys().filter(|name| Pass::is_overruling(name.as_str()));
+    let names = headers.keys().filter(|name| Pass::overrides_cache_control(name.as_str()));
     for name in names.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }

@@ -19,7 +19,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 /// The most that is read, in bytes.
-const MOST: u64 = 16 * 1024 * 1024;
+const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// How long a client may pause; up to twice as long passes unnoticed.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ impl<B: Body> Rest<B> {
         // to read would be to tell them.
         let is_read = !is_over
             && !request.headers().contains_key(EXPECT)
-            && request.body().size_hint().lower() <= MOST;
+            && request.body().size_hint().lower() <= MAX_READ;
         let body = is_read.then(|| request.into_body());
         Self { body, unread, read: 0, last: Instant::now(), alarm: None }
     }
@@ -68,7 +68,7 @@ impl<B: Body> Rest<B> {
                 Poll::Ready(Some(Ok(frame))) => {
                     *this.read += frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     *this.last = Instant::now();
-                    if *this.read > MOST {
+                    if *this.read > MAX_READ {
                         return Poll::Ready(Connection::Ends);
                     }
                 }

@@ -5,22 +5,22 @@
 // Prints one line of JSON per check, and exits 1 if any of them failed. Screenshots and
 // a PDF go to OUTPUT_DIR. Without names every check runs.
 //
-// What it expects from the server at BASE_URL (no slash at the end):
+// What it expects from the server at BASE_URL (without a slash at the end):
 //
-// - A blocked request gets the page as it would from the gate: `Maint-Decision`,
-//   `Content-Security-Policy`, `Date`, `Retry-After`, 503. HEAD is answered as GET is,
+// - A blocked request gets the page as from the gate: `Maint-Decision`,
+//   `Content-Security-Policy`, `Date`, `Retry-After`, 503. HEAD is answered like GET,
 //   without the body.
-// - The path decides on the window:
+// - The path chooses the window:
 //     /, /shop/…   ends in two hours, has a reason and a site
 //     /soon        ends in ten minutes
 //     /no-end      has no end
-//     /always      is down without a window, so has no start either
+//     /always      is down without a window, so it has no start either
 //     /read-only   GET passes, POST is blocked
 //     /get-only    GET is blocked, HEAD passes
 //     /long        has a reason of many lines, with `<script>` and a word of 4000 letters
 //     /arabic      has an Arabic reason
-// - A request that passes gets a page with an element `#app`, and no policy that stops
-//   its forms.
+// - A request that passes gets a page with an element `#app`, and a policy, if any,
+//   that allows its forms.
 // - GET on `MAINT_TEST_CONTROL` + `/off` ends every window before it answers 200, `/on`
 //   opens them again, and `/later` moves the end of `/` by hours.
 
@@ -39,7 +39,7 @@ function expect(condition, what) {
   if (!condition) throw new Error(what);
 }
 
-/** Runs `body` with a page in a context of its own. */
+/** Runs `body` with a page in a new context. */
 async function withPage(options, body) {
   const context = await browser.newContext({ locale: 'en-GB', ...options });
   try {
@@ -49,7 +49,7 @@ async function withPage(options, body) {
   }
 }
 
-/** Sends a form from the app, as the page itself may not. */
+/** Sends a form from the app, since the page itself may not. */
 async function post(page, path) {
   await page.goto(`${base}/read-only`);
   await page.waitForSelector('#app');
@@ -92,7 +92,7 @@ const checks = {
     const found = [];
     let runs = 0;
     await Promise.all(['light', 'dark'].map(async (colorScheme) => {
-      // axe has to be injected, and is no part of the page.
+      // axe must be injected, which the page's own policy would stop.
       const options = { bypassCSP: true, colorScheme, reducedMotion: 'reduce' };
       await withPage(options, async (page) => {
         for (const [state, path, open] of states) {
@@ -122,7 +122,7 @@ const checks = {
     return { runs, violations: 0 };
   },
 
-  /** The page lives within its policy, asks for nothing but itself, and logs no error. */
+  /** The page keeps to its policy, requests only itself, and logs no error. */
   async console() {
     const found = [];
     let polls = 0;
@@ -158,7 +158,7 @@ const checks = {
     return { polls };
   },
 
-  /** Each second shows, in the visitor's zone, whatever the visitor's clock says. */
+  /** The countdown shows each second, in the visitor's zone, whatever the visitor's clock says. */
   async countdown() {
     const figures = {};
     const seconds = (text) => text.replace('in ', '').split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
@@ -240,7 +240,7 @@ const checks = {
     });
   },
 
-  /** A question that passes where the page does not gets nobody into a loop. */
+  /** A poll that passes where the page is blocked does not cause a reload loop. */
   async loop() {
     const watch = async (page, seconds) => {
       const asked = [];
@@ -255,14 +255,14 @@ const checks = {
     };
     const figures = {};
     await Promise.all([
-      // HEAD passes: one reload, and then GET asks.
+      // HEAD passes: one reload, and from then on the page polls with GET.
       withPage({}, async (page) => {
         const { loads, asked } = await watch(page, 30);
         expect(loads === 2, `HEAD passes: ${loads} loads, ${asked}`);
         expect(asked[0] === 'HEAD' && asked[1] === 'GET' && !asked.includes('HEAD', 1), `asked by ${asked}`);
         figures.head = { loads, asked: asked.length };
       }),
-      // Every question passes: without slowing down there would be five loads and more.
+      // Every poll passes: without slowing down there would be five loads or more.
       withPage({}, async (page) => {
         await page.route('**/get-only', (route) => (
           route.request().isNavigationRequest() ? route.continue() : route.fulfill({ status: 200 })
@@ -284,7 +284,7 @@ const checks = {
         expect(await page.locator(place).isVisible(), `${place} is not visible`);
       }
       for (const place of await page.locator('.with-js').all()) {
-        expect(!await place.isVisible(), 'promises what takes a script');
+        expect(!await place.isVisible(), 'promises what needs a script');
       }
       const until = await page.locator('#end').textContent();
       expect(utcText.test(until), until);
@@ -300,7 +300,7 @@ const checks = {
     });
   },
 
-  /** A blocked form says so, sends nothing again, and leads back. */
+  /** The page of a blocked form says so, sends nothing again, and leads back. */
   async post() {
     await Promise.all(['/read-only', '/', '/no-end'].map((path) => withPage({}, async (page) => {
       await post(page, path);
@@ -362,14 +362,14 @@ const checks = {
       await sleep(20_000);
       const hidden = polls;
       expect(hidden <= 1, `${hidden} polls in 20 s`);
-      // Sooner than it would ask if nobody had looked.
+      // Sooner than the next poll of a hidden page.
       await Promise.all([page.waitForRequest(isPoll, { timeout: 4000 }), show('visible')]);
       return { hidden };
     });
   },
 };
 
-/** Of the README: light on the left, dark on the right. Only made if it is asked for. */
+/** The picture for the README: light on the left, dark on the right. Made only on request. */
 async function picture() {
   const size = { width: 1280, height: 600 };
   const looks = {};
@@ -415,7 +415,7 @@ async function run(name) {
   }
 }
 
-// Most of the time is spent waiting, so they run at once, but for those that turn the switch.
+// Most of the time is spent waiting, so they run at once, except those that turn the switch.
 const wanted = names.length ? names : Object.keys(checks);
 const alone = ['return', 'changed', 'picture'];
 await Promise.all(wanted.filter((name) => !alone.includes(name)).map(run));

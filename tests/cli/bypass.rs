@@ -16,7 +16,7 @@ fn requirement_44_the_token_is_shown_once_and_stored_nowhere() {
     assert!(!fs::read_to_string(env.site().join("lock")).unwrap().contains(token));
     assert!(!env.ok(&["bypass", "list"]).contains(token));
     let digest = env.state()["bypass"]["b2"]["sha256"].as_str().unwrap().to_owned();
-    assert_eq!(digest, maint::state::bypass::digest(token));
+    assert_eq!(digest, maint::internal::state::digest(token));
 }
 
 #[test]
@@ -40,13 +40,13 @@ fn requirement_46_how_to_use_a_token_is_told_without_it() {
     let object = env.json(&["bypass", "new"]);
     let (token, link) = (object["token"].as_str().unwrap(), object["link"].as_str().unwrap());
     assert_eq!(link, format!("/?maint_bypass={token}"));
-    // The very words work, for people and for programs.
+    // The printed values work as they are, for people and for programs.
     let gate = maint::Gate::open(&maint::Site::at(env.site())).unwrap();
-    let opened = gate.answer(&maint::request::Facts::new("GET", link));
+    let opened = gate.answer(&maint::request::RequestParts::new("GET", link));
     let maint::gate::Answer::Reply(reply) = opened else { panic!("{opened:?}") };
     assert_eq!((reply.status(), reply.header("location").as_deref()), (303, Some("/")));
     let cookie = format!("maint_bypass={token}");
-    let request = maint::request::Facts::new("GET", "/").with("cookie", &cookie);
+    let request = maint::request::RequestParts::new("GET", "/").with("cookie", &cookie);
     assert!(matches!(gate.answer(&request), maint::gate::Answer::Pass(_)));
 }
 

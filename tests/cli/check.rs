@@ -86,7 +86,7 @@ fn a_bypass_link_is_decided_as_the_gate_does_and_its_token_is_not_printed() {
     assert!(ran.stderr.contains("--token-stdin"), "{ran:?}");
     assert!(!format!("{ran:?}").contains(token.trim()), "{ran:?}");
     assert_eq!(env.json(&["check", &link])["path"], "/shop/1", "without the query");
-    assert_eq!(env.run(&["check", &link, "--method", "POST"]).code, 1, "no link is a POST");
+    assert_eq!(env.run(&["check", &link, "--method", "POST"]).code, 1, "a link is a GET");
     assert_eq!(env.run(&["check", "/shop/1?maint_bypass=maint_00"]).code, 1);
 }
 
@@ -120,7 +120,7 @@ fn requirement_39_an_address_behind_a_trusted_proxy_is_the_one_it_tells() {
     assert_eq!(
         check(&["X-Forwarded-For: 203.0.113.7, 198.51.100.1"]).code,
         1,
-        "spoofed on the left"
+        "the left entry is spoofed"
     );
     let ran = check(&[]);
     assert!(ran.code == 1 && ran.stdout.contains("the client's address is unknown"), "{ran:?}");

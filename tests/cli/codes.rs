@@ -1,5 +1,5 @@
-//! Requirement 60: each way to end has its number, and its word where JSON was asked
-//! for. The faults themselves are in `tests/proof/store/`.
+//! Requirement 60: each way to end has its number, and with JSON its word. The
+//! faults themselves are in `tests/proof/store/`.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::can::can_trace;
 use crate::env::{Ran, TestEnv};
 use crate::say::figure;
 
-/// What comes before the command, and the command.
+/// The words before the command, and the command.
 type Words<'w> = (&'w [&'w str], &'w [&'w str]);
 
 /// Runs the command with `--json`, behind other programs if there are any.
@@ -25,7 +25,7 @@ fn run(env: &TestEnv, (before, args): Words) -> Ran {
     Ran::from(command.output().unwrap())
 }
 
-/// The word of an error, which has to tell its number too.
+/// The word of an error, which must carry its number too.
 fn word(ran: &Ran) -> String {
     let error: Value = serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap();
     assert_eq!(error["error"]["exit"], ran.code, "{ran:?}");
@@ -44,7 +44,7 @@ fn requirement_60_every_way_to_end_has_its_number_and_its_word() {
     expect(0, None, &run(&env, (&[], &["status"])));
     expect(1, None, &run(&env, (&[], &["status", "--expect", "on"])));
     expect(2, Some("usage"), &run(&env, (&[], &["off", "nope"])));
-    // No file may grow.
+    // Files may not grow.
     let no_file = ["sh", "-c", r#"trap "" XFSZ; ulimit -f 0; exec "$@""#, "sh"];
     expect(3, Some("not_applied"), &run(&env, (&no_file, &["on"])));
     let lock = File::open(env.site().join("lock")).unwrap();
@@ -53,14 +53,14 @@ fn requirement_60_every_way_to_end_has_its_number_and_its_word() {
     drop(lock);
     expect(5, Some("conflict"), &run(&env, (&[], &["on", "--if-revision", "99"])));
     if can_trace() {
-        // The first is of the new file, and what follows of its directory.
+        // The first fsync is of the new file, the later ones of its directory.
         let log = env.dir().join("trace");
         let inject = "inject=fsync:error=EIO:when=2+";
         let strace =
             ["strace", "-f", "-qq", "-o", log.to_str().unwrap(), "-e", "trace=fsync", "-e", inject];
         expect(6, Some("unsynced"), &run(&env, (&strace, &["on"])));
     }
-    // It may be opened, and not read.
+    // The file can be opened and not read.
     let unreadable = TestEnv::new();
     let state = unreadable.site().join("state.json");
     std::fs::remove_file(&state).unwrap();
@@ -76,7 +76,7 @@ fn requirement_60_every_way_to_end_has_its_number_and_its_word() {
     let numbers = seen.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
     figure(&format!("{} of 10 codes seen, each with its word: {numbers}", seen.len()));
 
-    // Those of a command are handed on as they are.
+    // The exit codes of a command are passed on unchanged.
     for code in [0, 1, 9, 37, 255] {
         let ran = env.run(&["run", "--", "sh", "-c", &format!("exit {code}")]);
         assert_eq!(ran.code, code, "{ran:?}");

@@ -16,7 +16,7 @@ fn with_names() -> TestEnv {
     env
 }
 
-/// What has to be offered for what was typed.
+/// What was typed, and what must be offered.
 const CASES: [(&str, &[&str]); 10] = [
     ("maint o", &["on", "off"]),
     ("maint off d", &["deploy-41", "deploy-42"]),
@@ -84,7 +84,7 @@ fn zsh_completes_names() {
         return;
     }
     let env = with_names();
-    // A zsh that is driven through a pseudo terminal, as at a prompt.
+    // A zsh driven through a pseudo-terminal, as at a prompt.
     env.write(
         "drive.zsh",
         r#"zmodload zsh/zpty

@@ -53,7 +53,7 @@ impl TestEnv {
         Self { now: None, ..Self::bare() }
     }
 
-    /// From now on it is this late.
+    /// Sets the clock to this time.
     pub(crate) fn set_now(&mut self, now: &str) {
         self.now = Some(now.to_owned());
     }
@@ -94,7 +94,7 @@ impl TestEnv {
         Ran::from(self.command(args).output().unwrap())
     }
 
-    /// Runs a command that has to succeed, and returns what it printed.
+    /// Runs a command that must succeed, and returns what it printed.
     #[track_caller]
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -102,7 +102,7 @@ impl TestEnv {
         ran.stdout
     }
 
-    /// Runs a command that has to fail with a code and change no file.
+    /// Runs a command that must fail with a code and change no file.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
         let before = self.files();
@@ -124,7 +124,7 @@ impl TestEnv {
         serde_json::from_slice(&fs::read(self.site().join("state.json")).unwrap()).unwrap()
     }
 
-    /// Breaks or makes a file by hand, as people do.
+    /// Creates or breaks a file by hand, as people do.
     #[expect(clippy::disallowed_methods, reason = "a test plays the person who edits by hand")]
     pub(crate) fn write(&self, path: impl AsRef<Path>, text: &str) {
         let path = self.dir().join(path);
@@ -132,7 +132,7 @@ impl TestEnv {
         fs::write(path, text).unwrap();
     }
 
-    /// Every file of the site with its bytes, but the lock, which says who held it last.
+    /// Every file of the site with its bytes, except the lock, which names its last holder.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(&self.site(), &mut files);
@@ -163,12 +163,12 @@ impl From<Output> for Ran {
     }
 }
 
-/// Waits for a fact, and fails if it does not come true.
+/// Waits for a condition, and fails if it does not come true.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never came true that {what}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "still not so: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -180,7 +180,7 @@ pub(crate) fn finish(mut child: Child) -> Ran {
     Ran::from(child.wait_with_output().unwrap())
 }
 
-/// Whether a tool is there; says so loudly if a test has to do without.
+/// Whether a tool is installed; prints a `SKIPPED` line if it is not.
 pub(crate) fn has(tool: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file()));

@@ -73,7 +73,7 @@ fn mistakes_of_usage_exit_2_with_a_pointer() {
         let error = env.fails(2, args);
         assert!(error.contains("--help") || error.contains("Usage"), "{args:?}: {error}");
     }
-    assert!(env.run(&["of"]).stderr.contains("'off'"), "a near miss is named");
+    assert!(env.run(&["of"]).stderr.contains("'off'"), "the closest verb is suggested");
 }
 
 #[test]

@@ -87,8 +87,8 @@ fn init_leaves_a_starter_that_is_not_in_use() {
     assert_eq!(env.state().get("page"), None, "visitors get the built-in page");
     assert_eq!(
         env.state()["templates"]["starter.html"],
-        maint::page::template::digest(&builtin),
-        "it went through the store"
+        maint::internal::template::digest(&builtin),
+        "the store wrote it"
     );
     env.ok(&["template", "use", "starter"]);
 }
@@ -103,12 +103,12 @@ fn init_run_again_leaves_the_starter_as_somebody_left_it() {
     assert_eq!(before, env.files());
     env.ok(&["template", "remove", "starter"]);
     env.ok(&["init"]);
-    assert!(!env.site().join("templates/starter.html").exists(), "what was removed stays so");
+    assert!(!env.site().join("templates/starter.html").exists(), "it stays removed");
 
     let env = TestEnv::bare();
     env.write(".maint/templates/starter.html", "mine");
     env.ok(&["init"]);
-    assert_eq!(env.ok(&["template", "show", "starter"]), "mine", "it was brought along");
+    assert_eq!(env.ok(&["template", "show", "starter"]), "mine", "it came with the project");
     assert_eq!(env.state()["revision"], 1);
 }
 
@@ -118,7 +118,7 @@ fn the_name_of_the_site_is_given_changed_and_taken_away() {
     let object = env.json(&["init", "--name", "Example Shop"]);
     assert_eq!((&object["name"], &object["changed"]), (&"Example Shop".into(), &true.into()));
     assert!(env.ok(&["template", "render"]).contains("Example Shop"));
-    assert!(env.ok(&["init"]).starts_with("unchanged"), "it stays where it is not told");
+    assert!(env.ok(&["init"]).starts_with("unchanged"), "the name stays if none is given");
     assert!(env.ok(&["init", "--name", "Shop & Co"]).starts_with("changed the site"));
     assert!(env.ok(&["template", "render"]).contains("Shop &amp; Co"));
     assert_eq!(env.json(&["status"])["name"], "Shop & Co");
@@ -128,7 +128,7 @@ fn the_name_of_the_site_is_given_changed_and_taken_away() {
     let bare = TestEnv::bare();
     bare.fails(2, &["init", "--name", &"x".repeat(201)]);
     bare.fails(2, &["init", "--name", "a\u{1b}[2Jb"]);
-    assert!(!bare.site().exists(), "what is refused makes no site");
+    assert!(!bare.site().exists(), "a refused `init` makes no site");
 }
 
 #[test]

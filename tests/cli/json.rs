@@ -71,6 +71,6 @@ fn quiet_prints_nothing_but_answers() {
         let ran = env.run(args);
         assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""), "{args:?}");
     }
-    assert!(env.ok(&["status", "-q"]).contains("● up"), "what was asked for is printed");
+    assert!(env.ok(&["status", "-q"]).contains("● up"), "`-q` keeps what was asked for");
     assert!(env.ok(&["bypass", "new", "-q"]).starts_with("maint_"));
 }

@@ -1,4 +1,4 @@
-//! The command as people and scripts meet it: the built binary, one file a verb.
+//! The command as people and scripts meet it: the built binary, one file per verb.
 
 mod bypass;
 #[path = "../common/can.rs"]

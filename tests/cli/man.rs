@@ -25,7 +25,7 @@ fn every_page_is_clean() {
         assert_eq!(text, "", "{}", path.display());
         pages += 1;
     }
-    assert!(pages > 16, "one page a verb: {pages}");
+    assert!(pages > 16, "one page per verb: {pages}");
 }
 
 #[test]

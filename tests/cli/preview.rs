@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use maint::Site;
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::env::{NOW, TestEnv, finish};
 
-/// A preview that runs, and ends with the test.
+/// A running preview, which ends with the test.
 struct Preview {
     child: Option<Child>,
     url: String,
@@ -45,11 +45,11 @@ impl Preview {
         self.url.trim_start_matches("http://").trim_end_matches('/')
     }
 
-    /// Sends these bytes, and nothing after them.
+    /// Sends these bytes and nothing more.
     fn send(&self, bytes: &[u8]) -> Option<Got> {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // It may have heard enough and closed.
+        // The server may have closed after the part it needed.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
         let mut text = Vec::new();
@@ -76,7 +76,7 @@ impl Preview {
         self.ask("GET", path)
     }
 
-    /// The places that the index links to.
+    /// The links of the index.
     fn links(&self) -> Vec<String> {
         let index = self.get("/").body;
         let links = index.split("<a href=\"").skip(1);
@@ -108,15 +108,16 @@ fn requirement_49_every_format_and_state_has_the_very_header_fields_that_visitor
         let preview = Preview::of(&env, &[]);
         let links = preview.links();
         assert_eq!(links.len(), 7 * 3, "{links:?}");
-        // What the gate of this site sends in such a window.
+        // The same as the gate of this site sends in such a window.
         env.ok(&["on", "--for", "30m"]);
         let gate = Gate::open(&Site::at(env.site())).unwrap();
         for link in links {
             let (scene, format) = link.trim_start_matches('/').split_once('.').unwrap();
             let accept = ["text/html", "application/json", "text/plain"]
                 [["html", "json", "txt"].iter().position(|known| *known == format).unwrap()];
-            let request = Facts::new("GET", "/").with("accept", accept);
-            let Answer::Reply(reply) = gate.answer_at(&request, NOW.parse().unwrap()) else {
+            let request = RequestParts::new("GET", "/").with("accept", accept);
+            let Answer::Reply(reply) = gate.current().at(NOW.parse().unwrap()).answer(&request)
+            else {
                 panic!("it passes")
             };
             let got = preview.get(&link);
@@ -158,7 +159,7 @@ fn the_states_are_what_they_say() {
     let long = preview.get("/long-reason.html").body;
     assert!(long.contains("very-long-") && long.contains("&lt;b&gt;"), "it is text: {long}");
     assert!(!preview.get("/bare.json").body.contains("detail"));
-    // The page asks its own address whether the site is back, which it never is here.
+    // The page asks its own address whether the site is back; in a preview it never is.
     let head = preview.ask("HEAD", "/open.html?now");
     assert_eq!((head.status, head.header("maint-decision")), (503, Some("block")));
     let whole = preview.get("/open.html").body.len().to_string();
@@ -184,8 +185,8 @@ fn an_author_edits_reloads_and_meets_mistakes_in_the_browser() {
             assert!(!got.body.contains("<x>"), "{path}: {}", got.body);
         }
         let head = preview.ask("HEAD", "/open.html");
-        assert_eq!(head.status, 500, "the page would take anything below for the site itself");
-        assert_eq!(preview.get("/open.json").status, 503, "the others are all right");
+        assert_eq!(head.status, 500, "below 500 the page would believe that the site is back");
+        assert_eq!(preview.get("/open.json").status, 503, "the other templates still work");
     }
     std::fs::remove_file(env.site().join("templates/sorry.html")).unwrap();
     assert!(preview.get("/").body.contains("no template named `sorry`"));
@@ -194,7 +195,7 @@ fn an_author_edits_reloads_and_meets_mistakes_in_the_browser() {
         "<h1>{{ title }}</h1><script>let x = 1</script>{{ reason }}\n",
     );
     assert_eq!(preview.get("/open.html").status, 503);
-    assert_eq!(before, env.files(), "it changes nothing by itself");
+    assert_eq!(before, env.files(), "a preview changes no file");
     assert!(preview.get("/").body.contains("json</a> (built-in)"));
 }
 
@@ -250,7 +251,7 @@ fn a_client_that_says_too_much_or_nothing_keeps_nobody_waiting() {
     };
     assert_eq!(preview.send(long(15 * 1024).as_bytes()).unwrap().status, 200);
     assert_eq!(preview.send(long(17 * 1024).as_bytes()).unwrap().status, 431);
-    // Who never comes to an end is told so, and not listened to for ever.
+    // A request without an end gets an answer, and is not read for ever.
     let mut endless = TcpStream::connect(preview.address()).unwrap();
     endless.write_all("x".repeat(17 * 1024).as_bytes()).unwrap();
     let mut answer = String::new();
@@ -304,5 +305,5 @@ fn what_cannot_be_shown_fails_at_once() {
     assert!(error.contains(&format!("could not listen on 127.0.0.1:{port}: ")), "{error}");
     env.write(".maint/state.json", "{");
     env.fails(8, &["template", "preview"]);
-    assert!(preview.get("/").body.contains("state.json"), "one that runs tells it in the browser");
+    assert!(preview.get("/").body.contains("state.json"), "a running one shows it in the browser");
 }

@@ -1,8 +1,8 @@
 //! `maint template render`
 
+use maint::Site;
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
-use maint::{Site, page};
+use maint::request::RequestParts;
 
 use crate::env::{NOW, TestEnv};
 
@@ -16,11 +16,11 @@ fn with_page() -> TestEnv {
     env
 }
 
-/// What a visitor gets from the gate at this moment.
+/// What the gate sends a visitor at this moment.
 fn body(env: &TestEnv, method: &str, accept: &str) -> String {
     let gate = Gate::open(&Site::at(env.site())).unwrap();
-    let request = Facts::new(method, "/").with("accept", accept);
-    match gate.answer_at(&request, NOW.parse().unwrap()) {
+    let request = RequestParts::new(method, "/").with("accept", accept);
+    match gate.current().at(NOW.parse().unwrap()).answer(&request) {
         Answer::Reply(reply) => String::from_utf8(reply.body().to_vec()).unwrap(),
         Answer::Pass(pass) => panic!("{pass:?}"),
     }
@@ -49,7 +49,7 @@ fn the_page_that_is_printed_is_the_one_that_visitors_get() {
                 let printed = env.ok(&["template", "render", "--format", format]);
                 assert_eq!(printed, body(&env, "GET", accept), "{use_it:?} {on:?} {format}");
             }
-            // A visitor who takes anything is not redirected.
+            // A visitor who accepts anything is not redirected.
             assert_eq!(
                 env.ok(&["template", "render"]),
                 body(&env, "GET", "*/*"),
@@ -118,7 +118,7 @@ fn a_mistake_fails_with_its_line_and_prints_no_page() {
         let error = env.fails(2, &["template", "render"]);
         assert!(error.contains(told), "{error}");
         assert_eq!(env.run(&["template", "render"]).stdout, "");
-        // Nothing is wrong with the others.
+        // The other templates are still good.
         env.ok(&["template", "render", "--format", "json"]);
         env.ok(&["template", "render", "--builtin"]);
         env.ok(&["template", "render", "starter"]);
@@ -131,7 +131,7 @@ fn a_window_that_is_too_much_for_a_template_is_told() {
     let text = format!("{{% for i in range({}) %}}{{{{ reason }}}}{{% endfor %}}", 2_000);
     env.write("wide.html", &text);
     env.ok(&["template", "add", "wide", "wide.html"]);
-    env.ok(&["on", "-m", &"x".repeat(page::render::LARGEST_PAGE / 1_000)]);
+    env.ok(&["on", "-m", &"x".repeat(maint::internal::page::MAX_PAGE_SIZE / 1_000)]);
     let error = env.fails(2, &["template", "render", "wide"]);
     assert!(error.contains("`wide.html` has a mistake: it makes more than"), "{error}");
 }

@@ -66,7 +66,7 @@ fn a_run_takes_over_the_window_that_a_failed_one_left_open() {
     let env = TestEnv::ticking();
     assert_eq!(env.run(&["run", "--name", "deploy", "--", "false"]).code, 1);
     assert_eq!(env.run(&["run", "--name", "deploy", "--", "true"]).code, 5);
-    // What was half done stays hidden, even if the second try does not begin.
+    // A half-done deploy stays hidden, even if the second try does not start.
     assert_eq!(env.run(&["run", "--name", "deploy", "--take-over", "--", "no-such"]).code, 127);
     assert_eq!(env.json(&["status"])["state"], "on");
     env.ok(&["run", "--name", "deploy", "--take-over", "--", "true"]);
@@ -122,7 +122,7 @@ fn signals_reach_the_command() {
         [(Signal::TERM, "TERM", 143), (Signal::INT, "INT", 130), (Signal::HUP, "HUP", 129)]
     {
         if ignored_signals() & (1 << (signal.as_raw() - 1)) != 0 {
-            // As in the background of a shell without job control; `run` leaves it so.
+            // As in the background of a shell without job control; `run` keeps it ignored.
             skip(&format!("SIG{name} is ignored where this test runs"));
             continue;
         }

@@ -1,4 +1,4 @@
-//! Which site is meant: `maint path`, and requirement 35.
+//! Which site is used: `maint path`, and requirement 35.
 
 use std::fs;
 use std::process::Command;
@@ -111,7 +111,7 @@ fn a_path_that_is_not_utf_8_is_no_panic() {
             }
             let output = command.current_dir(&project).output().unwrap();
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            // The second removal finds nothing to remove.
+            // The second removal has nothing left to remove.
             assert!(matches!(output.status.code(), Some(0 | 2)), "{args:?}: {error}");
             assert!(!error.contains("panicked"), "{args:?}: {error}");
         }
@@ -153,13 +153,13 @@ fn requirement_35b_a_planted_site_is_refused_with_its_owner() {
         // A stranger's site in a sticky directory, for root and for another user.
         ("mkdir -p sticky/.maint && chown 65534 sticky/.maint", 0, "cd sticky && maint status"),
         ("true", 1234, "cd sticky && maint status"),
-        // Below a stranger's tree, in a directory of somebody else.
+        // Below a stranger's tree, in someone else's directory.
         (
             "mkdir -p stranger/.maint && chown 65534 stranger stranger/.maint && chown 1234 stranger/app",
             0,
             "cd stranger/app && maint on",
         ),
-        // Everyone may write to it.
+        // A site that everyone may write to.
         ("mkdir -p shared/.maint && chmod 777 shared/.maint", 0, "cd shared && maint on"),
     ];
     for (plant, uid, line) in refused {
@@ -170,7 +170,7 @@ fn requirement_35b_a_planted_site_is_refused_with_its_owner() {
     }
     assert!(as_user(0, "cd sticky && maint status").1.contains("belongs to `nobody`"));
     let accepted = [
-        // One's own, root's, and that of the owner of the working directory.
+        // The user's own, root's, and that of the owner of the working directory.
         ("mkdir -p own/.maint && chown -R 1234 own", 1234, "cd own/app && maint status"),
         ("mkdir -p rooted/.maint rooted/app", 1234, "cd rooted/app && maint status"),
         ("true", 0, "cd own/app && maint status"),

@@ -78,7 +78,7 @@ fn ones_own_page_begins_with_the_builtin_one() {
     env.fails(2, &["template", "add", "other", "page.html", "--builtin"]);
     env.fails(2, &["template", "show", "mine", "--builtin"]);
     env.fails(2, &["template", "show"]);
-    // Nothing of a site is needed to see it.
+    // The built-in page can be shown without a site.
     let mut command = TestEnv::bare().command(&["template", "show", "--builtin"]);
     let output = command.env_remove("HOME").current_dir("/").output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -102,7 +102,7 @@ fn requirement_52_a_template_is_tried_out_before_it_is_accepted() {
         env.write(file, text);
         let error = env.fails(2, &["template", "add", "x", file]);
         assert!(error.contains(told), "{text}: {error}");
-        // Somebody who copies it there by hand learns of it from everyone who looks.
+        // A faulty template copied there by hand is reported to everyone who looks.
         env.write(format!(".maint/templates/{file}"), text);
         for args in [["template", "use", "x"].as_slice(), &["on", "--template", "x"]] {
             let error = env.fails(2, args);

@@ -58,11 +58,11 @@ fn a_state_that_breaks_meanwhile_is_told_and_waited_out() {
         .stderr(fs::OpenOptions::new().create_new(true).write(true).open(&told).unwrap())
         .spawn()
         .unwrap();
-    // Once it sleeps, it has looked and knows the good state (proc_pid_stat(5)).
+    // A sleeping process has looked and knows the good state (proc_pid_stat(5)).
     let stat = format!("/proc/{}/stat", waiting.id());
     eventually("it sleeps", || fs::read_to_string(&stat).is_ok_and(|text| text.contains(") S ")));
     env.write(".maint/state.json", "{");
-    eventually("it tells", || fs::read_to_string(&told).unwrap().contains("is broken"));
+    eventually("it reports", || fs::read_to_string(&told).unwrap().contains("is broken"));
     env.write(".maint/state.json", &good);
     env.ok(&["off"]);
     let ran = finish(waiting);

@@ -1,4 +1,4 @@
-//! What this host lets a test do. Each says aloud what is missing.
+//! What this host lets a test do. Each check prints what is missing.
 #![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
 
 use std::process::Command;
@@ -9,7 +9,7 @@ fn works(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
 }
 
-/// Whether this runs as root and can be somebody else.
+/// Whether this runs as root and can become another user.
 pub(crate) fn can_be_others() -> bool {
     let can = works("setpriv", &["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"]);
     if !can {
@@ -27,7 +27,7 @@ pub(crate) fn can_trace() -> bool {
     can
 }
 
-/// Whether mounts can be made in a namespace of their own.
+/// Whether mounts can be made in a separate namespace.
 pub(crate) fn can_mount() -> bool {
     let can = works("unshare", &["-m", "sh", "-c", "mount -t tmpfs none /mnt"]);
     if !can {
@@ -36,11 +36,11 @@ pub(crate) fn can_mount() -> bool {
     can
 }
 
-/// Where [`ON_AN_OVERLAY`] mounts one.
+/// The mount point of [`ON_AN_OVERLAY`].
 pub(crate) const OVERLAY: &str = "/mnt/all";
 
-/// A script that runs its arguments where a directory of memory lies over another,
-/// as containers have it; 77 if this kernel mounts no overlay.
+/// A script that runs its arguments where a directory in memory lies over another,
+/// as in a container; 77 if this kernel cannot mount an overlay.
 pub(crate) const ON_AN_OVERLAY: &str = r#"set -e
     mount -t tmpfs none /mnt
     mkdir /mnt/lower /mnt/upper /mnt/work /mnt/all

@@ -1,8 +1,8 @@
-//! Something that runs beside a test, and no longer than it.
+//! Something that runs beside a test, and no longer than the test.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Ends what runs beside a test when the test ends, however it does.
+/// Stops what runs beside a test when the test ends, however it ends.
 pub(crate) struct Meanwhile(AtomicBool);
 
 impl Meanwhile {
@@ -14,7 +14,7 @@ impl Meanwhile {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Runs the test proper; afterwards nothing goes on, even if it panicked.
+    /// Runs the test itself, and stops everything else afterwards, even after a panic.
     pub(crate) fn of<R>(&self, test: impl FnOnce() -> R) -> R {
         struct End<'a>(&'a AtomicBool);
         impl Drop for End<'_> {

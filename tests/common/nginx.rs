@@ -1,4 +1,4 @@
-//! An nginx of a test's own.
+//! An nginx for one test.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::say::skip;
 
-/// An nginx in a directory of its own, which ends with this.
+/// An nginx in a directory of its own, which stops when this is dropped.
 pub(crate) struct Nginx {
     process: Child,
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub(crate) port: u16,
     temp: TempDir,
 }
@@ -29,13 +29,12 @@ impl Drop for Nginx {
 impl Nginx {
     /// Starts one with these directives of `http` and of its only `server`.
     ///
-    /// `None`, and a word on standard error past the capture of the harness, if
-    /// nginx is not installed or lacks one of the `modules`, by the names that
-    /// `nginx -V` has for them.
+    /// `None`, and a line on standard error past the harness's capture, if nginx is
+    /// not installed or lacks one of the `modules`, named as in `nginx -V`.
     pub(crate) fn start(modules: &[&str], http: &str, server: &str) -> Option<Self> {
         let program = program(modules).map_err(|why| skip(&why)).ok()?;
         let mut complaints = String::new();
-        // Somebody else may take the free port before nginx does.
+        // Another process may take the free port before nginx does.
         for _ in 0..5 {
             let mut nginx = launch(program, http, server);
             let deadline = Instant::now() + Duration::from_secs(30);
@@ -50,7 +49,7 @@ impl Nginx {
         panic!("nginx does not start: {complaints}");
     }
 
-    /// Whether it is this one that answers, and no other server on that port.
+    /// Whether this nginx answers, and not another server on that port.
     fn is_ready(&self) -> bool {
         let path = own_path(self.temp.path());
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
@@ -62,7 +61,7 @@ impl Nginx {
     }
 }
 
-/// The program, if it is installed with these modules; else why not.
+/// The program, if it is installed with these modules; otherwise why not.
 fn program(modules: &[&str]) -> Result<&'static str, String> {
     let found = ["nginx", "/usr/sbin/nginx"].into_iter().find_map(|program| {
         Command::new(program).arg("-V").output().ok().map(|output| (program, output.stderr))

@@ -1,4 +1,4 @@
-//! Numbers left to chance that are the same for the same seed.
+//! Random numbers that are the same for the same seed.
 #![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).

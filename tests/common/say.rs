@@ -1,16 +1,15 @@
-//! What a test tells past the capture of the harness, which hides what a passing
-//! test prints. `tests/proof/report/` reads these lines.
+//! What a test reports past the harness's capture, which hides what a passing test
+//! prints. `tests/proof/report/` reads these lines.
 #![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
 
 use std::io::Write as _;
 
-/// What was seen in this run, in numbers.
+/// Reports what was seen in this run, in numbers.
 pub(crate) fn figure(text: &str) {
     aloud("figure", text);
 }
 
-/// That a test shows nothing here, or less. One that is skipped in silence looks
-/// like one that passed.
+/// Reports that a test shows nothing here, or less. A silent skip looks like a pass.
 pub(crate) fn skip(why: &str) {
     aloud("SKIPPED", why);
 }
@@ -23,7 +22,7 @@ pub(crate) fn amount<N>(short: N, long: N) -> N {
 fn aloud(what: &str, text: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
-    // In one piece, or the harness writes its own lines into it.
+    // In one piece, so that the harness cannot write its own lines into it.
     let line = format!("{what}: {name}: {text}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

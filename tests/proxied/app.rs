@@ -12,15 +12,15 @@ use maint::request::User;
 use maint::tower::MaintenanceLayer;
 use tokio::runtime::Runtime;
 
-/// Fields by which an app lets everybody keep its pages.
+/// Fields by which an app lets any cache keep its pages.
 pub(crate) type Fields = &'static [(&'static str, &'static str)];
 
-/// What apps commonly say of a page.
+/// What apps commonly send with a page.
 pub(crate) const PUBLIC: Fields = &[("cache-control", "public, max-age=60")];
 
-/// A server that ends with this.
+/// A server that stops when this is dropped.
 pub(crate) struct Server {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub(crate) port: u16,
     _runtime: Runtime,
 }
@@ -40,8 +40,8 @@ impl Server {
     }
 }
 
-/// An app whose pages everybody may keep, as `fields` say, behind the gate. It
-/// takes `X-Session: staff` for a session.
+/// An app behind the gate whose pages any cache may keep, as `fields` say. It takes
+/// `X-Session: staff` for a session.
 pub(crate) fn shop(layer: MaintenanceLayer, fields: Fields) -> Router {
     let layer = layer
         .peer_from(|extensions| Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip()))
@@ -52,7 +52,7 @@ pub(crate) fn shop(layer: MaintenanceLayer, fields: Fields) -> Router {
     Router::new().fallback(any(page)).layer(layer).layer(from_fn(
         async |mut request: Request, next: axum::middleware::Next| {
             if request.headers().get("x-session").is_some_and(|value| value == "staff") {
-                let user = User { is_authenticated: true, is_staff: true, is_superuser: false };
+                let user = User::authenticated().staff(true);
                 request.extensions_mut().insert(user);
             }
             next.run(request).await
@@ -60,8 +60,8 @@ pub(crate) fn shop(layer: MaintenanceLayer, fields: Fields) -> Router {
     ))
 }
 
-/// The bug that the tests of caches are to catch: what passes the gate says
-/// `fields`, and nothing of what maint says about keeping it.
+/// The bug that the tests of caches must catch: what passes the gate carries
+/// `fields`, and none of maint's own caching fields.
 pub(crate) fn without_our_headers(app: Router, fields: Fields) -> Router {
     app.layer(map_response(move |mut response: Response| async move {
         let headers = response.headers_mut();

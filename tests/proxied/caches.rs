@@ -1,4 +1,4 @@
-//! No cache keeps the page of a window, however eager it is.
+//! Caches never keep the page of a window, however eager they are.
 
 use crate::app::{PUBLIC, Server, shop, without_our_headers};
 use crate::fronts::{self, Front};
@@ -8,7 +8,7 @@ use crate::wire::Client;
 
 const REQUESTS: usize = 1_000;
 
-/// What is asked for: each of half as many paths twice, by different people.
+/// The requests: each of half as many paths twice, by different visitors.
 fn targets(kind: &str) -> impl Iterator<Item = (String, [(&'static str, &'static str); 1])> {
     const ACCEPTED: [&str; 3] = ["text/html", "application/json", "text/plain"];
     (0..REQUESTS).map(move |number| {
@@ -30,7 +30,7 @@ fn count(front: &Front, kind: &str) -> (usize, usize) {
     (of_maint, kept)
 }
 
-/// Each way to answer with a page: its name, and how it is asked for.
+/// Each way to answer with a page: its name, and the command for it.
 const PAGES: [(&str, &[&str]); 3] = [
     ("status-503", &["on"]),
     ("status-200", &["on", "--status", "200"]),
@@ -66,7 +66,7 @@ fn requirement_57_a_page_that_does_not_say_no_store_is_found_in_the_caches() {
     let site = TestSite::new();
     let server = Server::new(without_our_headers(shop(site.layer(), PUBLIC), &[]));
     for front in fronts::all(server.port) {
-        // Varnish by itself keeps neither a 503 nor a 302.
+        // Varnish by default keeps neither a 503 nor a 302.
         let pages = if front.name == "nginx" { &PAGES[..] } else { &PAGES[1..2] };
         for (kind, on) in pages {
             site.maint(on);
@@ -83,14 +83,14 @@ fn requirement_57_a_page_that_does_not_say_no_store_is_found_in_the_caches() {
     }
 }
 
-/// How many answers nginx holds on its disk.
+/// The number of answers on nginx's disk.
 fn files(front: &Front) -> usize {
     let Ok(folders) = std::fs::read_dir(front.dir.path().join("cache")) else { return 0 };
     let number = |folder: std::fs::DirEntry| std::fs::read_dir(folder.path()).unwrap().count();
     folders.map(|folder| number(folder.unwrap())).sum()
 }
 
-/// Takes the pages of the app from nginx's disk, so that those of maint would be seen.
+/// Removes the pages of the app from nginx's disk, so that those of maint would show.
 fn clear(front: &Front) {
     if let Ok(folders) = std::fs::read_dir(front.dir.path().join("cache")) {
         for folder in folders {

@@ -1,4 +1,4 @@
-//! What other software takes for a reason to let somebody in, and maint does not.
+//! What other software takes for a reason to let a visitor in, and maint does not.
 
 use axum::extract::Request;
 use tower::util::MapRequestLayer;
@@ -9,15 +9,15 @@ use crate::say::figure;
 use crate::site::TestSite;
 use crate::wire::{Answer, Client};
 
-/// Header fields that name what the rules of the site let through, or that made
-/// some server or framework skip its checks.
+/// Header fields that name what the rules of the site let through, or that have
+/// made a server or framework skip its checks.
 const FIELDS: [(&str, &str); 52] = [
-    // CVE-2025-29927: the framework's own mark of a request that it has seen.
+    // CVE-2025-29927: the framework's own mark for a request it has already seen.
     ("x-middleware-subrequest", "middleware:middleware:middleware:middleware:middleware"),
     ("x-middleware-prefetch", "1"),
     ("x-middleware-rewrite", "/health"),
     ("x-nextjs-data", "1"),
-    // The path, told again (CVE-2018-14773 and its kin).
+    // The path, repeated (CVE-2018-14773 and its kin).
     ("X-Original-URL", "/health"),
     ("X-Rewrite-URL", "/health"),
     ("X-Original-URI", "/health"),
@@ -31,7 +31,7 @@ const FIELDS: [(&str, &str); 52] = [
     ("Referer", "http://shop.example/health"),
     ("Content-Location", "/health"),
     ("Destination", "/health"),
-    // The address, from somebody whose word does not count.
+    // The address, from a peer that is not trusted.
     ("X-Forwarded-For", "203.0.113.7"),
     ("X-Real-IP", "203.0.113.7"),
     ("X-Client-IP", "203.0.113.7"),
@@ -55,18 +55,18 @@ const FIELDS: [(&str, &str); 52] = [
     ("X-HTTP-Method-Override", "OPTIONS"),
     ("X-HTTP-Method", "OPTIONS"),
     ("X-Method-Override", "OPTIONS"),
-    // The field of the header rule, but for its name or its value.
+    // The field of the header rule, with another name or another value.
     ("X_Probe", "blue"),
     ("X-Probe", "Blue"),
     ("X-Probe", "blue, blue"),
     ("X-Probe-", "blue"),
-    // Health checks, by the name they go by.
+    // Health checks, by their usual names.
     ("User-Agent", "kube-probe/1.30"),
     ("User-Agent", "ELB-HealthChecker/2.0"),
     ("User-Agent", "GoogleHC/1.0"),
     ("User-Agent", "Googlebot/2.1 (+http://www.google.com/bot.html)"),
     ("User-Agent", "UptimeRobot/2.0"),
-    // Who one says one is.
+    // Claims about who the visitor is.
     ("X-Remote-User", "staff"),
     ("X-Forwarded-User", "superuser"),
     ("Authorization", "Basic c3RhZmY6c3RhZmY="),
@@ -108,7 +108,7 @@ fn down() -> TestSite {
     site
 }
 
-/// Asks each server with every disguise: how many requests that were, and which passed.
+/// Sends each server every disguise: how many requests that were, and which passed.
 fn try_all(ports: &[(&'static str, u16)]) -> (usize, Vec<String>) {
     let (mut asked, mut passed) = (0, Vec::new());
     let mut note = |name: &str, answer: &Answer, what: &str| {
@@ -127,7 +127,7 @@ fn try_all(ports: &[(&'static str, u16)]) -> (usize, Vec<String>) {
         for query in QUERIES {
             note(name, &client.get(&format!("/admin?{query}"), &[]), query);
         }
-        // Every field at once that may stand beside the others.
+        // All fields that may stand beside the others, at once.
         note(name, &client.get("/admin", &FIELDS), "all together");
     }
     (asked, passed)
@@ -136,7 +136,7 @@ fn try_all(ports: &[(&'static str, u16)]) -> (usize, Vec<String>) {
 #[test]
 fn requirement_57_a_server_that_obeys_a_disguise_is_found() {
     let site = down();
-    // As some servers do, it takes the path from a field, for the sake of a proxy.
+    // Like some servers, it takes the path from a field, for the sake of a proxy.
     let app = shop(site.layer(), PUBLIC).layer(MapRequestLayer::new(|mut request: Request| {
         let told = request.headers().get("x-original-url").cloned();
         if let Some(path) = told.and_then(|value| value.to_str().ok()?.parse().ok()) {
@@ -163,7 +163,7 @@ fn requirement_48_no_name_that_others_obey_grants_passage() {
     figure(&format!("{} of {asked} requests with {names} disguises passed", passed.len()));
     assert!(passed.is_empty(), "{passed:?}");
 
-    // Each of the rules does let through what it names.
+    // Each rule does let through what it names.
     let mut client = Client::new(server.port);
     let cookie = format!("maint_bypass={token}");
     for (method, target, field) in [

@@ -1,4 +1,4 @@
-//! Caches in front of an app, set up to keep whatever they may.
+//! Caches in front of an app, configured to keep whatever they may.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ pub(crate) struct Front {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
     _server: Server,
-    /// Where nginx has its files; empty with Varnish.
+    /// The directory of nginx's files; empty with Varnish.
     pub(crate) dir: TempDir,
 }
 
@@ -26,14 +26,13 @@ enum Server {
     Varnish { _process: Process },
 }
 
-/// Every cache that is installed, each new and empty, in front of one app.
+/// Every installed cache, new and empty, in front of one app.
 pub(crate) fn all(app: u16) -> Vec<Front> {
     [nginx(app), varnish(app)].into_iter().flatten().collect()
 }
 
-/// An nginx that keeps every status for a minute unless it is told not to,
-/// under the path alone, and that writes two access logs: the usual one, and one
-/// without the query.
+/// An nginx that keeps every status for a minute unless told otherwise, under the
+/// path alone. It writes two access logs: the usual one, and one without the query.
 pub(crate) fn nginx(app: u16) -> Option<Front> {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().display();
@@ -64,7 +63,7 @@ pub(crate) fn nginx(app: u16) -> Option<Front> {
     Some(Front { name: "nginx", port, _server: Server::Nginx { _process: process }, dir })
 }
 
-/// A Varnish that keeps what it may, under the path and the query, cookies or not.
+/// A Varnish that keeps what it may, under the path and the query, with or without cookies.
 fn varnish(app: u16) -> Option<Front> {
     let program = ["varnishd", "/usr/sbin/varnishd"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! What a tester sees while the site is down, nobody else gets from a cache.
+//! What a tester sees while the site is down stays out of the caches' answers to others.
 
 use crate::app::{Fields, PUBLIC, Server, shop, without_our_headers};
 use crate::fronts::{self, Front};
@@ -8,13 +8,13 @@ use crate::wire::Client;
 
 const REQUESTS: usize = 1_000;
 
-/// As many show a leak where there is one.
+/// Enough to show a leak where there is one.
 const SAMPLE: usize = 200;
 
-/// The fields that a tester is let in by, and the site told to do so.
+/// The fields that let a tester in, after setting up the site for them.
 ///
-/// The word of the proxy counts: nginx and Varnish connect from 127.0.0.1, and
-/// stand behind a balancer there, which names the visitor.
+/// The proxy is trusted: nginx and Varnish connect from 127.0.0.1, and stand behind
+/// a balancer there, which names the visitor.
 fn let_in(site: &TestSite, how: &str) -> Vec<(&'static str, String)> {
     let field = |name, value: &str| vec![(name, value.to_owned())];
     match how {
@@ -35,8 +35,8 @@ fn let_in(site: &TestSite, how: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// A tester, then the public, ask for the same paths: how many of the public see
-/// the app.
+/// A tester, then the public, ask for the same paths; returns how many of the
+/// public see the app.
 fn leaks(site: &TestSite, front: &Front, how: &str, requests: usize) -> usize {
     let fields = let_in(site, how);
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -47,7 +47,7 @@ fn leaks(site: &TestSite, front: &Front, how: &str, requests: usize) -> usize {
         let seen = tester.get(&target, &fields);
         assert!(
             seen.status == 200 && !seen.is_of_maint(),
-            "{} {how}: the tester is not let in: {seen:?}",
+            "{} {how}: the tester is blocked: {seen:?}",
             front.name
         );
         let seen = public.get(&target, &[("X-Forwarded-For", "198.51.100.9")]);
@@ -95,7 +95,7 @@ fn requirement_57_what_is_not_said_to_be_private_is_found_with_others() {
     }
 }
 
-/// Fields that outrank `Cache-Control` for one cache or another (RFC 9213).
+/// Fields that outrank `Cache-Control` for some caches (RFC 9213).
 const OUTRANKING: [Fields; 4] = [
     &[("x-accel-expires", "60")],
     &[("surrogate-control", "max-age=60"), ("cache-control", "public, max-age=60")],

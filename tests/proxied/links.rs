@@ -1,4 +1,4 @@
-//! Where the token of a bypass link goes, with a cache in front.
+//! Where the token of a bypass link goes, behind a cache.
 
 use std::fs;
 use std::sync::{Arc, Mutex};

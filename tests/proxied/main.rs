@@ -1,5 +1,5 @@
-//! The gate among real servers: caches in front of it, and routers whose word
-//! counts on what was really served.
+//! The gate among real servers: caches in front of it, and routers that report what
+//! they really served.
 
 #![cfg(unix)]
 

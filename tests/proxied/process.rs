@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process that ends with this.
+/// A process that ends when this is dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -28,7 +28,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked to, a server ends its own children first.
+        // A server that is asked to end stops its own children first.
         let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {

@@ -1,4 +1,4 @@
-//! A site that is switched by the real command.
+//! A site switched by the real command.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,7 +25,7 @@ impl TestSite {
         Site::at(self.dir())
     }
 
-    /// Runs a command that has to succeed, and returns what it printed.
+    /// Runs a command that must succeed, and returns what it printed.
     #[track_caller]
     pub(crate) fn maint(&self, args: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_maint"))
@@ -39,7 +39,7 @@ impl TestSite {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Lets only this through from now on.
+    /// From now on only this is let through.
     #[track_caller]
     pub(crate) fn ignore_only(&self, kind: &str, value: &str) {
         self.maint(&["ignore", "clear"]);
@@ -51,7 +51,7 @@ impl TestSite {
         self.maint(&["bypass", "new", "--quiet"]).trim().to_owned()
     }
 
-    /// The layer that people put around an axum app.
+    /// The layer as apps put it around axum.
     pub(crate) fn layer(&self) -> MaintenanceLayer {
         MaintenanceLayer::new(Gate::open(&self.site()).unwrap())
     }

@@ -1,10 +1,10 @@
-//! Requests as bytes, and what comes back.
+//! Requests as bytes, and the answers to them.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use maint::page::reply::MARK;
+use maint::internal::page::MARK;
 
 /// An answer as it came over the wire.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Whether maint answered, and not the app.
+    /// Whether maint answered, not the app.
     pub(crate) fn is_of_maint(&self) -> bool {
         self.header(MARK).is_some()
     }
@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// One who asks, over a connection that is kept where the server keeps it.
+/// A client whose connection is kept where the server keeps it.
 pub(crate) struct Client {
     port: u16,
     connection: Option<BufReader<TcpStream>>,
@@ -80,11 +80,11 @@ impl Client {
     }
 }
 
-/// Asks for a target, whatever bytes it is made of. `None`: there is no answer.
+/// Requests a target made of any bytes; `None` if there is no answer.
 pub(crate) fn ask_raw(port: u16, target: &[u8]) -> Option<Answer> {
     let mut stream = connect(port).ok()?;
     let host = format!(" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
-    // It may have answered, and closed, before it has read everything.
+    // The server may have answered and closed before reading everything.
     let _ = stream.write_all(&[b"GET ", target, host.as_bytes()].concat());
     let mut connection = BufReader::new(stream);
     let mut answer = head(&mut connection).ok()?;

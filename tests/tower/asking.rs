@@ -1,4 +1,4 @@
-//! Requirement 47: asking changes nothing, whatever is asked for.
+//! Requirement 47: requests change nothing, whatever they ask for.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::env::{Server, TestSite};
 use crate::numbers::Numbers;
 use crate::say::figure;
 
-/// Words that end a maintenance somewhere, or might.
+/// Words that might end maintenance somewhere.
 const WORDS: [&str; 22] = [
     "maintenance",
     "maintenance-mode",
@@ -63,7 +63,7 @@ fn target(numbers: &mut Numbers, token: &str) -> String {
     target
 }
 
-/// Every file of the site, with what any change would leave behind.
+/// Every file of the site, with its time, to show any change.
 fn files(site: &TestSite) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let file = |path: PathBuf| {
         let changed = fs::metadata(&path).unwrap().modified().unwrap();
@@ -74,10 +74,10 @@ fn files(site: &TestSite) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 }
 
 fn revision(site: &TestSite) -> u64 {
-    maint::load::read(&Site::at(site.directory()).state_file()).unwrap().revision
+    maint::internal::load::read(&Site::at(site.directory()).state_file()).unwrap().revision
 }
 
-/// How many changes come of so many requests.
+/// How many changes this many requests make.
 fn changes_by_asking(site: &TestSite, app: Router, token: &str, requests: usize) -> u64 {
     let server = Server::start(app);
     let (before, revision_before) = (files(site), revision(site));
@@ -117,9 +117,9 @@ fn requirement_57_a_link_that_ends_the_maintenance_is_found() {
     const REQUESTS: usize = 2_000;
     let (site, token) = down();
     let of_app = Site::at(site.directory());
-    // As django-maintenance-mode has it.
+    // A link as django-maintenance-mode has it.
     let off = get(async move || {
-        let close = |state: &mut maint::State, _| {
+        let close = |state: &mut maint::State, _: store::Stamp<'_>| {
             state.windows.clear();
             Ok(())
         };
@@ -130,5 +130,5 @@ fn requirement_57_a_link_that_ends_the_maintenance_is_found() {
         Router::new().fallback(any(async || "app")).layer(site.layer()).route("/{admin}/off", off);
     let changes = changes_by_asking(&site, app, &token, REQUESTS);
     figure(&format!("found among {REQUESTS} requests to an app that has one"));
-    assert_eq!(changes, 1, "the site is up after the first");
+    assert_eq!(changes, 1, "the first one ends the maintenance");
 }

@@ -1,4 +1,4 @@
-//! Who is still sending when the answer comes gets to read it.
+//! A client that is still sending when the answer comes can read it.
 
 use std::io;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::say::figure;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// How a client says how much it sends.
+/// How a client announces the length of its body.
 #[derive(Clone, Copy, Debug)]
 enum Length {
     Known,
@@ -39,7 +39,7 @@ fn head(client: &mut Client, size: usize, length: Length, others: &[(&str, &str)
     client.head("POST", "/upload", &headers).unwrap();
 }
 
-/// Sends a body to its end, whatever comes back meanwhile.
+/// Sends a whole body, whatever comes back meanwhile.
 fn send(client: &mut Client, size: usize, length: Length) -> io::Result<()> {
     let piece = vec![b'x'; size.min(64 * KIB)];
     for from in (0..size).step_by(64 * KIB) {
@@ -63,7 +63,7 @@ fn send(client: &mut Client, size: usize, length: Length) -> io::Result<()> {
 fn check(response: &Response, says_close: bool) {
     assert_eq!(response.status, 503, "{response:?}");
     assert!(response.is_from_the_gate(), "{response:?}");
-    assert!(response.interim.is_empty(), "nobody is told to go on: {response:?}");
+    assert!(response.interim.is_empty(), "no `100 Continue` is sent: {response:?}");
     assert_eq!(response.header("connection"), says_close.then_some("close"), "{response:?}");
 }
 
@@ -142,11 +142,11 @@ fn what_is_too_large_is_answered_at_once_and_the_answer_says_that_the_connection
     let mut client = server.client();
     head(&mut client, 100 * MIB, Length::Known, &[]);
     check(&client.receive("POST").unwrap(), true);
-    // Of what does not say how much it is, no more is read than of the others.
+    // A body of unknown length is read no further than the others.
     let mut client = server.client();
     head(&mut client, 0, Length::Chunked, &[]);
     let sent = send(&mut client, 100 * MIB, Length::Chunked);
-    assert!(sent.is_err(), "somebody read it all");
+    assert!(sent.is_err(), "the whole body was read");
 }
 
 #[test]

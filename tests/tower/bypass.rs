@@ -1,4 +1,4 @@
-//! A bypass link, and what comes of it.
+//! A bypass link, and what follows from it.
 
 use axum::Router;
 use axum::routing::any;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::client::{Client, Response};
 use crate::env::{Server, TestSite};
 
-/// An app that lets everyone keep its answers.
+/// An app that lets any cache keep its answers.
 fn serve(site: &TestSite) -> Server {
     let page = async || ([("cache-control", "public, max-age=3600")], "the shop");
     Server::start(Router::new().fallback(any(page)).layer(site.layer()))
@@ -97,7 +97,7 @@ fn requirement_50_what_a_token_lets_through_is_kept_by_no_cache_of_others() {
     let cookie = format!("maint_bypass={token}");
     let cache_control = |response: &Response| response.header("cache-control").unwrap().to_owned();
     let up = with_cookie(&mut client, &cookie);
-    assert_eq!(cache_control(&up), "public, max-age=3600", "nobody else would be blocked");
+    assert_eq!(cache_control(&up), "public, max-age=3600", "others would pass too");
     site.ok(&["on"]);
     let passed = with_cookie(&mut client, &cookie);
     assert_eq!((passed.status, cache_control(&passed).as_str()), (200, "private, no-store"));
@@ -123,7 +123,7 @@ fn requirement_44_off_revokes_a_token_unless_it_is_kept() {
     site.ok(&["on"]);
     assert_eq!(statuses("maint_bypass"), [503, 200]);
     let revoked = client.get(&format!("/?maint_bypass={lost}"));
-    assert_eq!(revoked.status, 503, "nor is its link followed");
+    assert_eq!(revoked.status, 503, "its link is dead too");
     let id = tokens(&site).keys().next().unwrap().to_owned();
     site.ok(&["bypass", "revoke", &id]);
     assert_eq!(with_cookie(&mut client, &format!("maint_bypass={kept}")).status, 503);

@@ -1,12 +1,12 @@
-//! A client of HTTP/1.1 that hides nothing: what is sent is written here, and
-//! an answer that is cut short is an error.
+//! An HTTP/1.1 client that hides nothing: the bytes it sends are written here, and
+//! an answer cut short is an error.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::env::HANG;
 
-/// A connection, which is kept for as many requests as the server allows.
+/// A connection, kept for as many requests as the server allows.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     host: String,
@@ -16,10 +16,10 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Names in lower case, in the order in which they came.
+    /// Names in lower case, in the order they came.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The statuses of the answers that went before, as 100 does.
+    /// The statuses of the interim answers, such as 100.
     pub(crate) interim: Vec<u16>,
 }
 
@@ -32,12 +32,12 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
     }
 
-    /// Sends bytes as they are.
+    /// Sends these bytes unchanged.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Sends the head of a request; `Host` is added unless it is there.
+    /// Sends the head of a request, and adds `Host` if it is missing.
     pub(crate) fn head(
         &mut self,
         method: &str,
@@ -66,7 +66,7 @@ impl Client {
         self.ask("GET", target, &[])
     }
 
-    /// Reads one whole answer to a request with this method.
+    /// Reads one whole answer to a request of this method.
     pub(crate) fn receive(&mut self, method: &str) -> io::Result<Response> {
         let mut interim = Vec::new();
         let (status, headers) = loop {
@@ -134,7 +134,7 @@ impl Client {
         self.stream.read_exact(&mut body[before..])
     }
 
-    /// Whether the server has ended the connection in good order.
+    /// Whether the server has closed the connection cleanly.
     pub(crate) fn is_closed(&mut self) -> io::Result<bool> {
         Ok(self.stream.fill_buf()?.is_empty())
     }
@@ -145,7 +145,7 @@ fn broken(what: &str) -> io::Error {
 }
 
 impl Response {
-    /// The value of a header field that is there once at most.
+    /// The value of a header field that may be there once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(given, _)| given == name);
@@ -158,7 +158,7 @@ impl Response {
         str::from_utf8(&self.body).unwrap()
     }
 
-    /// Whether the gate answered, and not the app.
+    /// Whether the gate answered, not the app.
     pub(crate) fn is_from_the_gate(&self) -> bool {
         self.header("maint-decision") == Some("block")
     }

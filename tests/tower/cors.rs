@@ -1,4 +1,4 @@
-//! CORS is the app's: its layer belongs outside of the gate.
+//! CORS belongs to the app: its layer goes outside the gate.
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method};

@@ -1,4 +1,4 @@
-//! A site, the real command that changes it, and a real server behind its gate.
+//! A site, the real command that changes it, and a real server behind the gate.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::client::Client;
 
-/// No request and no command here takes this long unless it hangs.
+/// Only a hanging request or command takes this long here.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// A site in a temporary directory.
@@ -37,7 +37,7 @@ impl TestSite {
         &self.directory
     }
 
-    /// Runs the real command, which has to succeed; returns what it printed.
+    /// Runs the real command, which must succeed; returns what it printed.
     #[track_caller]
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_maint"))
@@ -54,7 +54,7 @@ impl TestSite {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The layer, which knows the peer as axum and the tests for hyper tell it.
+    /// The layer, which gets the peer from axum and from the tests for hyper.
     pub(crate) fn layer(&self) -> MaintenanceLayer {
         let gate = Gate::open(&Site::at(&self.directory)).unwrap();
         MaintenanceLayer::new(gate).peer_from(|extensions| {
@@ -63,14 +63,14 @@ impl TestSite {
     }
 }
 
-/// A server on a port of its own, gone when dropped.
+/// A server on its own port, stopped when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// Serves HTTP/1.1, and HTTP/2 to those who know it beforehand.
+    /// Serves HTTP/1.1, and HTTP/2 with prior knowledge.
     pub(crate) fn start(app: Router) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -90,7 +90,7 @@ impl Server {
         Client::connect(self.address).unwrap()
     }
 
-    /// Runs a future where the server runs.
+    /// Runs a future in the server's runtime.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.as_ref().expect("only drop takes it").block_on(future)
     }
@@ -104,12 +104,12 @@ impl Drop for Server {
     }
 }
 
-/// Waits for a fact, and fails if it does not come true.
+/// Waits for a condition, and fails if it does not come true.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < HANG, "it never came true that {what}");
+        assert!(begun.elapsed() < HANG, "still not so: {what}");
         std::thread::sleep(Duration::from_micros(500));
     }
 }

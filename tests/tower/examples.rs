@@ -1,4 +1,4 @@
-//! The examples, as somebody runs them who reads them.
+//! The examples, run as a reader would run them.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -10,14 +10,14 @@ use crate::client::Client;
 use crate::env::TestSite;
 use crate::say::skip;
 
-/// An example that runs, and ends with the test.
+/// A running example, which ends with the test.
 struct Example {
     child: Child,
     address: SocketAddr,
 }
 
 impl Example {
-    /// Starts an example on a port of its own, once it says where it is.
+    /// Starts an example on a free port, and waits until it prints its address.
     fn start(program: &Path, site: &Path) -> Self {
         let mut child = Command::new(program)
             .env_clear()
@@ -50,15 +50,15 @@ impl Drop for Example {
     }
 }
 
-/// When a file was changed last, or the latest of those in a directory.
+/// The last change of a file, or the latest within a directory.
 fn changed(path: &Path) -> Option<SystemTime> {
     let entries = std::fs::read_dir(path).into_iter().flatten();
     let within = entries.filter_map(|entry| changed(&entry.ok()?.path()));
     within.chain(path.metadata().and_then(|metadata| metadata.modified()).ok()).max()
 }
 
-/// The example as `cargo test` builds it. To be asked for one test alone builds
-/// none, and leaves one of another day where it is.
+/// The example as `cargo test` builds it. A run of one test alone builds no
+/// example, and leaves an old one where it is.
 fn built(name: &str) -> Option<PathBuf> {
     let own = std::env::current_exe().unwrap();
     let program = own.parent().unwrap().parent().unwrap().join("examples").join(name);

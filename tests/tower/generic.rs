@@ -1,4 +1,4 @@
-//! The layer fits whatever is a `tower::Service` of HTTP: this compiles, and runs.
+//! The layer fits any `tower::Service` of HTTP: this compiles, and runs.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
 use crate::env::TestSite;
 
 pin_project! {
-    /// A body that is neither `Unpin`, nor `Sync`, nor of anyone else's making.
+    /// A body of the test's own, neither `Unpin` nor `Sync`.
     struct Own {
         words: Vec<&'static str>,
         #[pin]
@@ -36,7 +36,7 @@ impl Own {
     }
 }
 
-/// An error that is no `std::error::Error`.
+/// An error that is not a `std::error::Error`.
 #[derive(Debug)]
 struct OwnError;
 
@@ -66,7 +66,7 @@ where
     service
 }
 
-/// As tonic bounds a layer of its server.
+/// The bounds that tonic puts on a layer of its server.
 fn fits_tonic<L, B>(_: L)
 where
     L: tower::Layer<tonic::service::Routes>,
@@ -77,7 +77,7 @@ where
 {
 }
 
-/// As hyper bounds a service of its server.
+/// The bounds that hyper puts on a service of its server.
 fn fits_hyper<S, B>(_: S)
 where
     S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
@@ -133,7 +133,7 @@ async fn a_body_of_ones_own_passes_unchanged_and_is_replaced_by_the_page() {
     };
     let up = ask().await.unwrap();
     assert_eq!((up.status().as_u16(), up.body().is_end_stream()), (200, false));
-    assert_eq!(up.body().size_hint().exact(), None, "it is the app's own");
+    assert_eq!(up.body().size_hint().exact(), None, "the body is the app's own");
     let echo = up.into_body().collect().await.map_err(|OwnError| "failed").unwrap().to_bytes();
     assert_eq!(echo, "ab");
     site.ok(&["on"]);

@@ -1,4 +1,4 @@
-//! The answer to a blocked request, to the byte: each method, each `Accept`.
+//! The answer to a blocked request, byte for byte: each method, each `Accept`.
 
 use axum::Router;
 use axum::routing::any;
@@ -12,7 +12,7 @@ pub(crate) const BROWSER: &str =
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 pub(crate) const AXIOS: &str = "application/json, text/plain, */*";
 
-/// What markup, a header field and a string of JSON would each stumble on.
+/// A reason that is awkward for markup, for a header field and for a JSON string.
 const REASON: &str = "Back \"at\" <noon> & später";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ const ACCEPTS: [(Option<&str>, Form); 8] = [
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"];
 
-/// Every header field but `date`, sorted, since their order means nothing.
+/// Every header field except `date`, sorted, since their order means nothing.
 pub(crate) fn fields(response: &Response) -> Vec<(&str, &str)> {
     let fields = response.headers.iter().filter(|(name, _)| name != "date");
     let mut fields: Vec<_> = fields.map(|(name, value)| (&**name, &**value)).collect();
@@ -43,8 +43,8 @@ pub(crate) fn fields(response: &Response) -> Vec<(&str, &str)> {
     fields
 }
 
-/// The same, as they have to be for a page of a media type and a length, with
-/// the fields that only some have.
+/// The fields expected for a page of this media type and length, with those that
+/// only some answers have.
 pub(crate) fn expected<'e>(
     media_type: Option<&'e str>,
     length: &'e str,
@@ -70,7 +70,7 @@ fn ask(client: &mut Client, method: &str, accept: Option<&str>) -> Response {
     client.ask(method, "/any?thing", &accept)
 }
 
-/// The policy of the page: its own style and script, known by their digests.
+/// The page's policy: its own style and script, by their digests.
 fn is_policy(text: &str) -> bool {
     let digest = |text: &str| {
         text.strip_prefix("'sha256-")
@@ -98,7 +98,7 @@ fn check_html(response: &Response, method: &str) {
     assert!(text.trim_end().ends_with("</html>"), "{text}");
     assert!(text.contains("Back &quot;at&quot; &lt;noon&gt; &amp; später"), "{text}");
     assert!(!text.contains("<noon>"), "{text}");
-    // Only what can be asked for again without harm is asked for again.
+    // Only a request that is safe to repeat is repeated.
     assert_eq!(text.contains("<html lang=\"en\" data-comes-back>"), method == "GET", "{method}");
 }
 
@@ -111,7 +111,7 @@ fn check_json(response: &Response, since: &str) {
     assert_eq!(problem, expected);
 }
 
-/// That nothing was processed, which a browser is told after a POST.
+/// States that nothing was processed; a browser gets it after a POST.
 const NOT_PROCESSED: &str = "What you sent has not been processed. Please send it again later.\n";
 
 fn check_text(response: &Response, method: &str, since: &str) {

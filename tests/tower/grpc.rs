@@ -1,4 +1,4 @@
-//! gRPC: a real server and a real client, and gRPC-Web as a page speaks it.
+//! gRPC: a real server and a real client, and gRPC-Web as a web page sends it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -14,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::env::{HANG, Server, TestSite};
 use crate::golden::{expected, fields};
 
-/// What neither a header field nor a percent sign passes unharmed.
+/// A reason that needs escaping in a header field, its percent sign too.
 const REASON: &str = "Back at 100 % – später\n\"soon\"";
 
 async fn connect(address: SocketAddr) -> HealthClient<Channel> {
@@ -27,7 +27,7 @@ async fn check(client: &mut HealthClient<Channel>) -> Result<ServingStatus, Stat
     Ok(answer.into_inner().status())
 }
 
-/// The switch, as a client of the whole sees it.
+/// The switch, as a client sees it.
 async fn toggle(site: &TestSite, address: SocketAddr) {
     let mut client = connect(address).await;
     for _ in 0..5 {
@@ -42,7 +42,7 @@ async fn toggle(site: &TestSite, address: SocketAddr) {
         assert_eq!(status.metadata().get("retry-after").unwrap(), "120");
         let status = client.watch(HealthCheckRequest::default()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
-        // What was watched before is still watched.
+        // A stream opened before goes on.
         let next = tokio::time::timeout(std::time::Duration::from_millis(20), watched.message());
         assert!(next.await.is_err(), "the stream has ended");
 

@@ -1,5 +1,5 @@
-//! The tower layer as the world meets it: real servers, real connections, and
-//! the real command that throws the switch.
+//! The tower layer as it is used: real servers, real connections, and the real
+//! command that throws the switch.
 
 mod asking;
 mod bodies;

@@ -1,4 +1,4 @@
-//! A health check whose path is ignored goes on being answered by the app.
+//! The app still answers a health check whose path is ignored.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -14,7 +14,7 @@ use crate::say::figure;
 /// How often the site goes down and comes back.
 const TURNS: u64 = 50;
 
-/// How many probes each state of the site meets at least.
+/// The least number of probes in each state of the site.
 const PROBES: u64 = 5;
 
 fn app(site: &TestSite) -> Server {
@@ -25,8 +25,8 @@ fn app(site: &TestSite) -> Server {
     Server::start(app)
 }
 
-/// Probes without pause while the site goes down and comes back so many times; how
-/// many there were, and how many failed.
+/// Probes without pause while the site goes down and comes back this many times;
+/// returns how many probes there were, and how many failed.
 fn probe_across(site: &TestSite, turns: u64) -> (u64, u64) {
     let server = app(site);
     let probes = AtomicU64::new(0);
@@ -79,7 +79,7 @@ fn requirement_54_no_probe_of_an_ignored_path_fails_across_toggles() {
 #[test]
 fn requirement_57_a_probe_that_meets_the_page_is_found() {
     let site = TestSite::new();
-    // Not quite the path of the probe.
+    // Almost the path of the probe.
     site.ok(&["ignore", "add", "path", "/healthz/"]);
     let (probes, failed) = probe_across(&site, 5);
     assert!(failed >= 5 * PROBES, "{failed} of {probes}");
@@ -96,10 +96,10 @@ fn requirement_54_a_rule_for_an_exact_path_covers_that_path_alone() {
     let table = [
         ("GET", "/healthz", 200),
         ("HEAD", "/healthz", 200),
-        // The query is no part of the path.
+        // The query is not part of the path.
         ("GET", "/healthz?x", 200),
         ("GET", "/healthz?/../x", 200),
-        // A rule for a path covers every method; the app knows which it has.
+        // A rule for a path covers every method; the app decides which it has.
         ("POST", "/healthz", 405),
         ("OPTIONS", "/healthz", 405),
         ("GET", "/healthz/", 503),

@@ -1,4 +1,4 @@
-//! `Retry-After`, the status, and where browsers are sent instead.
+//! `Retry-After`, the status, and redirects for browsers.
 
 use std::thread;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn requirement_49_retry_after_is_what_is_left_rounded_up() {
     let site = TestSite::new();
     let server = serve(&site);
     let mut client = server.client();
-    // An end between two seconds, so that rounding shows.
+    // An end between two full seconds, to show the rounding.
     let end = Timestamp::now() + Duration::from_millis(4_400);
     site.ok(&["on", "--until", &end.to_string()]);
     let left = |now: Timestamp| {
@@ -66,7 +66,7 @@ fn requirement_49_retry_after_has_a_default_and_is_a_week_at_most() {
         (&["on"][..], 120..=120),
         (&["on", "--retry-after", "5m"], 300..=300),
         (&["on", "--retry-after", "1s"], 1..=1),
-        // What is known of the end goes before.
+        // A known end takes precedence.
         (&["on", "--for", "30m", "--retry-after", "5m"], 1_700..=1_800),
         (&["on", "--for", "30d"], WEEK..=WEEK),
         (&["on", "--for", "7d"], WEEK - 100..=WEEK),
@@ -86,7 +86,7 @@ fn requirement_49_of_two_windows_the_one_that_ends_last_is_told() {
     site.ok(&["on", "two", "--for", "2h"]);
     assert!((7_100..=7_200).contains(&retry_after(&mut client)));
     site.ok(&["on", "three"]);
-    assert_eq!(retry_after(&mut client), 120, "nobody knows when that one ends");
+    assert_eq!(retry_after(&mut client), 120, "the end of that one is unknown");
     site.ok(&["off", "three"]);
     site.ok(&["off", "two"]);
     assert!((3_500..=3_600).contains(&retry_after(&mut client)));

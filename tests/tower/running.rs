@@ -1,4 +1,4 @@
-//! What has begun goes on, whatever the switch does meanwhile.
+//! Requests that have begun go on, whatever the switch does meanwhile.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ struct Shared {
     begun: Arc<AtomicUsize>,
 }
 
-/// Once the switch was thrown for the n-th time.
+/// Waits until the switch has been thrown n times.
 async fn toggled(toggles: &mut watch::Receiver<usize>, n: usize) {
     toggles.wait_for(|toggles| *toggles >= n).await.unwrap();
 }
@@ -73,8 +73,8 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-/// Sends a request whose body comes piece by piece, if it has any, and reads
-/// until the server closes the connection.
+/// Sends a request whose body, if any, comes piece by piece, and reads until the
+/// server closes the connection.
 async fn slowly(address: SocketAddr, method: &str, mut toggles: watch::Receiver<usize>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let chunked = if method == "POST" { "Transfer-Encoding: chunked\r\n" } else { "" };
@@ -108,7 +108,7 @@ fn is_whole(answer: &str) -> bool {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Whether a message comes back by a socket.
+/// Whether a socket still echoes a message.
 async fn is_alive(socket: &mut Socket, message: &str) -> bool {
     let message = Message::text(message);
     socket.send(message.clone()).await.is_ok()
@@ -123,16 +123,16 @@ struct Load {
     sockets: usize,
 }
 
-/// What came of it.
+/// The outcome of the load.
 struct Outcome {
-    /// Answers of the app that are not whole.
+    /// Incomplete answers of the app.
     broken: usize,
-    /// New sockets that met the page.
+    /// New sockets that got the page.
     refused: usize,
 }
 
-/// Throws the switch again and again while all of it runs, in an app as it is put
-/// behind the gate by `wrap`.
+/// Throws the switch again and again while all of it runs, in an app that `wrap`
+/// puts behind the gate.
 fn across_toggles(site: &TestSite, load: Load, wrap: impl FnOnce(Router) -> Router) -> Outcome {
     let Load { downloads, uploads, sockets } = load;
     let (throw, toggles) = watch::channel(0);
@@ -204,14 +204,14 @@ fn requirement_55_no_toggle_breaks_what_has_begun() {
     assert_eq!((broken, refused), (0, TOGGLES / 2));
 }
 
-/// The bug that the test above is to catch: once the site is down, what runs ends.
+/// The bug that the test above must catch: what runs ends when the site goes down.
 async fn cut(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.status() != 200 {
         return response;
     }
     let (head, body) = response.into_parts();
-    let goes_on = move |_: &_| future::ready(!gate.current().is_down(None));
+    let goes_on = move |_: &_| future::ready(!gate.is_down());
     let pieces = body.into_data_stream().take_while(goes_on);
     Response::from_parts(head, Body::from_stream(pieces))
 }

@@ -1,4 +1,4 @@
-//! The switch takes effect with the request after it, for everyone.
+//! The switch takes effect with the next request, for everyone.
 
 use std::io;
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ const TURNS: u64 = 110;
 
 const SHOP: &str = "the shop\n";
 
-/// What the site is, as whoever runs the command knows it. Each value is used
+/// The state of the site, as whoever runs the command knows it. Each value is used
 /// once: 4n is up, 4n + 1 going down, 4n + 2 down, 4n + 3 coming back.
 struct Phase(AtomicU64);
 
@@ -32,7 +32,7 @@ impl Phase {
     }
 }
 
-/// The statuses that a request may meet that began and ended in these phases.
+/// The statuses allowed for a request that began and ended in these phases.
 fn allowed(before: u64, after: u64) -> &'static [u16] {
     match (before == after, before % 4) {
         (true, 0) => &[200],
@@ -41,13 +41,13 @@ fn allowed(before: u64, after: u64) -> &'static [u16] {
     }
 }
 
-/// What one client does again and again.
+/// What one client repeats.
 #[derive(Clone, Copy, Debug)]
 enum Habit {
     Get,
     Head,
     Post,
-    /// A connection of its own for each request.
+    /// A new connection for each request.
     Anew,
 }
 
@@ -115,7 +115,7 @@ fn no_request_that_starts_after_the_command_returned_meets_what_was_before() {
             }
         }
     };
-    // Every client makes a whole request in every phase, or nothing were shown.
+    // Every client must make a whole request in every phase, or the test shows nothing.
     let all_were_here = |phase: u64| {
         eventually("every client made a request", || {
             seen.iter().all(|seen| seen.load(Ordering::SeqCst) == phase)

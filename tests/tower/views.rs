@@ -31,7 +31,7 @@ fn a_view_is_down_or_up_whatever_the_state_says() {
     assert_eq!(statuses(&mut client), [200, 503, 200, 200, 503]);
     site.ok(&["on"]);
     assert_eq!(statuses(&mut client), [503, 503, 200, 200, 503]);
-    // A view that is not ready is not ready for anybody.
+    // A view that is not ready stays down for everyone.
     site.ok(&["ignore", "add", "path", "/**", "--yes-everything"]);
     let token = site.ok(&["bypass", "new"]);
     assert_eq!(statuses(&mut client), [200, 503, 200, 200, 503]);

@@ -49,7 +49,7 @@ def raises(subject: Any) -> Any:
 
 
 def by(answer: maint.Pass | maint.Reply) -> str | None:
-    """What lets a request through; `blocked` if nothing does."""
+    """What lets a request through, or `blocked`."""
     return answer.by if isinstance(answer, maint.Pass) else "blocked"
 
 
@@ -106,7 +106,7 @@ def test_head_has_the_length_of_get_and_no_body(site: maint.Site) -> None:
         ("/static//a", False),
         ("/static/a;x=1", False),
         ("/static/a\\b", False),
-        # The server has decoded `%252e` once. Whoever decodes it again sees a dot.
+        # The server has decoded `%252e` once. A second decoding would see a dot.
         ("/static/%2e%2e/admin", False),
         ("/static/%41", False),
         ("", False),
@@ -378,7 +378,7 @@ def test_the_clock_of_tests_stands_still(site: maint.Site) -> None:
 
 
 def test_others_run_while_the_gate_looks_at_the_file(tmp_path: Path) -> None:
-    """Threads ask and another writes, which each lets go of the interpreter's lock for."""
+    """Threads ask while another writes; each releases the interpreter's lock to do so."""
     site = maint.Site.create(tmp_path / ".maint")
     site.on()
     gate = maint.Gate(site)

@@ -1,4 +1,4 @@
-"""Sites and their changes, as Python makes them and the command sees them."""
+"""Sites and their changes, made by Python and seen by the command."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def request_of(asked: dict[str, Any]) -> maint.Request:
 
 
 def failure(vector: dict[str, Any], directory: Path) -> str | None:
-    """What is wrong with the decision, if anything is."""
+    """What is wrong with the decision, if anything."""
     (directory / "state.json").write_text(json.dumps(vector["state"]))
     answer = maint.Gate(maint.Site(directory)).answer(
         request_of(vector["request"]), at=vector["now"]
@@ -67,5 +67,5 @@ def test_requirement_56_every_vector_decides_as_written(
                 failures.append(f"{file.stem}: {vector['name']}\n    {wrong}")
             shutil.rmtree(directory)
     assert number >= 300, f"only {number} vectors"
-    assert not failures, "decided otherwise than written:\n" + "\n".join(failures)
+    assert not failures, "decided differently from the vectors:\n" + "\n".join(failures)
     figure(f"{number} of {number} vectors decide as written, through the binding")

@@ -81,7 +81,7 @@ def configure() -> Iterator[Configure]:
 
 
 class _AsyncClient(AsyncClient):
-    """A client whose address can be chosen."""
+    """A client with an address of choice."""
 
     ip = ""
 
@@ -91,7 +91,7 @@ class _AsyncClient(AsyncClient):
 
 
 class Visitor:
-    """A browser that keeps its cookies, by WSGI or by ASGI. What the app raises comes through."""
+    """A browser that keeps its cookies, by WSGI or by ASGI. Exceptions of the app come through."""
 
     def __init__(self, kind: str) -> None:
         self.is_async = kind == "async"
@@ -145,7 +145,7 @@ def visit(request: pytest.FixtureRequest) -> Visitor:
 
 @pytest.fixture
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the database is asked, in any thread."""
+    """The queries to the database, from any thread."""
     asked: list[str] = []
     execute = CursorWrapper.execute
 

@@ -1,6 +1,6 @@
-"""Settings that cannot be: an error at start-up that names the setting, and never a 500 later.
+"""Invalid settings: an error at start-up that names the setting, and never a 500 later.
 
-Each is a finding of `manage.py check` as well.
+Each is also a finding of `manage.py check`.
 """
 
 import re
@@ -36,7 +36,7 @@ def returns_xml(request):
     return "xml"
 
 
-# The setting without its beginning, a value that it cannot have, and words of the error.
+# The setting without its prefix, an invalid value, and words of the error.
 BAD = [
     ("", "True", "must be True, False or None, not 'True'.*as in `== '1'`"),
     ("", "", "must be True, False or None"),

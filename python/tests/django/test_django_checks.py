@@ -1,6 +1,6 @@
-"""`manage.py check`: each finding, and that a sound project has none.
+"""`manage.py check`: each finding, and none for a sound project.
 
-That every wrong setting is an error of it is in test_django_bad_settings.py.
+test_django_bad_settings.py tests that every invalid setting is an error.
 """
 
 import json
@@ -147,9 +147,9 @@ def test_e006_a_template_that_is_broken_or_cannot_be_read(configure, tmp_path):
     (engine,) = settings.TEMPLATES
     templates = [{**engine, "DIRS": [tmp_path]}]
     configure(TEMPLATES=templates)
-    # The default one need not be there …
+    # The default template may be missing …
     assert found() == []
-    # … but if it is, it has to be good.
+    # … but if it is there, it must be valid.
     for content, words in ((b"{% if %}", "TemplateSyntaxError"), (b"\xff", "UnicodeDecodeError")):
         (tmp_path / "503.html").write_bytes(content)
         configure(TEMPLATES=templates)  # which Django remembers
@@ -214,7 +214,7 @@ def test_w002_nobody_knows_users_at_all(configure):
         "nobody through."
         for name in ("SessionMiddleware", "AuthenticationMiddleware")
     ]
-    # Unless the team finds them in another way.
+    # Unless the team finds users in another way.
     configure(MAINTENANCE_MODE_GET_AUTHENTICATED_USER="test_django_users.by_header")
     assert found() == []
 
@@ -282,7 +282,7 @@ def test_w007_a_regular_expression_that_was_a_prefix(configure, entry, instead):
     message = only()
     assert message.id == "maint.W007"
     assert f"write {instead};" in message.hint
-    # And what it says to write is taken, without a word.
+    # The pattern that the hint suggests passes without a finding.
     (written,) = re.findall(r"^for that write '(.*)';", message.hint)
     configure(MAINTENANCE_MODE_IGNORE_URLS=[written.replace("\\\\", "\\")])
     assert found() == []
@@ -294,7 +294,7 @@ def test_w007_a_regular_expression_that_was_a_prefix(configure, entry, instead):
         ("/never/", "'/never/**'"),
         ("/never", "'/never/**'"),
         ("/maintenance-mode/", "'/maintenance-mode/**'"),
-        # A view has these, or something that Django does not know.
+        # A view has these paths, or something that Django does not know.
         ("/", None),
         ("/async", None),
         ("/login/", None),
@@ -319,7 +319,7 @@ def test_urls_that_cannot_be_read_are_for_django_to_tell(configure):
 
 @pytest.mark.parametrize("setting", ["INSTALLED_APPS", "MIDDLEWARE"])
 def test_w008_the_other_package_is_still_there(monkeypatch, setting):
-    # Not by override_settings, which would load the app.
+    # Without override_settings, which would load the app.
     theirs = "maintenance_mode.middleware.MaintenanceModeMiddleware"
     value = "maintenance_mode" if setting == "INSTALLED_APPS" else theirs
     monkeypatch.setattr(settings._wrapped, setting, [*getattr(settings, setting), value])

@@ -1,4 +1,4 @@
-"""core.py: taking the site down and up from code, and what the history says of it."""
+"""core.py: taking the site down and up from code, and the history it leaves."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def windows(site):
 
 
 def history(site):
-    """The commands of all changes, without the first, which made the site."""
+    """The commands of all changes except the first, which made the site."""
     lines = (Path(site.directory) / "history.jsonl").read_text().splitlines()
     return [json.loads(line)["command"] for line in lines[1:]]
 

@@ -1,4 +1,4 @@
-"""Views that are never down and views that always are, however they get into the URLs."""
+"""Views that are never down or always down, however they get into the URLs."""
 
 import functools
 import inspect
@@ -30,7 +30,7 @@ SHOP = b"the shop"
 
 @pytest.fixture
 def urls(configure):
-    """Makes the patterns given the URLs of the project."""
+    """Makes these patterns the URLs of the project."""
 
     def urls(*patterns, **attributes):
         module = types.ModuleType("urls_of_a_test")
@@ -86,7 +86,7 @@ def test_no_rule_and_no_token_lets_anybody_into_a_view_forced_on(visit, site, co
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_form_for_a_view_forced_on_meets_the_page_and_no_check(visit, kind):
-    # Without a token of CSRF, which Django would ask for.
+    # Without the CSRF token that Django would ask for.
     response = visit(f"/always/{kind}/", method="POST", data={"a": 1}, enforce_csrf_checks=True)
     assert response.status_code == 503
 
@@ -115,7 +115,7 @@ def test_a_window_says_why_a_view_forced_on_is_down(visit, site):
     assert b"Back at noon" in visit("/always/function/", ip="192.0.2.2").content
 
 
-# What a decorated view is
+# What decorating changes in a view
 
 
 def test_the_original_view_stays_as_it_is():
@@ -168,7 +168,7 @@ def test_async_views_stay_async(force):
 def test_the_mark_survives_other_decorators(visit, site, urls, force):
     urls(path("", login_required(force(views.home))))
     site.on()
-    # The view is reached, and what is around it decides first.
+    # The view is reached, and the decorator around it decides first.
     expected = 302 if force is force_maintenance_mode_off else 503
     assert visit("/").status_code == expected
 
@@ -300,7 +300,7 @@ def test_a_module_is_included_by_its_name(visit, site, urls):
     site.on()
     assert visit("/all/item/").status_code == 200
     assert reverse("inner:item") == "/all/item/"
-    # Included elsewhere, it is down like everything else.
+    # Included elsewhere, it is down like the rest.
     urls(path("all/", include("project.urls_inner")))
     assert visit("/all/item/").status_code == 503
 

@@ -39,7 +39,8 @@ def test_the_next_request_is_blocked_whatever_it_asks_for(visit, site, path, que
     assert b"Back at noon" in response.content
     site.off()
     assert visit(path).status_code != 503
-    # The page of the example says who is logged in: nobody, as its session would have said.
+    # The page of the example shows who is logged in: without a session, the visitor is
+    # anonymous.
     assert queries == []
 
 
@@ -70,7 +71,7 @@ def test_head_is_get_without_a_body(visit, site, configure, template):
 def test_so_it_is_for_middleware_further_out(site, configure, template):
     configure(MAINTENANCE_MODE_TEMPLATE=template)
     site.on()
-    # The client of the tests would have taken the body off.
+    # The test client would have removed the body.
     response = MaintenanceModeMiddleware(None)(RequestFactory().head("/"))
     assert response.content == b""
     assert int(response["content-length"]) > 100
@@ -154,7 +155,7 @@ def test_a_bypass_link_is_followed_up_or_down(visit, site, run):
         cookie = next(iter(response.cookies.values()))
         assert cookie.value == token
         assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
-        # The client has kept it.
+        # The client has kept the cookie.
         response = visit("/")
         assert response.status_code == 200
     assert response["cache-control"] == "private, no-store"
@@ -192,7 +193,7 @@ def test_a_503_of_ours_is_neither_logged_as_an_error_nor_mailed(visit, site, con
         assert visit("/").status_code == 503
         assert visit("/always/function/").status_code == 503
     assert (caplog.records, mail.outbox) == ([], [])
-    # What the app itself says is mailed, as ever.
+    # The app's own errors are still mailed.
     site.off()
     assert visit("/broken/").status_code == 503
     (message,) = mail.outbox
@@ -264,11 +265,11 @@ def test_a_dead_database_changes_nothing_for_visitors(visit, site, configure, br
     configure(MAINTENANCE_MODE_IGNORE_STAFF=True)
     assert visit("/").status_code == 200
     site.on()
-    # A session cookie, so that finding out who it is does ask the database.
+    # A session cookie, so that looking up the user does ask the database.
     response = visit("/", headers={"cookie": "sessionid=abcdefghijklmnopqrstuvwxyz123456"})
     assert response.status_code == 503
     assert "unable to open database file" in log.text
-    # The page of the team says who is logged in, which nobody can know now.
+    # The team's page shows who is logged in, which is unknown now.
     assert b"The shop is closed" not in response.content
     assert b"<h1" in response.content
     assert visit("/", headers={"accept": "application/json"}).status_code == 503

@@ -1,4 +1,4 @@
-"""A template of the team that shows nothing of the visitor is rendered once."""
+"""A team's template that does not depend on the visitor is rendered once."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from maint.django import page as pages
 
 @pytest.fixture
 def team(configure, tmp_path, monkeypatch):
-    """Writes the team's template; returns what counts how often Django renders one."""
+    """Writes the team's template; returns a counter of Django's renderings."""
     folder = tmp_path / "team"
     folder.mkdir()
     (engine,) = settings.TEMPLATES
@@ -28,7 +28,7 @@ def team(configure, tmp_path, monkeypatch):
         configure(TEMPLATES=[{**engine, "DIRS": [folder]}], **more)
         return rendered
 
-    # The test runner wants to know of each rendering, so nothing is kept there.
+    # The test runner watches every rendering, so no page would be kept under it.
     teardown_test_environment()
     monkeypatch.setattr("django.template.backends.django.Template", Counted)
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["*"])

@@ -1,4 +1,4 @@
-"""What each setting means, by WSGI and by ASGI, and that the unsafe old meaning is gone.
+"""The meaning of each setting, by WSGI and by ASGI; the unsafe old meaning is gone.
 
 Rules for users and logging out are in test_django_users.py, templates in
 test_django_templates.py, wrong values in test_django_bad_settings.py.
@@ -130,7 +130,7 @@ def test_the_admin_site_stays_up_only_if_asked_for(visit, site, configure, value
     site.on()
     paths = ["/admin/", "/admin/login/", "/admin/auth/user/", "/admin", "/admin/nowhere/"]
     assert statuses(visit, paths) == dict.fromkeys(paths, bool(value))
-    # The peer compared the beginning of the text.
+    # The peer compared only the start of the text.
     paths = ["/", "/administrator/", "/x/admin/", "/?next=/admin/"]
     assert statuses(visit, paths) == dict.fromkeys(paths, False)
 
@@ -141,7 +141,7 @@ def test_staff_works_in_the_admin_site_meanwhile(visit, site, configure):
     response = visit("/admin/", user="root")
     assert response.status_code == 200
     assert b"Site administration" in response.content
-    # It was no question of who asks, so the answer of the app is its own.
+    # The decision did not depend on who asks, so the app's answer stays as it is.
     assert "private, no-store" not in response.get("cache-control", "")
     assert visit("/admin").status_code == 301
 
@@ -164,7 +164,7 @@ def test_addresses_and_networks_are_let_through(visit, site, configure, kind):
         response = visit("/", ip=ip)
         assert response.status_code == 200, ip
         assert response["cache-control"] == "private, no-store"
-    # For the peer, which had regular expressions, the first of these was one of them.
+    # To the peer, which had regular expressions, the first of these matched.
     for ip in ("203.0.113.70", "11.0.0.1", "2001:db9::1", "127.0.0.1", "192.168.0.1"):
         assert visit("/", ip=ip).status_code == 503, ip
 
@@ -360,7 +360,7 @@ def test_a_reversed_path_is_compared_decoded(site, configure):
         MAINTENANCE_MODE_REDIRECT_URL=reverse_lazy("more accents"),
     )
     site.on()
-    # The async client of Django takes such a path for another one.
+    # Django's async client takes such a path for another one.
     client = Client(headers={"accept": "text/html"})
     assert client.get("/caf%C3%A9/").status_code == 200
     assert client.get("/caf/").status_code == 302
@@ -369,7 +369,7 @@ def test_a_reversed_path_is_compared_decoded(site, configure):
 
 
 def test_a_redirect_to_the_root_does_not_open_the_whole_app(visit, site, configure):
-    # For the peer it was a regular expression that everything matched.
+    # To the peer it was a regular expression that everything matched.
     configure(MAINTENANCE_MODE_REDIRECT_URL="/")
     site.on()
     assert visit("/").content == b"the shop"

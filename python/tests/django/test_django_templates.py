@@ -25,7 +25,7 @@ def test_503_html_is_the_page_with_what_the_site_says(visit, site):
     assert response["content-type"] == "text/html; charset=utf-8"
     assert response["cache-control"] == "no-store"
     assert response["maint-decision"] == "block"
-    # What the team's page loads is for the team to say.
+    # The team decides what its page loads.
     assert not response.has_header("content-security-policy")
 
 
@@ -127,7 +127,7 @@ def test_one_that_breaks_after_the_start_is_logged(visit, site, configure, log, 
         patch.setattr(pages, "get_template", get_template)
         assert b"The shop is closed" not in visit("/").content
     assert "template `503.html` cannot be loaded" in log.text
-    # That is not kept.
+    # The failure is not kept.
     assert b"The shop is closed" in visit("/").content
 
 

@@ -57,7 +57,7 @@ def test_the_user_is_asked_for_only_if_a_rule_could_tell(visit, site, configure,
     queries.clear()
     assert visit("/").status_code == 503
     assert queries == []
-    # A rule that lets the request through anyway.
+    # A rule that lets the request through in any case.
     site.add_rule("path", "/async/")
     site.add_rule("user", "staff")
     assert visit("/async/").status_code == 200
@@ -235,7 +235,7 @@ KEPT = {}
 
 
 def of_session(request):
-    """Knows users longer than their sessions last."""
+    """Remembers users for longer than their sessions last."""
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         KEPT[id(request)] = user

@@ -17,7 +17,7 @@ ON, OFF = "/maintenance-mode/on/", "/maintenance-mode/off/"
 
 @pytest.fixture
 def post(visit):
-    """Opens the form, and sends it as a browser does."""
+    """Opens the form, and sends it like a browser."""
 
     def post(path, user="root", **options):
         response = visit(path, user=user, enforce_csrf_checks=True)
@@ -40,7 +40,7 @@ def test_a_superuser_takes_the_site_down_and_up(visit, post, site):
 
 
 def changes_by_asking(site, methods, requests):
-    """How many changes come of requests left to chance, by a superuser without CSRF checks."""
+    """How many changes random requests make, by a superuser without CSRF checks."""
     chance = random.Random(47)
     client = Client()
     client.force_login(get_user_model().objects.get(username="root"))

@@ -21,17 +21,17 @@ def shop(tmp_path: Path, maint_binary: str, database: Database) -> Shop:
 
 @pytest.fixture(params=["gunicorn", "gunicorn-gthread", "uvicorn"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """How it is served."""
+    """The way it is served."""
     return str(request.param)
 
 
 @pytest.fixture(params=["gunicorn", "uvicorn"])
 def sync_or_async(request: pytest.FixtureRequest) -> str:
-    """WSGI once and ASGI once."""
+    """One server for WSGI and one for ASGI."""
     return str(request.param)
 
 
 @pytest.fixture(params=["gunicorn", "uvicorn-alone"])
 def failing(request: pytest.FixtureRequest) -> str:
-    """The same, for a server that is not to start."""
+    """The same, for a server that must not start."""
     return str(request.param)

@@ -16,7 +16,7 @@ from visitors import WORKERS, Shop, Visitor
 
 PEOPLE = ("nobody", "cid", "bob", "ann")
 
-#: Whom each class lets through.
+#: The users that each class lets through.
 CLASSES = {
     "anonymous": ("nobody",),
     "authenticated": ("cid", "bob", "ann"),
@@ -85,12 +85,12 @@ def test_the_admin_site_stays_up_where_a_setting_says_so(shop: Shop, sync_or_asy
         ann = Visitor(server).log_in("ann")
         page = ann.get("/admin/auth/user/")
         assert page.status == 200 and "bob" in page.body
-        # Which of the fields there are depends on the version.
+        # The fields depend on the version of Django.
         password = {"password1": "a long one", "password2": "a long one"}
         form = {"username": "dora", "usable_password": "true", **password}
         saved = ann.fill_in("/admin/auth/user/add/", form)
         assert saved.status == 302, saved
-        assert ann.get("/who/").status == 503, "the rest is down for her as well"
+        assert ann.get("/who/").status == 503, "the rest is down for her too"
         assert ann.get("/administrator/").status == 503
 
 
@@ -139,7 +139,7 @@ def test_whoever_meets_the_page_is_logged_out_where_a_setting_says_so(
             assert visitor.get("/").status == 503, name
         shop.maint("off")
         for name, visitor in people.items():
-            # Whatever the browser has kept: the session itself has to be gone.
+            # Whatever the browser has kept, the session itself must be gone.
             visitor.cookies = keys[name]
             assert visitor.get("/who/").body == ("nobody" if name == "cid" else name)
 
@@ -150,7 +150,7 @@ def test_a_page_of_ours_is_neither_logged_as_an_error_nor_mailed(
     mails = shop.directory / "mails"
 
     def letters() -> int:
-        # Two that are sent within a second may be in one file.
+        # One file may hold two mails sent within a second.
         files = mails.iterdir() if mails.exists() else ()
         return sum(file.read_text().count("\nSubject: ") for file in files)
 
@@ -162,7 +162,7 @@ def test_a_page_of_ours_is_neither_logged_as_an_error_nor_mailed(
         assert visitor.post("/order/", {"a": "b"}).status == 503
         assert letters() == 0
         assert "Service Unavailable: /" not in server.log()
-        # That mails are sent at all, and for a 503 of the shop itself as ever.
+        # Mails are sent, and as ever for the shop's own 503.
         assert visitor.get("/unavailable/").status == 503
         assert letters() == 1
         shop.maint("off")
@@ -252,7 +252,7 @@ def test_a_template_that_needs_the_database_is_replaced_by_the_built_in_page(
         assert answer.status == 503
         assert "<h1>ours" not in answer.body and answer.body.startswith("<!doctype html>")
         assert answer.headers["Maint-Decision"] == "block"
-        # Nobody is logged in there, so nobody asks the database.
+        # This visitor is not logged in, so the database is not asked.
         assert "<h1>ours" in Visitor(server).get("/").body
 
 
@@ -264,7 +264,7 @@ def test_a_state_that_breaks_later_changes_nothing_and_is_told(
         visitor = Visitor(server)
         shop.maint("on")
         whole = state.read_bytes()
-        # A worker that has not looked since would go on with what it has seen last.
+        # A worker that has not looked since would still use what it saw last.
         workers: set[str] = set()
         last = time.monotonic() + 60
         while len(workers) < WORKERS[sync_or_async]:
@@ -419,7 +419,7 @@ def test_djangos_own_cache_keeps_neither_the_page_nor_what_testers_see(
     }
     with shop.serve(sync_or_async, **settings) as server:
         visitor = Visitor(server)
-        # What the cache keeps while the shop is up is not handed out while it is down.
+        # Pages cached while the shop is up are not served while it is down.
         fresh = [visitor.get("/time/").body for _ in range(2)]
         assert fresh[0] == fresh[1], "the cache works"
         shop.maint("on")
@@ -468,7 +468,7 @@ def test_a_window_holds_up_what_it_covers_and_no_more(shop: Shop, sync_or_async:
         shop.maint("off", "move")
         assert visitor.post("/order/", {}).status == 200
         assert visitor.get("/who/").status == 503
-        # What Django tells is that a window is open, whatever it covers.
+        # Django reports that a window is open, whatever it covers.
         assert "part" in shop.manage("maintenance_mode", "status")
         ask = "from maint.django.core import get_maintenance_mode as ask; print(ask())"
         assert shop.manage("shell", "-c", ask).splitlines()[-1] == "True"
@@ -487,7 +487,7 @@ def test_a_template_writes_times_as_django_does(shop: Shop, sync_or_async: str) 
         assert iso == "2100-01-01T21:00:00+09:00"
         assert rest.startswith("1. Januar 2100 21:00 ")
         shop.maint("on")
-        assert Visitor(server).get("/").body.strip().startswith("20"), "no end is no error"
+        assert Visitor(server).get("/").body.strip().startswith("20"), "an end may be missing"
 
 
 def test_trouble_with_the_page_is_told_once_and_not_to_each_visitor(

@@ -1,4 +1,4 @@
-"""What no browser sends: byte for byte, to real servers. Never a 500, never a way in."""
+"""Requests that browsers never send, byte for byte, to real servers: no 500, and no way in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from servers import Server
 from visitors import Shop
 
-#: Targets below `/static/` at first sight, which servers could take for something else.
+#: Targets that seem to be below `/static/`, and that servers could read differently.
 AMBIGUOUS = [
     "/static/../who/",
     "/static/..%2fwho/",
@@ -35,11 +35,11 @@ AMBIGUOUS = [
     "/%2e/static/a.css",
 ]
 
-#: Bytes that are no UTF-8. uvicorn and Django put U+FFFD in their place, and nobody knows what
-#: was meant.
+#: Bytes that are not UTF-8. uvicorn and Django put U+FFFD in their place, so what was meant is
+#: lost.
 NO_UTF8 = ["/static/%ff", "/static/%c0%ae%c0%ae/who/"]
 
-#: Paths that are not below `/static/` whoever reads them.
+#: Paths outside `/static/` for every reader.
 OUTSIDE = [
     "/",
     "/who/",
@@ -110,13 +110,13 @@ def ask(server: Server, line: str, *fields: str) -> tuple[int | None, dict[str, 
 
 
 def is_kept_out(status: int | None, fields: dict[str, str]) -> bool:
-    """Whether the app was not asked: our page, or a server that refuses such a request."""
+    """Whether the request stayed outside the app: our page, or a refusal by the server."""
     return fields.get("maint-decision") == "block" or status in (None, 400, 404, 414, 431, 501)
 
 
 @pytest.fixture(params=["last", "alone"])
 def settings(request: pytest.FixtureRequest) -> dict[str, object]:
-    """Our middleware behind those of Django, which turn some requests away, and by itself."""
+    """Our middleware behind Django's, which turn some requests away, and alone."""
     settings: dict[str, object] = {
         "MAINTENANCE_MODE_IGNORE_URLS": ["/static/**"],
         "MAINTENANCE_MODE_IGNORE_IP_ADDRESSES": ["203.0.113.7"],
@@ -135,11 +135,11 @@ def test_no_strange_request_gets_through_or_fails(
     shop.maint("proxy", "add", "192.0.2.0/24")
     with shop.serve(kind, **settings) as server:
         status, fields = ask(server, "GET /static/a.css HTTP/1.1")
-        assert status == 404 and "maint-decision" not in fields, "what the rule names gets through"
+        assert status == 404 and "maint-decision" not in fields, "the rule lets its path through"
         failed = {}
         for target in AMBIGUOUS + OUTSIDE:
             status, fields = ask(server, f"GET {target} HTTP/1.1")
-            # A path that is let through would be 404 here as well.
+            # A path that gets through would be 404 here too.
             if status == 404 or not is_kept_out(status, fields):
                 failed[target] = status
         for target in NO_UTF8:

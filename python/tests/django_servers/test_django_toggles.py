@@ -1,4 +1,4 @@
-"""The switch under load: real servers, the real command, requests all the time."""
+"""The switch under load: real servers, the real command, constant requests."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from visitors import Shop
 
 TOGGLES = 120
 
-#: How long all of it may take. It is a bound, not a measure.
+#: How long everything may take. It is a bound, not a measure.
 PATIENCE = 240.0
 
 
 @dataclass
 class Seen:
-    """What one client saw: from when to when, which status, which worker."""
+    """What one client saw: start, end, status and worker."""
 
     answers: list[tuple[float, float, int, str | None]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
 
 class Client(threading.Thread):
-    """Asks again and again, a few times over each connection, so that every worker is met."""
+    """Keeps asking, a few times over each connection, to meet every worker."""
 
     def __init__(self, server: Server, method: str, path: str, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -65,27 +65,28 @@ class Client(threading.Thread):
 
 @dataclass
 class Outcome:
-    """What came of many toggles."""
+    """The outcome of many toggles."""
 
     #: Requests that failed, or were answered with anything but 200 and 503.
     broken: list[str]
-    #: Answers that should have been others: when, which, and which instead.
+    #: Wrong answers: when, the right status, and the one that came.
     wrong: list[tuple[float, int, int]]
-    #: How many answers had to be 200 and 503, and were held against that.
+    #: How many answers had to be 200 and 503, and were checked.
     counted: dict[int, int]
-    #: Which workers have answered.
+    #: The workers that have answered.
     workers: set[str]
 
 
 def toggle(shop: Shop, kind: str, toggles: int, **settings: object) -> Outcome:
-    """Switches the shop off and on by the command while clients ask without a pause."""
+    """Switches the shop off and on with the command while clients ask without pause."""
     requests = [("GET", "/"), ("HEAD", "/"), ("POST", "/order/"), ("GET", "/coroutine/")]
     if kind == "gunicorn":
-        # A worker that keeps nothing alive and serves one at a time is busy enough with these.
+        # These are enough for a worker that keeps no connection alive and serves one at a
+        # time.
         requests = requests[:3]
     last = time.monotonic() + PATIENCE
     stop = threading.Event()
-    #: From when on, until when, which status every request that starts then must get.
+    #: Start, end, and the status required of every request that starts in between.
     held: list[tuple[float, float, int]] = []
     with shop.serve(kind, **settings) as server:
         clients = [Client(server, *request, stop) for request in requests]
@@ -97,7 +98,7 @@ def toggle(shop: Shop, kind: str, toggles: int, **settings: object) -> Outcome:
                 shop.maint(verb)
                 since = time.monotonic()
                 counts = [len(client.seen.answers) for client in clients]
-                # One that was on its way, and one more of each.
+                # One that was on its way, and one more from each client.
                 while any(
                     len(client.seen.answers) < count + 2
                     for client, count in zip(clients, counts, strict=True)
@@ -140,7 +141,7 @@ def test_requirement_20_no_worker_answers_200_after_on_has_returned_nor_503_afte
 
 
 def test_requirement_57_workers_that_look_a_little_later_are_noticed(shop: Shop, kind: str) -> None:
-    """The fault that the test above is for, planted."""
+    """The planted fault that the test above must catch."""
     late = ["django.middleware.common.CommonMiddleware", "shop.late.LateMiddleware"]
     assert toggle(shop, kind, 10, MIDDLEWARE=late).wrong
 
@@ -165,7 +166,7 @@ def test_requirement_55_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 100, 2_000_000])
 def test_a_blocked_post_leaves_the_connection_in_order(shop: Shop, kind: str, size: int) -> None:
-    """What was not read of a body must not be taken for the next request."""
+    """The unread part of a body must not be taken for the next request."""
     shop.maint("on")
     body = b"GET /health/ HTTP/1.1\r\nHost: localhost\r\n\r\n" * (size // 42 + 1)
     body = body[:size]
@@ -185,13 +186,13 @@ def test_a_blocked_post_leaves_the_connection_in_order(shop: Shop, kind: str, si
 
 
 def _send(connection: socket.socket, data: bytes) -> None:
-    # A server that closes the connection has decided not to read it.
+    # A server that closes the connection will not read the rest.
     with contextlib.suppress(OSError):
         connection.sendall(data)
 
 
 def _status(connection: socket.socket) -> int | None:
-    """The status of the next answer, which is read to its end; `None` if there is none."""
+    """Reads the next answer to its end and returns its status; `None` if there is none."""
     response = http.client.HTTPResponse(connection)
     try:
         response.begin()

@@ -1,4 +1,4 @@
-"""A run of the shop, and who visits it."""
+"""A run of the shop, and its visitors."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from servers import Server, gunicorn, uvicorn
 
 HERE = Path(__file__).parent
 
-#: How the shop is served: a server, and its options.
+#: The ways to serve the shop: a server and its options.
 KINDS = {
     "gunicorn": ("--workers", "3", "--preload"),
     "gunicorn-gthread": ("--workers", "2", "--worker-class", "gthread", "--threads", "4"),
     "uvicorn": ("--workers", "2"),
-    # With several, it starts those that end anew, for ever.
+    # With several workers, it would restart for ever those that end.
     "uvicorn-alone": (),
 }
 
-#: How many workers that are.
+#: The number of workers.
 WORKERS = {"gunicorn": 3, "uvicorn": 2}
 
 PASSWORD = "for these tests"
@@ -40,7 +40,7 @@ PASSWORD = "for these tests"
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody got."""
+    """The answer to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,7 +48,7 @@ class Answer:
 
 
 class Visitor:
-    """Somebody with a browser: keeps cookies, follows no redirect."""
+    """A visitor with a browser: keeps cookies, follows no redirect."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -85,16 +85,16 @@ class Visitor:
             return Answer(response.status, response.headers, text)
 
     def fill_in(self, path: str, form: Mapping[str, str]) -> Answer:
-        """Looks at a form, and sends it with its token."""
+        """Opens a form, and sends it with its token."""
         page = self.get(path)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
-        assert token, f"{path} is no form: {page}"
+        assert token, f"{path} is not a form: {page}"
         return self.post(path, {**form, "csrfmiddlewaretoken": token[1]})
 
     def log_in(self, name: str) -> Visitor:
-        """Logs in where everybody does who may: at the admin site."""
+        """Logs in at the admin site, like all staff."""
         answer = self.fill_in("/admin/login/?next=/who/", {"username": name, "password": PASSWORD})
-        # Whoever is no staff is not let in there, so their session comes from elsewhere.
+        # The admin site lets only staff in, so the others get their session elsewhere.
         assert answer.status == 302, answer
         return self
 
@@ -125,7 +125,7 @@ class Shop:
         return environment(self.directory, settings)
 
     def maint(self, *arguments: str) -> str:
-        """Runs the command, as an operator does."""
+        """Runs the command as an operator."""
         site = str(self.directory / ".maint")
         command = [self._maint_binary, *(("--site", site) if arguments[0] != "init" else ())]
         return _run([*command, *arguments], self.directory, dict(os.environ))
@@ -138,7 +138,7 @@ class Shop:
         return manage(self.environment(settings), *arguments)
 
     def log_in(self, server: Server, name: str) -> Visitor:
-        """Somebody with a session in the database: `nobody` has none."""
+        """A visitor with a session in the database; `nobody` has none."""
         visitor = Visitor(server)
         if name == "nobody":
             return visitor
@@ -169,7 +169,7 @@ print(request.session.session_key)
 
 @dataclass(frozen=True)
 class Database:
-    """A database with ann, who may everything, bob, who is staff, and cid."""
+    """A database with ann, a superuser, bob, who is staff, and cid."""
 
     file: Path
     session_of_cid: str
@@ -184,11 +184,11 @@ def make_database(directory: Path) -> Database:
 
 def environment(directory: Path, settings: Mapping[str, object]) -> dict[str, str]:
     return {
-        # Other tests of this run may have set it to that of another project.
+        # Other tests of this run may have set it to another project.
         "DJANGO_SETTINGS_MODULE": "shop.settings",
         "SHOP_RUN": str(directory),
         "SHOP_SETTINGS": json.dumps(settings),
-        # Where the site of a user would be.
+        # The place of a user's own site.
         "HOME": str(directory),
         "XDG_STATE_HOME": str(directory / "state"),
     }

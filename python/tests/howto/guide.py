@@ -1,19 +1,19 @@
-"""Follows a guide of `docs/` as somebody does who reads it: from top to bottom, as written.
+"""Follows a guide of `docs/` as a reader does: from top to bottom, as written.
 
-What a fence is for is said by its language or by a comment before it:
+The language of a fence, or a comment before it, says what it is for:
 
-    ```console                     run in a terminal; answers as shown, `…` is what is left out
+    ```console                     run in a terminal; answers as shown, with `…` for omissions
     ```sh                          run in a terminal; exits 0
     <!-- test: server -->          run in another terminal, in place of the server before it
     <!-- test: file PATH -->       a file, whole
     <!-- test: settings -->        assignments of settings.py, in place of those with the same name
-    <!-- test: without NAME -->    no fence: the setting is taken out again, as the text says
+    <!-- test: without NAME -->    no fence: the setting is removed, as the text says
     <!-- test: code -->            run in `manage.py shell`
-    <!-- test: as WHO, PATH answers STATUS -->   no fence: what the text promises
-    <!-- test: install -->         not run: the package under test is there
+    <!-- test: as WHO, PATH answers STATUS -->   no fence: a promise of the text
+    <!-- test: install -->         not run: the package under test is installed
     <!-- test: shown -->           not run: an excerpt, or for another host
 
-Anything else is an error, so that nothing goes unread.
+Anything else is an error, so that every part is read.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from pathlib import Path
 #: How long a command, a server or a restart may take, in seconds.
 PATIENCE = 60.0
 
-#: The port that guides name. Tests run side by side, so each has another in its place: that,
-#: and what installs, is all that is not run as written.
+#: The port that guides name. Tests run side by side, so each uses another one; only that,
+#: and what installs, is not run as written.
 PORT = "8000"
 
 
@@ -50,7 +50,7 @@ class Step:
     """A fence or a comment, in the order of the guide."""
 
     line: int
-    #: What `<!-- test: … -->` says.
+    #: The text of `<!-- test: … -->`.
     what: str
     #: The language of the fence; empty for a comment that stands alone.
     language: str
@@ -82,7 +82,7 @@ def read(document: str) -> list[Step]:
 
 
 def session(text: str) -> list[tuple[str, list[str]]]:
-    """The commands of a session after `$ `, and what each is shown to answer."""
+    """The commands of a session after `$ `, each with the answer shown."""
     commands: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("$ "):
@@ -95,8 +95,8 @@ def session(text: str) -> list[tuple[str, list[str]]]:
 
 
 def is_as_shown(shown: list[str], answer: list[str]) -> bool:
-    """Whether an answer is as shown: `…` stands for any lines, or the rest of one, and what
-    comes after the last line shown is left out."""
+    """Whether an answer is as shown: `…` stands for any lines, or the rest of one, and
+    lines after the last one shown do not count."""
     if not shown:
         return True
     first, rest = shown[0], shown[1:]
@@ -115,7 +115,7 @@ def free_port() -> int:
 
 
 class Terminal:
-    """A shell that goes on through the whole guide: directories and variables stay."""
+    """One shell for the whole guide: directories and variables stay."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self._shell = subprocess.Popen(
@@ -129,9 +129,9 @@ class Terminal:
         )
 
     def run(self, command: str) -> tuple[int, str]:
-        """Runs it, and returns its exit code and all that it wrote."""
+        """Runs a command, and returns its exit code and its output."""
         assert self._shell.stdin and self._shell.stdout
-        # Braces, since a subshell would forget `cd` and `export`.
+        # In braces, since a subshell would forget `cd` and `export`.
         script = f"{{ {command}\n}} </dev/null 2>&1\nprintf '\\001%s\\001' $?\n"
         self._shell.stdin.write(script.encode())
         self._shell.stdin.flush()
@@ -153,13 +153,13 @@ class Terminal:
 
 
 class Reader:
-    """Somebody who follows a guide for a Django project, in an empty directory."""
+    """A reader who follows a guide for a Django project, in an empty directory."""
 
     def __init__(self, directory: Path, maint_binary: str, project: str) -> None:
         self.port = free_port()
         self._directory = directory / "work"
         self._directory.mkdir()
-        #: Where files go, once the guide has made it.
+        #: The place for files, once the guide has made the project.
         self.project = self._directory / project
         self._settings = self.project / project / "settings.py"
         self._log = directory / "server.log"
@@ -178,7 +178,7 @@ class Reader:
         self.terminal.close()
 
     def follow(self, step: Step) -> None:
-        """Does what a step says. Raises `AssertionError` if the answer is another."""
+        """Does what a step says. Raises `AssertionError` if the answer differs."""
         what, _, rest = step.what.partition(" ")
         match what, step.language:
             case "", "console":
@@ -239,7 +239,7 @@ class Reader:
             self._edited.append(path)
 
     def _settle(self) -> None:
-        """Waits until `runserver` has restarted because of what was edited."""
+        """Waits until `runserver` has restarted after an edit."""
         edited, self._edited = self._edited, []
         if not edited or not self._restarts_itself:
             return
@@ -247,7 +247,7 @@ class Reader:
         again = time.monotonic() + 3
         while self._server_child() in (None, self._child) or not self._answers():
             if time.monotonic() > again:
-                # It looks once a second, and not at all while it is only starting: save again.
+                # It looks once a second, and not while it is starting: save again.
                 again = time.monotonic() + 3
                 for path in edited:
                     os.utime(path)
@@ -274,7 +274,7 @@ class Reader:
             os.killpg(self._server, signal.SIGTERM)
         last = time.monotonic() + 10
         while time.monotonic() < last and self._is_there(self._server):
-            self.terminal.run(":")  # The shell has to see that its child has ended.
+            self.terminal.run(":")  # The shell must notice that its child has ended.
             time.sleep(0.05)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._server, signal.SIGKILL)
@@ -289,7 +289,7 @@ class Reader:
         return True
 
     def _server_child(self) -> int | None:
-        """The process that `runserver` ends and starts again when a file changes."""
+        """The process that `runserver` restarts when a file changes."""
         if self._server is None:
             return None
         with contextlib.suppress(OSError):
@@ -327,7 +327,7 @@ class Reader:
                 return error.code, error.read().decode(errors="replace")
 
     def _ask(self, promise: str) -> None:
-        """`WHO, PATH answers STATUS`; `nobody` is not logged in."""
+        """`WHO, PATH answers STATUS`; `nobody` is anonymous."""
         found = re.fullmatch(r"(\w+), (\S+) answers (\d+)", promise)
         assert found, promise
         who, path, status = found.groups()
@@ -347,13 +347,13 @@ class Reader:
 def _environment(directory: Path, commands: Path) -> dict[str, str]:
     package = importlib.util.find_spec("maint")
     origins = list(package.submodule_search_locations or []) if package else []
-    assert origins, "the package under test is not there"
+    assert origins, "the package under test is missing"
     return {
-        # In place of an environment that is activated.
+        # Instead of activating an environment.
         "PATH": os.pathsep.join(
             [str(commands), str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
         ),
-        # In place of `pip install`, unless the package is installed anyway.
+        # Instead of `pip install`, unless the package is installed anyway.
         "PYTHONPATH": str(Path(origins[0]).resolve().parent),
         "HOME": str(directory / "home"),
         "LANG": "C.UTF-8",
@@ -363,14 +363,14 @@ def _environment(directory: Path, commands: Path) -> dict[str, str]:
 
 
 def missing_tools() -> list[str]:
-    """Commands that a guide needs and that are not there."""
+    """Missing commands that a guide needs."""
     beside = str(Path(sys.executable).parent)
     tools = ["django-admin", "gunicorn", "uvicorn", "curl", "setsid"]
     return [tool for tool in tools if not shutil.which(tool, path=f"{beside}:/usr/bin:/bin")]
 
 
 def _span(source: str, name: str) -> slice | None:
-    """The lines of an assignment, for a list of lines."""
+    """The lines of an assignment, as a slice of the file's lines."""
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == name for target in node.targets
@@ -380,7 +380,7 @@ def _span(source: str, name: str) -> slice | None:
 
 
 def _with_settings(source: str, new: str) -> str:
-    """A settings file with assignments put in the place of those of the same name."""
+    """A settings file with its assignments replaced by new ones of the same name."""
     new_lines = new.splitlines()
     for node in ast.parse(new).body:
         assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name), new

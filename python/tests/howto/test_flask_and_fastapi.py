@@ -1,4 +1,4 @@
-"""`docs/flask.md` and `docs/fastapi.md`, followed from top to bottom, and every app of theirs."""
+"""`docs/flask.md` and `docs/fastapi.md`, followed from top to bottom, and each of their apps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_guide_is_followed_from_top_to_bottom_as_written(
                 reader.follow(step)
             except Exception as error:
                 pytest.fail(f"docs/{guide}:{step.line}: {error}", pytrace=False)
-        # The tests that the guide shows, run in the place where it was followed.
+        # The tests that the guide shows, run where it was followed.
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "maint.testing.pytest_plugin"],
             cwd=reader.project,
@@ -227,7 +227,7 @@ def _is_believed_at_a_socket(site: TemporarySite, directory: Path, *arguments: s
     site.ignore("ip", "203.0.113.7")
     site.on()
     env = {"MAINT_SITE": str(site.directory)}
-    # A path of at most 107 bytes.
+    # A short path: a socket's may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="maint-") as short:
         at = f"{short}/app.sock"
         bind = ("--bind", f"unix:{at}", *arguments)
@@ -339,7 +339,7 @@ def test_fastapi_cors(fastapi: Load, maint_site: TemporarySite) -> None:
     answer = visitor.get("/", headers=origin)
     assert answer.status_code == 503
     assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
-    # The page is compressed by the layer outside.
+    # A layer outside compresses the page.
     assert answer.headers["Content-Encoding"] == "gzip"
     assert b"</html>" in answer.content
     preflight = visitor.options("/", headers={**origin, "Access-Control-Request-Method": "GET"})

@@ -1,7 +1,7 @@
-"""`docs/django.md`, followed from an empty directory by somebody who does what it says.
+"""`docs/django.md`, followed as written from an empty directory.
 
-Not as written are two things. `pip install` is not run: the package under test and its
-dependencies are there already, beside the Python that runs this test. And the port is a
+There are two exceptions. `pip install` is not run: the package under test and its
+dependencies are already beside the Python that runs this test. And the port is a
 free one.
 """
 

@@ -1,8 +1,8 @@
-"""`docs/migrating.md`: its commands on a project as teams have it, and what it says of before
-and now, held against both packages.
+"""`docs/migrating.md`: its commands on a typical project, and its claims on before
+and now, checked against both packages.
 
-django-maintenance-mode is no dependency of the tests. Where it is not installed, half of
-the comparison is skipped, and says so.
+django-maintenance-mode is not a dependency of the tests. Where it is missing, half of
+the comparison is skipped with a message.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ CASES = [
 
 @cache
 def answers(package: str, with_template: bool) -> list[dict[str, Any]]:
-    """What the project with this package answers in all cases."""
+    """The answers of the project with this package in all cases."""
     with TemporaryDirectory(prefix="maint-migrating-") as directory:
         here = Path(directory).resolve()
         (here / ".maint").mkdir()
@@ -251,9 +251,9 @@ def answers(package: str, with_template: bool) -> list[dict[str, Any]]:
 
 
 def environment(here: Path) -> dict[str, str]:
-    """That of the test, without what would name another site, with the package under test."""
+    """The test's own, with the package under test, and without what would name another site."""
     package = importlib.util.find_spec("maint")
-    assert package and package.submodule_search_locations, "the package under test is not there"
+    assert package and package.submodule_search_locations, "the package under test is missing"
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -298,7 +298,7 @@ def fence(name: str) -> str:
     return rest.partition("\n```")[0]
 
 
-#: What is in the files of a team, and what has to become of it.
+#: Lines in the files of a team, and what they must become.
 LINES = [
     ("from maintenance_mode.decorators import x", "from maint.django.decorators import x"),
     ("    from maintenance_mode.core import x", "    from maint.django.core import x"),
@@ -318,14 +318,14 @@ LINES = [
         "'maintenance_mode.context_processors.maintenance_mode',",
         "'maint.django.context_processors.maintenance_mode',",
     ),
-    # What stays.
+    # Lines that stay.
     ('call_command("maintenance_mode", "on")', 'call_command("maintenance_mode", "on")'),
     ('    "maintenance_mode",', '    "maintenance_mode",'),
     ('reverse("maintenance_mode_off")', 'reverse("maintenance_mode_off")'),
     ("from shop.maintenance_mode.core import x", "from shop.maintenance_mode.core import x"),
     ("from old_maintenance_mode.core import x", "from old_maintenance_mode.core import x"),
     ('if context["maintenance_mode"]:', 'if context["maintenance_mode"]:'),
-    # What is gone fails when it is imported, and not in silence.
+    # What is gone must fail on import instead of in silence.
     ("from maintenance_mode.backends import x", "from maintenance_mode.backends import x"),
     ("maintenance_mode.coreutils", "maintenance_mode.coreutils"),
 ]
@@ -338,7 +338,7 @@ def test_the_command_for_imports_changes_these_and_nothing_else(tmp_path: Path) 
     (tmp_path / "shop" / "page.html").write_text("{% if maintenance_mode.core %}")
     (tmp_path / "other.py").write_text("nothing of it\n")
     track(tmp_path)
-    # What others wrote, in an environment that lies in the project.
+    # Other people's code, in an environment inside the project.
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "code.py").write_text(before)
     for _ in range(2):
@@ -350,7 +350,7 @@ def test_the_command_for_imports_changes_these_and_nothing_else(tmp_path: Path) 
 
 
 def track(directory: Path) -> None:
-    """Puts what is there under version control."""
+    """Puts the directory under version control."""
     if shutil.which("git") is None:
         pytest.skip("SKIPPED: the commands of docs/migrating.md: no git")
     for command in (["init", "-q"], ["add", "."]):
@@ -455,7 +455,7 @@ class Team:
         return done.stdout
 
     def answers(self) -> dict[str, tuple[int, str]]:
-        """What the project answers under a real server."""
+        """The answers of the project under a real server."""
         found = {}
         env = {"DJANGO_SETTINGS_MODULE": "shop.settings"}
         with gunicorn("shop.wsgi", directory=self.directory, env=env, ready="/health/") as server:
@@ -506,7 +506,7 @@ def test_a_project_answers_as_before_once_it_has_moved(team: Team, is_moved: boo
         "/api/x/": 200,
     }
     assert up["/"][1] == "home False"
-    # The same command as ever.
+    # The same command as before.
     team.sh("python manage.py maintenance_mode on")
     down = team.answers()
     assert statuses(down) == {
@@ -514,7 +514,7 @@ def test_a_project_answers_as_before_once_it_has_moved(team: Team, is_moved: boo
         "/admin/login/": 200,
         "/health/": 200,
         "/orders/": 503,
-        # What the check has told of.
+        # The path that the check reported.
         "/api/x/": 503 if is_moved else 200,
     }
     assert down["/"][1] == down["/orders/"][1] == "<h1>ours</h1>"

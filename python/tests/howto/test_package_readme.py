@@ -1,6 +1,6 @@
-"""`python/README.md`, which people read on PyPI: its commands and its code, run.
+"""Runs the commands and the code of `python/README.md`, the page on PyPI.
 
-`pip install` is not: the package under test is there already.
+`pip install` is left out: the package under test is already there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def fences(language: str) -> list[Step]:
 
 
 def code(word: str) -> str:
-    """The one piece of Python with this word."""
+    """The only block of Python with this word."""
     [found] = [step.text for step in fences("python") if word in step.text]
     return found
 

@@ -1,4 +1,4 @@
-"""The package as people install it: from the repository, and from the sdist."""
+"""The package, installed from the repository and from the sdist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2]
 
-#: A release build takes minutes; what is packed is the same.
+#: A release build takes minutes, and packs the same files.
 ENVIRONMENT = {**os.environ, "MAINT_BUILD_PROFILE": "dev"}
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""The types that the package promises, held against the code by mypy."""
+"""The types that the package promises, checked against the code by mypy."""
 
 from __future__ import annotations
 

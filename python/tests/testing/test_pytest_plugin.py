@@ -1,4 +1,4 @@
-"""The fixtures, in suites that pytest runs by itself."""
+"""The fixtures, in suites that a separate pytest runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Suite = Callable[..., str]
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
-    """Runs files as a suite of their own, and returns what pytest says."""
+    """Runs files as a separate suite, and returns the output of pytest."""
 
     def run(expected: str, ini: str = "", *arguments: str, **files: str) -> str:
         (tmp_path / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
@@ -27,7 +27,7 @@ def suite(tmp_path: Path) -> Suite:
         env = {name: value for name, value in os.environ.items() if name[:6] != "MAINT_"}
         env |= {
             "PYTHONPATH": str(Path(maint.__file__).resolve().parent.parent),
-            # By name below, whether the package is installed or not.
+            # Loaded by name below, whether the package is installed or not.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HOME": str(tmp_path / "home"),
         }

@@ -1,4 +1,4 @@
-"""The temporary site and the clock, used as in a suite of somebody's own."""
+"""The temporary site and the clock, used as in a user's own suite."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_moment_may_be_text_with_any_offset() -> None:
 
 
 class MixinTests(MaintMixin, unittest.TestCase):
-    """Run by pytest and by unittest alike."""
+    """Runs under pytest and under unittest."""
 
     gate: Gate
 

@@ -18,5 +18,5 @@ def operator(tmp_path: Path, maint_binary: str) -> Operator:
 
 @pytest.fixture(scope="session")
 def apps() -> Path:
-    """Where the modules of the apps are."""
+    """The directory with the modules of the apps."""
     return Path(__file__).parent / "apps"

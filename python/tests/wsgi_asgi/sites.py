@@ -1,4 +1,4 @@
-"""A site that is switched by the real command."""
+"""A site switched by the real command."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody who runs `maint` for a site."""
+    """A person who runs `maint` for a site."""
 
     binary: str
     site: Path
 
     def run(self, *arguments: str) -> str:
-        """Runs the command, which has to succeed, and returns what it says."""
+        """Runs the command, which must succeed, and returns its output."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("MAINT_")}
         command = [self.binary, "--site", str(self.site), *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
@@ -35,5 +35,5 @@ class Operator:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a server needs to find the site."""
+        """The environment in which a server finds the site."""
         return {"MAINT_SITE": str(self.site)}

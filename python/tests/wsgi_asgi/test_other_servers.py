@@ -1,4 +1,4 @@
-"""Servers and frameworks that fewer use, where they are installed."""
+"""Less common servers and frameworks, where they are installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wire import Wire, ask
 
 TOGGLES = 20
 
-#: Modules that are needed, the command, and where the address is in its log.
+#: The modules needed, the command, and the pattern of the address in its log.
 CASES: dict[str, tuple[list[str], list[str], str]] = {
     "flask, waitress": (
         ["flask", "waitress"],

@@ -1,4 +1,4 @@
-"""The middleware of ASGI around plain callables, without a server."""
+"""The ASGI middleware around plain callables, without a server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUBLIC = [
 
 
 async def shop(scope: Any, receive: Any, send: Any) -> None:
-    """Answers requests, takes WebSockets, and knows of its lifespan."""
+    """Answers requests, accepts WebSockets, and handles its lifespan."""
     match scope["type"]:
         case "http":
             await send({"type": "http.response.start", "status": 200, "headers": PUBLIC})
@@ -60,7 +60,7 @@ def scope(kind: str = "http", path: str = "/", **more: Any) -> Message:
 
 
 def ask(app: Any, asked: Message, *events: Message) -> list[Message]:
-    """What an app sends, told these events and no other."""
+    """The messages that an app sends on exactly these events."""
     sent: list[Message] = []
     coming = list(events)
 
@@ -97,7 +97,7 @@ def test_the_page_is_whole(site: Site) -> None:
     assert b"Back at noon" in body["body"]
     assert fields(start, b"content-length") == [str(len(body["body"])).encode()]
     assert fields(start, b"retry-after") == [b"60"]
-    # As ASGI wants them.
+    # ASGI requires lower case.
     assert all(name == name.lower() for name, _ in start["headers"])
     assert all(isinstance(part, bytes) for pair in start["headers"] for part in pair)
 
@@ -105,7 +105,7 @@ def test_the_page_is_whole(site: Site) -> None:
 def test_the_body_of_a_blocked_request_is_left_to_the_server(site: Site) -> None:
     app = MaintenanceMiddleware(shop, site)
     site.on()
-    # `receive` has nothing to give, and is not asked.
+    # `receive` has no events, and is not called.
     assert status(ask(app, scope(method="POST"))) == 503
 
 
@@ -338,9 +338,9 @@ def test_starlette_that_makes_its_middleware_late_still_does_not_start(
 
     with pytest.raises((MaintError, ValueError, TypeError)) as caught:
         asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send))
-    # Servers take the exception alone for an app that has no lifespan.
+    # Servers take the exception alone to mean that an app has no lifespan.
     assert sent == [{"type": "lifespan.startup.failed", "message": str(caught.value)}]
-    # Where there is no lifespan, the first request tells, and so does every other.
+    # Without a lifespan the first request raises, and so does every other.
     for _ in range(2):
         with pytest.raises((MaintError, ValueError, TypeError)):
             ask(app, scope())

@@ -1,4 +1,4 @@
-"""The middleware of WSGI around plain callables, without a server."""
+"""The WSGI middleware around plain callables, without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from maint.wsgi import MaintenanceMiddleware
 
 Headers = list[tuple[str, str]]
 
-#: Fields that some caches believe, of an answer for everybody.
+#: Fields that allow some caches to keep an answer for everyone.
 PUBLIC: Headers = [
     ("Content-Type", "text/plain"),
     ("Cache-Control", "public, max-age=600"),
@@ -47,7 +47,7 @@ class Answer:
 
 
 def ask(app: Any, path: str = "/", method: str = "GET", **environ: Any) -> Answer:
-    """Asks an app that is watched for every breach of PEP 3333."""
+    """Asks an app while checking for every breach of PEP 3333."""
     environ = {
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
@@ -260,7 +260,7 @@ def test_a_function_that_fails_blocks_and_is_told(
     site.add_rule("user", "anonymous")
     site.add_rule("ip", "127.0.0.1")
     site.on()
-    # A function for one thing does not stand in for another.
+    # One function does not replace another.
     options: dict[str, Any] = {"client": lambda _: None, option: function}
     app = MaintenanceMiddleware(shop, site, **options)
     with caplog.at_level(logging.WARNING, logger="maint"):
@@ -346,7 +346,7 @@ def test_processes_that_are_forked_off_see_every_change(site: Site) -> None:
     for _ in range(3):
         child = os.fork()
         if child == 0:
-            # Nothing of pytest may run in here.
+            # No code of pytest may run in the child.
             try:
                 os._exit(_sees_both(app))
             finally:
@@ -361,7 +361,7 @@ def test_processes_that_are_forked_off_see_every_change(site: Site) -> None:
 
 
 def _sees_both(app: Any) -> int:
-    """0 once the site is down for this process as well."""
+    """0 once the site is down for this process too."""
     last = time.monotonic() + 20
     while ask(app).status == "200 OK":
         if time.monotonic() > last:

@@ -1,8 +1,8 @@
-"""Whose word on the client's address is taken, under each server: docs/proxy.md, docs/flask.md
-and docs/fastapi.md say so.
+"""The proxies trusted for the client's address, under each server, as docs/proxy.md, docs/flask.md
+and docs/fastapi.md say.
 
-The proxy here is 127.0.0.1, a visitor who connects by himself is 127.0.0.2, and 203.0.113.7 is
-the address that is let through."""
+The proxy here is 127.0.0.1, a visitor who connects directly is 127.0.0.2, and 203.0.113.7 is
+the address of the rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Start = Callable[..., AbstractContextManager[Server]]
 
 ANN = "203.0.113.7"
 
-#: Who connects, the address that is claimed, and whether the claim may be believed.
+#: Who connects, the claimed address, and whether the claim may be believed.
 CLAIMS = [
     ("127.0.0.1", ANN, True),
     ("127.0.0.1", f"6.6.6.6, {ANN}", True),
@@ -44,7 +44,7 @@ SETUPS: dict[str, tuple[Start, str, tuple[str, ...], bool]] = {
         *(servers.gunicorn, "fastapi_shop:app"),
         *(("--worker-class", "asgi"), True),
     ),
-    # uvicorn puts the client into the place of the peer by itself.
+    # uvicorn itself replaces the peer with the client.
     "uvicorn": (servers.uvicorn, "fastapi_shop:app", (), False),
     "uvicorn, and the site trusts the proxy too": (
         *(servers.uvicorn, "fastapi_shop:app"),
@@ -76,7 +76,7 @@ def test_requirement_39_the_address_is_what_the_proxy_says_and_no_client_can_cla
         for source, claim, passes in CLAIMS:
             answer = ask_from(server, source, X_Forwarded_For=claim)
             assert answer.status == (200 if passes else 503), (source, claim)
-            # To whoever turns `-` into `_` this is a field of the same name.
+            # Software that turns `-` into `_` takes this for the same field.
             twin = {"X_Forwarded_For": ANN, "X-Forwarded-For": claim, "X_FORWARDED_FOR": ANN}
             with Wire(server, source) as wire:
                 assert wire.ask(headers=twin).status == answer.status, (source, claim)
@@ -97,7 +97,7 @@ def test_requirement_39_without_a_trusted_proxy_nobody_is_believed(
 
 
 def test_uvicorn_that_trusts_everybody_believes_the_client(operator: Operator, apps: Path) -> None:
-    # The documentation warns of it: the left end of the field counts then.
+    # The documentation warns of this: the left end of the field then counts.
     operator.run("ignore", "add", "ip", ANN)
     operator.on()
     with servers.uvicorn(

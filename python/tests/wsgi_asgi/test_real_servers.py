@@ -1,4 +1,4 @@
-"""What the middleware promises, of Flask and FastAPI under the servers that run them."""
+"""The promises of the middleware, for Flask and FastAPI under real servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CASES: dict[str, tuple[Start, str, tuple[str, ...]]] = {
     ),
 }
 
-#: More than any buffer on the way.
+#: Larger than any buffer on the way.
 LARGE = 8 * 1024 * 1024
 
 
@@ -107,7 +107,7 @@ def test_a_large_form_is_answered_and_the_connection_left_in_order(
             assert answer.status == 503
             assert answer.all("content-length") == [str(len(answer.body))]
             if is_open(wire):
-                # Nothing of the body is taken for a request.
+                # No part of the body is taken for a request.
                 assert wire.ask().status == 503
     operator.off()
     with Wire(server) as wire:
@@ -116,14 +116,14 @@ def test_a_large_form_is_answered_and_the_connection_left_in_order(
 
 
 def is_open(wire: Wire) -> bool:
-    """Whether the connection goes on; if it does not, it has ended without a word more."""
+    """Whether the connection is still open; if not, it ended without another byte."""
     wire.socket.settimeout(0.3)
     try:
         assert wire.rest() == b""
     except TimeoutError:
         return True
     except ConnectionResetError:
-        pass  # After the answer has been read.
+        pass  # The answer has already been read.
     finally:
         wire.socket.settimeout(30)
     return False
@@ -148,14 +148,14 @@ def test_the_cookie_of_a_link_opens_the_site(server: Server, operator: Operator)
     assert link.all("location") == ["/cached?a=1&b=2"]
     assert link.all("referrer-policy") == ["no-referrer"]
     (cookie,) = link.all("set-cookie")
-    # Without encryption on a loopback host.
+    # On a loopback host, without encryption.
     assert cookie.startswith(f"maint_bypass={token};")
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
     answer = ask(server, urlsplit(link.all("location")[0]).path, Cookie=cookie.split(";")[0])
     assert answer.body == b"for everybody"
     assert_private(answer.headers.items())
     assert ask(server, "/cached", Cookie="maint_bypass=maint_0000").status == 503
-    # The end of the maintenance is the end of the token.
+    # The token ends with the maintenance.
     operator.off()
     operator.on()
     assert ask(server, "/cached", Cookie=cookie.split(";")[0]).status == 503

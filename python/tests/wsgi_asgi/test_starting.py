@@ -1,4 +1,4 @@
-"""An app that cannot ask its site does not start, and says what to do."""
+"""An app that cannot read its site does not start, and its error says what to do."""
 
 from __future__ import annotations
 

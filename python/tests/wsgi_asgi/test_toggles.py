@@ -50,7 +50,8 @@ def test_requirement_20_no_request_is_answered_by_what_was_in_force_before(
     apps: Path,
     figure: Callable[[str], None],
 ) -> None:
-    #: What was in force, from when to when. In between, while a command runs, both are right.
+    #: Start, end and status of each phase. In between, while a command runs, both statuses
+    #: are right.
     phases: list[tuple[float, float, int]] = []
     with (
         start(app, *arguments, directory=apps, env=operator.env) as server,
@@ -76,7 +77,7 @@ def test_requirement_20_no_request_is_answered_by_what_was_in_force_before(
         f"{TOGGLES} toggles, {workers} workers, {judged.total()} of {len(seen)} requests while no "
         "command ran: 0 stale, 0 broken"
     )
-    # Every worker has been asked in both states.
+    # Every worker was asked in both states.
     assert len(by_worker) == workers, by_worker
     assert all(judged[worker, status] for worker in by_worker for status in (200, 503)), judged
 

@@ -1,4 +1,4 @@
-"""Clients that ask without a pause, and remember what they were told and when."""
+"""Clients that ask without pause, and record the answers and their times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from servers import Server
 #: How long a client waits for an answer, in seconds.
 PATIENCE = 30
 
-#: After so many requests a client begins a new connection, which another worker may take.
+#: After this many requests a client opens a new connection, which another worker may
+#: accept.
 KEPT_FOR = 5
 
 
@@ -26,7 +27,7 @@ class Exchange:
     ended: float
     status: int
     worker: str
-    #: What is wrong with it, whatever the state of the site.
+    #: What is wrong with the answer, whatever the state of the site.
     fault: str | None
 
 
@@ -37,7 +38,7 @@ class Traffic:
     exchanges: list[list[Exchange]] = field(default_factory=list)
 
     def wait_for_answers(self, each: int, since: float) -> None:
-        """Waits until every client has had so many answers to requests begun since then."""
+        """Waits until every client has had this many answers to requests begun since then."""
         last = time.monotonic() + PATIENCE
         for exchanges in self.exchanges:
             while sum(1 for seen in exchanges[-each:] if seen.started >= since) < each:
@@ -50,7 +51,7 @@ class Traffic:
 
 @contextmanager
 def flowing(server: Server, clients: int) -> Iterator[Traffic]:
-    """Runs clients against a server, each with a connection that it keeps if it may."""
+    """Runs clients against a server, each keeping its connection if it may."""
     traffic = Traffic([[] for _ in range(clients)])
     is_over = threading.Event()
     threads = [

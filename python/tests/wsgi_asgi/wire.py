@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand, for what clients do not let one do."""
+"""HTTP/1.1 by hand, for what client libraries do not allow."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: Iterable[bytes] = (),
     ) -> Answer:
-        """Sends a request, its body beside, and reads the answer to the end."""
+        """Sends a request, its body in parallel, and reads the answer to the end."""
         fields = {"Host": f"{self.server.host}:{self.server.port}", **(headers or {})}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields)]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
@@ -62,11 +62,11 @@ class Wire:
         sender.start()
         answer = self.read(method)
         sender.join(PATIENCE)
-        assert not sender.is_alive(), "the server does not take the body"
+        assert not sender.is_alive(), "the server does not read the body"
         return answer
 
     def begin(self, path: str) -> None:
-        """Asks, and waits for the first byte of the answer, which stays to be read."""
+        """Asks, and waits for the first byte of the answer, which stays unread."""
         request = f"GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"
         self.socket.sendall(request.encode())
         assert self.socket.recv(1, socket.MSG_PEEK)
@@ -85,7 +85,7 @@ class Wire:
         return Answer(response.status, response.headers, body)
 
     def rest(self) -> bytes:
-        """What comes until the server closes the connection in an orderly way."""
+        """The bytes until the server closes the connection cleanly."""
         parts = []
         while part := self.socket.recv(65536):
             parts.append(part)
@@ -93,14 +93,14 @@ class Wire:
 
 
 def ask(server: Server, path: str = "/", method: str = "GET", **headers: str) -> Answer:
-    """One request on a connection of its own; `_` in the name of a field is `-`."""
+    """One request on a new connection; `_` in a field's name stands for `-`."""
     return ask_from(server, "127.0.0.1", path, method, **headers)
 
 
 def ask_from(
     server: Server, source: str, path: str = "/", method: str = "GET", **headers: str
 ) -> Answer:
-    """The same from another address of loopback."""
+    """The same from another loopback address."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     with Wire(server, source) as wire:
         return wire.ask(path, method, {"Connection": "close", **fields})

@@ -11,12 +11,12 @@ use clap::{
 };
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use maint::page::PageSettings;
-use maint::page::template::Format;
+use maint::internal::time::parse_duration;
+use maint::request::ProxyHeader;
 use maint::rules::Kind;
-use maint::state::window::Scope;
-use maint::state::{ProxyHeader, WindowSettings};
-use maint::time::parse_duration;
+use maint::state::Format;
+use maint::state::Scope;
+use maint::state::{PageSettings, WindowSettings};
 use maint::{Error, State};
 
 use crate::complete;
@@ -184,7 +184,7 @@ Examples:
   maint on --path '/shop/**' -m 'The shop opens again at 9'")]
 pub(crate) struct On {
     /// The window
-    #[arg(value_name = "NAME", default_value = maint::state::window::DEFAULT, add = ArgValueCandidates::new(complete::windows))]
+    #[arg(value_name = "NAME", default_value = maint::state::DEFAULT_WINDOW, add = ArgValueCandidates::new(complete::windows))]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
@@ -241,19 +241,13 @@ impl WindowArgs {
         let retry_after = self.retry_after.as_deref().map(parse_duration).transpose()?;
         let retry_after =
             retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
-        let page = PageSettings {
-            status: self.status,
-            retry_after,
-            template: self.template.clone(),
-            redirect: self.redirect.clone(),
-            ..PageSettings::default()
-        };
-        Ok(WindowSettings {
-            reason: self.message.clone().filter(|message| !message.trim().is_empty()),
-            scope: Scope::parse(&self.path, &self.method, &self.host, self.read_only)?,
-            page,
-            ..WindowSettings::default()
-        })
+        let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
+        page.template.clone_from(&self.template);
+        page.redirect.clone_from(&self.redirect);
+        let scope = Scope::parse(&self.path, &self.method, &self.host, self.read_only)?;
+        let mut settings = WindowSettings::new().scope(scope).page(page);
+        settings.reason = self.message.clone().filter(|message| !message.trim().is_empty());
+        Ok(settings)
     }
 }
 

@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::state::by_number;
-use maint::state::bypass::{BypassToken, COOKIE, PARAMETER, digest, generate};
-use maint::{State, load};
-use serde_json::{Map, Value, json};
+use maint::State;
+use maint::internal::load;
+use maint::internal::request::{COOKIE, PARAMETER};
+use maint::internal::state::by_number;
+use maint::internal::state::generate;
+use maint::state::BypassToken;
+use serde_json::{Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};
 use crate::exit::Exit;
@@ -25,17 +28,14 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let site = session.site()?;
     let expires_at = session.expiry(&args.expiry)?;
     let secret = generate()?;
-    let applied = session.apply(&site, false, |state, now, by| {
-        let token = BypassToken {
-            sha256: digest(&secret),
-            note: args.note.clone(),
-            expires_at,
-            keep: args.keep,
-            added_at: Some(now),
-            added_by: Some(by.to_string()),
-            extra: Map::new(),
-        };
-        state.add_token(token, now)
+    let applied = session.apply(&site, false, |state, stamp| {
+        let mut token = BypassToken::of(&secret);
+        token.note.clone_from(&args.note);
+        token.expires_at = expires_at;
+        token.keep = args.keep;
+        token.added_at = Some(stamp.now);
+        token.added_by = Some(stamp.actor.to_string());
+        state.add_token(token, stamp.now)
     })?;
     let id = &applied.value;
     let more = json!({
@@ -86,7 +86,7 @@ fn list(session: &Session) -> Result<Exit> {
 
 fn revoke(session: &Session, args: &BypassRevoke) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _, _| state.revoke_token(&args.id))?;
+    let applied = session.apply(&site, false, |state, _| state.revoke_token(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
     let text = format!("bypass token `{}` revoked\n{}", args.id, report::written(&applied));
     session.output.done(&text, &object)?;

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::request::path::PathForms;
-use maint::request::{Facts, Request as _, User};
-use maint::rules::header::HeaderMatch;
-use maint::state::bypass::PARAMETER;
-use maint::{Error, State, load};
+use maint::internal::load;
+use maint::internal::request::PathForms;
+use maint::internal::request::{PARAMETER, UrlParts};
+use maint::request::{Request as _, RequestParts, User};
+use maint::rules::HeaderMatch;
+use maint::{Error, State};
 use serde_json::json;
 
 use crate::args::{Check, CheckUser};
@@ -20,7 +21,7 @@ use crate::session::Session;
 use crate::text::{GREEN, RED, lossy, paint, printable};
 
 /// The longest token that is read from standard input.
-const LONGEST_TOKEN: u64 = 4_096;
+const MAX_TOKEN: u64 = 4_096;
 
 pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     let site = session.site()?;
@@ -98,18 +99,17 @@ fn explain(
     }
 }
 
-fn described(args: &Check) -> Result<Facts> {
+fn described(args: &Check) -> Result<RequestParts> {
     let (host, target) = target(&args.path)?;
     let peer = args.ip.as_deref().map(|text| {
         text.parse::<IpAddr>()
             .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
     });
-    let mut facts = Facts {
-        host: args.host.clone().or(host),
-        peer: peer.transpose()?,
-        user: args.user.map(user),
-        ..Facts::new(&maint::rules::method::parse(&args.method)?, &target)
-    };
+    let mut facts =
+        RequestParts::new(&maint::internal::rules::method::parse(&args.method)?, &target)
+            .with_peer(peer.transpose()?)
+            .with_user(args.user.map(user));
+    facts.host = args.host.clone().or(host);
     for text in &args.header {
         let header = HeaderMatch::parse(text)?;
         facts = facts.with(&header.name, &header.value);
@@ -124,7 +124,7 @@ fn described(args: &Check) -> Result<Facts> {
 }
 
 /// The tokens of a bypass link, which the gate turns into a cookie.
-fn linked(facts: &Facts) -> Vec<String> {
+fn linked(facts: &RequestParts) -> Vec<String> {
     if !matches!(facts.method.as_str(), "GET" | "HEAD") {
         return Vec::new();
     }
@@ -137,13 +137,9 @@ fn linked(facts: &Facts) -> Vec<String> {
 
 /// The host, if `text` is a whole URL, and the target of the request.
 fn target(text: &str) -> Result<(Option<String>, String)> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    if let Some(rest) = rest {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        // A browser sends neither a fragment nor an empty path.
-        let target = rest[end..].split('#').next().unwrap_or_default();
-        let slash = if target.starts_with('/') { "" } else { "/" };
-        return Ok((Some(rest[..end].to_owned()), format!("{slash}{target}")));
+    let parts = UrlParts::of(text);
+    if parts.is_http() {
+        return Ok((Some(parts.authority.to_owned()), parts.target.to_string()));
     }
     if text.starts_with('/') {
         return Ok((None, text.to_owned()));
@@ -154,19 +150,19 @@ fn target(text: &str) -> Result<(Option<String>, String)> {
 }
 
 fn user(user: CheckUser) -> User {
-    let rank = user as u8;
-    User {
-        is_authenticated: rank >= CheckUser::Authenticated as u8,
-        is_staff: rank >= CheckUser::Staff as u8,
-        is_superuser: rank >= CheckUser::Superuser as u8,
+    match user {
+        CheckUser::Anonymous => User::anonymous(),
+        CheckUser::Authenticated => User::authenticated(),
+        CheckUser::Staff => User::authenticated().staff(true),
+        CheckUser::Superuser => User::authenticated().staff(true).superuser(true),
     }
 }
 
 /// Never from the command line, where every user of the host could read it.
 fn read_token() -> Result<String> {
     let mut text = String::new();
-    std::io::stdin().lock().take(LONGEST_TOKEN).read_to_string(&mut text).map_err(|cause| {
-        Error::invalid(format!("could not read the token: {}", maint::error::describe(&cause)))
+    std::io::stdin().lock().take(MAX_TOKEN).read_to_string(&mut text).map_err(|cause| {
+        Error::invalid(format!("could not read the token: {}", maint::internal::describe(&cause)))
     })?;
     Ok(text.trim().to_owned())
 }

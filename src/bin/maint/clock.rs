@@ -25,11 +25,11 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.fixed.unwrap_or_else(maint::time::now)
+        self.fixed.unwrap_or_else(maint::internal::time::now)
     }
 
     pub(crate) fn zone(&self) -> &TimeZone {
-        self.zone.get_or_init(maint::time::zone)
+        self.zone.get_or_init(maint::internal::time::zone)
     }
 
     /// `03:45 UTC`, with the date unless it is today, and seconds unless they are zero.

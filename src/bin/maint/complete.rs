@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap_complete::engine::CompletionCandidate;
-use maint::page::template;
-use maint::rules::method;
-use maint::rules::user::UserClass;
-use maint::state::by_number;
-use maint::{Site, State, load};
+use maint::internal::load;
+use maint::internal::rules::method;
+use maint::internal::state::by_number;
+use maint::internal::template;
+use maint::rules::UserClass;
+use maint::{Site, State};
 
 use crate::text::printable;
 

@@ -1,8 +1,8 @@
 //! `maint doctor`
 
 use anyhow::Result;
-use maint::doctor::{Finding, Level, examine};
-use maint::site::Surroundings;
+use maint::internal::doctor::{Finding, Level, examine};
+use maint::site::Environment;
 use maint::{Error, Site};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
         },
     };
     let findings =
-        examine(&site, &Surroundings::current(), args.web_user.as_deref(), session.clock.now());
+        examine(&site, &Environment::current(), args.web_user.as_deref(), session.clock.now());
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
     let object =
         json!({ "site": lossy(site.dir()), "healthy": problems == 0, "findings": findings });

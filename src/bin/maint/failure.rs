@@ -5,7 +5,8 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue};
 use maint::Error;
-use maint::actor::owner_of;
+use maint::SiteProblem;
+use maint::internal::owner_of;
 use serde_json::json;
 
 use crate::exit::{self, Exit};
@@ -50,7 +51,7 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
 /// A cause in the style of this project: without Rust's `(os error N)`.
 fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     match cause.downcast_ref::<io::Error>() {
-        Some(cause) => maint::error::describe(cause),
+        Some(cause) => maint::internal::describe(cause),
         None => cause.to_string(),
     }
 }
@@ -110,9 +111,20 @@ fn meant(error: &clap::Error) -> Option<&'static str> {
 /// One thing to run or read.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        Error::Invalid { hint, .. }
-        | Error::NotASite { hint, .. }
-        | Error::Refused { hint, .. } => hint.clone(),
+        Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
+        Error::Unconfirmed { is_root: true, .. } => Some(
+            "for the home page add `--yes-everything`; for a part of the site write `/part/**`"
+                .to_owned(),
+        ),
+        Error::Unconfirmed { .. } => Some("if that is meant, add `--yes-everything`".to_owned()),
+        Error::TemplateExists { .. } => {
+            Some("to change it: `maint template edit`; to replace it: `--replace`".to_owned())
+        }
+        Error::TemplateInUse { window: None, .. } => Some(
+            "first use another: `maint template use NAME`, or `maint template use --builtin`"
+                .to_owned(),
+        ),
+        Error::NotASite { path, problem } => in_place_of_a_site(path, problem),
         Error::Unknown { known, .. } => Some(match known.as_slice() {
             [] => "there is none".to_owned(),
             [only] => format!("there is only `{only}`"),
@@ -140,6 +152,17 @@ fn hint(error: &Error) -> Option<String> {
             "`maint doctor` shows more; `maint restore` brings back the state before".to_owned(),
         ),
         Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
+        _ => None,
+    }
+}
+
+fn in_place_of_a_site(path: &Path, problem: &SiteProblem) -> Option<String> {
+    let path = path.display();
+    match problem {
+        SiteProblem::Missing => Some(format!("to make a site there: `maint init {path}`")),
+        SiteProblem::MissingBehind(link) => Some(format!("`{}` is a link into it", link.display())),
+        SiteProblem::Holds(site) => Some(format!("it has a site: `--site {}`", site.display())),
+        SiteProblem::OtherFiles => Some(format!("to make a site in it: `maint init {path}`")),
         _ => None,
     }
 }

@@ -3,9 +3,11 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::State;
+use maint::internal::load;
+use maint::internal::state::by_number;
 use maint::rules::{Kind, Matcher};
-use maint::state::by_number;
-use maint::{Actor, load};
+use maint::state::RuleSettings;
+use maint::store::Stamp;
 use serde_json::{Value, json};
 
 use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove};
@@ -28,13 +30,14 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     let kind = Kind::from(args.kind);
     let matcher = Matcher::parse(&kind, &args.value)?;
     let expires_at = session.expiry(&args.expiry)?;
-    let change = |state: &mut State, now: Timestamp, by: &Actor| {
+    let mut settings = RuleSettings::new().everything(args.yes_everything).expires_at(expires_at);
+    settings.note.clone_from(&args.note);
+    let change = |state: &mut State, stamp: Stamp<'_>| {
         let is_new = !state
             .ignore
             .values()
             .any(|rule| rule.kind == kind && rule.value == matcher.to_string());
-        let note = args.note.as_deref();
-        let id = state.add_rule(&matcher, note, expires_at, args.yes_everything, now, by)?;
+        let id = state.add_rule(&matcher, &settings, stamp.now, stamp.actor)?;
         Ok((id, is_new))
     };
     let applied = session.apply(&site, args.dry_run.dry_run, change)?;
@@ -91,7 +94,7 @@ fn list(session: &Session) -> Result<Exit> {
 
 fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _, _| state.remove_rule(&args.id))?;
+    let applied = session.apply(&site, false, |state, _| state.remove_rule(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
     let rule = format!("{} {}", applied.value.kind, applied.value.value);
     let text =
@@ -103,7 +106,7 @@ fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
 fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
     let site = session.site()?;
     let kind = args.kind.map(Kind::from);
-    let change = |state: &mut State, _: Timestamp, _: &Actor| {
+    let change = |state: &mut State, _: Stamp<'_>| {
         let before = state.ignore.len();
         state.ignore.retain(|_, rule| kind.as_ref().is_some_and(|kind| rule.kind != *kind));
         Ok(before - state.ignore.len())

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use maint::doctor::{Level, examine};
-use maint::page::render::builtin;
-use maint::page::template::Format;
-use maint::site::{DIRECTORY, Surroundings};
-use maint::store::{self, Applied, Options, Purpose};
-use maint::{Error, Site, State, load};
+use maint::internal::doctor::{Level, examine};
+use maint::internal::load;
+use maint::internal::page::builtin;
+use maint::site::{DIRECTORY, Environment};
+use maint::state::Format;
+use maint::store::{self, Applied, Purpose};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::Init;
@@ -84,7 +85,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     site.create(session.keep_root())?;
     let starter = begin(session, &site)?;
     let mut applied = session.write(|options| {
-        let options = Options { purpose: Purpose::Create, ..options.clone() };
+        let options = options.clone().purpose(Purpose::Create);
         store::update(&site, &options, |state, _| {
             change(state);
             Ok(())
@@ -95,7 +96,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
         applied.is_written |= first.is_written;
         applied.changes.splice(0..0, first.changes);
     }
-    for finding in examine(&site, &Surroundings::current(), None, session.clock.now()) {
+    for finding in examine(&site, &Environment::current(), None, session.clock.now()) {
         if finding.level != Level::Note {
             session.output.warn(&[finding.message]);
         }

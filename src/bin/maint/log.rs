@@ -3,8 +3,8 @@
 use std::fs;
 
 use anyhow::Result;
+use maint::internal::history::{self, PYTHON, Record};
 use maint::site::Files;
-use maint::store::history::{self, PYTHON, Record};
 
 use crate::args::Log;
 use crate::exit::Exit;

@@ -1,11 +1,10 @@
 //! `maint off`
 
 use anyhow::Result;
-use jiff::Timestamp;
 use maint::state::Closed;
-use maint::state::window::{DEFAULT, Phase};
-use maint::store::Applied;
-use maint::{Actor, Site, State};
+use maint::state::{DEFAULT_WINDOW, Phase};
+use maint::store::{Applied, Stamp};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::Off;
@@ -15,7 +14,7 @@ use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
-    let change = |state: &mut State, now: Timestamp, _: &Actor| {
+    let change = |state: &mut State, Stamp { now, .. }: Stamp<'_>| {
         args.expect.check(state)?;
         match &args.name {
             _ if args.all => Ok(state.close_all_windows(now)),
@@ -24,8 +23,8 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
             }
             Some(name) => state.close_window(name, now),
             // No window was named, so it is fine if there is none.
-            None if !state.windows.contains_key(DEFAULT) => Ok(Closed::default()),
-            None => state.close_window(DEFAULT, now),
+            None if !state.windows.contains_key(DEFAULT_WINDOW) => Ok(Closed::default()),
+            None => state.close_window(DEFAULT_WINDOW, now),
         }
     };
     let applied = session.apply(&site, args.dry_run.dry_run, change)?;
@@ -35,7 +34,7 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
 
 fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -> Result<()> {
     let now = session.clock.now();
-    let Closed { windows, revoked } = &applied.value;
+    let Closed { windows, revoked, .. } = &applied.value;
     let object = report::object(
         site,
         applied,
@@ -60,7 +59,7 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if windows.is_empty() {
         text += &match args.name.as_deref() {
             _ if args.all => "unchanged: there is no window\n".to_owned(),
-            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT)),
+            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
         };
     }
     if !revoked.is_empty() {

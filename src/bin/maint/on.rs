@@ -1,12 +1,10 @@
 //! `maint on`
 
 use anyhow::Result;
-use jiff::Timestamp;
-use maint::page::Templates;
-use maint::state::window::Phase;
-use maint::state::{Opened, WindowSettings};
-use maint::store::Applied;
-use maint::{Actor, Site, State};
+use maint::state::Opened;
+use maint::state::Phase;
+use maint::store::{Applied, Stamp};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::On;
@@ -20,11 +18,10 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let from = start.unwrap_or_else(|| session.clock.now());
     let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
-    let settings = WindowSettings { start, end, ..args.window.settings()? };
-    let change = |state: &mut State, now: Timestamp, by: &Actor| {
+    let settings = args.window.settings()?.start(start).end(end);
+    let change = |state: &mut State, stamp: Stamp<'_>| {
         args.expect.check(state)?;
-        try_template(&site, &settings)?;
-        state.open_window(&args.name, &settings, now, by)
+        state.open_window(&args.name, &settings, stamp.now, stamp.actor)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
     if args.window.status.is_some_and(|status| status < 400) {
@@ -86,13 +83,4 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     }
     text += &report::written(applied);
     session.output.done(&text, &object)
-}
-
-/// Tries out the template of a window. Under the lock, or somebody else might remove
-/// it before the window is there.
-pub(crate) fn try_template(site: &Site, settings: &WindowSettings) -> maint::Result<()> {
-    match &settings.page.template {
-        Some(name) => Templates::try_all(&site.templates(), name),
-        None => Ok(()),
-    }
 }

@@ -2,11 +2,23 @@
 
 use anyhow::Result;
 use maint::Site;
+use maint::site::Found;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::text::{lossy, printable};
+
+/// Which rule chose a site, in words.
+fn why(found: Found) -> &'static str {
+    match found {
+        Found::Given => "it was given with `--site`",
+        Found::Environment => "`MAINT_SITE` names it",
+        Found::Nearest => "it is the nearest `.maint` from the working directory up",
+        Found::User => "nothing else names a site, so it is the one of this user",
+        _ => found.as_str(),
+    }
+}
 
 pub(crate) fn run(session: &Session) -> Result<Exit> {
     let site = Site::discover(session.given_site())?;
@@ -25,7 +37,7 @@ pub(crate) fn run(session: &Session) -> Result<Exit> {
     });
     // The directory alone on standard output, so that a script can take it.
     if !session.output.is_json() {
-        session.output.note(&format!("chosen because {}", site.found()));
+        session.output.note(&format!("chosen because {}", why(site.found())));
         let state = if exists { "state" } else { "no state yet, which means up" };
         session.output.note(&printable(&format!("{state}: {}", files.state.display())));
     }

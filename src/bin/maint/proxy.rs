@@ -1,9 +1,10 @@
 //! `maint proxy`
 
 use anyhow::Result;
-use maint::rules::network;
-use maint::state::TrustedProxies;
-use maint::{Error, State, load};
+use maint::internal::load;
+use maint::internal::rules::network;
+use maint::request::TrustedProxies;
+use maint::{Error, State};
 use serde_json::json;
 
 use crate::args::Proxy;
@@ -36,7 +37,7 @@ pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
 
 fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _, _| change(state))?;
+    let applied = session.apply(&site, false, |state, _| change(state))?;
     let proxies = applied.after.trusted_proxies.as_ref();
     let object =
         report::object(&site, &applied, session.clock.now(), json!({ "trusted_proxies": proxies }));
@@ -57,10 +58,7 @@ fn in_words(proxies: Option<&TrustedProxies>) -> String {
     let Some(proxies) = proxies else {
         return "no proxy is trusted: a client's address is the one that connects\n".to_owned();
     };
-    let header = match proxies.header {
-        maint::state::ProxyHeader::XForwardedFor => "X-Forwarded-For",
-        maint::state::ProxyHeader::Forwarded => "Forwarded",
-    };
+    let header = proxies.header.name();
     let networks: Vec<String> = proxies.networks.iter().map(network::normalised).collect();
     format!("`{header}` is trusted from {}\n", networks.join(", "))
 }

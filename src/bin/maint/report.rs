@@ -1,10 +1,10 @@
 //! How windows and changes read, for the verbs that show them.
 
 use jiff::Timestamp;
+use maint::internal::time::has_come;
 use maint::state::Change;
-use maint::state::window::{Phase, Window};
+use maint::state::{Phase, Window};
 use maint::store::Applied;
-use maint::time::has_come;
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
 

@@ -9,23 +9,23 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
-use maint::state::window::{Phase, Window};
-use maint::state::{Opened, WindowSettings, lease_end};
-use maint::store::{self, Applied, Options, Purpose};
-use maint::time::parse_duration;
-use maint::{Actor, Error, Site, State, load};
+use maint::internal::load;
+use maint::internal::state::lease_end;
+use maint::internal::time::parse_duration;
+use maint::state::{Opened, WindowSettings};
+use maint::state::{Phase, Window};
+use maint::store::{self, Applied, Purpose, Stamp};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
-use crate::on::try_template;
 use crate::session::Session;
 use crate::signals;
 use crate::text::printable;
 
 /// A shorter lease could end between two heartbeats on a busy machine.
-const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+const MIN_LEASE: Duration = Duration::from_secs(3);
 
 /// What the waiting loop receives.
 enum Event {
@@ -39,24 +39,22 @@ enum Event {
 pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let site = session.site()?;
     let lease = parse_duration(&args.lease)?.unsigned_abs();
-    if lease < SHORTEST_LEASE {
+    if lease < MIN_LEASE {
         return Err(Error::invalid("the lease must be at least 3s").into());
     }
     let is_leased = args.on_failure == OnFailure::Release;
     let seconds =
         u32::try_from(lease.as_secs()).map_err(|_| Error::invalid("the lease is too long"))?;
     let name = args.name.clone().map_or_else(random_name, Ok)?;
-    let asked = WindowSettings { lease: is_leased.then_some(seconds), ..args.window.settings()? };
+    let asked = args.window.settings()?.lease(is_leased.then_some(seconds));
 
     // Before the window opens: from then on no signal may end this process alone.
     let (sender, events) = mpsc::channel();
     let signalled = sender.clone();
     signals::watch(move |signal| signalled.send(Event::Signal(signal)).is_ok())
         .context("could not watch signals")?;
-    let opened = session.apply(&site, false, |state, now, by| {
-        try_template(&site, &asked)?;
-        open(state, &name, &asked, args.take_over, now, by)
-    })?;
+    let opened = session
+        .apply(&site, false, |state, stamp| open(state, &name, &asked, args.take_over, stamp))?;
     session.output.note(&format!("window `{name}` is open"));
 
     let window = &opened.after.windows[&name];
@@ -89,7 +87,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
 }
 
 fn random_name() -> Result<String> {
-    let token = maint::state::bypass::generate()?;
+    let token = maint::internal::state::generate()?;
     Ok(format!("run-{}", &token[token.len() - 6..]))
 }
 
@@ -99,9 +97,9 @@ fn open(
     name: &str,
     asked: &WindowSettings,
     take_over: bool,
-    now: Timestamp,
-    by: &Actor,
+    stamp: Stamp<'_>,
 ) -> Result<Opened, Error> {
+    let Stamp { now, actor, .. } = stamp;
     if let Some(window) =
         state.windows.get(name).filter(|window| window.phase(now) != Phase::Ended && !take_over)
     {
@@ -113,8 +111,8 @@ fn open(
         return Err(Error::Conflict { message });
     }
     let end = asked.lease.map(|seconds| lease_end(now, seconds));
-    let asked = WindowSettings { end, ..asked.clone() };
-    state.open_window(name, &asked, now, by)
+    let asked = asked.clone().end(end);
+    state.open_window(name, &asked, now, actor)
 }
 
 /// The window that this process holds.
@@ -162,13 +160,10 @@ impl Hold<'_> {
     /// it fails otherwise, the next heartbeat tries again.
     fn renew(&self) -> bool {
         let renewed = self.session.write(|options| {
-            let options = Options {
-                purpose: Purpose::Renew,
-                command: format!("run (renews {})", self.name),
-                ..options.clone()
-            };
-            store::update(self.site, &options, |state, now| {
-                self.if_ours(state, |state| state.renew_lease(self.name, now))
+            let mut options = options.clone().purpose(Purpose::Renew);
+            options.command = format!("run (renews {})", self.name);
+            store::update(self.site, &options, |state, stamp| {
+                self.if_ours(state, |state| state.renew_lease(self.name, stamp.now))
             })
         });
         match renewed {
@@ -189,8 +184,8 @@ impl Hold<'_> {
 
     /// Closes the window, unless somebody did; `false` in that case.
     fn close(&self) -> maint::Result<bool> {
-        let closed = self.session.apply(self.site, false, |state, now, _| {
-            self.if_ours(state, |state| state.close_window(self.name, now).map(drop))
+        let closed = self.session.apply(self.site, false, |state, stamp| {
+            self.if_ours(state, |state| state.close_window(self.name, stamp.now).map(drop))
         })?;
         Ok(closed.value)
     }
@@ -198,7 +193,7 @@ impl Hold<'_> {
     /// The command could not be run at all.
     fn never_began(&self, program: &OsStr, cause: &io::Error, keeps: bool) -> Exit {
         let code = if is_missing(program, cause) { 127 } else { 126 };
-        let why = maint::error::describe(cause);
+        let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
         if !is_open {

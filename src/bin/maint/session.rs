@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::shell::word;
+use maint::Holder;
+use maint::internal::history::shortened;
+use maint::internal::time::{parse_duration, parse_time};
+use maint::internal::word;
 use maint::site::Found;
-use maint::store::history::shortened;
-use maint::store::lock::{Holder, OnWait, PATIENCE};
-use maint::store::{self, Applied, Options, Purpose};
-use maint::time::{parse_duration, parse_time};
+use maint::store::{self, Applied, Options, Stamp};
+use maint::store::{OnWait, PATIENCE};
 use maint::{Actor, Error, Site, State};
 
 use crate::args::{Expiry, Global};
@@ -56,16 +57,12 @@ impl Session {
             (Some(text), false) => parse_duration(text)?.unsigned_abs(),
             (None, false) => PATIENCE,
         };
-        Ok(Options {
-            patience,
-            locking: !self.global.no_lock,
-            keep_root: self.global.keep_root,
-            actor: Actor::current(),
-            command: command_line(),
-            now: self.clock.fixed(),
-            purpose: Purpose::Change,
-            on_wait: Some(on_wait),
-        })
+        Ok(Options::new(command_line())
+            .patience(patience)
+            .locking(!self.global.no_lock)
+            .keep_root(self.global.keep_root)
+            .now(self.clock.fixed())
+            .on_wait(on_wait))
     }
 
     /// Changes the state, or with `is_dry` shows what would change.
@@ -73,10 +70,9 @@ impl Session {
         &self,
         site: &Site,
         is_dry: bool,
-        change: impl Fn(&mut State, Timestamp, &Actor) -> maint::Result<T>,
+        change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<T>,
     ) -> maint::Result<Applied<T>> {
         self.write(|options| {
-            let change = |state: &mut State, now| change(state, now, &options.actor);
             if is_dry {
                 store::preview(site, options, change)
             } else {

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use maint::internal::load;
+use maint::internal::state::by_number;
+use maint::internal::time::parse_duration;
 use maint::rules::Kind;
-use maint::state::by_number;
-use maint::state::window::{Phase, Window};
-use maint::time::parse_duration;
-use maint::{Site, State, load};
+use maint::state::{Phase, Window};
+use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::{Expected, Status};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use maint::State;
-use maint::time::parse_duration;
-use maint::watch::Watch;
+use maint::internal::Watch;
+use maint::internal::time::parse_duration;
 use serde_json::json;
 
 use crate::args::{Switch, Wait};

@@ -1,9 +1,9 @@
 //! What an app says by itself.
 
 use super::*;
-use crate::page::PageSettings;
 use crate::request::User;
 use crate::rules::{Kind, Matcher};
+use crate::state::page::PageSettings;
 
 fn gate_of(desk: &Desk, app: App) -> Gate {
     let options = Options { app, ..Options::default() };
@@ -14,7 +14,7 @@ fn rule(kind: &Kind, value: &str) -> (String, Matcher) {
     ("of the app".to_owned(), Matcher::parse(kind, value).unwrap())
 }
 
-fn by(gate: &Gate, request: &Facts) -> Option<String> {
+fn by(gate: &Gate, request: &RequestParts) -> Option<String> {
     match gate.answer(request) {
         Answer::Pass(pass) => Some(pass.by.map_or_else(String::new, |by| by.to_string())),
         Answer::Reply(_) => None,
@@ -28,7 +28,7 @@ fn an_app_that_says_that_it_is_down_is_down_whatever_the_state_says() {
     let gate = gate_of(&desk, App { is_down: Some(true), ..App::default() });
     assert!(is_blocked(&gate, "/"), "there is no window");
     assert_eq!(by(&gate, &get("/health")).as_deref(), Some("r1"), "rules go on counting");
-    assert!(gate.current().is_down(None));
+    assert!(gate.is_down());
     let Answer::Reply(reply) = gate.answer(&get("/")) else { panic!("it is down") };
     assert_eq!((reply.status(), reply.window()), (503, None));
     desk.put(2, &down("Bigger disks"));
@@ -43,8 +43,8 @@ fn an_app_that_says_that_it_is_up_is_never_down() {
     desk.put(1, &down("x"));
     let gate = gate_of(&desk, App { is_down: Some(false), ..App::default() });
     assert_eq!(by(&gate, &get("/")).as_deref(), Some(""));
-    assert!(!gate.current().is_down(None));
-    assert!(matches!(gate.answer_forced(&get("/"), Force::On), Answer::Reply(_)));
+    assert!(!gate.is_down());
+    assert!(matches!(gate.answer_overridden(&get("/"), Override::On), Answer::Reply(_)));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn rules_of_the_app_count_beside_those_of_the_state() {
     let gate = gate_of(&desk, App { ignore, ..App::default() });
     assert!(is_blocked(&gate, "/"));
     assert_eq!(by(&gate, &get("/health")).as_deref(), Some("of the app"));
-    let user = |is_superuser| Facts {
+    let user = |is_superuser| RequestParts {
         user: Some(User { is_authenticated: true, is_staff: true, is_superuser }),
         ..get("/")
     };
@@ -100,7 +100,7 @@ fn the_page_of_an_app_fills_in_what_window_and_site_leave_open() {
 fn the_address_that_the_app_found_out_goes_before_peer_and_proxies() {
     use std::net::IpAddr;
 
-    struct Known(Facts, Option<IpAddr>);
+    struct Known(RequestParts, Option<IpAddr>);
     impl Request for Known {
         fn path(&self) -> &[u8] {
             self.0.path()
@@ -129,7 +129,7 @@ fn the_address_that_the_app_found_out_goes_before_peer_and_proxies() {
     desk.put(1, &parts);
     let gate = desk.gate();
     let request = |client: Option<&str>| {
-        let facts = Facts { peer: "10.0.0.1".parse().ok(), ..get("/") };
+        let facts = RequestParts { peer: "10.0.0.1".parse().ok(), ..get("/") };
         Known(facts.with("x-forwarded-for", "203.0.113.9"), client.map(|ip| ip.parse().unwrap()))
     };
     assert!(matches!(gate.answer(&request(None)), Answer::Reply(_)));
@@ -146,6 +146,6 @@ fn requirement_11_an_app_has_no_more_regular_expressions_than_a_state() {
         Gate::open_with(&Site::at(&desk.dir), options).map(drop)
     };
     assert!(open(10).is_ok());
-    let error = open(crate::state::MOST_REGEXES + 1).unwrap_err().to_string();
+    let error = open(crate::state::MAX_REGEXES + 1).unwrap_err().to_string();
     assert!(error.contains("at most 1000 regular expressions"), "{error}");
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::request::cookie;
-use crate::state::bypass::{COOKIES, PARAMETER};
+use crate::request::cookie::{COOKIES, PARAMETER};
 
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 
@@ -29,7 +29,7 @@ proptest! {
     ) {
         let path = if is_wild { bytes } else { path.into_bytes() };
         let query = format!("{query}&{PARAMETER}={TOKEN}").into_bytes();
-        let request = Facts { path, query: Some(query), ..Facts::new("GET", "/") };
+        let request = RequestParts { path, query: Some(query), ..RequestParts::new("GET", "/") };
         let reply = link::follow(&plan(), &request, at()).expect("the token is good");
         let place = reply.header("location").unwrap();
         prop_assert!(place.starts_with('/'), "{place:?}");
@@ -77,7 +77,7 @@ proptest! {
             ["accept", "content-type", "sec-fetch-mode", "upgrade", "cookie", "x-forwarded-for"];
         let headers =
             names.into_iter().map(|which| (NAMES[which].to_owned(), value.clone())).collect();
-        let request = Facts { path, query, method, host, headers, ..Facts::default() };
+        let request = RequestParts { path, query, method, host, headers, ..RequestParts::default() };
         let gate = thread_gate();
         let Answer::Reply(reply) = gate.answer(&request) else {
             return Err(TestCaseError::fail("nothing lets it through"));

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::plan::RulesPlan;
+use super::rules::RulesPlan;
 use super::*;
-use crate::gate::snapshot::Pending;
-use crate::request::Facts;
+use crate::Error;
+use crate::request::RequestParts;
 use crate::say::{figure, skip};
 use crate::sys::Look;
 
@@ -112,8 +112,8 @@ fn rules(number: usize) -> Value {
     Value::Object((1..=number).map(rule).collect())
 }
 
-fn get(path: &str) -> Facts {
-    Facts::new("GET", path)
+fn get(path: &str) -> RequestParts {
+    RequestParts::new("GET", path)
 }
 
 fn is_blocked(gate: &Gate, path: &str) -> bool {

@@ -15,7 +15,7 @@ fn requirement_20_equal_keys_are_an_unchanged_file_and_any_difference_is_a_chang
     let mut desk = Desk::new();
     desk.put(1, &json!({}));
     let gate = desk.gate();
-    let now = gate.0.current.load_full();
+    let now = gate.0.live.current.load_full();
     let Look::File(key) = now.look else { panic!("there is a file") };
     let settled = Snapshot { is_unsettled: false, ..Snapshot::clone(&now) };
     assert!(!settled.is_outdated(Look::File(key)));
@@ -41,7 +41,7 @@ fn requirement_20_a_change_that_sets_its_time_back_is_noticed_by_its_other_time(
     let [one, two, _] = states();
     desk.replace(&one);
     let gate = desk.gate();
-    let Look::File(before) = gate.0.lookout.look() else { panic!("there is a file") };
+    let Look::File(before) = gate.0.live.lookout.look() else { panic!("there is a file") };
     // In place, so that the inode is the same too.
     desk.overwrite(&two);
     OpenOptions::new()
@@ -50,7 +50,7 @@ fn requirement_20_a_change_that_sets_its_time_back_is_noticed_by_its_other_time(
         .unwrap()
         .set_modified(desk.last)
         .unwrap();
-    let Look::File(after) = gate.0.lookout.look() else { panic!("there is a file") };
+    let Look::File(after) = gate.0.live.lookout.look() else { panic!("there is a file") };
     let poor = |key: FileKey| (key.ino, key.size, key.mtime_ns);
     assert_eq!(poor(before), poor(after), "a key without ctime has to fail here");
     assert_eq!(gate.revision(), 20);
@@ -63,17 +63,17 @@ fn requirement_21_an_edit_in_the_same_tick_of_the_clock_is_noticed_all_the_same(
     let [one, two, _] = states();
     desk.replace(&one);
     let gate = desk.gate();
-    let read = gate.0.current.load_full();
+    let read = gate.0.live.current.load_full();
     desk.overwrite(&two);
     // As if the clock of the file system had not moved on between the two.
-    let look = gate.0.lookout.look();
-    gate.0.current.store(Arc::new(Snapshot { look, is_unsettled: false, ..(*read).clone() }));
+    let look = gate.0.live.lookout.look();
+    gate.0.live.current.store(Arc::new(Snapshot { look, is_unsettled: false, ..(*read).clone() }));
     assert_eq!(gate.revision(), 10, "the planted fault: it looks as it did");
-    gate.0.current.store(Arc::new(Snapshot { look, is_unsettled: true, ..(*read).clone() }));
+    gate.0.live.current.store(Arc::new(Snapshot { look, is_unsettled: true, ..(*read).clone() }));
     let begun = Instant::now();
     until("the edit", || gate.revision() == 20);
     figure(&format!("an edit with an equal key is noticed after {:?}", begun.elapsed()));
-    assert!(!gate.0.current.load().is_unsettled, "and then there is rest");
+    assert!(!gate.0.live.current.load().is_unsettled, "and then there is rest");
 }
 
 #[test]
@@ -106,21 +106,21 @@ fn requirement_23_a_million_answers_read_the_state_once() {
     let mut desk = Desk::new();
     desk.put(1, &down("Back soon"));
     let gate = desk.gate();
-    let content = gate.0.current.load().content.clone();
+    let content = gate.0.live.current.load().content.clone();
     let request = get("/");
     for _ in 0..1_000_000 {
         assert!(matches!(gate.answer(&request), Answer::Reply(_)));
     }
     until("rest", || {
         let _ = gate.revision();
-        !gate.0.current.load().is_unsettled
+        !gate.0.live.current.load().is_unsettled
     });
     // Looked at once more, since the file was new, and found to be the same.
-    let now = gate.0.current.load_full();
+    let now = gate.0.live.current.load_full();
     assert!(Arc::ptr_eq(&content, &now.content), "0 of 1000000 read it again");
     for _ in 0..1_000 {
         let _ = gate.revision();
-        assert!(Arc::ptr_eq(&now, &gate.0.current.load()), "nothing at all is made anew");
+        assert!(Arc::ptr_eq(&now, &gate.0.live.current.load()), "nothing at all is made anew");
     }
     figure("1000000 answers while nothing changed: the state was parsed anew 0 times");
 }
@@ -160,9 +160,9 @@ fn with_a_recheck_interval_one_of_many_looks() {
     desk.put(2, &json!({}));
     assert_eq!(gate.revision(), 1, "not yet");
     // As if the hour were over: of all that come at once, one has to look.
-    gate.0.next_look.store(1, Ordering::Relaxed);
-    assert!(gate.put_off(1) && !gate.put_off(1), "the second comes too late");
-    gate.0.next_look.store(0, Ordering::Relaxed);
+    gate.0.live.next_look.store(1, Ordering::Relaxed);
+    assert!(gate.0.live.put_off(1) && !gate.0.live.put_off(1), "the second comes too late");
+    gate.0.live.next_look.store(0, Ordering::Relaxed);
     assert_eq!(gate.revision(), 2);
     desk.put(3, &json!({}));
     assert_eq!(gate.revision(), 2);

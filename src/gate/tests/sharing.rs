@@ -16,7 +16,7 @@ fn requirement_50_what_only_some_may_see_is_private() {
     });
     desk.put(1, &parts);
     let gate = desk.gate();
-    let of_office = Facts { peer: Some([192, 0, 2, 7].into()), ..get("/") };
+    let of_office = RequestParts { peer: Some([192, 0, 2, 7].into()), ..get("/") };
     for (request, by, is_private) in [
         (get("/").with_token(TOKEN), "b1", true),
         (of_office, "r2", true),
@@ -32,7 +32,7 @@ fn requirement_49_no_cache_is_told_to_keep_a_page() {
     let mut desk = Desk::new();
     desk.put(1, &down("x"));
     let gate = desk.gate();
-    let of_view = gate.answer_forced(&get("/"), Force::On);
+    let of_view = gate.answer_overridden(&get("/"), Override::On);
     for answer in [gate.answer(&get("/")), of_view] {
         let Answer::Reply(reply) = answer else { panic!("it is down") };
         for name in ["cache-control", "surrogate-control", "cdn-cache-control"] {

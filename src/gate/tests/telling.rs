@@ -70,11 +70,11 @@ fn requirement_24_a_broken_state_is_told_again_after_a_minute_though_nothing_cha
         skip("this host is up for less");
         return;
     };
-    let reload = gate.reload();
+    let reload = gate.0.live.reload();
     *reload.trouble() = Trouble::default();
-    let now = gate.0.current.load_full();
+    let now = gate.0.live.current.load_full();
     let failing = Some(Failing { again_at: past, is_told: true });
-    gate.0.current.store(Arc::new(Snapshot { failing, ..(*now).clone() }));
+    gate.0.live.current.store(Arc::new(Snapshot { failing, ..(*now).clone() }));
     for _ in 0..1_000 {
         assert!(is_blocked(&gate, "/"));
     }
@@ -126,7 +126,7 @@ fn a_page_that_fails_is_told_once_a_state_and_not_by_each_request() {
     let gate = desk.gate();
     until("rest", || {
         assert!(is_blocked(&gate, "/"));
-        !gate.0.current.load().is_unsettled
+        !gate.0.live.current.load().is_unsettled
     });
     desk.put(2, &parts);
     assert!(is_blocked(&gate, "/"));

@@ -331,23 +331,23 @@ fn requirement_39_networks_may_be_ipv4_mapped_but_ipv6_ones_hold_no_ipv4() {
 fn requirement_39_the_work_is_bounded() {
     let xff = |lines: &[String]| passed_on("10.0.0.1", ProxyHeader::XForwardedFor, lines);
     let client = Some([203, 0, 113, 7].into());
-    for (garbage, expected) in [(10_000, client), (65_000, client), (LARGEST, None)] {
+    for (garbage, expected) in [(10_000, client), (65_000, client), (MAX_SIZE, None)] {
         let garbage = "x".repeat(garbage);
         assert_eq!(xff(&[format!("{garbage}, 203.0.113.7")]), expected);
         assert_eq!(xff(&[garbage.clone(), "203.0.113.7".to_owned()]), expected);
         let forwarded = [format!("for={garbage}, for=203.0.113.7")];
         assert_eq!(passed_on("10.0.0.1", ProxyHeader::Forwarded, forwarded), expected);
     }
-    for (proxies, expected) in [(MOST_HOPS - 1, client), (MOST_HOPS, None)] {
+    for (proxies, expected) in [(MAX_HOPS - 1, client), (MAX_HOPS, None)] {
         let hops = ",10.0.0.2".repeat(proxies);
         assert_eq!(xff(&[format!("203.0.113.7{hops}")]), expected);
         let lines = vec!["10.0.0.2".to_owned(); proxies];
         assert_eq!(xff(&[vec!["203.0.113.7".to_owned()], lines].concat()), expected);
     }
-    assert_eq!(xff(&[",".repeat(MOST_HOPS) + "203.0.113.7"]), None);
+    assert_eq!(xff(&[",".repeat(MAX_HOPS) + "203.0.113.7"]), None);
     // One line that does not fit spoils all, and not just itself.
-    assert_eq!(xff(&["x".repeat(LARGEST), "203.0.113.7".to_owned()]), None);
-    assert_eq!(xff(&["203.0.113.7".to_owned(), "x".repeat(LARGEST)]), None);
+    assert_eq!(xff(&["x".repeat(MAX_SIZE), "203.0.113.7".to_owned()]), None);
+    assert_eq!(xff(&["203.0.113.7".to_owned(), "x".repeat(MAX_SIZE)]), None);
 }
 
 /// What a client may write: noise, and what might be taken for a hop.

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use crate::gate::Plan;
-use crate::request::Facts;
-use crate::state::bypass::{COOKIES, digest};
+use crate::request::RequestParts;
+use crate::request::cookie::COOKIES;
+use crate::state::bypass::digest;
 
-/// A token that is good, and one that was.
+/// A valid token, and an expired one.
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 const EXPIRED: &str = "maint_fedcba9876543210fedcba9876543210fedcba98";
 
@@ -26,21 +27,22 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     Plan::new(&serde_json::from_value(state).unwrap()).unwrap()
 });
 
-/// Who shows the token as the value of a cookie of its name passes, and nobody else.
+/// A request passes if a cookie of the right name has the token as its value, and only
+/// then.
 ///
 /// # Panics
 ///
-/// If not.
+/// If that does not hold.
 pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let values: Vec<&str> = text.split(['\n', ';']).filter_map(value).collect();
     let is_shown = values.contains(&TOKEN);
     let is_granted = passes(data);
     assert!(is_shown || !is_granted, "without the token");
-    // What comes after the eighth is not looked at.
+    // Values after the eighth are ignored.
     assert!(is_granted || !is_shown || values.len() > 8, "with the token");
 
-    // With one character changed, which the length of the input chooses, and expired.
+    // One character changed, which the length of the input picks; and the expired token.
     let mut other = TOKEN.as_bytes().to_vec();
     other[data.len() % TOKEN.len()] ^= 1 + u8::try_from(data.len() / TOKEN.len() % 127).unwrap();
     for other in [&other, EXPIRED.as_bytes()] {
@@ -57,7 +59,7 @@ fn value(pair: &str) -> Option<&str> {
 fn passes(data: &[u8]) -> bool {
     let lines = data.split(|&byte| byte == b'\n');
     let headers = lines.map(|line| ("Cookie".to_owned(), line.to_vec())).collect();
-    let request = Facts { headers, ..Facts::new("GET", "/") };
+    let request = RequestParts { headers, ..RequestParts::new("GET", "/") };
     PLAN.decide(&request, NOW.parse::<Timestamp>().unwrap()).is_pass()
 }
 

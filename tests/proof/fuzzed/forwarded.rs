@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::first_line;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::request::client::address;
-use crate::state::{ProxyHeader, TrustedProxies};
+use crate::request::{ProxyHeader, TrustedProxies};
 
-/// The proxies, and how an address is seen to be one: by its text alone.
+/// The proxies, and how the test recognises one: by its text alone.
 const NETWORKS: [&str; 2] = ["10.0.0.0/8", "fd00::/16"];
 
 fn is_proxy(address: IpAddr) -> bool {
@@ -15,18 +15,18 @@ fn is_proxy(address: IpAddr) -> bool {
     text.starts_with("10.") || text.starts_with("fd00:")
 }
 
-/// What the last proxy appends, and what a client begins with.
+/// What the last proxy appends, and what a client sends first.
 const APPENDED: &str = "198.51.100.77";
 const INVENTED: &str = "203.0.113.9";
 
-/// Below this length an input has no more hops, and no more bytes, than are read.
+/// Below this length an input has no more hops and bytes than are read.
 const SMALL: usize = 1_000;
 
 /// The client is what the last trusted proxy saw, or unknown, whatever else is sent.
 ///
 /// # Panics
 ///
-/// If not.
+/// If that does not hold.
 pub fn check(data: &[u8]) {
     let (peer, field) = first_line(data);
     let peer: Option<IpAddr> = str::from_utf8(peer).ok().and_then(|peer| peer.parse().ok());
@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
         let client = |lines: &[&[u8]]| client(header, peer, lines);
         let found = client(&lines);
         if !is_proxy(peer) {
-            assert_eq!(found, Some(peer), "nobody else is believed");
+            assert_eq!(found, Some(peer), "only a proxy is believed");
             continue;
         }
         if let Some(found) = found {
@@ -47,14 +47,14 @@ pub fn check(data: &[u8]) {
             );
         }
 
-        // A proxy appends, and so decides, unless an open quote swallows it.
+        // A proxy appends, and so decides, unless an open quote swallows its entry.
         let appended = format!("{prefix}{APPENDED}");
         let with_appended = [&lines[..], &[appended.as_bytes()]].concat();
         let seen = client(&with_appended);
         let is_sure = data.len() < SMALL && (prefix.is_empty() || !data.contains(&b'"'));
         assert!(seen == APPENDED.parse().ok() || !is_sure && seen.is_none(), "{seen:?}");
 
-        // A client begins, and decides nothing. It may only make itself unknown.
+        // What a client sends first decides nothing; at most it makes the client unknown.
         for (quote, is_quoted) in [("", false), ("\"", true)] {
             let invented = format!("{prefix}{quote}{INVENTED}");
             let with_invented = [&[invented.as_bytes()], &lines[..]].concat();
@@ -76,10 +76,13 @@ fn client(header: ProxyHeader, peer: IpAddr, lines: &[&[u8]]) -> Option<IpAddr> 
         ProxyHeader::Forwarded => "Forwarded",
     };
     let headers = lines.iter().map(|line| (name.to_owned(), line.to_vec())).collect();
-    address(&Facts { peer: Some(peer), headers, ..Facts::new("GET", "/") }, Some(&proxies))
+    address(
+        &RequestParts { peer: Some(peer), headers, ..RequestParts::new("GET", "/") },
+        Some(&proxies),
+    )
 }
 
-/// Every address that could be seen in a text, with or without a port.
+/// Every address that a reader could see in a text, with or without a port.
 fn addresses(text: &[u8]) -> Vec<IpAddr> {
     // A backslash may stand before any character of a quoted string.
     let text: Vec<u8> = text.iter().copied().filter(|&byte| byte != b'\\').collect();

@@ -7,36 +7,36 @@ use jiff::Timestamp;
 
 use super::first_line;
 use crate::gate::Plan;
-use crate::request::Facts;
+use crate::request::RequestParts;
 use crate::request::path::PathForms;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Rule};
 use crate::state::window::{Scope, Window};
 use crate::{Actor, State};
 
-/// The longest regular expression that is tried. The engine has fuzzers of its own,
-/// and what is long would leave no time for paths.
+/// The longest regular expression to try. The engine has fuzzers of its own, and long
+/// ones would leave no time for paths.
 const LONGEST_REGEX: usize = 16;
 
-/// Says whether a rule of this pattern lets a path through.
+/// Whether a rule of this pattern lets a path through.
 pub type Grants = fn(&str, &[u8]) -> bool;
 
-/// A rule lets through what its pattern says segment by segment, and nothing
-/// that is ambiguous; a scope covers that, and every disguise of it.
+/// A rule lets through what its pattern names, segment by segment, and never an
+/// ambiguous path; a scope covers that path and every disguise of it.
 ///
-/// With `MAINT_PLANTED` set, a wrong implementation is tried instead, so that a
-/// fuzzer can be seen to find it.
+/// With `MAINT_PLANTED` set, a wrong implementation is tried instead, to show that a
+/// fuzzer finds it.
 ///
 /// # Panics
 ///
-/// If not.
+/// If that does not hold.
 pub fn check(data: &[u8]) {
     static IS_PLANTED: LazyLock<bool> =
         LazyLock::new(|| std::env::var_os("MAINT_PLANTED").is_some());
     check_of(data, if *IS_PLANTED { planted } else { grants });
 }
 
-/// The bug that Laravel, nginx users and others had: `/admin` is `/administrator`.
+/// The bug of Laravel, nginx users and others: `/admin` matches `/administrator`.
 pub(super) fn planted(pattern: &str, path: &[u8]) -> bool {
     let above = pattern.strip_suffix("/**").unwrap_or(pattern);
     PathForms::new(path).clear().is_some_and(|path| path.starts_with(above.as_bytes()))
@@ -57,7 +57,7 @@ pub(super) fn check_of(data: &[u8], grants: Grants) {
         assert_eq!(
             parsed.to_string().parse().ok(),
             Some(parsed.clone()),
-            "what is kept reads back"
+            "a printed pattern reads back"
         );
     }
     assert!(!parsed.describe().is_empty());
@@ -83,7 +83,8 @@ pub(super) fn check_of(data: &[u8], grants: Grants) {
     }
 }
 
-/// What everybody reads the same way holds nothing that somebody reads differently.
+/// A clear path, which everyone reads alike, holds nothing that someone could read
+/// differently.
 fn check_clear(path: &[u8], clear: &[u8]) {
     let text = str::from_utf8(clear).expect("a clear path is text");
     assert!(text.starts_with('/') && !text.contains("//"));
@@ -104,7 +105,7 @@ fn is_of_glob(glob: &str, path: &[u8]) -> bool {
     begins && (is_subtree || segments.next().is_none())
 }
 
-/// A spelling that some server may read as the same path.
+/// A spelling that some servers may read as the same path.
 fn disguised(path: &[u8], which: usize) -> Vec<u8> {
     let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
     let path = if path.is_empty() { b"/" } else { path };
@@ -146,12 +147,12 @@ fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
         start: None,
         end: None,
         scope,
-        page: crate::page::PageSettings::default(),
+        page: crate::state::page::PageSettings::default(),
         lease: None,
         extra: serde_json::Map::new(),
     };
     let windows = BTreeMap::from([("w".to_owned(), window)]);
     let state = State { windows, ignore, ..State::default() };
-    let request = Facts { path: path.to_vec(), ..Facts::new("GET", "/") };
+    let request = RequestParts { path: path.to_vec(), ..RequestParts::new("GET", "/") };
     Plan::new(&state).unwrap().decide(&request, Timestamp::UNIX_EPOCH).is_pass()
 }

@@ -1,4 +1,4 @@
-//! Tries again what is kept in `fuzz/`: seeds, and whatever once broke something.
+//! Tries again what `fuzz/` keeps: seeds, and inputs that once broke something.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -19,10 +19,10 @@ const TARGETS: [(&str, Check); 6] = [
     ("template", template::check),
 ];
 
-/// Name and bytes of all that is kept of one kind for a target.
+/// Name and bytes of every input of one kind kept for a target.
 fn kept(kind: &str, target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind).join(target);
-    // Nothing may have broken yet.
+    // There may be no crashes yet.
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let read = |entry: fs::DirEntry| {
         let name = format!("{kind}/{target}/{}", entry.file_name().display());

@@ -1,22 +1,22 @@
-//! A template of the site: first what it makes, and the reason of the window; then
-//! the template.
+//! A template of the site: first its format and the reason of the window, then the
+//! template.
 
 use std::sync::LazyLock;
 
 use super::first_line;
-use crate::page::render::LARGEST_PAGE;
-use crate::page::template::Format;
+use crate::page::render::MAX_PAGE_SIZE;
 use crate::page::{Context, Templates};
+use crate::state::page::Format;
 
-/// What a template could write markup with. Whoever uses it means to.
+/// The ways for a template to write markup on purpose.
 const MARKUP: [&str; 4] = ["<", "\\", "safe", "autoescape"];
 
-/// A template costs a bounded time and page, and what an operator tells visitors
-/// stays text; so does the page built in, where there is no template.
+/// A template takes bounded time and makes a bounded page, and the operator's words
+/// stay text; so do they in the built-in page, when there is no template.
 ///
 /// # Panics
 ///
-/// If not.
+/// If that does not hold.
 pub fn check(data: &[u8]) {
     let (about, source) = first_line(data);
     let (Ok(about), Ok(source)) = (str::from_utf8(about), str::from_utf8(source)) else { return };
@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
     }
     let Ok(page) = templates.render(Some("x"), format, &context) else { return };
     let _ = templates.try_out("x", format);
-    assert!(page.len() <= LARGEST_PAGE);
+    assert!(page.len() <= MAX_PAGE_SIZE);
     if format == Format::Html && !MARKUP.iter().any(|markup| source.contains(markup)) {
         assert!(!page.contains('<'), "{page}");
     }

@@ -1,4 +1,4 @@
-//! Durations and times as people type them: first the text, then what time it is.
+//! Durations and times as people type them: first the text, then the current time.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::first_line;
 use crate::time::{parse_duration, parse_time};
 
-/// Rules as in POSIX, so that no database of time zones is needed.
+/// POSIX rules, so that the test needs no time zone database.
 static ZONES: LazyLock<[TimeZone; 3]> = LazyLock::new(|| {
     let zone = |rules| TimeZone::posix(rules).unwrap();
     [TimeZone::UTC, zone("CET-1CEST,M3.5.0,M10.5.0/3"), zone("LHST-10:30LHDT-11,M10.1.0,M4.1.0")]
@@ -16,7 +16,7 @@ static ZONES: LazyLock<[TimeZone; 3]> = LazyLock::new(|| {
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The furthest that two of the zones are apart.
+/// The furthest that two of these zones are apart.
 const APART: SignedDuration = SignedDuration::from_hours(11);
 
 /// A duration is positive, bounded, and reads back as it prints; a time of day is
@@ -24,7 +24,7 @@ const APART: SignedDuration = SignedDuration::from_hours(11);
 ///
 /// # Panics
 ///
-/// If not.
+/// If that does not hold.
 pub fn check(data: &[u8]) {
     let (text, now) = first_line(data);
     let (Ok(text), Ok(now)) = (str::from_utf8(text), str::from_utf8(now)) else { return };
@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
     let times = ZONES.each_ref().map(|zone| parse_time(text, now, zone).ok());
     for time in times.into_iter().flatten() {
         assert_eq!(parse_time(&time.to_string(), now, &ZONES[1]).ok(), Some(time));
-        // A date takes more room, however it is written.
+        // A date has its first colon later, however it is written.
         let is_time_of_day = text.trim().find(':').is_some_and(|place| place < 4);
         if is_time_of_day {
             let ahead = time.duration_since(now);

@@ -1,12 +1,12 @@
-//! Requirements 44, 45 and 48: nobody gets through by guessing.
+//! Requirements 44, 45 and 48: guessing lets nobody through.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use maint::gate::{Answer, Gate};
-use maint::request::Facts;
-use maint::state::bypass;
+use maint::internal::state as bypass;
+use maint::request::RequestParts;
 use serde_json::{Value, json};
 
 use crate::can::can_be_others;
@@ -33,15 +33,15 @@ pub(crate) fn parts(token: &str) -> Value {
     parts
 }
 
-pub(crate) fn cookie(value: &str) -> Facts {
+pub(crate) fn cookie(value: &str) -> RequestParts {
     get("/").with("cookie", &format!("__Host-maint_bypass={value}"))
 }
 
 /// Asks while the token is good.
-pub(crate) fn passes(gate: &Gate, request: &Facts) -> bool {
-    match gate.answer_at(request, at(OPENED)) {
+pub(crate) fn passes(gate: &Gate, request: &RequestParts) -> bool {
+    match gate.current().at(at(OPENED)).answer(request) {
         Answer::Pass(pass) => {
-            assert!(pass.is_private, "what is served may not be shared");
+            assert!(pass.is_private, "the answer may not be shared");
             true
         }
         Answer::Reply(reply) => {
@@ -71,7 +71,7 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
             4 => text.swap(place, usize::from(bytes[2]) % token.len()),
             _ => text.make_ascii_uppercase(),
         }
-        // What takes nothing away from it is no mutation.
+        // A text that still contains the token is not a mutation.
         let is_still_there = text == token.as_bytes()
             || text.split(|&byte| byte == b';').any(|part| part == token.as_bytes())
             || text.trim_ascii() == token.as_bytes();
@@ -83,11 +83,11 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
         request.headers.push(("cookie".to_owned(), value));
         assert!(!passes(&gate, &request), "{request:?}");
         tried += 1;
-        // Two slips of others: case that does not count, and a beginning that is enough.
+        // Two faults seen elsewhere: ignoring case, and accepting a prefix.
         lax += u32::from(text.eq_ignore_ascii_case(token.as_bytes()));
         lax += u32::from(text.starts_with(token.as_bytes()));
     }
-    assert!(lax > 0, "these mutations would find nothing");
+    assert!(lax > 0, "these mutations cannot show the fault");
     figure(&format!(
         "{tried} mutated cookies, 0 let through, 0 other answers than 503; a comparison that takes \
          any case or any ending would let {lax} through"
@@ -97,14 +97,14 @@ fn requirement_44_no_mutation_of_a_cookie_lets_through() {
 #[test]
 fn requirement_44_a_cookie_is_worth_nothing_once_its_token_is_over() {
     let (site, gate, token) = with_token();
-    let at_time = |now| gate.answer_at(&cookie(&token), at(now));
+    let at_time = |now| gate.current().at(at(now)).answer(&cookie(&token));
     assert!(matches!(at_time("2026-11-22T03:59:59.999Z"), Answer::Pass(_)));
     assert_eq!(reply(at_time("2026-11-22T04:00:00Z")).status(), 503, "expired");
-    let link = get(&format!("/?{}={token}", bypass::PARAMETER));
-    assert_eq!(reply(gate.answer_at(&link, at(OPENED))).status(), 303);
-    assert_eq!(reply(gate.answer_at(&link, at("2026-11-22T04:00:00Z"))).status(), 503);
+    let link = get(&format!("/?{}={token}", maint::internal::request::PARAMETER));
+    assert_eq!(reply(gate.current().at(at(OPENED)).answer(&link)).status(), 303);
+    assert_eq!(reply(gate.current().at(at("2026-11-22T04:00:00Z")).answer(&link)).status(), 503);
 
-    // `maint off` and `maint on` again, with what goes with them.
+    // `maint off` and `maint on` again, with everything they do.
     let maint = |args: &[&str]| {
         let done = Command::new(MAINT).arg("--site").arg(&site.dir).args(args).output().unwrap();
         assert!(done.status.success(), "{done:?}");
@@ -142,7 +142,7 @@ fn requirement_44_who_can_read_the_state_cannot_make_a_cookie_of_it() {
     }
 }
 
-/// Sources with what is not test code of them.
+/// The sources without their test code.
 fn sources(directory: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -175,8 +175,8 @@ fn requirement_45_one_place_compares_tokens() {
             }
         }
     }
-    assert_eq!(places, [Path::new("gate/plan.rs")], "the timing of `--bench gate` is of this one");
-    assert!(found.len() > 50, "found the sources");
+    assert_eq!(places, [Path::new("gate/plan.rs")], "`--bench gate` times this one");
+    assert!(found.len() > 50, "the sources are missing");
     figure(&format!("{} source files: digests of tokens are compared in one place", found.len()));
 }
 

@@ -1,5 +1,5 @@
-//! Requirement 20: whatever happens to the state between two looks of a reader, it
-//! has the last of it after the second.
+//! Requirement 20: whatever happens to the state between two looks of a reader, the
+//! second look finds the last of it.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -12,17 +12,17 @@ use crate::env::{TestSite, state};
 use crate::places::{self, kind};
 use crate::say::{amount, figure};
 
-/// What a poorer reader goes by; it reads the file again when that differs.
+/// What a poorer reader goes by; it reads the file again when this differs.
 type Key = fn(&Metadata) -> [u64; 2];
 
-/// Fewer fields than the gate looks at, as readers of other software have them.
+/// Fewer fields than the gate looks at, as other readers use.
 const POORER: [(&str, Key); 3] = [
     ("size", |file| [file.size(), 0]),
     ("inode and size", |file| [file.ino(), file.size()]),
     ("second and size", |file| [file.mtime().unsigned_abs(), file.size()]),
 ];
 
-/// A reader that goes by one of them.
+/// A reader that goes by one of these keys.
 struct PoorReader {
     key: Key,
     seen: [u64; 2],
@@ -47,12 +47,12 @@ impl PoorReader {
     }
 }
 
-/// So many times two changes of one size between two looks, by a writer that does
-/// nothing but keep the rule of writers: the time of each replacement rises.
+/// Repeats two changes of one size between two looks. The writer keeps only the rule of
+/// writers: the time rises with each replacement.
 fn of_a_fast_writer(place: &Path, rounds: u32) -> (String, [u32; 3]) {
     let site = TestSite::under(place);
     let file = site.state_file();
-    // All revisions have as many digits.
+    // All revisions have the same number of digits.
     let mut revision = 1_000_000;
     let mut change = || {
         revision += 1;
@@ -79,12 +79,13 @@ fn of_a_fast_writer(place: &Path, rounds: u32) -> (String, [u32; 3]) {
     (format!("{}, {rounds} x A>B>C of one size: 0 missed ({told})", kind(place)), poorer)
 }
 
-/// The same by the store itself.
+/// The same with the store as the writer.
 fn of_the_store(place: &Path, rounds: u32) -> String {
     let site = TestSite::under(place);
     let reason = |number: u32| Some(format!("{number:06}"));
     site.update(|state, now| {
-        let settings = maint::state::WindowSettings { reason: reason(0), ..Default::default() };
+        let mut settings = maint::state::WindowSettings::new();
+        settings.reason = reason(0);
         state.open_window("w", &settings, now, &maint::Actor::default()).unwrap();
     });
     let gate = site.gate();
@@ -102,7 +103,7 @@ fn of_the_store(place: &Path, rounds: u32) -> String {
     format!("{}, {rounds} x two changes of one size by the store: 0 missed", kind(place))
 }
 
-/// Rounds of the store, each of which waits for the disk where there is one.
+/// Rounds for the store, which waits for the disk in each where there is one.
 fn rounds_of_the_store(place: &Path) -> u32 {
     amount(if places::waits_for_a_disk(&kind(place)) { 100 } else { 500 }, 20_000)
 }
@@ -131,7 +132,7 @@ fn requirement_57_a_reader_that_looks_at_less_misses_changes() {
         figure(&told);
         assert_eq!(by_size, rounds, "{told}");
         assert!(by_second > rounds / 2, "{told}");
-        // An inode comes back where numbers are given out anew, as ext4 does.
+        // Inode numbers return where they are reused, as on ext4.
         assert!(by_inode > 0 || kind(&place) == "tmpfs", "{told}");
     }
 }

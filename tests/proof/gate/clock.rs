@@ -1,5 +1,5 @@
-//! Requirements 25 and 37: windows open and close by the clock, with the file
-//! untouched; and pages tell the time that is left.
+//! Requirements 25 and 37: windows open and close by the clock while the file is
+//! untouched, and pages show the time left.
 
 use maint::gate::Answer;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn requirement_25_a_window_begins_and_ends_by_the_clock_with_the_file_untouched(
     );
     let before = std::fs::metadata(site.state_file()).unwrap();
     let gate = site.gate();
-    // The clock may step back as well, over both edges.
+    // The clock may also step back, over both edges.
     let times = [
         ("2026-11-22T03:00:00Z", None),
         ("2026-11-22T03:59:59.999999999Z", None),
@@ -36,7 +36,7 @@ fn requirement_25_a_window_begins_and_ends_by_the_clock_with_the_file_untouched(
         ("0001-01-02T00:00:00Z", None),
     ];
     for (now, wait) in times {
-        let told = match gate.answer_at(&get("/"), at(now)) {
+        let told = match gate.current().at(at(now)).answer(&get("/")) {
             Answer::Reply(reply) => reply.header("retry-after").map(|text| text.parse().unwrap()),
             Answer::Pass(_) => None,
         };
@@ -69,7 +69,7 @@ fn of_several_windows_the_one_that_ends_last_answers() {
     windows["d"]["scope"] = json!({ "paths": ["/shop/**"] });
     site.put(1, &json!({ "windows": windows }));
     let gate = site.gate();
-    let told = |path: &str, now: &str| match gate.answer_at(&get(path), at(now)) {
+    let told = |path: &str, now: &str| match gate.current().at(at(now)).answer(&get(path)) {
         Answer::Reply(reply) => {
             let window = reply.window().unwrap().to_owned();
             Some((window, reply.header("retry-after").unwrap()))
@@ -82,11 +82,12 @@ fn of_several_windows_the_one_that_ends_last_answers() {
     assert_eq!(told("/", "2026-11-22T06:00:00Z"), None);
     assert_eq!(told("/shop/1", "2026-11-22T03:30:00Z"), is("d", 604_800));
     assert_eq!(told("/shop/1", "2026-11-22T06:00:00Z"), is("d", 601_200));
-    // One without an end ends last of all.
+    // A window without an end ends last of all.
     windows["c"] = window(None, "open");
     site.put(2, &json!({ "windows": windows, "page": { "retry_after": 77 } }));
     assert_eq!(told("/", "2026-11-22T03:30:00Z"), is("c", 77));
-    let page = reply(gate.answer_at(&accepting("text/plain"), at("2026-11-22T03:30:00Z")));
+    let page =
+        reply(gate.current().at(at("2026-11-22T03:30:00Z")).answer(&accepting("text/plain")));
     assert!(body(&page).contains("open"), "{}", body(&page));
 }
 
@@ -110,14 +111,14 @@ fn a_page_that_shows_the_seconds_shows_those_of_its_header() {
     for second in seconds {
         let now = at(OPENED).checked_add(jiff::SignedDuration::from_secs(second)).unwrap();
         for accept in ["text/html", "application/json", "text/plain"] {
-            let page = reply(gate.answer_at(&accepting(accept), now));
+            let page = reply(gate.current().at(now).answer(&accepting(accept)));
             let left = (3_600 - second).to_string();
             assert_eq!(page.header("retry-after").as_deref(), Some(&*left));
             assert_eq!(body(&page).trim(), left, "{accept}");
             assert_eq!(page.header("content-length").unwrap(), page.body().len().to_string());
         }
     }
-    // Many at once, over the same few seconds.
+    // Many threads at once, over the same few seconds.
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let gate = &gate;
@@ -125,7 +126,8 @@ fn a_page_that_shows_the_seconds_shows_those_of_its_header() {
                 for number in 0..500_i64 {
                     let second = (number * 7 + thread) % 5;
                     let now = at(OPENED).checked_add(jiff::SignedDuration::from_secs(second));
-                    let page = reply(gate.answer_at(&accepting("text/html"), now.unwrap()));
+                    let page =
+                        reply(gate.current().at(now.unwrap()).answer(&accepting("text/html")));
                     assert_eq!(body(&page), (3_600 - second).to_string());
                 }
             });

@@ -1,4 +1,4 @@
-//! Requirement 21: people who edit the state with whatever is at hand.
+//! Requirement 21: people who edit the state with whatever tool is at hand.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, Write as _};
@@ -24,22 +24,22 @@ fn is_installed(tool: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
 }
 
-/// Asks without pause until an edit is obeyed; returns how long that took.
+/// Asks without pause until an edit takes effect; returns how long that took.
 fn noticed(gate: &Gate, revision: u64) -> Duration {
     until("the edit", || gate.revision() == revision)
 }
 
-/// Writes a revision, by this line of shell or in an editor: its program, which may
-/// have more than one name, and whether it puts another file in the place of the old
-/// one, if that can be told: what is made after that is gone may get its number.
+/// Writes a revision, by a line of shell or in an editor: its name, its program under
+/// one or more names, and whether it replaces the file, where that can be seen: a file
+/// made after the old one is gone may get its inode number.
 type Edit = (&'static str, &'static [&'static str], Option<bool>, String);
 
-/// Ways to write one revision after the other, beginning with 10.
+/// Ways to write one revision after another, starting with 10.
 fn edits() -> Vec<Edit> {
     let text = |revision: u64| state(revision, &down("two"));
     let swap = |revision: u64| format!("s/\"revision\":{}/\"revision\":{revision}/", revision - 1);
     let vim = |revision: u64, setting: &str| {
-        // It keeps no backup of what is below /tmp unless it is told to.
+        // Vim keeps no backup of files below /tmp unless told to.
         let setting = format!("-c 'set writebackup backupskip= backupcopy={setting}'");
         format!(
             "\"$TOOL\" -Es -u NONE -i NONE -n {setting} -c '%{}' -c wq state.json",
@@ -83,7 +83,7 @@ fn requirement_21_every_way_to_edit_by_hand_is_noticed() {
         };
         let before = inode();
         shell(&site, &format!("TOOL={tool}; {script}"));
-        // An editor that does something else than it is asked for would show less.
+        // An editor that works differently from its settings would show less.
         let is_another = before != inode();
         assert!(replaces.is_none_or(|replaces| replaces == is_another), "{name}");
         slowest = slowest.max(noticed(&gate, revision));
@@ -113,7 +113,7 @@ fn requirement_21_two_edits_of_one_size_in_quick_succession_are_both_noticed() {
     let mut slowest = Duration::ZERO;
     let mut at_once = 0;
     for revision in (2..200).step_by(2) {
-        // The first is read, and the second may come within the same tick.
+        // The first is read, and the second may come within the same tick of the clock.
         write(10 + revision % 80);
         let _ = gate.revision();
         write(11 + revision % 80);
@@ -147,7 +147,7 @@ fn requirement_21_a_state_that_is_half_written_leaves_the_last_good_one_in_force
     }
     let told = site.told();
     figure(&format!("{files} half-written states, {} told", told.len()));
-    assert_eq!(told.len(), 2, "once a minute, and that it was over: {told:?}");
+    assert_eq!(told.len(), 2, "once a minute, and the recovery: {told:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use maint::gate::{Answer, Gate, OnError, OnProblem, Options};
 use maint::page::Reply;
-use maint::request::Facts;
+use maint::request::RequestParts;
 use maint::{Site, store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
 pub(crate) const NOBODY: u32 = 65534;
 pub(crate) const OPENED: &str = "2026-11-22T03:00:00Z";
 
-/// Nothing here takes this long unless it hangs.
+/// Only a hang takes this long here.
 pub(crate) const HANG: Duration = Duration::from_secs(300);
 
 /// A site directory, gone when dropped.
@@ -36,7 +36,7 @@ impl TestSite {
         Self::under(&std::env::temp_dir())
     }
 
-    /// The same on a file system of the test's choice.
+    /// The same on a file system that the test chooses.
     pub(crate) fn under(place: &Path) -> Self {
         let temp = tempfile::Builder::new().prefix("maint-gate-").tempdir_in(place).unwrap();
         let dir = fs::canonicalize(temp.path()).unwrap().join("app/.maint");
@@ -60,21 +60,22 @@ impl TestSite {
         self.gate_with(OnError::Refuse).unwrap()
     }
 
-    /// A gate whose trouble is kept for [`TestSite::told`].
+    /// A gate that keeps its reports for [`TestSite::told`].
     pub(crate) fn gate_with(&self, on_error: OnError) -> maint::Result<Gate> {
         let told = self.told.clone();
         let on_problem: OnProblem =
             Arc::new(move |problem| told.lock().unwrap().push(problem.to_string()));
-        let options = Options { on_error, on_problem: Some(on_problem), ..Options::default() };
+        let mut options = Options::new().on_error(on_error);
+        options.on_problem = Some(on_problem);
         Gate::open_with(&self.site(), options)
     }
 
-    /// What was told since this was last asked for.
+    /// What was reported since the last call.
     pub(crate) fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
-    /// Replaces the state whole, with a later time each time, as writers do.
+    /// Replaces the whole state, with a later time each time, as writers do.
     pub(crate) fn put(&self, revision: u64, parts: &Value) {
         self.replace(&state(revision, parts));
     }
@@ -89,11 +90,11 @@ impl TestSite {
         fs::rename(&temp, self.state_file()).unwrap();
     }
 
-    /// Changes the state as `maint` does, with everything that goes with it.
+    /// Changes the state as `maint` does, with everything that includes.
     pub(crate) fn update(&self, change: impl Fn(&mut maint::State, Timestamp)) {
         let options = store::Options::new("test");
-        store::update(&self.site(), &options, |state, now| {
-            change(state, now);
+        store::update(&self.site(), &options, |state, stamp| {
+            change(state, stamp.now);
             Ok(())
         })
         .unwrap();
@@ -119,12 +120,12 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(crate) fn get(target: &str) -> Facts {
-    Facts::new("GET", target)
+pub(crate) fn get(target: &str) -> RequestParts {
+    RequestParts::new("GET", target)
 }
 
 /// A request for one form of the page.
-pub(crate) fn accepting(accept: &str) -> Facts {
+pub(crate) fn accepting(accept: &str) -> RequestParts {
     get("/").with("accept", accept)
 }
 
@@ -144,7 +145,7 @@ pub(crate) fn body(reply: &Reply) -> String {
     String::from_utf8(reply.body().to_vec()).unwrap()
 }
 
-/// Waits for a fact, and not for a time. Returns how long it took.
+/// Waits for a condition instead of a time. Returns how long it took.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
@@ -155,7 +156,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     begun.elapsed()
 }
 
-/// Writes a file where it is, as people do.
+/// Writes a file in place, as people do.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).open(path).unwrap();

@@ -1,4 +1,4 @@
-//! Requirement 24: what becomes of requests when the state cannot be had.
+//! Requirement 24: what happens to requests when the state cannot be read.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -15,17 +15,17 @@ use crate::env::{HANG, NOBODY, TestSite, down, get, is_blocked, reply, state, wr
 use crate::roles::{Program, command};
 use crate::say::figure;
 
-/// How many requests come while something is wrong.
+/// The number of requests while something is wrong.
 const ANSWERS: usize = 300;
 
-/// Makes a state that cannot be had out of none at all.
+/// Breaks a site that has no state yet.
 type Make = fn(&Path);
 
-/// What is wrong, how it comes about, and a part of how it is told; without
-/// that it is no trouble but means that nothing is down.
+/// What is wrong, how to bring it about, and a part of the report; without one it
+/// counts as no trouble and means that nothing is down.
 type Cause = (&'static str, Make, Option<&'static str>);
 
-/// A way to meet it.
+/// A way to meet a cause.
 type Way = fn(Cause, OnError);
 
 const CAUSES: [Cause; 15] = [
@@ -106,7 +106,7 @@ const CAUSES: [Cause; 15] = [
     ("reading fails", |file| symlink("/proc/self/mem", file).unwrap(), Some("could not read")),
 ];
 
-/// What keeps everybody out but root.
+/// A mode that locks out everyone except root.
 const KEPT_OUT: Cause = (
     "it may not be read",
     |file| {
@@ -120,7 +120,7 @@ fn dir(file: &Path) -> &Path {
     file.parent().unwrap()
 }
 
-/// Leaves nothing of a state behind but its directory.
+/// Leaves only the directory of a state.
 fn clear(file: &Path) {
     if dir(file).is_dir() {
         let _ = fs::remove_dir(file);
@@ -131,14 +131,14 @@ fn clear(file: &Path) {
     }
 }
 
-/// The site of one try, whose directory can go.
+/// A site for one try, whose directory can be removed.
 fn site() -> TestSite {
     let site = TestSite::new();
     fs::remove_dir(site.dir.join("templates")).unwrap();
     site
 }
 
-/// Asks again and again, and everybody gets the same.
+/// Asks many times, and every answer must be the same.
 #[track_caller]
 fn all(gate: &Gate, blocked: bool, what: &str) {
     for _ in 0..ANSWERS {
@@ -146,7 +146,7 @@ fn all(gate: &Gate, blocked: bool, what: &str) {
     }
 }
 
-/// It is so before the app starts.
+/// The cause is there before the app starts.
 fn cold((cause, make, part): Cause, on_error: OnError) {
     let what = format!("{cause}, cold, {on_error:?}");
     let site = site();
@@ -187,7 +187,7 @@ fn cold((cause, make, part): Cause, on_error: OnError) {
     assert_eq!(site.told(), [over], "{what}");
 }
 
-/// It becomes so while the app runs.
+/// The cause comes while the app runs.
 fn warm((cause, make, part): Cause, on_error: OnError) {
     let what = format!("{cause}, warm, {on_error:?}");
     let site = site();
@@ -213,7 +213,7 @@ fn warm((cause, make, part): Cause, on_error: OnError) {
     assert_eq!(site.told(), if part.is_some() { vec![over] } else { Vec::new() }, "{what}");
 }
 
-/// Tries one cause every way, and does not wait for ever if it hangs.
+/// Tries one cause in every way, and gives up on a hang.
 fn every_way(cause: Cause) -> usize {
     let ways: [(Way, OnError); 5] = [
         (cold, OnError::Refuse),
@@ -237,7 +237,7 @@ fn every_way(cause: Cause) -> usize {
     ways.len()
 }
 
-/// The cause that root does not know.
+/// The cause that root never meets.
 pub(crate) fn unreadable_by_its_mode() {
     every_way(KEPT_OUT);
 }

@@ -73,12 +73,12 @@ fn is_whole(gate: &Gate) -> bool {
 pub(crate) fn play() {
     let site = Site::at(given_site());
     let desk = TestSite::new();
-    // States as files that need only be moved into place.
+    // States as files, so that each only has to be moved into place.
     for revision in 1..=8 {
         desk.put(revision, &parts(revision));
         fs::copy(desk.state_file(), desk.dir.join(revision.to_string())).unwrap();
     }
-    // Trouble is told to standard error, as it is by default, now and then.
+    // Now and then trouble is reported on standard error, the default.
     let gate = Gate::open_with(&site, Options::default()).unwrap();
     let parent = std::process::id();
     let is_over = AtomicBool::new(false);
@@ -127,7 +127,7 @@ pub(crate) fn play() {
     println!("children: {} of {} went on by themselves", forked.into_inner(), FORKS + ORPHANS);
 }
 
-/// Ends what goes on beside a test, also where the test fails.
+/// Stops what runs beside a test, even if the test fails.
 struct Ends<'e>(&'e AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -147,13 +147,13 @@ fn child(gate: &Gate, number: u64, is_done: impl Fn() -> bool) -> ! {
             std::process::exit(3);
         }
     }
-    // And it may tell of trouble, whoever was writing to standard error before.
-    let options = Options { on_error: OnError::Open, ..Options::default() };
+    // The child can report trouble, even if another thread held standard error at the fork.
+    let options = Options::new().on_error(OnError::Open);
     let is_open = number % 2 == 1 || Gate::open_with(&Site::at("/no/such/site"), options).is_ok();
     std::process::exit(i32::from(!is_open));
 }
 
-/// Waits for the one child there is; kills it if it hangs.
+/// Waits for the only child; kills it if it hangs.
 fn is_done() -> bool {
     let begun = Instant::now();
     let mut hung: Option<Pid> = None;

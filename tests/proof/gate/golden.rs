@@ -1,4 +1,4 @@
-//! Requirement 26: states that some version wrote are read as they were meant, and
+//! Requirement 26: states written by any version are read as they were meant, and
 //! changed without losing a word.
 
 use std::fs;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use maint::gate::{Answer, Gate};
-use maint::request::{Facts, User};
-use maint::state::bypass;
+use maint::internal::state as bypass;
+use maint::request::{RequestParts, User};
 use serde_json::{Value, json};
 
 use crate::env::{MAINT, TestSite, at, write};
 use crate::say::figure;
 
-/// When the windows of these states are open.
+/// The time at which the windows of these states are open.
 const NOW: &str = "2026-11-22T03:30:00Z";
 
 /// The token of every state that has one.
@@ -24,34 +24,33 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The file of this version.
+/// The file written by this version.
 fn written() -> PathBuf {
     directory().join(concat!("written-", env!("CARGO_PKG_VERSION"), ".json"))
 }
 
-fn get(target: &str) -> Facts {
+fn get(target: &str) -> RequestParts {
     with_method("GET", target)
 }
 
-fn with_method(method: &str, target: &str) -> Facts {
-    on_host("shop.example", Facts::new(method, target))
+fn with_method(method: &str, target: &str) -> RequestParts {
+    on_host("shop.example", RequestParts::new(method, target))
 }
 
-fn on_host(host: &str, request: Facts) -> Facts {
-    Facts { host: Some(host.to_owned()), ..request }
+fn on_host(host: &str, request: RequestParts) -> RequestParts {
+    request.with_host(host)
 }
 
-fn from(peer: &str, request: Facts) -> Facts {
-    Facts { peer: Some(peer.parse().unwrap()), ..request }
+fn from(peer: &str, request: RequestParts) -> RequestParts {
+    request.with_peer(peer.parse::<std::net::IpAddr>().unwrap())
 }
 
-fn by_staff(request: Facts) -> Facts {
-    let user = User { is_authenticated: true, is_staff: true, is_superuser: false };
-    Facts { user: Some(user), ..request }
+fn by_staff(request: RequestParts) -> RequestParts {
+    request.with_user(User::authenticated().staff(true))
 }
 
-/// What passes and what is blocked, by the name of the file.
-fn decisions(name: &str) -> Vec<(Facts, bool)> {
+/// What passes and what is blocked, by the name of the golden file.
+fn decisions(name: &str) -> Vec<(RequestParts, bool)> {
     let shop = || get("/shop/1");
     match name {
         "minimal" => vec![(get("/"), true), (with_method("POST", "/shop"), true)],
@@ -75,7 +74,7 @@ fn decisions(name: &str) -> Vec<(Facts, bool)> {
             (shop().with("x-probe", "green"), false),
             (get("/shop/over"), false),
             (get("/shop/v2/x"), true),
-            // The kind of its rule is not known.
+            // This version does not know the kind of its rule.
             (get("/shop/unknown"), false),
             (shop().with_token(TOKEN), true),
             (shop().with_token("maint_0"), false),
@@ -83,7 +82,7 @@ fn decisions(name: &str) -> Vec<(Facts, bool)> {
             (with_method("POST", "/blog/1"), false),
             (on_host("api.example", with_method("PUT", "/")), false),
             (on_host("a.old.example", get("/")), false),
-            // What restricts its window is not known.
+            // This version does not know what restricts its window.
             (get("/lab/1"), false),
         ],
         written if written.starts_with("written-") => vec![
@@ -102,18 +101,19 @@ fn decisions(name: &str) -> Vec<(Facts, bool)> {
     }
 }
 
-/// Whether a state is obeyed; how many requests that was asked with.
+/// Checks that a state is obeyed; returns how many requests were tried.
 fn obeyed(gate: &Gate, name: &str, when: &str) -> usize {
     let decisions = decisions(name);
     for (request, passes) in &decisions {
-        let answer = gate.answer_at(request, at(NOW));
+        let answer = gate.current().at(at(NOW)).answer(request);
         assert_eq!(matches!(answer, Answer::Pass(_)), *passes, "{name}, {when}: {request:?}");
     }
     decisions.len()
 }
 
 fn maint(site: &TestSite, now: &str, args: &[&str], stdin: &str) -> String {
-    // It finds the site where it is, so that no argument names it: they are kept.
+    // It finds the site from the working directory, so that the arguments, which are
+    // kept, do not name it.
     let mut child = Command::new(MAINT)
         .args(args)
         .current_dir(site.dir.parent().unwrap())
@@ -130,7 +130,7 @@ fn maint(site: &TestSite, now: &str, args: &[&str], stdin: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// A state without what every change writes anew.
+/// A state without the fields that every change rewrites.
 fn lasting(site: &TestSite) -> Value {
     let mut state: Value = serde_json::from_slice(&fs::read(site.state_file()).unwrap()).unwrap();
     let fields = state.as_object_mut().unwrap();
@@ -162,7 +162,7 @@ fn requirement_26_golden_states_are_obeyed_and_changed_without_losing_a_word() {
             let id = gate.revision();
             maint(&site, NOW, &["ignore", "remove", &format!("r{id}")], "");
             let mut after = lasting(&site);
-            // A minimal state gets what says who may read it.
+            // A minimal state gains the field that says who may read it.
             for (field, value) in [("min_reader", json!(1)), ("ignore", json!({}))] {
                 if before.get(field).is_none() && after.get(field) == Some(&value) {
                     after.as_object_mut().unwrap().remove(field);
@@ -182,7 +182,7 @@ fn requirement_26_golden_states_are_obeyed_and_changed_without_losing_a_word() {
     ));
 }
 
-/// What this command writes, with the same names on every host.
+/// What this version of the command writes, with the same names on every host.
 fn written_today() -> String {
     let site = TestSite::new();
     let steps: [(&str, &[&str], &str); 11] = [
@@ -210,7 +210,7 @@ fn written_today() -> String {
     serde_json::to_string_pretty(&state).unwrap() + "\n"
 }
 
-/// Replaces what differs from host to host.
+/// Replaces what differs between hosts.
 fn anonymous(value: &mut Value) {
     for (name, value) in value.as_object_mut().into_iter().flatten() {
         match name.as_str() {
@@ -230,5 +230,5 @@ fn requirement_26_the_golden_state_of_this_version_is_what_it_writes() {
     }
     let golden = fs::read_to_string(written()).unwrap_or_default();
     let hint = "MAINT_REGENERATE=1 cargo test --test gate golden";
-    assert_eq!(golden, today, "stale: look at the difference, and run `{hint}`");
+    assert_eq!(golden, today, "stale: check the difference, and run `{hint}`");
 }

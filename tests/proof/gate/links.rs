@@ -1,12 +1,11 @@
-//! Requirement 46: a link with a token leads to the clean place on this host, and the
-//! token is written nowhere.
+//! Requirement 46: a link with a token leads to the clean path on this host, and the
+//! token is never written down.
 
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use maint::gate::Answer;
-use maint::state::bypass;
 
 use crate::bypass::{cookie, parts, with_token};
 use crate::env::{MAINT, OPENED, at, get, reply, until};
@@ -15,14 +14,18 @@ use crate::say::figure;
 #[test]
 fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     let (site, gate, token) = with_token();
-    let link = get(&format!("/a?{}={token}", bypass::PARAMETER));
-    let answer = gate.answer_at(&link, at(OPENED));
+    let link = get(&format!("/a?{}={token}", maint::internal::request::PARAMETER));
+    let answer = gate.current().at(at(OPENED)).answer(&link);
     assert!(
-        reply(gate.answer_at(&link, at(OPENED))).header("set-cookie").unwrap().contains(&token)
+        reply(gate.current().at(at(OPENED)).answer(&link))
+            .header("set-cookie")
+            .unwrap()
+            .contains(&token)
     );
-    let mut said = format!("{answer:?} {gate:?} {:?}", gate.answer_at(&cookie(&token), at(OPENED)));
+    let mut said =
+        format!("{answer:?} {gate:?} {:?}", gate.current().at(at(OPENED)).answer(&cookie(&token)));
     site.replace(&format!("{{ {token} "));
-    assert!(matches!(gate.answer_at(&cookie(&token), at(OPENED)), Answer::Pass(_)));
+    assert!(matches!(gate.current().at(at(OPENED)).answer(&cookie(&token)), Answer::Pass(_)));
     site.put(2, &parts(&token));
     let _ = gate.revision();
 
@@ -41,7 +44,7 @@ fn requirement_46_a_token_is_in_no_log_and_no_argument() {
         let path = format!("/proc/{}/{file}", check.id());
         String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
     };
-    // It waits for the rest of the token, so that there is time to look at it.
+    // The command waits for the rest of the token, which leaves time to look at it.
     until("its arguments", || of_process("cmdline").contains("--token-stdin"));
     said += &of_process("cmdline");
     said += &of_process("environ");
@@ -52,9 +55,9 @@ fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     for entry in fs::read_dir(&site.dir).unwrap() {
         said += &fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
     }
-    assert!(said.contains("token-stdin") && said.contains("303"), "something was looked at");
+    assert!(said.contains("token-stdin") && said.contains("303"), "nothing was looked at");
     assert!(!said.contains(&token), "{said}");
-    // What is told of a broken state may name its place, not its words.
+    // The report of a broken state may name its place, and not quote its text.
     let told = site.told().join("\n");
     assert!(!told.contains(&token), "{told}");
     figure(&format!(
@@ -63,7 +66,7 @@ fn requirement_46_a_token_is_in_no_log_and_no_argument() {
     ));
 }
 
-/// What a link may have for a path, so that a browser leaves for another host.
+/// Paths of links that would send a browser to another host.
 const LEADING_AWAY: [&str; 14] = [
     "//evil.example",
     "///evil.example",
@@ -81,8 +84,8 @@ const LEADING_AWAY: [&str; 14] = [
     "javascript:alert(1)",
 ];
 
-/// Whether a browser leaves the host for this: tabs and ends of lines count for
-/// nothing, and `\` is `/` (<https://url.spec.whatwg.org/#concept-basic-url-parser>).
+/// Whether a browser leaves the host for this: it drops tabs and line ends, and takes
+/// `\` for `/` (<https://url.spec.whatwg.org/#concept-basic-url-parser>).
 fn leads_away(place: &str) -> bool {
     let plain: String = place.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect();
     let slashes = plain.replace('\\', "/");
@@ -94,16 +97,16 @@ fn requirement_46_no_link_leads_to_another_host() {
     let (_site, gate, token) = with_token();
     let (mut away, mut naively) = (Vec::new(), 0);
     for path in LEADING_AWAY {
-        let link = get(&format!("{path}?{}={token}", bypass::PARAMETER));
-        let reply = reply(gate.answer_at(&link, at(OPENED)));
+        let link = get(&format!("{path}?{}={token}", maint::internal::request::PARAMETER));
+        let reply = reply(gate.current().at(at(OPENED)).answer(&link));
         assert_eq!(reply.status(), 303, "{path:?}");
         let place = reply.header("location").unwrap();
         away.extend(leads_away(&place).then_some(path));
-        // Sent on to where it came from.
+        // A redirect to the path as it came.
         naively += u32::from(leads_away(path));
     }
     assert_eq!(away, [""; 0]);
-    assert!(naively >= 10, "these would find nothing");
+    assert!(naively >= 10, "these paths cannot show the fault");
     figure(&format!(
         "{0} of {0} links stay on this host; sent on as they came, {naively} would leave it",
         LEADING_AWAY.len()

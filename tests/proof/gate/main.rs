@@ -1,8 +1,8 @@
-//! What the gate promises to whoever asks it about requests: that it sees every
-//! change, changes nothing, and answers whatever becomes of the files.
+//! What the gate promises to those who ask it about requests: it sees every change,
+//! changes nothing, and answers whatever happens to the files.
 //!
-//! Tests that need root, strace(1), cc(1) or a mount namespace say so on standard
-//! error when they cannot run. None of them decides anything by how long things take.
+//! Tests that need root, strace(1), cc(1) or a mount namespace print a `SKIPPED` line
+//! when they cannot run. None of them depends on how long things take.
 #![cfg(target_os = "linux")]
 
 mod bypass;

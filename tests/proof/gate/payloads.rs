@@ -1,13 +1,14 @@
 //! Requirement 51: whatever an operator writes, visitors get it as text.
 
 use maint::gate::Answer;
-use maint::page::{Reply, validate_redirect};
+use maint::internal::state::validate_redirect;
+use maint::page::Reply;
 use serde_json::{Value, json};
 
 use crate::env::{OPENED, TestSite, accepting, body, down, reply, state};
 use crate::say::figure;
 
-/// Stands where a payload will stand.
+/// Marks the place of a payload.
 const MARK: &str = "SENTINEL";
 
 pub(crate) const PAYLOADS: [&str; 50] = [
@@ -63,7 +64,8 @@ pub(crate) const PAYLOADS: [&str; 50] = [
     "nul\0byte",
 ];
 
-/// As HTML has it (<https://html.spec.whatwg.org/#escapingString>), and `/` as Jinja has it.
+/// As HTML escapes it (<https://html.spec.whatwg.org/#escapingString>), and `/` as Jinja
+/// does.
 fn escaped(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -100,17 +102,17 @@ fn pages(site: &TestSite, revision: u64, text: &str) -> Option<[Reply; 4]> {
     Some(replies)
 }
 
-/// What became of the payloads.
+/// The outcome for the payloads.
 #[derive(Default)]
 struct Tally {
     shown: usize,
     refused: usize,
-    /// Shown as something else than this very text.
+    /// Shown as anything other than the text itself.
     wrong: Vec<&'static str>,
 }
 
-/// Puts each payload into the fields that pages show, with this template for HTML
-/// or the built-in page.
+/// Puts each payload into the fields that pages show, with this HTML template or with
+/// the built-in page.
 fn show_all(template: Option<&str>) -> Tally {
     let site = TestSite::new();
     if let Some(html) = template {
@@ -130,7 +132,7 @@ fn show_all(template: Option<&str>) -> Tally {
     let all = || {
         ["text/html", "application/json", "text/plain"].map(|accept| {
             let reply = reply(gate.answer(&accepting(accept)));
-            // As what it is sent: a browser does not look for markup in it by itself.
+            // The declared type counts: a browser does not look for markup in it.
             let sent_as = reply.header("content-type").unwrap();
             assert!(sent_as.starts_with(accept) || sent_as == "application/problem+json");
             assert_eq!(reply.header("x-content-type-options").as_deref(), Some("nosniff"));

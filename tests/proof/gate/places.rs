@@ -8,7 +8,7 @@ use crate::env::TestSite;
 use crate::roles::{Program, command};
 use crate::say::{figure, skip};
 
-/// Where a site can be kept here: a disk, if there is one, and memory.
+/// The places to keep a site here: a disk, if there is one, and memory.
 pub(crate) fn all() -> Vec<PathBuf> {
     let memory = Path::new("/dev/shm");
     if !memory.is_dir() {
@@ -29,13 +29,13 @@ pub(crate) fn kind(place: &Path) -> String {
     mounts.max_by_key(|(length, _)| *length).unwrap().1.to_owned()
 }
 
-/// Whether all changes that are made in a place of this kind wait for a disk.
+/// Whether every change on this kind of file system waits for a disk.
 pub(crate) fn waits_for_a_disk(kind: &str) -> bool {
     !["tmpfs", "ramfs", "overlay"].contains(&kind)
 }
 
-/// Has a role played where a directory of memory lies over another, as containers
-/// have it, and tells what it saw.
+/// Runs a role where a directory in memory lies over another, as in a container, and
+/// reports what it saw.
 pub(crate) fn on_an_overlay(role: &str) {
     if !can_mount() {
         return;
@@ -50,7 +50,7 @@ pub(crate) fn on_an_overlay(role: &str) {
     }
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}");
-    // The harness has begun the line with the name of the role.
+    // The harness starts the line with the name of the role.
     let seen: Vec<_> = said.lines().filter_map(|line| line.split_once("seen: ")).collect();
     assert!(!seen.is_empty(), "{said}");
     for (_, what) in seen {

@@ -1,4 +1,4 @@
-//! Requirements 22 and 23: what a reader asks of the system, as strace(1) sees it.
+//! Requirements 22 and 23: a reader's system calls, as strace(1) shows them.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use crate::env::{MAINT, TestSite, down, until};
 use crate::roles::{Player, Program, command};
 use crate::say::figure;
 
-/// Calls that change or lock something begin like this, after an `f` or not.
+/// The names of calls that change or lock something start like this, perhaps after an
+/// `f`.
 const CHANGES: [&str; 25] = [
     "allocate",
     "chmod",
@@ -39,7 +40,7 @@ const CHANGES: [&str; 25] = [
     "vmsplice",
 ];
 
-/// What one run of a reader did, a line a call.
+/// The system calls of one run of a reader, one per line.
 struct Trace(Vec<String>);
 
 impl Trace {
@@ -52,8 +53,8 @@ impl Trace {
         let mut player = Player::start(command(&strace, &role, &site.dir, answers));
         player.waits();
         site.put(2, &down("x"));
-        // By then no other change could look the same, so that it is not looked
-        // at once more.
+        // By then another change could no longer look the same, so the reader needs no
+        // second look.
         let fresh = fs::metadata(site.state_file()).unwrap();
         until("rest", || fresh.modified().unwrap().elapsed().unwrap().as_secs() >= 2);
         let done = player.goes_on();
@@ -70,7 +71,7 @@ impl Trace {
         self.0.iter().filter(is_named).filter(|line| line.contains(&about)).count()
     }
 
-    /// Calls that a reader has no business to make.
+    /// Calls that a reader has no reason to make.
     fn changes(&self) -> Vec<&String> {
         let writes = |line: &&String| {
             let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
@@ -109,10 +110,10 @@ fn requirement_22_and_23_a_reader_looks_once_an_answer_and_changes_nothing() {
         2 * ANSWERS,
         trace.0.len()
     ));
-    // One to open the gate, one for the change, and one more for a file that was
-    // so new when the gate was opened that another change could have looked the same.
+    // One to open the gate, one for the change, and perhaps one for a file so new when
+    // the gate was opened that another change could have looked the same.
     assert!((2..=3).contains(&opens), "{opens}");
-    // Whoever reads it again looks once more, so that others did not do so meanwhile.
+    // Each further read takes one more look, to see that the file did not change meanwhile.
     assert_eq!(looks, 2 * ANSWERS as usize + opens - 1);
 }
 

@@ -1,5 +1,5 @@
-//! Processes that other tests start: this program again, as somebody else, under
-//! strace(1), or to be forked.
+//! Processes that other tests start: this program again, as another user, under
+//! strace(1), or to fork.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use crate::env::{get, is_blocked};
 
-/// The directory of the site that a role is about.
+/// The variable with the site directory of a role.
 const SITE: &str = "MAINT_TEST_SITE";
 
-/// How many answers are asked for.
+/// The variable with the number of answers.
 const ANSWERS: &str = "MAINT_TEST_ANSWERS";
 
-/// A copy of this program where everybody may run it.
+/// A copy of this program that everyone may run.
 pub(crate) struct Program {
     _temp: TempDir,
     pub(crate) path: PathBuf,
@@ -36,7 +36,7 @@ impl Program {
         Self { _temp: temp, path }
     }
 
-    /// The arguments that make this program play a role: a test that is ignored elsewhere.
+    /// The arguments that make this program play a role: a test ignored otherwise.
     pub(crate) fn playing(&self, role: &str) -> Vec<String> {
         let program = self.path.to_str().unwrap();
         [program, role, "--exact", "--ignored", "--nocapture", "--test-threads=1"]
@@ -45,7 +45,7 @@ impl Program {
     }
 }
 
-/// A program that plays a role on a site, behind others: `strace …`, `setpriv …`.
+/// This program playing a role on a site, behind others: `strace …`, `setpriv …`.
 pub(crate) fn command(before: &[&str], role: &[String], site: &Path, answers: u32) -> Command {
     let words: Vec<&str> = before.iter().copied().chain(role.iter().map(String::as_str)).collect();
     let mut command = Command::new(words[0]);
@@ -56,7 +56,7 @@ pub(crate) fn command(before: &[&str], role: &[String], site: &Path, answers: u3
     command
 }
 
-/// A role that does something, waits for a line on standard input, and goes on.
+/// A role that acts, waits for a line on standard input, and goes on.
 pub(crate) struct Player(Child);
 
 impl Player {
@@ -65,7 +65,7 @@ impl Player {
         Self(command.spawn().unwrap())
     }
 
-    /// Waits until it waits.
+    /// Returns when the role waits.
     pub(crate) fn waits(&mut self) {
         let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap());
         let mut line = String::new();
@@ -75,7 +75,7 @@ impl Player {
         }
     }
 
-    /// Lets it go on, and waits for its end.
+    /// Lets it go on, and waits until it ends.
     pub(crate) fn goes_on(mut self) -> Output {
         self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         self.0.wait_with_output().unwrap()
@@ -92,7 +92,7 @@ pub(crate) fn given_site() -> PathBuf {
     PathBuf::from(std::env::var_os(SITE).expect("started by another test"))
 }
 
-/// Answers for an unchanged state, and as many after it was opened.
+/// Asks about an unchanged state, and as often after a window was opened.
 #[test]
 #[ignore = "a process that other tests start"]
 fn reader() {
@@ -103,12 +103,12 @@ fn reader() {
     }
     wait();
     for _ in 0..answers {
-        assert!(is_blocked(&gate), "the state says so by now");
+        assert!(is_blocked(&gate), "the window is open by now");
     }
     println!("answered {}", 2 * answers);
 }
 
-/// Whoever may read the state, and no more, tries whatever is in it as a token.
+/// A process that may only read the state tries every word in it as a token.
 #[test]
 #[ignore = "a process that other tests start"]
 fn forger() {
@@ -133,7 +133,7 @@ fn forger() {
     println!("tried {tried}");
 }
 
-/// A state whose mode keeps everybody out, root excepted.
+/// A state whose mode locks out everyone except root.
 #[test]
 #[ignore = "a process that other tests start"]
 fn kept_out() {

@@ -1,4 +1,4 @@
-//! Requirement 58: sixteen readers and a writer; each answer is from one whole state.
+//! Requirement 58: sixteen readers and a writer; each answer comes from one whole state.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn lasts() -> Duration {
     Duration::from_secs(amount(5, 60))
 }
 
-/// A state all of whose parts tell its revision.
+/// A state in which every part names the revision.
 fn parts(revision: u64) -> Value {
     json!({
         "windows": { "w": {
@@ -53,7 +53,7 @@ impl Seen {
         Self { reason: text("detail"), end: text("end"), status: reply.status(), retry_after }
     }
 
-    /// The revision, which all of its parts have to tell alike.
+    /// The revision, if all parts agree on it.
     fn revision(&self) -> Option<u64> {
         let revision: u64 = self.reason.strip_prefix("revision ")?.parse().ok()?;
         let is_whole = self.end == end(revision).to_string()
@@ -63,7 +63,7 @@ impl Seen {
     }
 }
 
-/// The revision that a page tells.
+/// The revision that a page shows.
 fn told(answer: Answer) -> u64 {
     let seen = Seen::of(answer);
     seen.revision().unwrap_or_else(|| panic!("from more than one state: {seen:?}"))
@@ -74,7 +74,7 @@ fn requirement_57_an_answer_from_two_states_is_seen_as_such() {
     let site = TestSite::new();
     let seen = |revision| {
         site.put(revision, &parts(revision));
-        Seen::of(site.gate().answer_at(&accepting("application/json"), at(OPENED)))
+        Seen::of(site.gate().current().at(at(OPENED)).answer(&accepting("application/json")))
     };
     let (one, other) = (seen(7), seen(8));
     assert_eq!((one.revision(), other.revision()), (Some(7), Some(8)));
@@ -107,13 +107,18 @@ fn requirement_58_each_answer_comes_from_one_whole_state() {
                     let (mut answers, mut last) = (0, 0);
                     while !is_over.load(Ordering::Relaxed) {
                         let before = written.load(Ordering::SeqCst);
-                        let revision = told(gate.answer_at(&accepting("application/json"), now));
+                        let revision =
+                            told(gate.current().at(now).answer(&accepting("application/json")));
                         assert!(revision >= before, "{before} was in force before the request");
                         assert!(revision >= last, "{revision} after {last}");
                         last = revision;
-                        // The rule of a revision lets through under that one alone.
+                        // The rule for this path exists in this revision alone.
                         let path = format!("/{revision}");
-                        match gate.answer_at(&get(&path).with("accept", "application/json"), now) {
+                        match gate
+                            .current()
+                            .at(now)
+                            .answer(&get(&path).with("accept", "application/json"))
+                        {
                             Answer::Pass(pass) => assert_eq!(pass.by.as_deref(), Some("r1")),
                             blocked @ Answer::Reply(_) => assert!(told(blocked) > revision),
                         }
@@ -129,7 +134,7 @@ fn requirement_58_each_answer_comes_from_one_whole_state() {
             revision += 1;
             site.put(revision, &parts(revision));
             written.store(revision, Ordering::SeqCst);
-            // Let them ask about one state more than once, now and then.
+            // Now and then, let the readers ask about one state more than once.
             if revision % 8 == 0 {
                 std::thread::sleep(Duration::from_micros(300));
             }

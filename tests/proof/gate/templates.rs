@@ -1,4 +1,4 @@
-//! Requirements 52 and 53: templates that are traps, and what a page may tell.
+//! Requirements 52 and 53: templates that are traps, and what a page may reveal.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::symlink;
@@ -81,7 +81,7 @@ fn requirement_52_a_template_that_is_a_trap_leaves_the_builtin_page() {
             assert!(!told.is_empty(), "{name}");
             assert!(told.iter().all(|line| line.contains("built-in page")), "{name}: {told:?}");
             let policy = page.header("content-security-policy").unwrap();
-            assert!(!policy.contains("'unsafe-inline'"), "that of the built-in page: {policy}");
+            assert!(!policy.contains("'unsafe-inline'"), "not the built-in page: {policy}");
         }
     }
     figure("12 traps, cold and warm: 24 of 24 with the built-in page and 503, 0 reads outside");
@@ -123,7 +123,7 @@ fn requirement_52_a_template_that_is_deleted_meanwhile_is_still_a_page() {
 #[test]
 fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
     let site = TestSite::new();
-    // Every word that is private here.
+    // Everything that is private here.
     let private = [
         "secretive",
         "operator",
@@ -147,7 +147,7 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
     site.template("dump.txt", "{{ debug() }}");
     let known = Context::FIELDS.map(|name| format!("\"{name}\": {{{{ {name} }}}}")).join(",");
     site.template("dump.json", &format!("{{{known}}}"));
-    let digest = maint::state::bypass::digest("secretive");
+    let digest = maint::internal::state::digest("secretive");
     let mut parts = json!({
         "name": "Example Shop",
         "last_change": { "at": OPENED, "by": by, "command": "deploy --now" },
@@ -168,7 +168,7 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
             .with("user-agent", "agent-of-a-visitor")
             .with("cookie", "maint_bypass=agent-of-a-visitor")
             .with("host", "shop.internal");
-        let request = maint::request::Facts { host: Some("shop.internal".to_owned()), ..request };
+        let request = request.with_host("shop.internal");
         body(&reply(site.gate().answer(&request)))
     };
     for settings in [json!({}), json!({ "template": "dump" })] {
@@ -181,7 +181,7 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
             }
         }
     }
-    // The golden answer, and what Jinja itself knows of.
+    // The golden answer, and Jinja's own dump of the fields.
     let page: Value = serde_json::from_str(&ask("application/json")).unwrap();
     let mut page = page.as_object().unwrap().clone();
     let wait = page.remove("retry_after").unwrap();

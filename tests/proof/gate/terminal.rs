@@ -1,5 +1,5 @@
-//! Requirement 51: whatever somebody wrote into the state or the history, the command
-//! shows it as text: no text drives a terminal, and none looks like a line of ours.
+//! Requirement 51: whatever someone wrote into the state or the history, the command
+//! shows it as text: it never drives a terminal, and never looks like one of our lines.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::env::{MAINT, OPENED, TestSite, write};
 use crate::payloads::PAYLOADS;
 use crate::say::figure;
 
-/// What terminals obey, besides what browsers do.
+/// What terminals obey, beyond what browsers do.
 const OBEYED: [&str; 14] = [
     "\u{1b}[2J\u{1b}[H",
     "\u{1b}[1A\u{1b}[2K",
@@ -28,7 +28,7 @@ const OBEYED: [&str; 14] = [
     "x\nFORGED",
 ];
 
-/// Where texts are kept that people and processes write.
+/// The fields for texts that people and processes write.
 const FIELDS: [&str; 21] = [
     "/name",
     "/web_user",
@@ -45,7 +45,7 @@ const FIELDS: [&str; 21] = [
     "/ignore/r2/value",
     "/bypass/b1/note",
     "/bypass/b1/added_by",
-    // Such a text has no business there.
+    // Fields that do not take such a text.
     "/windows/w/scope/paths/0",
     "/windows/w/page/redirect",
     "/windows/w/page/template",
@@ -92,7 +92,8 @@ fn state() -> Value {
     })
 }
 
-/// What of an output a terminal would take for a command, or a person for a line of ours.
+/// The part of an output that a terminal would obey, or that a person would take for one
+/// of our lines.
 fn obeyed(output: &str) -> Option<String> {
     let is_obeyed = |c: char| {
         c != '\n' && c.is_control()
@@ -117,7 +118,7 @@ fn shown(site: &TestSite, args: &[&str]) -> String {
     String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
 }
 
-/// A history whose only line says so in each of its texts.
+/// A history whose only line has the payload in each of its texts.
 fn history(payload: &str) -> String {
     let by = json!({ "user": payload, "sudo_user": payload, "host": payload, "pid": 1 });
     let changes = json!([
@@ -154,11 +155,11 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
             let mut one = state();
             *one.pointer_mut(field).unwrap() = json!(payload);
             write(&site.state_file(), one.to_string());
-            if maint::load::read(&site.state_file()).is_ok() {
+            if maint::internal::load::read(&site.state_file()).is_ok() {
                 *all.pointer_mut(field).unwrap() = json!(payload);
                 shown_in += 1;
             } else {
-                // How the refusal is told.
+                // The message of the refusal.
                 look(&["status"], field);
                 refused += 1;
             }
@@ -168,7 +169,7 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
         for verb in VERBS {
             look(verb, "every field");
         }
-        // Nothing of this was a change.
+        // These commands changed nothing.
         assert_eq!(fs::read_to_string(site.state_file()).unwrap(), all.to_string());
     }
     let payloads = PAYLOADS.len() + OBEYED.len();
@@ -184,7 +185,7 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
 #[test]
 fn requirement_57_an_output_that_drives_a_terminal_is_found() {
     let found = OBEYED.iter().filter(|payload| obeyed(payload).is_some()).count();
-    assert_eq!(found, OBEYED.len(), "each of them as it is");
-    assert_eq!(obeyed(&shown(&TestSite::new(), &["--help"])), None, "and not everything");
+    assert_eq!(found, OBEYED.len(), "each one, printed raw");
+    assert_eq!(obeyed(&shown(&TestSite::new(), &["--help"])), None, "an ordinary output is clean");
     figure(&format!("{found} of {} payloads are found where they are printed raw", OBEYED.len()));
 }

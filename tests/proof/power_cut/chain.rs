@@ -1,6 +1,6 @@
-//! One disk and many cuts: each machine tells what the cut before it left, writes,
-//! and loses its power in turn. So the file system ages, and every journal that is
-//! replayed was written after another replay.
+//! One disk and many cuts: each machine reports what the cut before left, writes, and
+//! loses its power in turn. So the file system ages, and every replayed journal was
+//! written after another replay.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,12 +9,12 @@ use crate::disk::{Disk, Loss};
 use crate::judge::{Fault, Found, Kind};
 use crate::machine::{Event, Machine, Parts};
 
-/// Who writes.
+/// The writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Writer {
     /// The command.
     Shipped,
-    /// The command, for which fsync(2) does nothing.
+    /// The command with an fsync(2) that does nothing.
     Planted,
 }
 
@@ -22,37 +22,37 @@ pub(crate) enum Writer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene {
     pub(crate) writer: Writer,
-    /// How ext4 is mounted.
+    /// The mount options of ext4.
     pub(crate) options: &'static str,
     pub(crate) cuts: usize,
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kernel: String,
-    /// Cuts of a machine that had acknowledged a change.
+    /// Cuts of machines that had acknowledged a change.
     pub(crate) valid: usize,
     pub(crate) acknowledged: u64,
-    /// Cuts that came into a change, and left a part of it.
+    /// Cuts within a change, which left a part of it.
     pub(crate) within: usize,
-    /// Machines whose kernel did not come up, as happens where the host is busy and
-    /// they miss their timers. They never saw the disk.
+    /// Machines whose kernel did not come up, as happens where a busy host makes them
+    /// miss their timers. They never saw the disk.
     pub(crate) unborn: usize,
-    /// Writes that the disk had not been told to keep when the power failed.
+    /// Writes not flushed when the power failed.
     pub(crate) unflushed: usize,
     /// The worst fault of each cut that had one.
     pub(crate) faults: Vec<Fault>,
 }
 
 impl Tally {
-    /// How many cuts showed a fault of a kind.
+    /// How many cuts showed a fault of this kind.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.faults.iter().filter(|(its, _)| *its == kind).count()
     }
 }
 
-/// Cuts the power until as many cuts were valid as the scene wants.
+/// Cuts the power until the scene has as many valid cuts as it wants.
 pub(crate) fn cut(scene: Scene, parts: &Parts, empty: &[u8]) -> Result<Tally, String> {
     let seed = Dice::seed();
     let mut dice = Dice::new(seed);
@@ -60,7 +60,7 @@ pub(crate) fn cut(scene: Scene, parts: &Parts, empty: &[u8]) -> Result<Tally, St
     let mut disk = new_disk(empty);
     // The last change that was acknowledged before the cut.
     let mut last = None;
-    // Some machines are for a new disk, and some are cut before they write.
+    // More machines than cuts: some get a new disk, and some are cut before they write.
     for boot in 0..=2 * scene.cuts + 3 {
         let machine = start(scene, parts, &disk, boot)?;
         let Some(found) = told(&machine, &mut tally)? else {
@@ -133,20 +133,20 @@ fn told(machine: &Machine, tally: &mut Tally) -> Result<Option<Found>, String> {
     }
 }
 
-/// Lets a machine write for a while, and cuts it off. Returns the last revision
-/// that it acknowledged.
+/// Lets a machine write for a while, and cuts its power. Returns the last revision it
+/// acknowledged.
 fn wait_for_the_moment(
     scene: Scene,
     machine: Machine,
     first: u64,
     dice: &mut Dice,
 ) -> Result<u64, String> {
-    // The moment is a number of changes and then of requests to the disk, not a
-    // time: so it comes into every step of a change, however fast the machine is.
+    // The moment is a number of changes and then of disk requests, not a time: so it
+    // can come at every step of a change, however fast the machine is.
     let (changes, requests) = match scene.writer {
         Writer::Shipped => (1 + dice.below(16), dice.below(30)),
-        // Long enough for ext4 to write its journal by itself, every five seconds.
-        // What is not synced makes no requests that could be waited for.
+        // Long enough for ext4 to write its journal, which it does every five seconds.
+        // Writes without a sync make no requests to wait for.
         Writer::Planted => (12 + dice.below(16), 0),
     };
     let mut last = first;

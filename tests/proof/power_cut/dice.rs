@@ -1,4 +1,4 @@
-//! Numbers that nobody chose, from a seed that the report can name.
+//! Random numbers, from a seed that the report can name.
 
 use crate::numbers::Numbers;
 

@@ -1,21 +1,21 @@
 //! A disk with a write cache that forgets.
 //!
-//! What qemu's own disks keep when it is killed is in the host's cache and stays.
-//! A real disk without a battery promises less: what was written before a flush is
-//! there, and of everything since then any part may be, in any order. So this one
-//! keeps what was not flushed apart, and throws dice over it at the cut.
+//! When qemu is killed, what its own disks wrote is in the host's cache and stays. A
+//! real disk without a battery promises less: what was written before a flush is there,
+//! and of the later writes any part may be, in any order. So this disk keeps unflushed
+//! writes apart, and throws dice over them at the cut.
 
 use crate::dice::Dice;
 
-/// What a disk writes whole or not at all, as one with sectors of 4 KiB does. ext4
-/// needs as much: where a commit of its journal is torn in smaller pieces, it gives
-/// up the journal and is not mounted any more, whoever wrote.
+/// The unit that is written whole or not at all, as on a disk with sectors of 4 KiB.
+/// ext4 needs this much: if a commit of its journal is torn in smaller pieces, it gives
+/// up the journal and cannot be mounted any more, whoever wrote.
 const BLOCK: usize = 4096;
 
-/// What becomes of the writes that were never flushed.
+/// What happens to writes that were never flushed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Loss {
-    /// None of them is there.
+    /// All of them are gone.
     Everything,
     /// Each of them is there or not, whatever came before it.
     SomeWrites,
@@ -35,9 +35,9 @@ struct Write {
 pub(crate) struct Disk {
     /// What the machine reads.
     seen: Vec<u8>,
-    /// What is certain.
+    /// What is sure to survive.
     certain: Vec<u8>,
-    /// What was written since the last flush, in its order.
+    /// The writes since the last flush, in their order.
     pending: Vec<Write>,
 }
 
@@ -50,12 +50,12 @@ impl Disk {
         self.seen.len()
     }
 
-    /// What is at a place, if there is such a place.
+    /// The bytes at a place, if there is such a place.
     pub(crate) fn read(&self, at: usize, length: usize) -> Option<&[u8]> {
         self.seen.get(at..at.checked_add(length)?)
     }
 
-    /// Whether there was room for it.
+    /// Whether there was room for the bytes.
     pub(crate) fn write(&mut self, at: usize, bytes: Vec<u8>) -> bool {
         let there = at.checked_add(bytes.len()).and_then(|end| self.seen.get_mut(at..end));
         let Some(there) = there else { return false };
@@ -70,7 +70,7 @@ impl Disk {
         }
     }
 
-    /// The power fails. Returns how many writes had not been flushed.
+    /// Cuts the power. Returns how many writes had not been flushed.
     pub(crate) fn cut(&mut self, loss: Loss, dice: &mut Dice) -> usize {
         let pending = std::mem::take(&mut self.pending);
         for Write { at, bytes } in &pending {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first and only program of the machine. Every line that it prints is a word
-# and what belongs to it; `machine.rs` reads them.
+# The first and only program of the machine. Each line it prints is a word and its
+# value; `machine.rs` reads them.
 export PATH=/bin
 mount -t proc none /proc
 mount -t sysfs none /sys

@@ -1,5 +1,5 @@
-//! What the machine starts from: an archive of cpio(1), which the kernel unpacks
-//! into memory. Not compressed, since the machine is slower than the host's disk.
+//! What the machine starts from: a cpio(1) archive that the kernel unpacks into memory.
+//! It is not compressed, since the machine is slower than the host's disk.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,14 +8,14 @@ use std::path::Path;
 
 use crate::tools::{KEPT, find, output};
 
-/// An archive that is being made.
+/// An archive in the making.
 #[derive(Default)]
 pub(crate) struct Archive {
     bytes: Vec<u8>,
     paths: BTreeSet<String>,
 }
 
-/// What the scripts call. Busybox is all of them.
+/// The programs that the scripts call. Busybox is all of them.
 const APPLETS: [&str; 16] = [
     "sh", "mount", "mkdir", "chmod", "insmod", "uname", "sleep", "sync", "cat", "sed", "xxd", "tr",
     "unshare", "dmesg", "tail", "true",
@@ -49,7 +49,7 @@ impl Archive {
         self.paths.contains(path)
     }
 
-    /// Puts busybox into it, under every name that the scripts use.
+    /// Adds busybox under every name that the scripts use.
     pub(crate) fn busybox(&mut self) -> Result<(), String> {
         self.program("/bin/busybox", &find("busybox")?)?;
         for applet in APPLETS {
@@ -58,14 +58,14 @@ impl Archive {
         Ok(())
     }
 
-    /// Puts a program and its libraries into it, without what is for debuggers.
+    /// Adds a program and its libraries, without debug information.
     pub(crate) fn program(&mut self, at: &str, program: &Path) -> Result<(), String> {
         let stripped = Path::new(KEPT).join(format!("stripped-{}", std::process::id()));
         output("strip", &[OsStr::new("-o"), stripped.as_os_str(), program.as_os_str()])?;
         let bytes = fs::read(&stripped).map_err(|cause| cause.to_string())?;
         let _ = fs::remove_file(&stripped);
         self.file(at, &bytes);
-        // A static program has none, and ldd(1) calls that a failure.
+        // ldd(1) calls it a failure that a static program has none.
         let libraries = output("ldd", &[program]).unwrap_or_default();
         for library in String::from_utf8_lossy(&libraries).split_whitespace() {
             if library.starts_with('/') && !self.has(library) {
@@ -90,9 +90,9 @@ impl Archive {
     fn entry(&mut self, path: &str, mode: u32, bytes: &[u8]) {
         self.paths.insert(path.to_owned());
         let name = path.trim_start_matches('/');
-        let size = u32::try_from(bytes.len()).expect("nothing here has 4 GiB");
-        let name_size = u32::try_from(name.len() + 1).expect("nor such a name");
-        let number = u32::try_from(self.paths.len()).expect("nor so many files");
+        let size = u32::try_from(bytes.len()).expect("every file is smaller than 4 GiB");
+        let name_size = u32::try_from(name.len() + 1).expect("names are shorter too");
+        let number = u32::try_from(self.paths.len()).expect("there are fewer files");
         let numbers = [number, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
         self.bytes.extend(b"070701");
         for number in numbers {

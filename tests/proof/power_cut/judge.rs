@@ -1,42 +1,42 @@
-//! What a cut may leave, and what not.
+//! What a cut may leave, and what it may not.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 
-use maint::page::template::digest;
+use maint::internal::template::digest;
 
-/// What the machine told of its disk after a cut, before it wrote again and after.
+/// What the machine reported of its disk after a cut, before and after it wrote again.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     files: BTreeMap<String, Vec<u8>>,
     status: Option<String>,
     next: Option<String>,
-    /// Temporary files that were still there after the next command.
+    /// Temporary files still there after the next command.
     leftovers: Vec<String>,
-    /// Whether there were any before it.
+    /// Whether there were any before that command.
     abandoned: bool,
     /// The revision that the next command made.
     pub(crate) revision: u64,
-    /// What is not for this.
+    /// The other lines of the console.
     said: Vec<String>,
 }
 
-/// How bad it is.
+/// The kind of a fault, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A file is missing, empty, torn, or says what nobody wrote.
+    /// A file is missing, empty or torn, or has content that was never written.
     Corrupt,
-    /// A change is gone that was acknowledged.
+    /// An acknowledged change is gone.
     Lost,
-    /// The next command does not do, or does not clean up.
+    /// The next command fails, or does not clean up.
     Stuck,
 }
 
 pub(crate) type Fault = (Kind, String);
 
 impl Found {
-    /// Takes one line of the console; `true` once everything was told.
+    /// Takes one line of the console; `true` after the last one.
     pub(crate) fn takes(&mut self, line: &str) -> bool {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
@@ -54,7 +54,7 @@ impl Found {
         word == "begin"
     }
 
-    /// The worst that is wrong with it, given the last change that was acknowledged.
+    /// The worst fault, given the last acknowledged change.
     pub(crate) fn worst_fault(&self, acknowledged: u64) -> Option<Fault> {
         let found = self
             .state(acknowledged)
@@ -64,7 +64,7 @@ impl Found {
         found.err().map(|(kind, why)| (kind, format!("{why} {:?}", self.said)))
     }
 
-    /// Whether the cut came into a change, and left a part of it.
+    /// Whether the cut came within a change, and left a part of it.
     pub(crate) fn is_within_a_change(&self, acknowledged: u64) -> bool {
         let is_done = read(&self.files, "state.json").is_ok_and(|it| it.revision > acknowledged);
         self.abandoned || is_done
@@ -76,12 +76,12 @@ impl Found {
             let why = format!("{acknowledged} was acknowledged, {} is there", state.revision);
             return Err((Kind::Lost, why));
         }
-        // One more may have been on its way.
+        // One more change may have been on its way.
         if state.revision > acknowledged + 1 {
             let why = format!("{} is there, and {acknowledged} was the last", state.revision);
             return Err((Kind::Corrupt, why));
         }
-        // Each rule is named after the revision that made it, and so is its path.
+        // The revision that made a rule is in its name and in its path.
         for (id, rule) in &state.ignore {
             let rule = serde_json::to_value(rule).unwrap_or_default();
             if rule["value"] != format!("/{}", id.trim_start_matches('r')) {
@@ -102,8 +102,8 @@ impl Found {
         Ok(())
     }
 
-    /// The template is the one that the state tells of, or the next one, whose state
-    /// was still to come.
+    /// The template must be the one that the state records, or the next one, whose
+    /// state was still to come.
     fn template(&self) -> Result<(), Fault> {
         let state = read(&self.files, "state.json")?;
         let told = state.templates.get("page.html");
@@ -130,7 +130,7 @@ impl Found {
     }
 }
 
-/// Reads a state as every reader does.
+/// Reads a state like any reader.
 fn read(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<maint::State, Fault> {
     let corrupt = |why: String| (Kind::Corrupt, format!("{name}: {why}"));
     let bytes = files.get(name).ok_or_else(|| corrupt("it is missing".to_owned()))?;
@@ -142,7 +142,7 @@ fn read(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<maint::State, F
     let made = File::create_new(&path).and_then(|mut file| file.write_all(bytes));
     made.map_err(|cause| corrupt(cause.to_string()))?;
     let text = String::from_utf8_lossy(bytes);
-    maint::load::read(&path).map_err(|cause| corrupt(format!("{cause}: {text:?}")))
+    maint::internal::load::read(&path).map_err(|cause| corrupt(format!("{cause}: {text:?}")))
 }
 
 fn bytes_of(digits: &str) -> Vec<u8> {

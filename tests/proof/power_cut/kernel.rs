@@ -1,4 +1,4 @@
-//! Debian's kernel: fetched once, never installed.
+//! Debian's kernel: fetched once, and never installed.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -11,21 +11,21 @@ use crate::tools::{KEPT, output};
 /// A disk behind virtio, ext4 with its checksums, and the overlay of requirement 20.
 const MODULES: [&str; 5] = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "overlay"];
 
-/// A kernel as its package has it, unpacked.
+/// A kernel unpacked from its package.
 pub(crate) struct Kernel {
     pub(crate) image: PathBuf,
     modules: PathBuf,
 }
 
 impl Kernel {
-    /// Fetches the kernel of this Debian, unless it is there from an earlier run.
+    /// Fetches the kernel of this Debian release, unless an earlier run has.
     pub(crate) fn fetch() -> Result<Self, String> {
         let place = Path::new(KEPT).join("kernel");
         if let Some(kernel) = Self::find(&place) {
             return Ok(kernel);
         }
         fs::create_dir_all(KEPT).map_err(|cause| cause.to_string())?;
-        // The package of that name is empty and depends on the one of today.
+        // The package of that name is empty and depends on the current one.
         let depends = output("apt-cache", &["depends", "linux-image-amd64"])?;
         let depends = String::from_utf8_lossy(&depends);
         let package = depends
@@ -33,7 +33,7 @@ impl Kernel {
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
             .map(|version| format!("linux-image-{version}"))
             .ok_or("apt knows no kernel")?;
-        // It gets its name once it is whole.
+        // It gets its final name only when it is whole.
         let script = r#"cd "$1" && rm -rf new && mkdir new && cd new && apt-get -qq download "$2" &&
             dpkg-deb -x "$2"_*.deb . && rm "$2"_*.deb && mv ../new ../kernel"#;
         output("sh", &["-c", script, "sh", KEPT, &package])?;
@@ -50,8 +50,7 @@ impl Kernel {
         modules.is_dir().then_some(Self { image, modules })
     }
 
-    /// Puts the modules into an archive, numbered so that each comes after those
-    /// that it needs.
+    /// Puts the modules into an archive, numbered so that each comes after those it needs.
     pub(crate) fn pack_modules(&self, archive: &mut Archive) -> Result<(), String> {
         let mut files = Vec::new();
         walk(&self.modules, &mut files);
@@ -93,7 +92,7 @@ fn pack_module(
     Ok(())
 }
 
-/// What a module says in its own section: `depends=jbd2,mbcache`.
+/// The dependencies that a module lists in its own section: `depends=jbd2,mbcache`.
 fn needs(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = module.windows(KEY.len()).position(|window| window == KEY) else {

@@ -13,7 +13,7 @@ use tempfile::{TempDir, TempPath};
 use crate::disk::Disk;
 use crate::nbd::Server;
 
-/// A machine that says nothing for so long hangs.
+/// A machine that is silent for this long hangs.
 const HANG: Duration = Duration::from_secs(1800);
 
 /// What every machine starts from.
@@ -22,13 +22,13 @@ pub(crate) struct Parts {
     pub(crate) initramfs: TempPath,
 }
 
-/// What a machine tells.
+/// What a machine reports.
 pub(crate) enum Event {
     /// A line on its console.
     Line(String),
     /// Its disk has stopped.
     PowerFailed,
-    /// It has ended, and nobody ended it.
+    /// It has ended by itself.
     Ended,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Starts a machine with a script to run. The kernel makes the words variables of it.
+    /// Starts a machine with a script to run. The kernel passes the words on as variables.
     pub(crate) fn start(
         parts: &Parts,
         disk: &Arc<Mutex<Disk>>,
@@ -59,7 +59,7 @@ impl Machine {
             words.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let words = format!("task={task} {}", words.join(" "));
         let mut qemu = Command::new("setpriv")
-            // Whatever happens to this process, no machine stays behind.
+            // Whatever happens to this process, no machine is left behind.
             .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
             .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
             .args(["-machine", "pc,accel=tcg,usb=off", "-cpu", "max", "-smp", "1", "-m", "768"])
@@ -72,7 +72,7 @@ impl Machine {
                 "-append",
                 &format!("console=ttyS0 quiet loglevel=1 panic=-1 no_timer_check {words}"),
             ])
-            // Every flush of the guest reaches the disk, and nothing else does the flushing.
+            // Every flush of the guest reaches the disk, and qemu adds none.
             .arg("-blockdev")
             .arg(format!(
                 "driver=nbd,node-name=disk,server.type=unix,server.path={}",
@@ -97,12 +97,12 @@ impl Machine {
         }
     }
 
-    /// The disk stops after so many more writes and flushes.
+    /// Stops the disk after this many more writes and flushes.
     pub(crate) fn light_the_fuse(&self, requests: u64) {
         self.server.fuse.light(requests);
     }
 
-    /// Ends the machine at once. Returns what it still had said.
+    /// Ends the machine at once. Returns what it had still printed.
     pub(crate) fn kill(mut self) -> Vec<String> {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
@@ -117,9 +117,9 @@ impl Machine {
 
 fn read_console(mut output: impl std::io::BufRead, to: &Sender<Event>) {
     let mut line = Vec::new();
-    // Bytes, since firmware and a dying line may be no UTF-8.
+    // Bytes, since firmware and a dying line may not be UTF-8.
     while output.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        // A line that the cut came into was not said.
+        // A line that the cut interrupted does not count.
         if line.ends_with(b"\n") {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let _ = to.send(Event::Line(text));

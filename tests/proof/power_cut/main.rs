@@ -1,11 +1,11 @@
 //! Requirement 8: the power fails while the command writes, under a real kernel.
 //!
-//! A virtual machine runs Debian's kernel, ext4 and the command itself on a disk
-//! whose cache forgets. It prints each change that was acknowledged; then its power
-//! is cut, and the next machine tells what is on the disk. The same is done with a
-//! command for which fsync(2) does nothing, and has to show.
+//! A virtual machine runs Debian's kernel, ext4 and the command itself on a disk whose
+//! cache forgets. It prints each acknowledged change; then its power is cut, and the
+//! next machine reports what is on the disk. The same is done with a command for which
+//! fsync(2) does nothing, and that must show.
 //!
-//! `make old-kernel` has the tests of requirement 20 run in such a machine.
+//! `make old-kernel` runs the tests of requirement 20 in such a machine.
 
 mod chain;
 mod dice;
@@ -36,7 +36,7 @@ use kernel::Kernel;
 use machine::Parts;
 use say::{amount, figure, skip};
 
-/// One test: what is wrong, if anything is.
+/// One test; its error lists what is wrong.
 type Test = fn(&Host) -> Result<(), Vec<String>>;
 
 const TESTS: [(&str, Test); 3] = [
@@ -45,11 +45,11 @@ const TESTS: [(&str, Test); 3] = [
     ("requirement_20_on_a_6_1_kernel", times::under_this_kernel),
 ];
 
-/// ext4 as it is mounted by default, and without its help for writers that forget
-/// to sync before they rename.
+/// ext4 as mounted by default, and without its help for writers that forget to sync
+/// before they rename.
 const MODES: [&str; 2] = ["defaults", "noauto_da_alloc"];
 
-/// What every machine is made of.
+/// The parts of every machine.
 struct Host {
     kernel: Kernel,
     empty_disk: Vec<u8>,
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         }
     };
     let mut code = ExitCode::SUCCESS;
-    // Like any test of cargo: those alone whose names have a word in them.
+    // As with any cargo test, a word picks the tests whose names contain it.
     let word = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     for (name, test) in TESTS.into_iter().filter(|(name, _)| name.contains(&word)) {
         if let Err(faults) = under(name, || test(&host)) {
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs something on a thread of this name, under which figures are told.
+/// Runs something on a thread of this name, which figures carry.
 fn under<T: Send>(name: &str, run: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run);
@@ -86,7 +86,7 @@ fn under<T: Send>(name: &str, run: impl FnOnce() -> T + Send) -> T {
 }
 
 impl Host {
-    /// Looks for all that is needed; says what is not there.
+    /// Looks for everything that is needed, and reports what is missing.
     fn find() -> Result<Self, String> {
         let missing = tools::missing();
         if !missing.is_empty() {
@@ -110,7 +110,7 @@ impl Host {
         Ok(Parts { kernel: self.kernel.image.clone(), initramfs: file.into_temp_path() })
     }
 
-    /// Cuts the power under a writer, in each of the modes. Two machines at a time.
+    /// Cuts the power under a writer in each of the modes, two machines at a time.
     fn cut(&self, writer: Writer, cuts: usize) -> Result<[Tally; 2], Vec<String>> {
         let parts = self.parts_of_writer().map_err(|why| vec![why])?;
         let (parts, empty) = (&parts, &self.empty_disk);
@@ -142,7 +142,7 @@ fn nothing_acknowledged_is_lost(host: &Host) -> Result<(), Vec<String>> {
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// A mode in which a writer that does not sync gets away with it would show nothing.
+/// A mode in which a writer without a sync gets away with it would show nothing.
 fn the_planted_bug_shows(host: &Host) -> Result<(), Vec<String>> {
     let tallies = host.cut(Writer::Planted, amount(2, 8))?;
     tell(&tallies);

@@ -1,7 +1,7 @@
-//! The disk as qemu meets it: a server of the NBD protocol on a Unix socket.
+//! The disk as qemu sees it: a server of the NBD protocol on a Unix socket.
 //!
-//! No more of the protocol than qemu needs: one export, and reads, writes and
-//! flushes one after another. See `doc/proto.md` of the project NBD.
+//! Only as much of the protocol as qemu needs: one export, and reads, writes and
+//! flushes one after another. See `doc/proto.md` of the NBD project.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,10 +18,10 @@ const OPTION_REPLY: u64 = 0x0003_e889_0455_65a9;
 const REQUEST: u32 = 0x2560_9513;
 const REPLY: u32 = 0x6744_6698;
 
-/// Fixed newstyle, and no padding.
+/// Fixed newstyle, without padding.
 const HANDSHAKE_FLAGS: u16 = 0b11;
-/// There are flags, and flushes are understood. Without this one qemu would drop
-/// every flush, and no writer could be right.
+/// There are flags, and flushes are understood. Without this one qemu would drop every
+/// flush, and every writer would fail.
 const DISK_FLAGS: u16 = 0b101;
 
 const GO: u32 = 7;
@@ -47,7 +47,7 @@ impl Fuse {
         Self(Arc::new(AtomicI64::new(Self::UNLIT)))
     }
 
-    /// From now on this many.
+    /// Sets how many are left.
     pub(crate) fn light(&self, requests: u64) {
         self.0.store(i64::try_from(requests).unwrap_or(Self::UNLIT), Ordering::SeqCst);
     }
@@ -58,15 +58,14 @@ impl Fuse {
     }
 }
 
-/// A disk that is being served, to one machine.
+/// A disk being served to one machine.
 pub(crate) struct Server {
     pub(crate) fuse: Fuse,
     thread: JoinHandle<()>,
 }
 
 impl Server {
-    /// Listens on a socket. Calls back when the power has failed, and answers no
-    /// more from then on.
+    /// Listens on a socket. Calls back when the power has failed, and stops answering.
     pub(crate) fn start(
         socket: &Path,
         disk: Arc<Mutex<Disk>>,
@@ -77,17 +76,17 @@ impl Server {
         let its = fuse.clone();
         let thread = thread::spawn(move || {
             let Ok((mut stream, _)) = listener.accept() else { return };
-            // That qemu is killed while a request is on its way is what this is for.
+            // It is normal here that qemu is killed while a request is on its way.
             if let Ok(End::Blown) = serve(&mut stream, &disk, &its) {
                 on_blown();
-                // Nobody is answered, but nobody is told either, until qemu is gone.
+                // From now on requests get no answer and no error, until qemu is gone.
                 let _ = io::copy(&mut stream, &mut io::sink());
             }
         });
         Ok(Self { fuse, thread })
     }
 
-    /// Waits until nothing can change the disk any more; qemu has to be gone.
+    /// Waits until nothing can change the disk any more; qemu must be gone.
     pub(crate) fn join(self) {
         self.thread.join().expect("the server of the disk does not panic");
     }
@@ -141,7 +140,7 @@ fn serve(stream: &mut UnixStream, disk: &Mutex<Disk>, fuse: &Fuse) -> io::Result
     }
 }
 
-/// Agrees on the one disk there is, whatever it is called.
+/// Agrees on the only disk, whatever name is asked for.
 fn negotiate(stream: &mut UnixStream, size: u64) -> io::Result<()> {
     stream.write_all(&[&GREETING[..], OPTION, &HANDSHAKE_FLAGS.to_be_bytes()].concat())?;
     let _: [u8; 4] = take(stream)?;

@@ -1,5 +1,5 @@
-//! Requirement 20 under the kernel of the machine, whose files have coarser times
-//! than those of newer kernels. The tests are those that run on the host as well.
+//! Requirement 20 under the machine's kernel, whose file times are coarser than those
+//! of newer kernels. The tests are those that also run on the host.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::say::{figure, skip};
 use crate::tools::output;
 use crate::{Host, initramfs::Archive};
 
-/// Where the tests of this requirement are. The library has some of its own.
+/// The targets with tests of this requirement. The library has some too.
 const TARGETS: [&str; 3] = ["maint", "store", "gate"];
 
 /// Runs the tests in a machine.
@@ -58,7 +58,7 @@ fn run(host: &Host) -> Result<(), String> {
     if passed == TARGETS.len() { Ok(()) } else { Err(printed.join("\n")) }
 }
 
-/// The tests as programs, which cargo built or builds now.
+/// The test programs, built by cargo if they are not yet.
 fn programs() -> Result<Vec<(&'static str, PathBuf)>, String> {
     let words = [
         "test",

@@ -3,7 +3,7 @@
 mkdir -p /disk/tmp
 mount --bind /disk/tmp /tmp
 for test in /tests/*; do
-	# What they tell goes to the console at once, past what the test harness prints.
+	# What they report goes to the console at once, past the output of the test harness.
 	"$test" requirement_20 --test-threads 1 >/printed
 	echo "ended $? ${test##*/} $(sed -n 's/^test result: //p' /printed)"
 	cat /printed

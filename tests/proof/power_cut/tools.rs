@@ -1,16 +1,16 @@
-//! What the host has to have.
+//! The tools that the host must have.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where what is fetched or made once stays.
+/// The place for what is fetched or made once.
 pub(crate) const KEPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/power_cut");
 
-/// A program's output, if it ended well; else what it said.
+/// A program's output if it succeeded, otherwise its messages.
 pub(crate) fn output(program: &str, args: &[impl AsRef<OsStr>]) -> Result<Vec<u8>, String> {
-    // mkfs.ext4(8) is for root, in the eyes of Debian.
+    // Debian puts mkfs.ext4(8) where only root looks.
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let done = Command::new(program)
         .args(args)
@@ -23,7 +23,7 @@ pub(crate) fn output(program: &str, args: &[impl AsRef<OsStr>]) -> Result<Vec<u8
     Err(format!("{program}: {}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim()))
 }
 
-/// What is missing here; `make power-cut-tools` installs it.
+/// The missing tools; `make power-cut-tools` installs them.
 pub(crate) fn missing() -> Vec<&'static str> {
     let tools = [
         ("qemu-system-x86_64", "--version"),
@@ -41,7 +41,7 @@ pub(crate) fn missing() -> Vec<&'static str> {
         .collect()
 }
 
-/// Where a program is.
+/// The path of a program.
 pub(crate) fn find(program: &str) -> Result<PathBuf, String> {
     let found = output("sh", &["-c", "command -v \"$1\"", "sh", program])?;
     Ok(PathBuf::from(String::from_utf8_lossy(&found).trim_end()))
@@ -54,7 +54,7 @@ pub(crate) fn empty_disk() -> Result<Vec<u8>, String> {
     let image = Path::new(KEPT).join(format!("disk-{}", std::process::id()));
     let path = image.to_str().ok_or("the target folder has a strange name")?;
     let lazy = "lazy_itable_init=0,lazy_journal_init=0";
-    // Blocks as on every larger disk; one of this size would get smaller ones.
+    // The block size of larger disks; one this small would get smaller blocks.
     let made = output("mkfs.ext4", &["-q", "-F", "-b", "4096", "-E", lazy, path, SIZE]);
     let bytes = fs::read(&image).map_err(|cause| cause.to_string());
     let _ = fs::remove_file(&image);

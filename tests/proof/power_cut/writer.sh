@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Tells what the last power cut left, then changes the state for as long as there
-# is power. A change that was acknowledged is printed, and not before.
+# Reports what the last power cut left, then changes the state for as long as there is
+# power. Each change is printed once it is acknowledged, and not before.
 site=/disk/app/.maint
 mkdir -p "$site/templates"
 cd "$site" || exit
@@ -29,7 +29,7 @@ revision=$(($(sed -n 's/^  "revision": \([0-9]*\),$/\1/p' state.json) + 1))
 echo "<h1>$revision</h1>" | maint --site "$site" template add page --replace >/dev/null
 echo "begin $revision"
 
-# A change of every kind in turn, each named after the revision that it makes.
+# A change of every kind in turn, each named after the revision it makes.
 change() {
 	case $(($1 % 4)) in
 	0) $maint --site "$site" on -m "$1" ;;
@@ -40,7 +40,7 @@ change() {
 }
 
 maint=maint
-# The planted bug: the very same program, for which fsync(2) does nothing.
+# The planted bug: the same program with an fsync(2) that does nothing.
 # shellcheck disable=SC2154 # the kernel's command line says it
 [ "$planted" = no ] || maint="strace -f -qq -o /dev/null -e trace=fsync,fdatasync -e inject=fsync,fdatasync:retval=0 maint"
 while revision=$((revision + 1)); do

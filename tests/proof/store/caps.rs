@@ -1,5 +1,5 @@
-//! Requirement 11: what is too large, too deep or ambiguous is refused, at write and at
-//! read, before it costs memory.
+//! Requirement 11: a file that is too large, too deep or ambiguous is refused on write
+//! and on read, before it costs memory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -7,17 +7,17 @@ use std::process::Command;
 use std::time::Instant;
 
 use maint::Site;
-use maint::state::window::LONGEST_REASON;
-use maint::state::{LARGEST, WindowSettings};
+use maint::state::MAX_REASON;
+use maint::state::{MAX_SIZE, WindowSettings};
 use maint::store::{self, Options};
 
 use crate::env::{TestSite, run, write};
 use crate::say::figure;
 
-/// How much more memory a refusal may take, in KiB.
+/// The most additional memory for a refusal, in KiB.
 const MOST: u64 = 16 * 1024;
 
-/// Where the process that another test starts finds the state.
+/// The variable with the state for a process that another test starts.
 const STATE: &str = "MAINT_TEST_STATE";
 
 #[test]
@@ -25,7 +25,7 @@ fn requirement_11_a_state_beyond_the_caps_is_refused_before_it_costs_memory() {
     let deep = format!(r#"{{"version":1,"revision":1,"x":{}"#, "[".repeat(10_000));
     let twice = r#"{"version":1,"revision":1,"revision":2}"#;
     let table = [
-        ("one byte too many", "", LARGEST as u64 + 1, "are allowed"),
+        ("one byte too many", "", MAX_SIZE as u64 + 1, "are allowed"),
         ("a terabyte", "", 1 << 40, "are allowed"),
         ("10000 deep", &deep, deep.len() as u64, "recursion limit"),
         ("a key twice", twice, twice.len() as u64, "duplicate key"),
@@ -58,12 +58,12 @@ fn requirement_11_a_state_beyond_the_caps_is_refused_before_it_costs_memory() {
 fn a_reader() {
     let path = std::env::var_os(STATE).unwrap();
     let (before, begun) = (peak(), Instant::now());
-    assert!(maint::load::read(Path::new(&path)).is_err());
+    assert!(maint::internal::load::read(Path::new(&path)).is_err());
     let took = begun.elapsed();
     println!("\ngrowth {} {}", peak() - before, took.as_micros());
 }
 
-/// The most memory that this process ever had, in KiB.
+/// The peak memory of this process, in KiB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -74,22 +74,22 @@ fn peak() -> u64 {
 fn requirement_11_what_would_be_beyond_the_caps_is_not_written() {
     let site = TestSite::in_use();
     let before = site.snapshot();
-    let error = opened(&site, 1, LONGEST_REASON + 1).unwrap_err().to_string();
-    assert!(error.contains(&LONGEST_REASON.to_string()), "{error}");
-    let error = opened(&site, LARGEST / LONGEST_REASON, LONGEST_REASON).unwrap_err().to_string();
-    assert!(error.contains(&LARGEST.to_string()), "{error}");
+    let error = opened(&site, 1, MAX_REASON + 1).unwrap_err().to_string();
+    assert!(error.contains(&MAX_REASON.to_string()), "{error}");
+    let error = opened(&site, MAX_SIZE / MAX_REASON, MAX_REASON).unwrap_err().to_string();
+    assert!(error.contains(&MAX_SIZE.to_string()), "{error}");
     assert_eq!(site.snapshot(), before);
-    opened(&site, 1, LONGEST_REASON).unwrap();
+    opened(&site, 1, MAX_REASON).unwrap();
     figure("2 of 2 refused, state unchanged: a message and a state that are too long");
 }
 
-/// Opens windows with reasons of so many bytes.
-fn opened(site: &TestSite, windows: usize, length: usize) -> maint::error::Result<()> {
+/// Opens this many windows with reasons of this many bytes.
+fn opened(site: &TestSite, windows: usize, length: usize) -> maint::Result<()> {
     let options = Options::new("test");
-    let settings = WindowSettings { reason: Some("x".repeat(length)), ..WindowSettings::default() };
-    store::update(&Site::at(&site.dir), &options, |state, now| {
+    let settings = WindowSettings::new().reason("x".repeat(length));
+    store::update(&Site::at(&site.dir), &options, |state, stamp| {
         (0..windows).try_for_each(|number| {
-            state.open_window(&format!("w{number}"), &settings, now, &options.actor).map(drop)
+            state.open_window(&format!("w{number}"), &settings, stamp.now, stamp.actor).map(drop)
         })
     })
     .map(drop)

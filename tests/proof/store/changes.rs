@@ -1,19 +1,18 @@
-//! Changes of every kind, and what a state must be like after one that was killed.
+//! Changes of every kind, and what the state must be after one that was killed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use maint::State;
 
 use crate::env::{TestSite, write};
 
-/// One change to come.
+/// A change to make.
 pub(crate) struct Change {
     pub(crate) args: Vec<String>,
     kind: Kind,
-    /// What it leaves in the state, if that is a text of its own.
+    /// The text of its own that it leaves in the state, if it leaves one.
     mark: String,
-    /// The generation before, to which `restore` goes back.
+    /// The previous generation, which `restore` brings back.
     backup: State,
 }
 
@@ -43,7 +42,7 @@ const KINDS: [Kind; 9] = [
 ];
 
 impl Change {
-    /// The change of this number; no two say the same.
+    /// The change of this number; every number has its own text.
     pub(crate) fn nth(number: usize, site: &TestSite) -> Self {
         let kind = KINDS[number % KINDS.len()];
         let mark = match kind {
@@ -52,7 +51,7 @@ impl Change {
             Kind::Template => {
                 let page = format!("<p>{number}</p>");
                 write(&site.project.join("page.html"), &page);
-                maint::page::template::digest(&page)
+                maint::internal::template::digest(&page)
             }
             _ => format!("storm {number}"),
         };
@@ -73,8 +72,7 @@ impl Change {
         Self { args, kind, mark, backup: backup(site) }
     }
 
-    /// What contradicts that the change was made whole or not at all, and made if
-    /// that was acknowledged.
+    /// Evidence that the change was made in part, or acknowledged and not made.
     pub(crate) fn contradicts(
         &self,
         before: &State,
@@ -117,20 +115,20 @@ impl Change {
             Kind::Bypass => state.bypass.values().any(|token| token.note.as_deref() == mark),
             Kind::Template => state.templates.get("page.html") == Some(&self.mark),
             Kind::Restore => {
-                // Tokens that were revoked since do not come back.
-                let content = |of: &State| State { bypass: BTreeMap::new(), ..unsigned(of) };
+                // Tokens revoked since then do not come back.
+                let content = |of: &State| with(&unsigned(of), |state| state.bypass.clear());
                 content(&self.backup) == content(state)
             }
         }
     }
 
-    /// What this change has no business with.
+    /// Everything that this change must not touch.
     fn rest(&self, state: &State) -> State {
         let mut rest = unsigned(state);
         match self.kind {
             Kind::On | Kind::Off => {
                 rest.windows.clear();
-                // Tokens go with the maintenance that they were for.
+                // Tokens end with the maintenance they were for.
                 rest.bypass.clear();
             }
             Kind::Ignore | Kind::IgnoreClear => rest.ignore.clear(),
@@ -143,20 +141,27 @@ impl Change {
     }
 }
 
-/// What a state says, whoever said it.
+/// The content of a state, whoever wrote it.
 fn unsigned(state: &State) -> State {
-    State { revision: 0, last_change: None, ..state.clone() }
+    with(state, |state| (state.revision, state.last_change) = (0, None))
 }
 
-/// The generation before, which must always be whole.
+/// A copy of a state with a change.
+fn with(state: &State, change: impl FnOnce(&mut State)) -> State {
+    let mut state = state.clone();
+    change(&mut state);
+    state
+}
+
+/// The previous generation, which must always be whole.
 fn backup(site: &TestSite) -> State {
     read(&site.file("state.json.bak")).unwrap()
 }
 
 /// A state or a backup, which must be there and whole.
 pub(crate) fn read(path: &Path) -> Result<State, String> {
-    match maint::load::read(path) {
-        // Without a file a site is up, and nothing was ever changed.
+    match maint::internal::load::read(path) {
+        // A site without a file is up, and was never changed.
         Ok(state) if state.revision == 0 => Err(format!("`{}` is gone", path.display())),
         other => other.map_err(|torn| torn.to_string()),
     }
@@ -169,12 +174,12 @@ fn requirement_57_a_change_that_is_lost_or_not_alone_is_noticed() {
     let change = Change::nth(0, &site);
     site.ok(&change.args.iter().map(String::as_str).collect::<Vec<_>>());
     let after = site.state();
-    assert_eq!(change.contradicts(&before, &after, true), None, "nothing was planted");
+    assert_eq!(change.contradicts(&before, &after, true), None, "a clean change");
     assert_eq!(change.contradicts(&before, &before, false), None, "not made, not acknowledged");
-    let skipped = State { revision: after.revision + 1, ..after.clone() };
-    let fallen = State { revision: before.revision - 1, ..after.clone() };
-    let unmade = State { revision: after.revision, ..before.clone() };
-    let other = State { name: Some("other".to_owned()), ..after.clone() };
+    let skipped = with(&after, |state| state.revision += 1);
+    let fallen = with(&after, |state| state.revision = before.revision - 1);
+    let unmade = with(&before, |state| state.revision = after.revision);
+    let other = with(&after, |state| state.name = Some("other".to_owned()));
     for (planted, state, fault) in [
         ("lost", &before, "acknowledged and lost"),
         ("a revision skipped", &skipped, "does not rise by one"),

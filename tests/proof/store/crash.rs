@@ -14,7 +14,7 @@ fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     let cases: Vec<(Scene, Point)> = Scene::ALL
         .into_iter()
         .flat_map(|scene| points(scene, &model).into_iter().map(move |point| (scene, point)))
-        // What only looks leaves nothing half done.
+        // Calls that only look leave nothing half done.
         .filter(|(_, point)| !point.only_looks())
         .collect();
     let verdicts = on_two_threads(&cases, |(scene, point)| killed(*scene, point, &model));
@@ -23,10 +23,10 @@ fn requirement_03_a_kill_before_any_system_call_leaves_a_whole_state() {
     let left = cases.len() - done;
     figure(&format!("{} kills, {left} before the rename, {done} after it", cases.len()));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(done > 0 && left > 0, "one of the two was never reached");
+    assert!(done > 0 && left > 0, "all kills came on one side");
 }
 
-/// Whether the change was in force, if everything else is as it must be.
+/// Whether the change was in force; an error if anything else is wrong.
 fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String> {
     let site = scene.site(model);
     let before = site.state();
@@ -35,7 +35,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if run.code != 128 + 9 {
         return wrong("was not killed");
     }
-    let Ok(after) = maint::load::read(&site.state_file()) else {
+    let Ok(after) = maint::internal::load::read(&site.state_file()) else {
         return wrong("the state is torn");
     };
     let is_done = match scene.is_done(&site, before.revision) {
@@ -45,7 +45,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if !is_done && after != before {
         return wrong("the state is neither the old one nor the new one");
     }
-    if maint::load::read(&site.file("state.json.bak")).is_err() {
+    if maint::internal::load::read(&site.file("state.json.bak")).is_err() {
         return wrong("the backup is torn");
     }
     let next = site.run(&["on", "-m", "next"]);
@@ -55,7 +55,7 @@ fn killed(scene: Scene, point: &Point, model: &TestSite) -> Result<bool, String>
     if !site.leftovers().is_empty() {
         return wrong("the next command did not clean up");
     }
-    // The line that the dead writer owed was written by the next one.
+    // The next writer wrote the line that the dead one owed.
     if site.recorded() != (1..=after.revision + 1).collect::<Vec<_>>() {
         return wrong("the history has a gap");
     }

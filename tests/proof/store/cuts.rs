@@ -1,4 +1,4 @@
-//! Cuts the power at every moment of a recorded trace, and judges what may be left.
+//! Cuts the power at every moment of a recorded trace, and judges what may remain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,20 +10,20 @@ use crate::trace::Call;
 pub(crate) const STATE: &str = "state.json";
 pub(crate) const BACKUP: &str = "state.json.bak";
 
-/// The calls by which a file that is whole comes or goes.
+/// The calls by which a whole file appears or goes.
 const NAMING: [&str; 7] =
     ["rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat"];
 
-/// What the power may leave of a site, whenever it fails while a command runs.
+/// What may remain of a site if the power fails at any moment of a command.
 pub(crate) struct Survivors {
-    /// How often a cut was looked at.
+    /// The number of cuts.
     pub(crate) moments: usize,
-    /// Every site that there can be afterwards.
+    /// Every site that may be found afterwards.
     pub(crate) sites: BTreeSet<Files>,
 }
 
-/// Whether each state, backup and template that may be left is a whole one that was there
-/// or came, and after the end only the new one.
+/// Whether each state, backup and template that may remain is whole, either from before
+/// or newly put there, and after the end only the new one.
 pub(crate) fn survives(calls: &[Call], dir: &Path, before: &Files) -> Result<Survivors, String> {
     let command = calls.first().ok_or("nothing was traced")?.process;
     let mut whole = Whole::of(calls, dir, before);
@@ -37,7 +37,7 @@ pub(crate) fn survives(calls: &[Call], dir: &Path, before: &Files) -> Result<Sur
         }
         survivors.moments += 1;
         for image in disk.after_a_cut() {
-            // At the end what was fine before may be too old.
+            // After the end, what was fine before may be too old.
             if whole.is_over || seen.insert(image.clone()) {
                 let site = whole.judged(&disk, &image).map_err(|why| format!("{why}, {call:?}"))?;
                 survivors.sites.insert(site);
@@ -50,7 +50,7 @@ pub(crate) fn survives(calls: &[Call], dir: &Path, before: &Files) -> Result<Sur
     Ok(survivors)
 }
 
-/// What may be found whole under a name: what was there, and what was put there.
+/// What may be whole under a name: the earlier content, and what was put there.
 struct Whole {
     known: BTreeMap<String, BTreeSet<Vec<u8>>>,
     missing: BTreeSet<String>,
@@ -69,7 +69,7 @@ impl Whole {
         let mut disk = Disk::new(dir, before);
         for call in calls {
             disk.run(call);
-            // Names are whole from the start, and a file under its own name only at the end.
+            // Names are whole from the start, and a file only once it gets its own name.
             if call.is(&NAMING) {
                 for name in call.paths().iter().filter_map(|path| disk.name(Path::new(path))) {
                     match disk.read(&name) {
@@ -92,7 +92,7 @@ impl Whole {
         Self { known, missing, new, is_over: false }
     }
 
-    /// The files of an image, if they are what they may be.
+    /// The files of an image, if each is one of those allowed.
     fn judged(&self, disk: &Disk, image: &Image) -> Result<Files, String> {
         let site = disk.files(image);
         let names = self.known.keys().filter(|name| is_template(name)).map(String::as_str);

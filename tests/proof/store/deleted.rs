@@ -1,5 +1,5 @@
-//! Requirement 14: the lock is deleted at the worst moment, after it was opened
-//! and before it is held.
+//! Requirement 14: the lock is deleted at the worst moment, between opening it and
+//! holding it.
 
 use std::fs;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::env::{Run, TestSite, finished, wrapped};
 use crate::lock::hold;
 use crate::trace::{Call, traced};
 
-/// The call by which a writer opens a lock that is there: its name, and the
-/// so-manieth of that name.
+/// The call by which a writer opens an existing lock: its name, and how many calls of
+/// that name came up to it.
 fn opening(args: &[&str]) -> (String, usize) {
     let site = TestSite::in_use();
     let lock = site.file("lock");
@@ -27,7 +27,7 @@ fn opening(args: &[&str]) -> (String, usize) {
     (name.clone(), calls[..=at].iter().filter(|call| call.name == *name).count())
 }
 
-/// Runs a command that stops once it has opened the lock, and does something meanwhile.
+/// Runs a command, stops it once it has opened the lock, and does something meanwhile.
 fn stopped<R>(
     site: &TestSite,
     (call, nth): &(String, usize),
@@ -48,7 +48,7 @@ fn stopped<R>(
     (finished(&child.wait_with_output().unwrap()), result)
 }
 
-/// The process that strace(1) saw stopping, as soon as it does.
+/// Waits until strace(1) sees a process stop, and returns it.
 fn stop_in(log: &Path) -> Pid {
     let begun = Instant::now();
     loop {
@@ -72,7 +72,7 @@ fn requirement_14_a_lock_that_was_deleted_meanwhile_guards_nothing() {
     let site = TestSite::in_use();
     let delete = || fs::remove_file(site.file("lock")).unwrap();
 
-    // Somebody else has the new lock, so it is theirs to write.
+    // Another process holds the new lock, so this writer must wait.
     let (done, held) = stopped(&site, &opening, &["on", "-m", "three", "--no-wait"], || {
         delete();
         hold(&site)
@@ -81,7 +81,7 @@ fn requirement_14_a_lock_that_was_deleted_meanwhile_guards_nothing() {
     assert_eq!(site.reason().as_deref(), Some("two"));
     drop(held);
 
-    // Nobody has made a new one, so that is done first.
+    // There is no new lock yet, so the writer makes one first.
     let (done, ()) = stopped(&site, &opening, &args, delete);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(site.file("lock").is_file(), "the change was made under a lock without a name");

@@ -1,6 +1,6 @@
-//! A disk that promises no more than POSIX does: data is there after fsync(2) of the
-//! file, names after fsync(2) of the directory. Until then any part of the data and
-//! any of the changes of names may be there or not.
+//! A disk that promises only what POSIX does: data is there after fsync(2) of the file,
+//! names after fsync(2) of the directory. Until then any part of the data and any of
+//! the changes of names may be there or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::env::is_temporary;
 use crate::trace::Call;
 
-/// The files of a site, by their name in it.
+/// The files of a site by name.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Which file each name leads to, by its number. A directory is a file too.
+/// The number of the file behind each name. A directory is a file too.
 type Names = BTreeMap<String, usize>;
 
 /// A change of names.
@@ -68,7 +68,7 @@ struct File {
     certain: usize,
 }
 
-/// What a cut leaves of a file: its beginning, and perhaps zeros instead of the rest.
+/// What a cut leaves of a file: its start, perhaps with zeros for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Left {
     file: usize,
@@ -158,7 +158,7 @@ impl Disk {
     fn open(&mut self, name: &str, flags: &str) -> bool {
         match self.names.get(name).copied() {
             Some(old) if flags.contains("O_TRUNC") => {
-                // At once and under all its names, whatever is certain of those.
+                // At once and under all its names, however certain those are.
                 self.files.push(File::default());
                 let new = self.files.len() - 1;
                 let all = self.names.values_mut().chain(self.certain.values_mut());
@@ -174,7 +174,7 @@ impl Disk {
     }
 
     fn write(&mut self, open: Option<String>, call: &Call) -> bool {
-        // What the lock says is advice for people, and overwritten in place.
+        // The text in the lock is advice for people, and overwritten in place.
         let Some(name) = open.filter(|name| name != "lock") else { return false };
         let Some(file) = self.names.get(&name).and_then(|&file| self.files.get_mut(file)) else {
             return false;
@@ -198,7 +198,7 @@ impl Disk {
         true
     }
 
-    /// Everything that may be left if the power fails now.
+    /// Everything that may remain if the power fails now.
     pub(crate) fn after_a_cut(&self) -> BTreeSet<Image> {
         let mut images = BTreeSet::new();
         for chosen in 0..1_usize << self.pending.len() {
@@ -235,7 +235,7 @@ impl Disk {
         };
         let (all, certain) = (written.len(), *certain);
         let whole = Left { length: all, ..whole(file) };
-        // Nobody reads what a writer left unfinished.
+        // Unfinished files of a writer are never read.
         if all == certain || is_temporary(name.rsplit('/').next().unwrap_or(name)) {
             return vec![whole];
         }
@@ -245,7 +245,7 @@ impl Disk {
         torn.into_iter().chain([whole]).collect()
     }
 
-    /// The files of an image with their bytes; directories are none.
+    /// The files of an image with their bytes, without the directories.
     pub(crate) fn files(&self, image: &Image) -> Files {
         image
             .iter()

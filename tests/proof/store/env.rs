@@ -1,4 +1,4 @@
-//! A site of its own for each test, and what it takes to put it under stress.
+//! A site of its own for each test, and the means to put it under stress.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,11 +17,11 @@ use tempfile::TempDir;
 
 pub(crate) const MAINT: &str = env!("CARGO_BIN_EXE_maint");
 
-/// The uids that stand for people who are not root.
+/// The uids of people who are not root.
 pub(crate) const DEPLOY: u32 = 1234;
 pub(crate) const NOBODY: u32 = 65534;
 
-/// No command here takes this long unless it hangs.
+/// Only a hanging command takes this long here.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A project with a site in it, gone when dropped.
@@ -46,10 +46,10 @@ impl TestSite {
         Self::under(&std::env::temp_dir())
     }
 
-    /// The same on a file system of the test's choice.
+    /// The same on a file system that the test chooses.
     pub(crate) fn under(place: &Path) -> Self {
         let temp = tempfile::Builder::new().prefix("maint-store-").tempdir_in(place).unwrap();
-        // Other users have to get through; what they may do is settled below.
+        // Other users must get through; the tests set below what they may do.
         chmod(temp.path(), 0o755);
         let project = fs::canonicalize(temp.path()).unwrap().join("app");
         let dir = project.join(".maint");
@@ -83,7 +83,7 @@ impl TestSite {
         run(&mut self.command(args))
     }
 
-    /// Runs a command that has to succeed.
+    /// Runs a command that must succeed.
     #[track_caller]
     pub(crate) fn ok(&self, args: &[&str]) -> Run {
         let done = self.run(args);
@@ -94,14 +94,14 @@ impl TestSite {
     /// The state as a reader finds it.
     #[track_caller]
     pub(crate) fn state(&self) -> State {
-        maint::load::read(&self.state_file()).unwrap()
+        maint::internal::load::read(&self.state_file()).unwrap()
     }
 
     pub(crate) fn reason(&self) -> Option<String> {
         self.state().windows.get("default").and_then(|window| window.reason.clone())
     }
 
-    /// Every revision that the history tells of, in its order.
+    /// Every revision in the history, in its order.
     pub(crate) fn recorded(&self) -> Vec<u64> {
         let (recorded, torn) = self.recorded_and_torn();
         assert_eq!(torn, 0, "torn lines in the history");
@@ -109,15 +109,15 @@ impl TestSite {
     }
 
     /// The same, and how many lines cannot be read. A kill may come within write(2),
-    /// between two pages, and then the next writer leaves what there is and writes the
-    /// line anew.
+    /// between two pages; then the next writer leaves what is there and writes the line
+    /// anew.
     pub(crate) fn recorded_and_torn(&self) -> (Vec<u64>, usize) {
         let files = maint::Site::at(&self.dir).files().unwrap();
-        let (records, torn) = maint::store::history::read(&files).unwrap();
+        let (records, torn) = maint::internal::history::read(&files).unwrap();
         (records.iter().map(|record| record.revision.after).collect(), torn)
     }
 
-    /// Every file by name with its bytes, but the lock, which is no part of the state.
+    /// Every file by name with its bytes, except the lock, which is not part of the state.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
         let templates = names(&self.file("templates"));
         let names = names(&self.dir).into_iter();
@@ -148,7 +148,7 @@ impl TestSite {
     }
 }
 
-/// Whether a name is like those that writers give their temporary files.
+/// Whether a name looks like a writer's temporary file.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && Path::new(name).extension() == Some(OsStr::new("tmp"))
 }
@@ -158,7 +158,7 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// The command on a site, in an environment that says nothing.
+/// The command on a site, in an empty environment.
 pub(crate) fn maint(site: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(MAINT);
     clean(&mut command).arg("--site").arg(site).args(args);
@@ -198,7 +198,7 @@ pub(crate) fn run(command: &mut Command) -> Run {
     run_with(command, "")
 }
 
-/// The same with something to read on standard input.
+/// The same with text on standard input.
 pub(crate) fn run_with(command: &mut Command, input: &str) -> Run {
     let owned = std::mem::replace(command, Command::new("true"));
     let mut command = assert_cmd::Command::from_std(owned);
@@ -227,24 +227,24 @@ pub(crate) fn owner(path: &Path) -> u32 {
     fs::metadata(path).unwrap().uid()
 }
 
-/// Writes a file that is none of `maint`'s business.
+/// Writes a file that does not belong to `maint`.
 #[expect(clippy::disallowed_methods, reason = "files of others, made by hand")]
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
 }
 
-/// Opens the window `default` for a reason, by the library: without a process, since
-/// that takes most of the time.
-pub(crate) fn change(site: &TestSite, reason: &str) -> maint::error::Result<()> {
+/// Opens the window `default` with a reason, through the library: starting a process
+/// would take most of the time.
+pub(crate) fn change(site: &TestSite, reason: &str) -> maint::Result<()> {
     let options = Options::new("test");
-    let settings = WindowSettings { reason: Some(reason.to_owned()), ..WindowSettings::default() };
-    store::update(&Site::at(&site.dir), &options, |state, now| {
-        state.open_window("default", &settings, now, &options.actor)
+    let settings = WindowSettings::new().reason(reason);
+    store::update(&Site::at(&site.dir), &options, |state, stamp| {
+        state.open_window("default", &settings, stamp.now, stamp.actor)
     })
     .map(drop)
 }
 
-/// Does every piece of work on two threads, which is as many as CI has cores.
+/// Does all the work on two threads, as many as CI has cores.
 pub(crate) fn on_two_threads<W: Sync, R: Send>(
     work: &[W],
     each: impl Fn(&W) -> R + Sync,

@@ -1,10 +1,10 @@
-//! Changes that are interfered with: a site as each finds it, the system calls it
-//! makes, and whether it is in force. Requirement 6: what fsync(2) says counts, once.
+//! Changes under interference: the site that each finds, the system calls it makes, and
+//! whether it is in force. Requirement 6: the answer of fsync(2) counts, once.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use maint::page::template::digest;
+use maint::internal::template::digest;
 
 use crate::can::can_trace;
 use crate::env::{DEPLOY, Run, TestSite, is_root, names, run, run_with, wrapped, write};
@@ -12,7 +12,7 @@ use crate::say::figure;
 use crate::trace::{parse, traced};
 
 /// The calls by which a change opens, writes and names files of the site, and answers.
-/// strace(1) knows each by the name that this build happens to use.
+/// strace(1) knows each by the name this build happens to use.
 const CALLS: [&str; 22] = [
     "open",
     "openat",
@@ -38,7 +38,7 @@ const CALLS: [&str; 22] = [
     "close",
 ];
 
-/// Those by which it only looks.
+/// The calls that only look.
 const LOOKS: [&str; 6] = ["statx", "fstat", "newfstatat", "readlink", "getdents64", "getxattr"];
 
 const OLD_PAGE: &str = "<h1>old</h1>";
@@ -51,15 +51,15 @@ pub(crate) enum Scene {
     InUse,
     /// On an empty directory.
     Fresh,
-    /// Back to the generation before.
+    /// Back to the previous generation.
     Restored,
-    /// A template, which is a file of its own beside the state.
+    /// A template, a separate file beside the state.
     Added,
-    /// The first one, on an empty directory.
+    /// The first template, on an empty directory.
     First,
-    /// Another text for it.
+    /// A new text for the template.
     Replaced,
-    /// The end of it.
+    /// Removal of the template.
     Removed,
 }
 
@@ -84,8 +84,8 @@ impl Scene {
         }
     }
 
-    /// A site as this change finds it. That of some is somebody else's, if the tests run
-    /// as root, who then has files to give away.
+    /// A site as this change finds it. If the tests run as root, who can give files
+    /// away, some sites belong to another user.
     pub(crate) fn site(self, model: &TestSite) -> TestSite {
         let site = TestSite::new();
         if !matches!(self, Self::Fresh | Self::First) {
@@ -101,14 +101,16 @@ impl Scene {
         site
     }
 
-    /// Makes the change without any interference.
+    /// Makes the change without interference.
     pub(crate) fn change(self, site: &TestSite) -> Run {
         run_with(&mut site.command(self.args()), NEW_PAGE)
     }
 
-    /// Whether the change is in force, if the state is the old one or the new one.
+    /// Whether the change is in force; an error if the state is neither the old one nor
+    /// the new one.
     pub(crate) fn is_done(self, site: &TestSite, before: u64) -> Result<bool, String> {
-        let state = maint::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
+        let state =
+            maint::internal::load::read(&site.state_file()).map_err(|torn| torn.to_string())?;
         let reason = state.windows.get("default").and_then(|window| window.reason.as_deref());
         let is_done = match self {
             Self::InUse | Self::Fresh => reason == Some("new"),
@@ -125,7 +127,7 @@ impl Scene {
     }
 }
 
-/// The site that every case starts with a copy of.
+/// The site that every case copies first.
 pub(crate) fn model() -> TestSite {
     let site = TestSite::new();
     site.ok(&["on", "-m", "one"]);
@@ -135,7 +137,7 @@ pub(crate) fn model() -> TestSite {
     site
 }
 
-/// That the files of the templates say what the state says of them.
+/// Whether the template files are those that the state records.
 pub(crate) fn templates_agree(site: &TestSite) -> bool {
     let files = names(&site.file("templates"));
     let said = site.state().templates;
@@ -146,7 +148,7 @@ pub(crate) fn templates_agree(site: &TestSite) -> bool {
         })
 }
 
-/// Which call fails: the so-manieth of its name.
+/// The call that fails: its name, and its number among those of that name.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     pub(crate) call: &'static str,
@@ -221,7 +223,7 @@ fn requirement_06_a_directory_that_cannot_be_synced_is_told_apart() {
     let done = interfered(&site, Scene::InUse, &point, &format!("error=EIO:when={nth}"));
     assert_eq!(done.code, 6, "{done:?}");
     assert!(done.stderr.contains("durability unknown"), "{done:?}");
-    assert!(done.stderr.contains(site.dir.to_str().unwrap()), "the path: {done:?}");
+    assert!(done.stderr.contains(site.dir.to_str().unwrap()), "with the path: {done:?}");
     assert_eq!(site.reason().as_deref(), Some("new"));
     assert_eq!(site.recorded(), [1, 2, 3, 4], "it is in force, so it is in the history");
     figure("1 fsync of the directory that failed: applied, exit 6");

@@ -6,8 +6,9 @@ use crate::can::{can_mount, can_trace};
 use crate::env::{MAINT, Run, TestSite, run, wrapped};
 use crate::say::{figure, skip};
 
-/// Mounts a file system on the site, changes its state, makes trouble, and shows how the
-/// next change fares. Both are scripts; `$1` is the site, `$3` a directory elsewhere.
+/// Mounts a file system on the site, changes its state, causes trouble, and returns the
+/// outcome of the next change. Both arguments are scripts; `$1` is the site, `$3` a
+/// directory elsewhere.
 fn on_a_small_disk(mount: &str, trouble: &str) -> (Run, String) {
     let site = TestSite::new();
     let script = format!(
@@ -63,7 +64,7 @@ fn requirement_05_a_write_cut_short_by_a_full_disk_is_no_new_state() {
     if !can_mount() {
         return;
     }
-    // Two pages are left, so that write(2) first takes a part and then fails.
+    // Two pages are left, so write(2) first takes a part and then fails.
     let trouble = r#"head -c 1M /dev/zero > "$1/ballast" || truncate -s -8K "$1/ballast""#;
     let (done, dir) = on_a_small_disk(&tmpfs("size=64k"), trouble);
     assert_untouched(&done, &dir, "no space left on device");
@@ -106,7 +107,7 @@ fn requirement_07_a_read_only_disk_changes_nothing_and_is_named() {
 
 #[test]
 fn requirement_07_a_quota_changes_nothing_and_is_named() {
-    // Of the file systems with quotas this one needs the least of a kernel and of a user.
+    // Of the file systems with quotas, this one asks the least of kernel and user.
     const NONE: i32 = 77;
     if !can_mount() {
         return;
@@ -127,7 +128,7 @@ fn requirement_07_a_quota_changes_nothing_and_is_named() {
 
 #[test]
 fn requirement_07_a_file_size_limit_changes_nothing_and_is_named() {
-    // In blocks of 512 bytes: nothing at all, and less than the new state needs.
+    // In blocks of 512 bytes: nothing at all, and too little for the new state.
     for limit in ["0", "8"] {
         let site = TestSite::in_use();
         let before = site.snapshot();

@@ -1,5 +1,5 @@
-//! Requirement 5: a signal in the middle of a system call is no fault, so the call
-//! is made again and nobody notices.
+//! Requirement 5: a signal in the middle of a system call is not a fault, so the call
+//! is repeated and the command goes on as if nothing had happened.
 
 use crate::can::can_trace;
 use crate::env::on_two_threads;
@@ -12,7 +12,7 @@ fn requirement_05_an_interrupted_call_is_made_again() {
         return;
     }
     let model = model();
-    // Nobody sleeps in stat(2) or lseek(2), so no signal interrupts them.
+    // A process does not sleep in stat(2) or lseek(2), so no signal interrupts them.
     let mut points = points(Scene::InUse, &model);
     points.retain(|point| !point.only_looks() && point.call != "lseek");
     let verdicts = on_two_threads(&points, |point| {
@@ -20,7 +20,7 @@ fn requirement_05_an_interrupted_call_is_made_again() {
         let inject = format!("error=EINTR:when={}", point.nth);
         let done = interfered(&site, Scene::InUse, point, &inject);
         let is_done = done.code == 0 && site.reason().as_deref() == Some("new");
-        // A history that was not written, a backup that was not kept: also told.
+        // A missing line of the history or a missing backup would be reported too.
         (!is_done || !done.stderr.is_empty()).then(|| format!("{point:?}: {done:?}"))
     });
     let faults: Vec<String> = verdicts.into_iter().flatten().collect();

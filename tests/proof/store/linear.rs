@@ -13,7 +13,7 @@ use crate::say::{amount, figure};
 
 const PROCESSES: usize = 8;
 
-/// A site at revision 2, and what its two revisions say of what is followed.
+/// A site at revision 2, and the content of its two revisions as far as it is followed.
 fn begun() -> (TestSite, [Content; 2]) {
     let site = TestSite::new();
     let answers = [&["on", "kept", "-m", "before"][..], &["ignore", "add", "path", "/before"]];
@@ -24,7 +24,7 @@ fn begun() -> (TestSite, [Content; 2]) {
     (site, contents)
 }
 
-/// What one process does with its so-manieth turn; it knows of one revision.
+/// The command for turn `number` of a process, which knows one revision.
 fn turn(
     process: usize,
     number: usize,
@@ -60,8 +60,8 @@ fn turn(
     (args.iter().chain(&waits).map(|&word| word.to_owned()).collect(), effect)
 }
 
-/// What every command was told, and how many swaps lost cleanly; whatever else a command
-/// says is for `odd` to judge.
+/// What every command reported, and how many swaps lost cleanly; any other outcome is
+/// for `odd` to judge.
 fn record(
     site: &TestSite,
     turns: usize,
@@ -112,7 +112,7 @@ fn answer(done: &Run) -> Value {
     serde_json::from_str(&done.stdout).unwrap()
 }
 
-/// What `status` tells of the part that is followed.
+/// The followed part of what `status` shows.
 fn content(status: &Value) -> Content {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let windows = status["windows"].as_array().unwrap().iter();
@@ -151,7 +151,7 @@ fn requirement_57_the_checker_catches_writers_without_a_lock() {
     if !can_trace() {
         return;
     }
-    // `--no-lock` alone is not enough: writers lock the state file that they read as well.
+    // `--no-lock` alone is not enough: writers also lock the state file they read.
     let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=flock", "-e"];
     let words = [&strace[..], &["inject=flock:error=ENOLCK", "--"]].concat();
     for round in 1..=20 {

@@ -1,4 +1,4 @@
-//! Requirements 15, 18 and 19: waiting for the lock, and doing without.
+//! Requirements 15, 18 and 19: waiting for the lock, and working without one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -55,8 +55,8 @@ fn requirement_15_patience_ends() {
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
     assert!(waited >= Duration::from_millis(300), "{waited:?}");
-    assert!(!done.stderr.contains("waiting"), "so short a wait is not worth a word: {done:?}");
-    // How close it comes is for people to judge: on a busy machine everything is late.
+    assert!(!done.stderr.contains("waiting"), "a wait this short is not mentioned: {done:?}");
+    // People judge how close it comes: on a busy machine everything is late.
     let late = waited.as_secs_f64() / 0.3 * 100.0 - 100.0;
     figure(&format!("--wait 300ms gave up after {} ms, +{late:.1} %", waited.as_millis()));
 }
@@ -70,7 +70,7 @@ fn requirement_15_who_waits_does_not_keep_a_processor_busy() {
     let _lock = hold(&site);
     let (done, calls) = traced(&site.dir, &["on", "-m", "three", "--wait", "300ms"], |_| ());
     assert_eq!(done.code, 4, "{done:?}");
-    // From 1 ms to 50 ms and on; a busy machine makes them fewer, and never more.
+    // The pauses grow from 1 ms to 50 ms; a busy machine only makes the tries fewer.
     let tries = calls.iter().filter(|call| call.name == "flock").count();
     assert!((2..=50).contains(&tries), "{tries} tries in 300 ms");
 }
@@ -91,8 +91,8 @@ fn requirement_15_who_waits_longer_is_told_for_whom_and_gets_its_turn() {
 fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
     let site = TestSite::in_use();
     let lock = hold(&site);
-    // Without a handler an alarm is meant to end a process. `trap ''` has it
-    // ignored, and stopping and continuing interrupts what the process sleeps in.
+    // An alarm without a handler ends a process. `trap ''` makes it ignored; stopping
+    // and continuing interrupt the sleep.
     let words = ["sh", "-c", r#"trap "" ALRM; exec "$0" "$@""#];
     let mut child = waiting(wrapped(&words, &site.dir, &["on", "-m", "three", "--wait", "50s"]));
     let line = first_line(&mut child);
@@ -112,7 +112,7 @@ fn requirement_15_a_storm_of_signals_does_not_end_the_wait() {
     figure(&format!("{} signals, it waited on and got its turn", STORM * signals.len()));
 }
 
-/// How many times each signal is sent.
+/// The number of times each signal is sent.
 const STORM: usize = 200;
 
 pub(crate) fn waiting(mut command: std::process::Command) -> Child {
@@ -125,7 +125,7 @@ pub(crate) fn first_line(child: &mut Child) -> String {
     line
 }
 
-/// Runs a command whose every flock(2), or those that `when` picks, fails.
+/// Runs a command in which every flock(2), or each that `when` picks, fails.
 fn without_flock(site: &TestSite, error: &str, when: &str, args: &[&str]) -> crate::env::Run {
     let inject = format!("inject=flock:error={error}{when}");
     let strace = ["strace", "-f", "-o", "/dev/null", "-e", "trace=flock", "-e", &inject, "--"];
@@ -183,7 +183,7 @@ fn requirement_19_only_the_lock_proper_is_needed() {
     if !can_trace() {
         return;
     }
-    // The state file is locked as well, as far as that is possible.
+    // The state file is locked too, where that is possible.
     let site = TestSite::in_use();
     let done = without_flock(&site, "ENOLCK", ":when=2+", &["on", "-m", "three"]);
     assert_eq!((done.code, site.reason().as_deref()), (0, Some("three")), "{done:?}");

@@ -1,4 +1,4 @@
-//! Requirement 17: files are locked in `lock.rs` and nowhere else.
+//! Requirement 17: only `lock.rs` locks files.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn requirement_17_only_lock_rs_locks() {
         for name in crate::env::names(&directory) {
             let path = directory.join(&name);
             if path.is_dir() {
-                // Tests beside the code write down what they hear; clippy watches their files.
+                // Tests beside the code lock what they record; clippy watches their files.
                 if name != "tests" {
                     directories.push(path);
                 }
@@ -35,7 +35,7 @@ fn requirement_17_only_lock_rs_locks() {
             }
         }
     }
-    assert!(files > 10, "found the sources");
+    assert!(files > 10, "the sources are missing");
     figure(&format!("{files} source files, 0 locks of files outside of lock.rs"));
     let lints = fs::read_to_string(root.join("clippy.toml")).unwrap();
     for method in ["lock", "try_lock", "lock_shared", "try_lock_shared", "unlock"] {
@@ -43,8 +43,7 @@ fn requirement_17_only_lock_rs_locks() {
     }
 }
 
-/// Whether what is locked here is a stream for printing, or a mutex that the same
-/// source declares.
+/// Whether this locks a stream for printing, or a mutex that the same source declares.
 fn is_no_file(text: &str, at: usize) -> bool {
     let before = &text[..at];
     let is_stream = ["stdout()", "stderr()", "stdin()"].iter().any(|of| before.ends_with(of));

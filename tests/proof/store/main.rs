@@ -1,8 +1,8 @@
 //! What the store promises when things go wrong: kills, full disks, broken
 //! system calls, many writers, strange files and foreign users.
 //!
-//! Tests that need root, strace(1) or a mount namespace say so on standard error
-//! when they cannot run. None of them decides anything by how long things take.
+//! Tests that need root, strace(1) or a mount namespace print a `SKIPPED` line when
+//! they cannot run. None of them depends on how long things take.
 #![cfg(target_os = "linux")]
 
 #[path = "../../common/can.rs"]

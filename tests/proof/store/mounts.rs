@@ -11,7 +11,7 @@ fn requirement_34_a_state_file_that_is_a_mount_point_is_refused_with_the_mend() 
     if !can_mount() {
         return;
     }
-    // On one file system (where st_dev says nothing), and from another.
+    // From the same file system, where st_dev shows no difference, and from another.
     for source in ["$1/../elsewhere.json", "/mnt/elsewhere.json"] {
         let site = TestSite::in_use();
         let script = format!(

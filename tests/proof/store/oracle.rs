@@ -1,15 +1,15 @@
-//! Judges by a trace whether a state was replaced safely, and changed at all.
+//! Judges from a trace whether a state was replaced safely, and changed at all.
 
 use std::path::{Path, PathBuf};
 
 use crate::env::is_temporary;
 use crate::trace::Call;
 
-/// How often the state file was replaced, if that was done as it must be.
+/// How often the state file was replaced, if every replacement was safe.
 ///
 /// # Errors
 ///
-/// The first promise that was broken.
+/// The first broken promise.
 pub(crate) fn judge(calls: &[Call], dir: &Path) -> Result<usize, String> {
     let state = dir.join("state.json");
     let state = state.to_str().unwrap();
@@ -44,7 +44,7 @@ fn never_in_place(call: &Call, files: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// The order of requirement 1, around one rename.
+/// Checks the order of requirement 1 around one rename.
 fn sequence(before: &[&Call], after: &[&Call], temp: &str, dir: &Path) -> Result<(), String> {
     let directory = dir.to_str().unwrap();
     let lock = dir.join("lock");
@@ -116,7 +116,7 @@ pub(crate) fn changes(call: &Call, dir: &Path) -> bool {
         "write" | "writev" | "pwrite64" | "fchmod" | "fchown" | "fsync" | "fdatasync" | "flock"
         | "ftruncate" => by_descriptor,
         "close" | "fcntl" | "exit_group" => false,
-        // What is left changes names, or a file by its name.
+        // The remaining calls change names, or a file by its name.
         _ => by_name || by_descriptor,
     }
 }

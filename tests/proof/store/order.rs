@@ -1,9 +1,9 @@
-//! Judges whether commands that overlapped took effect one after the other, at some
-//! moment between their start and their end, from what they were told.
+//! Judges from what overlapping commands reported whether they took effect one after
+//! another, each at a moment between its start and its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a command was told about the state, and when.
+/// What a command reported of the state, and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) begun: u64,
@@ -16,28 +16,28 @@ pub(crate) struct Seen {
 pub(crate) enum What {
     /// It made this revision.
     Write(Effect),
-    /// It made this revision, and asked for that to follow another.
+    /// It made this revision, and required it to follow another.
     Swap { from: u64, effect: Effect },
     /// It found this revision and left it.
     Read,
-    /// It found this revision, and told what is in it.
+    /// It found this revision, and listed its content.
     Listed(Content),
 }
 
-/// What a change does to the part of the state that is followed.
+/// The effect of a change on the followed part of the state.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     Open(String, String),
     Close(String),
     Add(String),
     Clear,
-    /// Back to the generation before.
+    /// Back to the previous generation.
     Restore,
-    /// It changes what is not followed.
+    /// A change outside the followed part.
     Elsewhere,
 }
 
-/// The part of the state that is followed: reasons by window, and rules.
+/// The followed part of the state: reasons by window, and rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Content {
     pub(crate) windows: BTreeMap<String, String>,
@@ -73,8 +73,8 @@ pub(crate) fn writes(seen: &[Seen]) -> usize {
     seen.iter().filter(|one| one.effect().is_some()).count()
 }
 
-/// The first thing that contradicts "one after the other", if there is one. `begin` is
-/// what the revisions before the first that was made say, the last of them being `from`.
+/// The first contradiction of "one after another", if any. `begin` is the content of the
+/// two revisions before the first one made, the last of them being `from`.
 pub(crate) fn violation(seen: &[Seen], from: u64, begin: [Content; 2]) -> Option<String> {
     let made: BTreeMap<u64, &Effect> =
         seen.iter().filter_map(|one| Some((one.revision, one.effect()?))).collect();
@@ -104,7 +104,7 @@ fn told_wrong(one: &Seen, contents: &BTreeMap<u64, Content>) -> Option<String> {
     (!is_right).then(|| format!("not what that revision says, {content:?}: {one:?}"))
 }
 
-/// Whoever begins after another has ended sees what that one saw, or later.
+/// A command that starts after another has ended sees the same revision or a later one.
 fn against_the_clock(seen: &[Seen]) -> Option<String> {
     seen.iter().find_map(|one| {
         let later = seen.iter().filter(|other| one.ended < other.begun);

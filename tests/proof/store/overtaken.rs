@@ -1,17 +1,16 @@
-//! Requirement 16: a writer that had to wait goes by what is there when its turn
-//! comes, and not by what it saw when it came.
+//! Requirement 16: a writer that had to wait acts on the state at its turn, not on the
+//! one it saw at first.
 
 use crate::env::{Run, TestSite, finished, run_with};
 use crate::lock::{first_line, hold, waiting};
 
-/// Runs a command that finds the lock held; before its turn comes, another one
-/// makes its change.
+/// Runs a command that finds the lock held, and before its turn makes another change.
 fn overtaken_by(site: &TestSite, late: &[&str], early: &[&str]) -> Run {
     let lock = hold(site);
     let mut child = waiting(site.command(&[late, &["--wait", "50s"]].concat()));
     let line = first_line(&mut child);
     assert!(line.contains("waiting"), "{line}");
-    // The test holds the lock, in whose name the other one writes.
+    // The test holds the lock on behalf of the other writer.
     let done = run_with(&mut site.command(&[early, &["--no-lock"]].concat()), PAGE);
     assert_eq!(done.code, 0, "{early:?}: {done:?}");
     drop(lock);

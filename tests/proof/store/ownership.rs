@@ -1,4 +1,4 @@
-//! Requirements 28, 29, 31 and 33: whose the files are, and who may do what.
+//! Requirements 28, 29, 31 and 33: who owns the files, and who may do what.
 
 use std::fs;
 use std::path::Path;
@@ -100,7 +100,7 @@ fn requirement_29_the_pages_that_root_adds_are_the_owners_too() {
     let add = ["template", "add", "one", page.to_str().unwrap()];
     site.ok(&add);
     assert_eq!(owner(&site.file("templates/one.txt")), DEPLOY);
-    assert_eq!(owner(&site.file("templates")), DEPLOY, "or the owner could add none");
+    assert_eq!(owner(&site.file("templates")), DEPLOY, "so that the owner can add more");
     let done = run(&mut as_user(DEPLOY, &site.dir, &["template", "add", "two", add[3]]));
     assert_eq!(done.code, 0, "{done:?}");
 }
@@ -117,7 +117,7 @@ fn requirement_29_keep_root_leaves_files_to_root() {
         assert_eq!(owner(&site.file(name)), 0, "{name}");
     }
     let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", "two"]));
-    assert_eq!(done.code, 3, "that is what was asked for: {done:?}");
+    assert_eq!(done.code, 3, "as `--keep-root` asks: {done:?}");
     assert!(done.stderr.contains("permission denied"), "{done:?}");
 }
 
@@ -156,7 +156,7 @@ fn requirement_31_root_does_not_write_where_everyone_can() {
         let done = site.run(&["on", "-m", "three"]);
         assert_eq!(done.code, 3, "{what}: {done:?}");
         assert!(done.stderr.contains("everyone can write"), "{what}: {done:?}");
-        assert!(done.stderr.contains("chmod o-w"), "the mend: {done:?}");
+        assert!(done.stderr.contains("chmod o-w"), "the fix: {done:?}");
         assert_eq!(fs::read(site.state_file()).unwrap(), before, "{what}");
         assert_eq!(site.run(&["doctor"]).code, 1, "doctor sees the {what}");
     }
@@ -207,7 +207,7 @@ fn requirement_33_a_default_access_list_of_the_directory_holds_for_every_rewrite
         run(command.args(&words[1..]).arg("cat").arg(site.state_file())).code == 0
     };
     site.ok(&["on", "-m", "one"]);
-    // From here on it is the list alone that lets anybody else read.
+    // From here on only the access list lets another user read.
     chmod(&site.state_file(), 0o640);
     for number in 0..10 {
         assert!(may_read(), "before rewrite {number}");

@@ -1,4 +1,4 @@
-//! Requirement 57: the oracle of requirement 1 is shown traces with faults in them.
+//! Requirement 57: the oracle of requirement 1 must catch faulty traces.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::trace::parse;
 
 const DIR: &str = "/srv/app/.maint";
 
-/// A trace as it should be, to plant faults in.
+/// A correct trace, to plant faults in.
 const GOOD: [&str; 12] = [
     r#"7 openat(AT_FDCWD, "/srv/app/.maint/lock", O_RDWR|O_NOFOLLOW|O_CLOEXEC) = 3</srv/app/.maint/lock>"#,
     r"7 flock(3</srv/app/.maint/lock>, LOCK_EX|LOCK_NB) = 0",

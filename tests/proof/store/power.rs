@@ -1,5 +1,5 @@
-//! Requirement 2: what a disk may hold after the power failed at any moment, and
-//! that the next command makes do with it.
+//! Requirement 2: what a disk may hold after a power failure at any moment, and that
+//! the next command can work with it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +38,7 @@ fn requirement_02_a_power_cut_at_any_moment_leaves_the_old_state_or_the_new_one(
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What was seen of several commands.
+/// The totals of several commands.
 #[derive(Default)]
 struct Cuts {
     commands: usize,
@@ -77,9 +77,9 @@ fn files(site: &TestSite) -> Files {
     files
 }
 
-/// What is wrong once a command has run where the power had failed.
+/// What is wrong after a command has run on what the power failure left, if anything.
 fn goes_on(left: &Files) -> Option<String> {
-    // Nothing is cut here any more, so memory will do where there is such a place.
+    // The power stays on here, so memory will do where there is any.
     let memory = Path::new("/dev/shm");
     let site = if memory.is_dir() { TestSite::under(memory) } else { TestSite::new() };
     for (name, bytes) in left {
@@ -94,10 +94,10 @@ fn goes_on(left: &Files) -> Option<String> {
     }
     let after = site.state();
     let window = after.windows.get("default").and_then(|window| window.reason.as_deref());
-    let history = maint::store::history::read(&maint::Site::at(&site.dir).files().unwrap());
+    let history = maint::internal::history::read(&maint::Site::at(&site.dir).files().unwrap());
     let last = history.ok().and_then(|(records, _)| records.last().map(|last| last.revision.after));
-    let is_kept =
-        before.revision == 0 || maint::load::read(&site.file(BACKUP)).ok() == Some(before);
+    let is_kept = before.revision == 0
+        || maint::internal::load::read(&site.file(BACKUP)).ok() == Some(before);
     let is_fine = window == Some("after the cut")
         && is_kept
         && last == Some(after.revision)
@@ -166,7 +166,7 @@ fn requirement_57_the_model_catches_faults_planted_in_what_the_command_did() {
     };
     let no_fsync = without(&|call| call.name == "fsync" && is_temp(call));
     let no_directory = without(&|call| call.name == "fsync" && call.descriptor() == Some(dir));
-    // The same writes, to the state itself.
+    // The same writes, directly to the state file.
     let in_place: Vec<Call> = without(&|call| call.name.starts_with("rename"))
         .into_iter()
         .map(|mut call| {

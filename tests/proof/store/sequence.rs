@@ -1,4 +1,4 @@
-//! Requirement 1: in which order the state is replaced, whatever the verb.
+//! Requirement 1: the order in which the state is replaced, whatever the verb.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use maint::Site;
-use maint::page::template::Format;
+use maint::state::Format;
 use maint::store::{self, Options};
 
 use crate::can::can_trace;
@@ -27,7 +27,7 @@ fn requirement_01_every_verb_is_known_to_change_the_state_or_not_to() {
     let is_dry = |args: &&[&str]| args.contains(&"--dry-run");
     let reading = known(&mut READING.iter().copied().filter(|args| !is_dry(args)));
     let both: BTreeSet<_> = changing.union(&reading).cloned().collect();
-    assert_eq!(both, listed, "a verb that no test of the write path knows");
+    assert_eq!(both, listed, "a verb is missing from the lists of `verbs.rs`");
     assert!(changing.is_disjoint(&reading), "{changing:?} and {reading:?}");
     for verb in &changing {
         let mut help = Command::new(MAINT);
@@ -92,7 +92,8 @@ fn requirement_01_a_verb_that_reads_changes_nothing() {
     figure(&format!("{} commands, 0 calls that change a file of the site", READING.len()));
 }
 
-/// The functions of the library that change a site, and those that show what would be.
+/// The functions of the library that change a site, and those that show what they would
+/// change.
 const WRITERS: [&str; 4] = ["put_template", "remove_template", "restore", "update"];
 const PREVIEWS: [&str; 2] = ["preview", "preview_restore"];
 
@@ -105,7 +106,7 @@ fn requirement_01_the_library_replaces_the_state_in_order() {
     let uses = source.lines().filter_map(|line| line.strip_prefix("pub use "));
     public.extend(uses.flat_map(|rest| rest.split("::").last().unwrap().split(',')).map(name_in));
     let known = WRITERS.into_iter().chain(PREVIEWS).collect();
-    assert_eq!(public, known, "a function of the store that no test knows");
+    assert_eq!(public, known, "a function of the store is missing here");
     if !can_trace() {
         return;
     }
@@ -129,7 +130,7 @@ fn name_in(text: &str) -> &str {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-/// Where the process that another test starts finds the site.
+/// The variable with the site for a process that another test starts.
 const SITE: &str = "MAINT_TEST_SITE";
 
 #[test]
@@ -137,8 +138,9 @@ const SITE: &str = "MAINT_TEST_SITE";
 fn by_the_library() {
     let site = Site::at(std::env::var_os(SITE).unwrap());
     let options = Options::new("test");
-    let open = |state: &mut maint::State, now| {
-        state.open_window("default", &maint::state::WindowSettings::default(), now, &options.actor)
+    let open = |state: &mut maint::State, stamp: store::Stamp<'_>| {
+        let settings = maint::state::WindowSettings::new();
+        state.open_window("default", &settings, stamp.now, stamp.actor)
     };
     store::preview(&site, &options, open).unwrap();
     store::update(&site, &options, open).unwrap();

@@ -1,5 +1,5 @@
-//! Requirements 3, 4 and 10: writers are killed at random, under the eyes of a
-//! reader that never stops.
+//! Requirements 3, 4 and 10: writers are killed at random while a reader reads without
+//! pause.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
@@ -16,22 +16,22 @@ use crate::env::{TestSite, write};
 use crate::meanwhile::Meanwhile;
 use crate::say::{amount, figure};
 
-/// What was seen in a storm in which everything held.
+/// The counts of a storm in which everything held.
 struct Storm {
-    /// Writers that were killed at work. Those that had ended before are not counted.
+    /// Writers killed at work. Those that had already ended do not count.
     killed: usize,
-    /// After how many kills the new state was in force.
+    /// Kills after which the new state was in force.
     done: usize,
-    /// After how many kills something was left behind.
+    /// Kills after which something was left behind.
     left: usize,
     acknowledged: usize,
     reads: usize,
     revision: u64,
-    /// Lines of the history that a kill cut short, and that were written anew.
+    /// Lines of the history that a kill cut short, and the next writer wrote anew.
     torn: usize,
 }
 
-/// Three tests ask for three sides of one storm.
+/// One storm for three tests, each of which checks one side of it.
 fn storm() -> &'static Storm {
     static STORM: OnceLock<Result<Storm, String>> = OnceLock::new();
     STORM.get_or_init(run).as_ref().unwrap()
@@ -59,7 +59,7 @@ fn requirement_03_writers_killed_at_random_lose_nothing_they_acknowledged() {
 fn requirement_04_the_next_command_after_a_kill_removes_what_was_left() {
     let Storm { killed, left, .. } = storm();
     figure(&format!("leftovers after {left} of {killed} kills, 0 after the next command"));
-    assert!(*left > 0, "nothing was ever left, so nothing was shown");
+    assert!(*left > 0, "no kill left anything, so nothing was shown");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn run() -> Result<Storm, String> {
     })
 }
 
-/// Kills writers until so many died at work. After each comes one that is let be.
+/// Kills writers until this many died at work. After each, one is left alone.
 fn kill_writers(site: &TestSite, kills: usize) -> Result<Storm, String> {
     let mut storm =
         Storm { killed: 0, done: 0, left: 0, acknowledged: 0, reads: 0, revision: 0, torn: 0 };
@@ -225,7 +225,7 @@ fn requirement_04_a_writer_removes_its_own_kind_of_leftovers_and_nothing_else() 
         assert!(!site.file(name).exists(), "{name} is left");
     }
     for name in decoys {
-        assert!(site.file(name).exists(), "{name} was somebody else's");
+        assert!(site.file(name).exists(), "{name} belonged to someone else");
     }
     assert!(directory.is_dir() && link.is_symlink() && target.exists());
     assert!(fs::symlink_metadata(&fifo).unwrap().file_type().is_fifo());

@@ -1,5 +1,5 @@
 //! Requirement 5: every system call of a change fails once, and from some moment on,
-//! and each time it is plain whether the change is in force.
+//! and each time the outcome shows whether the change is in force.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,25 +12,25 @@ use crate::say::{amount, figure};
 
 const ERRORS: [&str; 7] = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EMFILE", "EINTR"];
 
-/// The beginnings of the names of what must be among the calls that fail.
+/// Prefixes of the calls that must be among those that fail.
 const FAMILIES: [&str; 11] = [
     "open", "mkdir", "write", "fchmod", "fchown", "fsync", "rename", "link", "unlink", "flock",
     "close",
 ];
 
-/// What a writing call may answer that did less than it was asked for, or nothing.
+/// The answers of a write that wrote less than asked for, or nothing.
 const SHORT: [u8; 2] = [0, 1];
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     /// It fails.
     Error(&'static str),
-    /// It does nothing, and says that it wrote so many bytes.
+    /// It does nothing, and reports this many bytes as written.
     Wrote(u8),
 }
 
-/// A fault: which call, what becomes of it, and for how long.
+/// A fault: which call, what happens to it, and for how long.
 #[derive(Debug)]
 struct Case {
     scene: Scene,
@@ -44,8 +44,8 @@ impl Case {
         let nth = self.point.nth;
         let when = match (self.persistent, self.fault) {
             (false, _) => format!("{nth}"),
-            // An interruption that never ends would be a kernel that lost its mind;
-            // even the standard library repeats such calls without end.
+            // An endless interruption does not occur in practice; even the standard
+            // library repeats such calls without end.
             (true, Fault::Error("EINTR")) => format!("{nth}..{}", nth + 5),
             (true, _) => format!("{nth}+"),
         };
@@ -64,10 +64,10 @@ impl Case {
 fn cases(model: &TestSite) -> Vec<Case> {
     let mut cases = Vec::new();
     for scene in Scene::ALL {
-        // Every error in the usual case, and in the others two that stand for all.
+        // Every error in the usual case; in the others two that stand for all.
         let all = scene == Scene::InUse || amount(false, true);
         let errors = if all { &ERRORS[..] } else { &["EIO", "EACCES"] };
-        // A template is looked at before it is replaced, too.
+        // A template is also looked at before it is replaced.
         let looks = all || scene == Scene::Replaced;
         for point in points(scene, model).into_iter().filter(|point| looks || !point.only_looks()) {
             let errors = if point.only_looks() { &["EIO"] } else { errors };
@@ -116,7 +116,7 @@ fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// The exit code of a case and how long it took, if everything is as that code says.
+/// The exit code of a case and how long it took, if everything agrees with that code.
 fn judged(case: &Case, model: &TestSite) -> Result<(i32, Duration), String> {
     let site = case.scene.site(model);
     let before = Before::of(&site);
@@ -145,13 +145,13 @@ impl Before {
         Self { files: site.snapshot(), revision: site.state().revision }
     }
 
-    /// In what the site contradicts the end of the command, if it does.
+    /// Where the site contradicts the outcome of the command, if anywhere.
     fn contradicts(&self, case: &Case, site: &TestSite, done: &Run) -> Option<String> {
         let wrong = |what: &str| Some(what.to_owned());
         if done.stderr.contains("panicked") || done.code >= 128 {
             return wrong("a panic or a hang");
         }
-        // What cannot be removed stays, and the next command sees to it.
+        // What cannot be removed stays until the next command.
         let cannot_remove = case.point.call.starts_with("unlink");
         if !cannot_remove && !site.leftovers().is_empty() {
             return wrong("left a temporary file");
@@ -169,7 +169,7 @@ impl Before {
             6 if !is_done || !done.stderr.contains("durability unknown") => {
                 return wrong("says that durability is unknown, and means something else");
             }
-            // The answer could not be printed; the change was made before.
+            // The change was made, and then its answer could not be printed.
             9 if !writes => return wrong("says that the answer was lost"),
             2 | 3 | 4 | 7 if is_done => return wrong("says nothing changed, and it did"),
             2 | 3 | 4 | 7 if !cannot_remove && site.snapshot() != self.files => {
@@ -231,6 +231,6 @@ fn requirement_57_the_sweep_catches_planted_contradictions() {
     let site = case.scene.site(&model);
     let before = Before::of(&site);
     let done = case.scene.change(&site);
-    assert_eq!(before.contradicts(&case, &site, &done), None, "nothing was planted");
+    assert_eq!(before.contradicts(&case, &site, &done), None, "a clean change");
     figure(&format!("{} of {} planted contradictions caught", table.len(), table.len()));
 }

@@ -1,5 +1,4 @@
-//! Requirements 12 and 32: files that are not what a state file should be, and
-//! links to it.
+//! Requirements 12 and 32: files that are unsuitable as a state file, and links to it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,7 +20,7 @@ fn assert_refused(site: &TestSite, done: &Run, code: i32, what: &str) {
     assert_eq!(done.code, code, "{done:?}");
     let message = done.stderr.lines().next().unwrap_or_default();
     assert!(message.contains(what), "{done:?}");
-    assert!(message.contains(site.dir.to_str().unwrap()), "the path: {done:?}");
+    assert!(message.contains(site.dir.to_str().unwrap()), "with the path: {done:?}");
     assert!(done.stderr.lines().filter(|line| line.starts_with("maint:")).count() == 1, "{done:?}");
 }
 
@@ -42,7 +41,7 @@ fn requirement_12_a_state_that_is_no_regular_file_is_named_and_left_alone() {
         let site = TestSite::new();
         make(&site.state_file());
         let kind = fs::symlink_metadata(site.state_file()).unwrap().file_type();
-        // With no reader at its other end, a FIFO that is opened carelessly hangs.
+        // A FIFO without a reader hangs a careless open.
         for args in [&["on", "-m", "x"][..], &["status"], &["off"], &["ignore", "clear"]] {
             assert_refused(&site, &site.run(args), 8, what);
             refused += 1;
@@ -78,7 +77,7 @@ fn requirement_12_other_files_of_the_site_may_be_special_without_a_hang() {
     fs::remove_file(site.file("state.json.bak")).unwrap();
     fs::create_dir(site.file("state.json.bak")).unwrap();
     let done = site.ok(&["on", "-m", "three"]);
-    assert!(done.stderr.contains("state.json.bak"), "that there is no backup: {done:?}");
+    assert!(done.stderr.contains("state.json.bak"), "the missing backup: {done:?}");
     assert_eq!(site.leftovers(), Vec::<String>::new());
     figure("4 of 4: lock, history and backup as a FIFO, backup as a directory, 0 hangs");
 }
@@ -113,7 +112,7 @@ fn requirement_12_another_name_for_the_state_is_warned_of() {
     let done = site.ok(&["on", "-m", "three"]);
     assert!(done.stderr.contains("2 names"), "{done:?}");
     let done = site.ok(&["on", "-m", "four"]);
-    assert_eq!(done.stderr, "", "the backup is no reason to warn");
+    assert_eq!(done.stderr, "", "no warning for the backup");
     figure("1 of 1 warned of, 0 for the backup");
 }
 

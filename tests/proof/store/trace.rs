@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::env::{Run, run_with, wrapped};
 
-/// What the oracle has to see.
+/// The calls that the oracle must see.
 pub(crate) const CALLS: &str = "openat,open,creat,write,writev,pwrite64,fchmod,fchmodat,chmod,\
 fchown,fchownat,chown,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
 flock,fcntl,close,ftruncate,truncate,utimensat,mkdir,mkdirat,exit_group";
@@ -14,7 +14,7 @@ flock,fcntl,close,ftruncate,truncate,utimensat,mkdir,mkdirat,exit_group";
 /// How much of a string strace(1) shows: all of it.
 pub(crate) const WHOLE: &str = "1000000";
 
-/// What a verb that reads standard input finds there.
+/// The standard input for verbs that read it.
 const INPUT: &str = "<p>{{ reason }}</p>\n";
 
 /// One finished system call.
@@ -31,7 +31,7 @@ impl Call {
         !self.result.starts_with('-') && !self.result.starts_with('?')
     }
 
-    /// The quoted paths among the arguments.
+    /// The quoted paths in the arguments.
     pub(crate) fn paths(&self) -> Vec<&str> {
         self.arguments.split('"').skip(1).step_by(2).collect()
     }
@@ -42,7 +42,7 @@ impl Call {
         first.split_once('<')?.1.strip_suffix('>')
     }
 
-    /// The bytes that a write was to write, if strace(1) showed all of them.
+    /// The bytes of a write, if strace(1) showed all of them.
     pub(crate) fn written(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let text = self.arguments.split_once('"').map_or("", |(_, text)| text);
@@ -101,8 +101,8 @@ pub(crate) fn traced(
     (done, parse(&std::fs::read_to_string(path).unwrap()))
 }
 
-/// One line is `PID name(arguments) = result`, unless two processes ran at once
-/// and one call is spread over two lines.
+/// One line is `PID name(arguments) = result`, unless two processes ran at once and a
+/// call spans two lines.
 pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut unfinished: HashMap<u32, String> = HashMap::new();
     let mut calls = Vec::new();

@@ -1,4 +1,4 @@
-//! Requirements 9, 10 and 20: what is not written, what is kept, and when.
+//! Requirements 9, 10 and 20: what stays unwritten, what is kept, and when.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -59,9 +59,9 @@ fn requirement_10_a_corrupt_state_can_be_restored() {
         assert!(done.stderr.contains("maint restore"), "{done:?}");
         site.ok(&["restore"]);
         assert_eq!(site.reason().as_deref(), Some("two"), "after {broken:?}");
-        assert!(site.state().revision > 3, "it goes on rising");
+        assert!(site.state().revision > 3, "it keeps rising");
         assert_eq!(fs::read_to_string(site.file("state.json.broken")).unwrap(), broken);
-        assert!(maint::load::read(&site.file("state.json.bak")).is_ok());
+        assert!(maint::internal::load::read(&site.file("state.json.bak")).is_ok());
         site.ok(&["on", "-m", "four"]);
     }
 }
@@ -72,7 +72,7 @@ fn requirement_10_a_lost_state_is_restored_without_counting_backwards() {
     fs::remove_file(site.state_file()).unwrap();
     site.ok(&["restore"]);
     assert_eq!(site.reason().as_deref(), Some("one"));
-    assert_eq!(site.state().revision, 3, "the history knows of 2");
+    assert_eq!(site.state().revision, 3, "the history has 2");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn requirement_20_the_modification_time_rises_on_an_overlay_too() {
     let mut overlaid = Command::new("unshare");
     overlaid.args(["-m", "sh", "-c", ON_AN_OVERLAY, "sh"]).arg(own);
     overlaid.args(["unchanged::on_an_overlay", "--exact", "--ignored", "--nocapture"]);
-    // However long it takes: the processor may be a virtual one.
+    // Without a time limit: the processor may be a virtual one.
     let done = finished(&overlaid.output().unwrap());
     if done.code == 77 {
         skip("this kernel mounts no overlay");
@@ -126,7 +126,7 @@ fn rises_with_each_write(place: &Path) {
     let mut same_tick = 0;
     for number in 0..writes {
         if number == writes / 2 {
-            // From here on the clock is of no help.
+            // From here on the clock does not help.
             let state = fs::File::open(site.state_file()).unwrap();
             state.set_modified(SystemTime::UNIX_EPOCH + FAR).unwrap();
             last = i128::try_from(FAR.as_nanos()).unwrap();
@@ -142,5 +142,5 @@ fn rises_with_each_write(place: &Path) {
     figure(&format!("{writes} of {writes} rise in {place}, {same_tick} by one nanosecond"));
 }
 
-/// The year 2100, before which the clock will not get there.
+/// The year 2100, which the clock will not reach during the test.
 const FAR: Duration = Duration::from_secs(4_102_444_800);

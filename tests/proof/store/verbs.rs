@@ -1,13 +1,13 @@
 //! Every verb of the command, as its own help lists them: those that change the state,
-//! with what it takes to run them, and those that do not.
+//! with what they need to run, and those that do not.
 
 use std::collections::BTreeSet;
 
 use crate::env::{MAINT, TestSite, chmod, run, write};
 
-/// What changes the state, in an order in which each has something to do. `{rule}` and
-/// `{token}` stand for the id of one that exists. With each, how often it replaces the
-/// state.
+/// The commands that change the state, in an order that gives each something to do.
+/// `{rule}` and `{token}` stand for the id of an existing one. Beside each, how often
+/// it replaces the state.
 pub(crate) const CHANGING: [(&[&str], usize); 22] = [
     (&["on", "-m", "Back at noon"], 1),
     (&["on", "deploy", "--for", "1h"], 1),
@@ -33,11 +33,11 @@ pub(crate) const CHANGING: [(&[&str], usize); 22] = [
     (&["run", "--on-failure", "release", "--", "false"], 2),
 ];
 
-/// What makes the site first, and so has a test of its own.
+/// Makes the site first, and so has a test of its own.
 pub(crate) const BEGINNING: &str = "init";
 
-/// What changes nothing of the site. A preview that is served is looked at in
-/// `tests/cli/preview.rs`; here it finds nothing to serve.
+/// Commands that leave the site unchanged. `tests/cli/preview.rs` looks at a preview
+/// that serves; here it finds nothing to serve.
 pub(crate) const READING: [&[&str]; 20] = [
     &["status"],
     &["wait", "off"],
@@ -61,7 +61,7 @@ pub(crate) const READING: [&[&str]; 20] = [
     &["restore", "--dry-run"],
 ];
 
-/// The verbs that the command lists in its help, such as `on` and `ignore add`.
+/// The verbs in the command's help, such as `on` and `ignore add`.
 pub(crate) fn listed() -> BTreeSet<String> {
     let mut verbs = BTreeSet::new();
     for verb in below(&[]) {
@@ -92,7 +92,7 @@ pub(crate) fn verb_of(args: &[&str], listed: &BTreeSet<String>) -> Option<String
     [two, args[0].to_owned()].into_iter().find(|verb| listed.contains(verb))
 }
 
-/// A command line with the ids and paths of a site.
+/// A command line with a site's ids and paths filled in.
 pub(crate) fn filled_in(args: &[&str], site: &TestSite) -> Vec<String> {
     let first = |mut keys: Vec<String>| keys.pop().expect("there is one");
     args.iter()

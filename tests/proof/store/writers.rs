@@ -12,10 +12,10 @@ use crate::say::{amount, figure};
 
 const PROCESSES: usize = 8;
 
-/// How often the lock is deleted. Without a pause nobody would ever hold one.
+/// The pause between deletions of the lock. Without one, no writer would ever hold it.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Adds rules from several processes at once, each by its own spelling of the path.
+/// Adds rules from several processes at once, each with its own spelling of the path.
 fn add_rules(spellings: &[PathBuf], processes: usize, each: usize) {
     add(processes, each, |process, args| {
         let done = run(&mut maint(&spellings[process % spellings.len()], args));
@@ -38,8 +38,8 @@ fn add(processes: usize, each: usize, start: impl Fn(usize, &[&str]) -> Run + Sy
     });
 }
 
-/// Runs a test next to somebody who deletes the lock all the time; how often. This
-/// process never writes to the site, so to the writers it is a third one.
+/// Runs a test while a thread keeps deleting the lock; returns how often. This process
+/// never writes to the site, so to the writers it is another process.
 fn while_the_lock_is_deleted(site: &TestSite, test: impl FnOnce()) -> usize {
     let meanwhile = Meanwhile::new();
     thread::scope(|scope| {
@@ -56,7 +56,7 @@ fn while_the_lock_is_deleted(site: &TestSite, test: impl FnOnce()) -> usize {
     })
 }
 
-/// What is missing of so many rules, each of which made a revision.
+/// What is missing of this many rules, each of which made a revision.
 fn loss(site: &TestSite, rules: usize) -> Option<String> {
     let state = site.state();
     let revisions: Vec<u64> = (1..=rules as u64 + 1).collect();
@@ -104,7 +104,7 @@ fn requirement_14_writes_survive_somebody_who_keeps_deleting_the_lock() {
 
 #[test]
 fn requirement_14_first_writers_survive_it_too() {
-    // Without a state there is no second lock, only one that may make the file.
+    // Without a state there is no second lock; only one writer may create the file.
     let sites = amount(10, 100);
     for _ in 0..sites {
         let site = TestSite::new();
@@ -134,7 +134,7 @@ fn requirement_57_rules_are_missed_that_writers_without_a_lock_lose() {
             return;
         }
     }
-    panic!("writers without any lock lost nothing, or nobody missed it");
+    panic!("writers without any lock lost nothing, or no loss was found");
 }
 
 #[test]
@@ -152,11 +152,11 @@ fn requirement_36_two_sites_toggled_at_once_do_not_touch_each_other() {
 #[test]
 fn requirement_57_the_effects_of_one_app_on_another_are_noticed() {
     let site = TestSite::new();
-    assert!(!toggled([&site, &site], 20).is_empty(), "two apps on one site passed for two sites");
+    assert!(!toggled([&site, &site], 20).is_empty(), "two apps on one site passed as two sites");
 }
 
-/// Takes both sites into maintenance and back at once; the first thing on each that is
-/// not its own doing.
+/// Takes both sites into maintenance and back at once; returns the first thing on each
+/// that it did not do itself.
 fn toggled(sites: [&TestSite; 2], rounds: u64) -> Vec<String> {
     let toggle = |number: usize, site: &TestSite| {
         for round in 0..rounds {

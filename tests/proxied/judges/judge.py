@@ -1,7 +1,7 @@
-"""Two routers that say what they serve for a target: the route, then the path.
+"""Two routers that report what they serve for a target: the route, then the path.
 
     python -m gunicorn judge:django
-    python judge.py PORT                 Flask, on the server of Werkzeug
+    python judge.py PORT                 Flask, on Werkzeug's server
 """
 
 import sys

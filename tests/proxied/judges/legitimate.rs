@@ -1,6 +1,7 @@
-//! Paths as people have them, each named by a rule of its own.
+//! Paths as real sites have them, each named by a rule of its own.
 
 use maint::rules::{Kind, Matcher};
+use maint::state::RuleSettings;
 use maint::store;
 
 use super::servers;
@@ -50,8 +51,8 @@ fn paths() -> Vec<String> {
     paths
 }
 
-/// A path in one of three spellings: as browsers have it, with more encoded than
-/// need be, or with a letter encoded.
+/// A path in one of three spellings: as browsers write it, with more encoded than
+/// necessary, or with one letter encoded.
 fn spell(path: &str, number: usize) -> String {
     let mut is_letter_left = number % 3 == 2;
     let mut text = String::new();
@@ -75,10 +76,10 @@ fn requirement_41_no_legitimate_path_is_blocked() {
     let options = store::Options::new("test");
     let paths = paths();
     assert_eq!(paths.len(), 1_000);
-    store::update(&site.site(), &options, |state, now| {
+    store::update(&site.site(), &options, |state, stamp| {
         for path in &paths {
             let matcher = Matcher::parse(&Kind::Path, path)?;
-            state.add_rule(&matcher, None, None, false, now, &options.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
         }
         Ok::<(), maint::Error>(())
     })

@@ -1,6 +1,6 @@
-//! Whatever shape a target has, only what a rule names is reached while the site
-//! is down, and nothing in a window's scope. What was reached, the server says
-//! that served it.
+//! Whatever shape a target has, a visitor reaches only what a rule names while the
+//! site is down, and nothing in a window's scope. The server that answered is the
+//! judge of what was reached.
 
 mod legitimate;
 mod python;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use maint::gate::Plan;
-use maint::request::Facts;
+use maint::request::RequestParts;
 
 use crate::say::figure;
 use crate::site::TestSite;
@@ -35,7 +35,7 @@ const RULES: [Pattern; 5] = [
         example: "/v1/x",
         names: |it| it.route == "version" || it.route == "other" && it.path.starts_with("/v1/"),
     },
-    // The kind that a name with the right end slips through most easily.
+    // The form that a name with the right ending slips through most easily.
     Pattern {
         text: r"re:/.*\.css",
         example: "/theme/x.css",
@@ -62,18 +62,18 @@ const SCOPES: [Pattern; 4] = [
     },
 ];
 
-/// What came of the requests to one judge.
+/// The outcome of the requests to one judge.
 #[derive(Default)]
 struct Tally {
     asked: usize,
     /// Answered by a route.
     passed: usize,
-    /// What a comparison of the beginnings would have got wrong.
+    /// What a plain prefix comparison would have got wrong.
     naive: usize,
 }
 
-/// Asks every judge for a target; those whose answer is not `is_allowed` are noted
-/// in `wrong`.
+/// Asks every judge for a target, and notes in `wrong` the answers that are not
+/// `is_allowed`.
 fn ask_all(
     judges: &[Judge],
     plan: &Plan,
@@ -101,15 +101,17 @@ fn ask_all(
     }
 }
 
-/// A target as a reader has it who sees what was sent.
-fn facts(target: &[u8]) -> Facts {
+/// A target as a reader sees it who has the bytes that were sent.
+fn facts(target: &[u8]) -> RequestParts {
     let mut parts = target.splitn(2, |&byte| byte == b'?');
     let path = parts.next().unwrap_or_default().to_vec();
-    Facts { path, query: parts.next().map(<[u8]>::to_vec), ..Facts::new("GET", "/") }
+    let mut request = RequestParts::new("GET", "/");
+    (request.path, request.query) = (path, parts.next().map(<[u8]>::to_vec));
+    request
 }
 
 fn plan(site: &TestSite) -> Plan {
-    Plan::new(&maint::load::read(&site.site().state_file()).unwrap()).unwrap()
+    Plan::new(&maint::internal::load::read(&site.site().state_file()).unwrap()).unwrap()
 }
 
 fn tell(claim: &str, tallies: &BTreeMap<&'static str, Tally>, wrong: &[String]) {
@@ -125,7 +127,7 @@ fn tell(claim: &str, tallies: &BTreeMap<&'static str, Tally>, wrong: &[String]) 
     figure(&format!("{claim}: {} of {asked} requests, {} shapes", wrong.len(), SHAPES.len()));
     assert!(wrong.is_empty(), "{claim}:\n{}", wrong.join("\n"));
     assert!(SHAPES.len() >= 80);
-    assert!(tallies.values().any(|tally| tally.naive > 0), "these shapes would find nothing");
+    assert!(tallies.values().any(|tally| tally.naive > 0), "these shapes cannot show the fault");
 }
 
 #[test]

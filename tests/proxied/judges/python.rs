@@ -1,4 +1,4 @@
-//! Django and Flask, from the package index into an environment of the test's own.
+//! Django and Flask, from the package index into the test's own environment.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use crate::say::skip;
 
 const PACKAGES: [&str; 3] = ["django>=5.2,<5.3", "flask>=3.1,<3.2", "gunicorn>=23"];
 
-/// Both, or none with a word on standard error.
+/// Both servers, or none after a `SKIPPED` line.
 pub(crate) fn start() -> Vec<Judge> {
-    // Two tests at once would clear what the other one makes.
+    // Two tests at once would delete each other's work.
     static ENVIRONMENT: LazyLock<Result<PathBuf, String>> = LazyLock::new(environment);
     let python = match &*ENVIRONMENT {
         Ok(python) => python,
@@ -39,7 +39,7 @@ fn judge(
     directory: &Path,
     arguments: impl Fn(&mut Command, u16),
 ) -> Judge {
-    // Somebody else may take the free port before the server does.
+    // Another process may take the free port before the server does.
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(python);
@@ -55,7 +55,7 @@ fn judge(
     panic!("{name} does not start");
 }
 
-/// A Python that has the packages; made once, and kept with what is built.
+/// A Python with the packages; made once, and kept in the target directory.
 fn environment() -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("judges");
     let python = directory.join("bin/python");

@@ -1,4 +1,4 @@
-//! Servers that say what they serve for a target: the route, then the path.
+//! Servers that report what they serve for a target: the route, then the path.
 
 use axum::Router;
 use axum::http::Uri;
@@ -11,11 +11,11 @@ use crate::process::Process;
 use crate::site::TestSite;
 use crate::wire::ask_raw;
 
-/// A server whose word counts.
+/// A server whose report counts.
 pub(crate) struct Judge {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
-    /// The layer is in it; else the test asks the library about the target.
+    /// The layer is inside; without it the test asks the library about the target.
     pub(crate) has_gate: bool,
     pub(crate) _keeper: Keeper,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Keeper {
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) route: String,
-    /// Decoded, as far as the server decodes.
+    /// Decoded as far as the server decodes.
     pub(crate) path: String,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn served(port: u16, target: &[u8]) -> Option<Served> {
     Some(Served { route: route.to_owned(), path: path.to_owned() })
 }
 
-/// All of them: those with the gate, and those that only tell what they serve.
+/// All servers: those with the gate, and those that only report what they serve.
 pub(crate) fn start(site: &TestSite) -> Vec<Judge> {
     let mut judges = gated(site);
     judges.push(of_axum("axum, asked beforehand", router(), false));
@@ -64,7 +64,7 @@ pub(crate) fn gated(site: &TestSite) -> Vec<Judge> {
     };
     let as_sent = format!("location / {{ {} }}", to(""));
     let normalised = format!("location / {{ {} }}", to("/"));
-    // What `/static../admin` becomes here is well known.
+    // The usual mistake, which lets `/static../admin` out of `/static`.
     let short = format!("{as_sent} location /static {{ {} }}", to("/static/"));
     let nginxes = [
         ("nginx that sends on what it gets", &as_sent),

@@ -1,12 +1,12 @@
-//! Shapes of request targets that have led some server past its checks.
+//! Shapes of request targets that have led a server past its checks.
 
 /// Each shape is a target with gaps:
 ///
 /// - `{A}` a path that a rule lets through, `{a}` the same without its first `/`
-/// - `{S}` a path that none does, `{s}` without its first `/`
+/// - `{S}` a path that no rule lets through, `{s}` without its first `/`
 /// - `{%}` that path with its first letter encoded, `{%%}` with every letter
 ///   encoded, `{2}` with its first letter encoded twice, `{^}` in capitals
-/// - `<...>` what stands in it, once for each segment of the first path
+/// - `<...>` its content, once for each segment of the first path
 pub(crate) const SHAPES: &[&[u8]] = &[
     // Dot segments.
     b"{A}</..>{S}",
@@ -94,7 +94,7 @@ pub(crate) const SHAPES: &[&[u8]] = &[
     b"{S}%09",
     b"{S}\x7f",
     b"{S}%7f",
-    // Encodings of other kinds.
+    // Other encodings.
     b"{A}<%c0%af..>%c0%af{s}",
     b"{A}</%c0%ae%c0%ae>{S}",
     b"{A}<%e0%80%af..>%e0%80%af{s}",
@@ -113,7 +113,7 @@ pub(crate) const SHAPES: &[&[u8]] = &[
     b"{%}/",
     b"{^}",
     b"{^}/",
-    // Ends that some file systems drop.
+    // Endings that some file systems drop.
     b"{S}.",
     b"{S}./",
     b"{S}...",
@@ -140,7 +140,7 @@ pub(crate) const SHAPES: &[&[u8]] = &[
     b"{S}%3f.css",
     b"{S}%3f{A}",
     b"{A}%3f</..>{S}",
-    // The fragment, which does not belong in a request.
+    // The fragment, which has no place in a request.
     b"{S}#",
     b"{S}#.css",
     b"{S}#{A}",
@@ -166,7 +166,7 @@ pub(crate) const SHAPES: &[&[u8]] = &[
     b"file://{S}",
     b"//127.0.0.1{S}",
     b"///127.0.0.1{S}",
-    // No slash to begin with.
+    // No slash at the start.
     b"{s}",
     b"*",
     b"*{S}",

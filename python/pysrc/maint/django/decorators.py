@@ -10,18 +10,11 @@ from asgiref.sync import iscoroutinefunction
 from django.db import connections, transaction
 from django.urls import URLPattern, URLResolver
 
-OFF = "force_maintenance_mode_off"
-ON = "force_maintenance_mode_on"
+from maint.django.http import aget_maintenance_response, get_maintenance_response
+from maint.django.marks import OFF, ON, mark
 
 #: A view; or what `include()`, `path()` or `i18n_patterns()` returns; or a list of patterns.
 Target = TypeVar("Target")
-
-_used: set[str] = set()
-
-
-def is_used(mark: str) -> bool:
-    """Whether any view is forced this way, as far as URLs and views are loaded."""
-    return mark in _used
 
 
 def force_maintenance_mode_off(target: Target) -> Target:
@@ -57,7 +50,7 @@ def _off(view: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
             return view(request, *args, **kwargs)
 
-    return _marked(wrapper, OFF)
+    return mark(wrapper, OFF)
 
 
 def _on(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,16 +58,12 @@ def _on(view: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(view)
         async def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
-            from maint.django.http import aget_maintenance_response
-
             return await aget_maintenance_response(request)
 
     else:
 
         @wraps(view)
         def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
-            from maint.django.http import get_maintenance_response
-
             return get_maintenance_response(request)
 
     # The page is all that happens: nobody has to log in for it, no form is processed, and
@@ -82,13 +71,7 @@ def _on(view: Callable[..., Any]) -> Callable[..., Any]:
     wrapper.__dict__.update(login_required=False, csrf_exempt=True, _non_atomic_requests=set())
     for alias in connections:
         transaction.non_atomic_requests(alias)(wrapper)
-    return _marked(wrapper, ON)
-
-
-def _marked(wrapper: Callable[..., Any], mark: str) -> Callable[..., Any]:
-    wrapper.__dict__[mark] = True
-    _used.add(mark)
-    return wrapper
+    return mark(wrapper, ON)
 
 
 def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any:

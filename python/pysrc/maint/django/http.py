@@ -18,7 +18,7 @@ from django.utils import translation
 
 from maint import PRIVATE, Pass, Reply, is_overruling
 from maint.django.conf import Configuration, configuration
-from maint.django.decorators import OFF, ON, is_used
+from maint.django.marks import OFF, ON, is_used
 
 logger = logging.getLogger("maint.django")
 

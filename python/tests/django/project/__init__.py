@@ -1,1 +1,1 @@
-"""The example project, which the tests ask and servers can run."""
+"""The example project, for the tests and for real servers."""

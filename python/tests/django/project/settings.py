@@ -1,6 +1,6 @@
 """The settings of the example project.
 
-Variables named PROJECT_* go over them, as JSON: `PROJECT_MAINTENANCE_MODE_IGNORE_STAFF=true`.
+Variables named PROJECT_* override them, as JSON: `PROJECT_MAINTENANCE_MODE_IGNORE_STAFF=true`.
 """
 
 import json
@@ -59,7 +59,7 @@ DATABASES = {
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Logging in is not what is tested here.
+# Logging in is not under test here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 LOGIN_URL = "/login/"

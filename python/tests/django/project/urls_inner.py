@@ -1,4 +1,4 @@
-"""URLs to be included, and those of another host."""
+"""URLs to include, and those of another host."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""URLs with an admin site of another name, and without the views of maint."""
+"""URLs with an admin site under another name, and without maint's views."""
 
 from django.contrib import admin
 from django.urls import path

@@ -16,7 +16,7 @@ async def home_async(request: HttpRequest) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Says 503 for a reason of its own."""
+    """Answers 503 for a reason of its own."""
     return HttpResponse("no stock", status=503)
 
 

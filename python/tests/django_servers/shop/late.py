@@ -1,4 +1,4 @@
-"""A fault to be found: a worker that looks at the site ten times a second only."""
+"""A fault to find: a worker that looks at the site only ten times a second."""
 
 import time
 

@@ -1,10 +1,10 @@
-"""A project as it runs in production. What differs from test to test is in the environment."""
+"""A project as in production. The environment holds what differs between tests."""
 
 import json
 import os
 from pathlib import Path
 
-#: Where this run keeps its database, its mails and its site.
+#: The directory with the database, the mails and the site of this run.
 RUN = Path(os.environ["SHOP_RUN"])
 
 # `.maint/` is found from here.
@@ -57,5 +57,5 @@ ADMINS = [("Ann", "ann@example.com")]
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = RUN / "mails"
 
-# What is asked for by a test, say `MAINTENANCE_MODE_IGNORE_STAFF`.
+# The settings of a test, such as `MAINTENANCE_MODE_IGNORE_STAFF`.
 globals().update(json.loads(os.environ.get("SHOP_SETTINGS", "{}")))

@@ -1,4 +1,4 @@
-"""What the shop answers."""
+"""The answers of the shop."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from maint.django.decorators import force_maintenance_mode_off, force_maintenanc
 
 
 def home(request):
-    """Tells which worker answers, and asks for no user."""
+    """Names the worker that answers, without looking at the user."""
     return HttpResponse("the shop", headers={"X-Worker": str(os.getpid())})
 
 
@@ -65,5 +65,5 @@ def now(request):
 
 
 def address_of(request):
-    """The address that a proxy of the shop has found out."""
+    """The client's address, as the shop's proxy passes it on."""
     return request.META.get("HTTP_X_CLIENT", request.META["REMOTE_ADDR"])

@@ -1,9 +1,9 @@
-"""A project as teams have it, run with django-maintenance-mode or with `maint.django`.
+"""A typical project, run with django-maintenance-mode or with `maint.django`.
 
     python project.py maintenance_mode < CASES > ANSWERS
 
-`CASES` is a list of objects: `settings`, `path` and what else `answer` takes. `ANSWERS` has
-for each what came of it, or the name of the exception.
+`CASES` is a list of objects: `settings`, `path` and the other arguments of `answer`.
+`ANSWERS` has the outcome of each, or the name of the exception.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import django
 PACKAGE = sys.argv[1]
 HERE = Path.cwd()
 
-#: Whether the functions below raise. While a project starts they do not.
+#: Whether the functions below raise. They do not while a project starts.
 IS_BROKEN = False
 
 
@@ -124,7 +124,7 @@ def answer(
     is_broken: bool = False,
     state: bool | None = None,
 ) -> dict[str, Any]:
-    """What the project with these settings answers to a request."""
+    """The answer of the project with these settings to a request."""
     global IS_BROKEN
     from django.contrib.auth.models import User
     from django.test import Client
@@ -146,7 +146,7 @@ def answer(
         client = Client()
         if user:
             client.force_login(User.objects.get(username=user))
-        # The project starts with the first request, so let that be another one.
+        # The project starts with its first request, so send another one first.
         client.get("/never-down/")
         IS_BROKEN = is_broken
         try:
@@ -165,7 +165,7 @@ def answer(
 
 
 def overlapping() -> dict[str, bool]:
-    """Two deploys that overlap: the first one ends while the second is at work."""
+    """Two deploys that overlap: the first one ends while the second still runs."""
     core = import_module(f"{PACKAGE}.core")
     core.set_maintenance_mode(False)
     first, second = core.maintenance_mode_on(), core.maintenance_mode_on()
@@ -198,7 +198,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # What settings name by path is in this module, whatever it is run as.
+    # Settings name functions of this module by path, whatever it runs as.
     sys.modules["project"] = sys.modules["__main__"]
     urlpatterns: list[Any] = []
     main()

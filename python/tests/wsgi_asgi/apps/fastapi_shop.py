@@ -34,7 +34,7 @@ def who(scope: dict[str, object]) -> User:
     return User(is_authenticated=bool(name), is_staff=name == "ann")
 
 
-#: A mistake, if the test wants one.
+#: An invalid rule, if the test wants one.
 rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
 app = FastAPI(lifespan=lifespan)
 app.add_middleware(MaintenanceMiddleware, gate=Gate(user=who, ignore=rules))
@@ -82,7 +82,7 @@ async def echo(socket: WebSocket) -> None:
 
 
 async def marked(scope, receive, send):
-    """The same, where every answer tells which worker gave it, those of `maint` as well."""
+    """The same, where every answer names its worker, those of `maint` too."""
 
     async def send_marked(message):
         if message["type"] == "http.response.start":
@@ -94,5 +94,5 @@ async def marked(scope, receive, send):
 
 
 async def plain_sockets(scope, receive, send):
-    """The same, behind a server that can only close a WebSocket, or accept it."""
+    """The same, behind a server that can only accept or close a WebSocket."""
     await app({**scope, "extensions": {}}, receive, send)

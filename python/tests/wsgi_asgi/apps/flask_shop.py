@@ -50,13 +50,13 @@ def who(environ: dict[str, object]) -> User:
         return User(is_authenticated="name" in session, is_staff=session.get("name") == "ann")
 
 
-#: A mistake, if the test wants one.
+#: An invalid rule, if the test wants one.
 rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
 app.wsgi_app = MaintenanceMiddleware(app.wsgi_app, user=who, ignore=rules)
 
 
 def marked(environ, start_response):
-    """The same, where every answer tells which worker gave it, those of `maint` as well."""
+    """The same, where every answer names its worker, those of `maint` too."""
 
     def start(status, headers, exc_info=None):
         return start_response(status, [*headers, ("X-From", str(os.getpid()))], exc_info)

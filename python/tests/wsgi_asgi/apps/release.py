@@ -1,4 +1,4 @@
-"""Holds an answer back until the test lets it go on: by a file, for at most twenty seconds."""
+"""Holds an answer back until the test releases it with a file, for at most twenty seconds."""
 
 import os
 import time

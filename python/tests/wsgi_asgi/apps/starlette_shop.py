@@ -21,7 +21,7 @@ async def who(scope: dict[str, object]) -> User:
     return User(is_authenticated=bool(name), is_staff=name == "ann")
 
 
-#: A mistake, if the test wants one.
+#: An invalid rule, if the test wants one.
 rules = [("the office", "ip", "10.0.0.300")] if "WRONG_OPTION" in os.environ else []
 app = Starlette(
     routes=[Route("/", shop)],
@@ -30,7 +30,7 @@ app = Starlette(
 
 
 async def marked(scope, receive, send):
-    """The same, where every answer tells which worker gave it, those of `maint` as well."""
+    """The same, where every answer names its worker, those of `maint` too."""
 
     async def send_marked(message):
         if message["type"] == "http.response.start":

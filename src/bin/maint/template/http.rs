@@ -12,17 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use maint::request::is_loopback;
+use maint::internal::request::is_loopback;
 
 /// The longest request line with its header fields, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 
 /// How long a client may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many are served at once. A browser opens six connections, some of them
 /// just in case.
-const MOST_AT_ONCE: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 
 /// A response.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(crate) fn serve(
             thread::sleep(Duration::from_millis(50));
             continue;
         };
-        if served.fetch_add(1, Ordering::Relaxed) >= MOST_AT_ONCE {
+        if served.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
             served.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
@@ -131,11 +131,11 @@ fn read_head(mut stream: &TcpStream) -> io::Result<Head> {
         head.extend_from_slice(&part[..number]);
         let end = head[seen..].windows(END.len()).position(|window| window == END);
         match end.map(|at| seen + at) {
-            Some(end) if end <= LONGEST_HEAD => {
+            Some(end) if end <= MAX_HEAD => {
                 head.truncate(end);
                 return Ok(Head::Whole(head));
             }
-            None if head.len() <= LONGEST_HEAD => {}
+            None if head.len() <= MAX_HEAD => {}
             _ => return Ok(Head::TooLong),
         }
     }

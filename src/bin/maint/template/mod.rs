@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use maint::page::Templates;
-use maint::page::render::builtin;
-use maint::page::template::{self, Format, LARGEST};
-use maint::{Error, Site, load, store};
+use maint::internal::load;
+use maint::internal::page::builtin;
+use maint::internal::template::{self, MAX_SIZE};
+use maint::state::Format;
+use maint::{Error, Site, store};
 use serde_json::json;
 
 use crate::args::{
@@ -106,7 +107,7 @@ fn existing(site: &Site, name: &str, format: Option<TemplateFormat>) -> Result<(
 
 fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
     let site = session.site()?;
-    template::validate_name(&args.name)?;
+    maint::internal::state::validate_template_name(&args.name)?;
     let by_name = args
         .file
         .extension()
@@ -141,14 +142,14 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
 fn bounded(source: &mut impl io::Read, name: &str) -> maint::Result<String> {
     let mut bytes = Vec::new();
     source
-        .take(LARGEST as u64 + 1)
+        .take(MAX_SIZE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|cause| unreadable(name, &cause))?;
     String::from_utf8(bytes).map_err(|_| Error::invalid(format!("{name} is not UTF-8")))
 }
 
 fn unreadable(name: &str, cause: &io::Error) -> Error {
-    Error::invalid(format!("could not read {name}: {}", maint::error::describe(cause)))
+    Error::invalid(format!("could not read {name}: {}", maint::internal::describe(cause)))
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
@@ -233,11 +234,7 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
 
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _, _| {
-        // Under the lock, or somebody else might remove it meanwhile.
-        if let Some(name) = &args.name {
-            Templates::try_all(&site.templates(), name)?;
-        }
+    let applied = session.apply(&site, false, |state, _| {
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::page::pages::{Pages, Surroundings};
-use maint::page::render::{Context, sample_window};
-use maint::page::template::{self, Format};
-use maint::page::{Reply, Templates};
-use maint::request::Facts;
-use maint::state::window::{Phase, Scope, Window};
-use maint::{Error, Site, State, load};
+use maint::internal::load;
+use maint::internal::page::Templates;
+use maint::internal::page::sample_window;
+use maint::internal::page::{Pages, SiteDefaults};
+use maint::internal::template;
+use maint::page::Context;
+use maint::page::Reply;
+use maint::request::RequestParts;
+use maint::state::Format;
+use maint::state::{Phase, Scope, Window};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::{TemplateRender, WhichTemplate};
@@ -84,13 +88,12 @@ pub(crate) fn make(
     if let Some(file) = own {
         templates.try_file(file)?;
         // The facts of this window may break a template that passes the trial.
-        let context = Context {
-            comes_back: matches!(question.method, "GET" | "HEAD"),
-            ..Context::of(&window, state.name.as_deref(), &window.page.over(&settings))
-        };
+        let page = window.page.over(&settings);
+        let mut context = Context::of(&window, state.name.as_deref(), &page);
+        context.comes_back = matches!(question.method, "GET" | "HEAD");
         templates.render(Some(&file.name), file.format, &context)?;
     }
-    let around = Surroundings {
+    let around = SiteDefaults {
         name: state.name.as_deref(),
         settings: &settings,
         templates: &Arc::new(templates),
@@ -98,17 +101,10 @@ pub(crate) fn make(
     // Errors in other formats are reported when those are asked for.
     let mut errors = Vec::new();
     let pages = Pages::new("sample", &window, &around, &mut errors);
-    let request = Facts::new(question.method, "/").with("accept", accept(question.format));
+    let request =
+        RequestParts::new(question.method, "/").with("accept", question.format.media_type());
     let reply = pages.reply(&request, question.now);
     Ok(Page { reply, template: name, is_own: own.is_some() })
-}
-
-fn accept(format: Format) -> &'static str {
-    match format {
-        Format::Html => "text/html",
-        Format::Json => "application/json",
-        Format::Txt => "text/plain",
-    }
 }
 
 /// A method by which a request meets the window.

@@ -6,11 +6,12 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
-use maint::page::Templates;
-use maint::page::render::sample_window;
-use maint::page::template::Format;
-use maint::state::window::Window;
-use maint::{Error, Site, State, load};
+use maint::internal::load;
+use maint::internal::page::Templates;
+use maint::internal::page::sample_window;
+use maint::state::Format;
+use maint::state::Window;
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use super::http::{self, Answer};
@@ -128,7 +129,7 @@ fn listen(port: Option<u16>) -> Result<TcpListener> {
 
 impl Preview {
     fn now(&self) -> Timestamp {
-        self.fixed.unwrap_or_else(maint::time::now)
+        self.fixed.unwrap_or_else(maint::internal::time::now)
     }
 
     fn state(&self) -> maint::Result<State> {

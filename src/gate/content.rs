@@ -1,0 +1,203 @@
+//! What a state says, ready for requests: decisions compiled, pages made.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::rules::RulesPlan;
+use crate::error::{Error, Result, SiteProblem};
+use crate::load;
+use crate::page::Templates;
+use crate::page::pages::{Pages, SiteDefaults};
+use crate::site::Site;
+use crate::state::{PageSettings, State, parts};
+
+/// The files of a site that are read.
+pub(crate) struct Source {
+    site: Site,
+    pub(crate) state: PathBuf,
+    pub(crate) templates: PathBuf,
+    /// How the app has pages answered where the site does not say.
+    app_page: PageSettings,
+}
+
+impl Source {
+    pub(crate) fn new(site: &Site, app_page: &PageSettings) -> Self {
+        Self {
+            site: site.clone(),
+            state: site.state_file(),
+            templates: site.templates(),
+            app_page: app_page.clone(),
+        }
+    }
+
+    /// The trouble, if not just the state file is missing but the directory that
+    /// it would be in, behind all links: then nobody can know what is down.
+    pub(crate) fn missing_directory(&self) -> Option<Error> {
+        let directory = match self.site.files() {
+            Ok(files) if files.directory().is_dir() => return None,
+            Ok(files) => files.directory().to_owned(),
+            Err(error) => return Some(error),
+        };
+        let problem = if directory == self.site.dir() {
+            SiteProblem::Missing
+        } else {
+            SiteProblem::MissingBehind(self.state.clone())
+        };
+        Some(Error::NotASite { path: directory, problem })
+    }
+}
+
+/// What a state says, ready for requests.
+pub(crate) struct Content {
+    pub(crate) plan: Plan,
+    /// All but the ignore rules.
+    state: State,
+    rules_text: Arc<str>,
+    /// Of the bytes that it was read from.
+    fingerprint: u64,
+    templates: Arc<Templates>,
+    pages: BTreeMap<Arc<str>, Arc<Pages>>,
+    /// The page of a view that is always down.
+    page_without_window: Arc<Pages>,
+}
+
+/// What came of reading a state.
+pub(crate) struct Fresh {
+    pub(crate) content: Arc<Content>,
+    /// What is wrong with the pages, which are then the built-in ones.
+    pub(crate) errors: Vec<Error>,
+}
+
+impl Content {
+    /// The page of a window, or of what is down without one.
+    pub(crate) fn pages(&self, window: Option<&Arc<str>>) -> &Arc<Pages> {
+        window.and_then(|window| self.pages.get(window)).unwrap_or(&self.page_without_window)
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.state.revision
+    }
+
+    /// Whether it was made from these bytes.
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
+        self.fingerprint == fingerprint(bytes)
+    }
+
+    /// Makes a state ready that was made up and not read.
+    pub(crate) fn of(source: &Source, mut state: State) -> Result<Self> {
+        state.page = state.page.over(&source.app_page);
+        let rules = Arc::new(RulesPlan::new(&state.ignore)?);
+        let (content, _) =
+            Self::build(state, "".into(), rules, Arc::new(Templates::empty()), 0, None)?;
+        Ok(content)
+    }
+
+    /// Makes everything that is not the same as before.
+    fn build(
+        state: State,
+        rules_text: Arc<str>,
+        rules: Arc<RulesPlan>,
+        templates: Arc<Templates>,
+        fingerprint: u64,
+        before: Option<&Self>,
+    ) -> Result<(Self, Vec<Error>)> {
+        let mut errors = Vec::new();
+        let around = SiteDefaults {
+            name: state.name.as_deref(),
+            settings: &state.page,
+            templates: &templates,
+        };
+        let before = before.filter(|before| {
+            before.state.name == state.name
+                && before.state.page == state.page
+                && Arc::ptr_eq(&before.templates, &templates)
+        });
+        let mut pages = BTreeMap::new();
+        for (name, window) in &state.windows {
+            let same = before.filter(|before| before.state.windows.get(name) == Some(window));
+            let known = same.and_then(|before| before.pages.get_key_value(name.as_str()));
+            let (name, made) = if let Some((name, made)) = known {
+                (name.clone(), made.clone())
+            } else {
+                let made = Pages::new(name, window, &around, &mut errors);
+                (name.as_str().into(), Arc::new(made))
+            };
+            pages.insert(name, made);
+        }
+        let page_without_window = match before {
+            Some(before) => before.page_without_window.clone(),
+            None => Arc::new(Pages::without_window(&around, &mut errors)),
+        };
+        let plan = Plan::with_rules(&state, rules)?;
+        let content =
+            Self { plan, state, rules_text, fingerprint, templates, pages, page_without_window };
+        Ok((content, errors))
+    }
+}
+
+/// Makes the bytes of a state file ready. What is the same as `before` is taken over.
+pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> Result<Fresh> {
+    let malformed = |cause| load::malformed(&source.state, cause);
+    let known = before.map(|before| &*before.rules_text);
+    let mut parts = parts::split(bytes, known).map_err(malformed)?;
+    parts.state.page = parts.state.page.over(&source.app_page);
+    let (text, rules) = match (before, parts.rules) {
+        (Some(before), None) => (before.rules_text.clone(), before.plan.rules().clone()),
+        (_, text) => {
+            let text = text.unwrap_or("{}");
+            (Arc::from(text), compile(source, text)?)
+        }
+    };
+    let (templates, mut errors) = templates(source, &parts.state, before);
+    let (content, more) =
+        Content::build(parts.state, text, rules, templates, fingerprint(bytes), before)?;
+    errors.extend(more);
+    Ok(Fresh { content: Arc::new(content), errors })
+}
+
+/// Tells whether bytes are those that were read before. Nobody gains anything by
+/// making two that have the same: they write the state as it is.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Compiles ignore rules from their text in the state file.
+fn compile(source: &Source, text: &str) -> Result<Arc<RulesPlan>> {
+    let rules = parts::rules(text).map_err(|cause| load::malformed(&source.state, cause))?;
+    Ok(Arc::new(RulesPlan::of_lean(rules)?))
+}
+
+/// The templates of the site, if anything is made from one.
+fn templates(
+    source: &Source,
+    state: &State,
+    before: Option<&Content>,
+) -> (Arc<Templates>, Vec<Error>) {
+    let names = || {
+        let windows = state.windows.values().map(|window| &window.page);
+        windows.chain([&state.page]).filter_map(|page| page.template.as_deref())
+    };
+    let (found, mut errors) = if names().next().is_some() {
+        Templates::read(&source.templates)
+    } else {
+        (Templates::empty(), Vec::new())
+    };
+    for name in names() {
+        if !found.has_any(name) {
+            errors.push(Error::Unknown {
+                kind: "template",
+                name: name.to_owned(),
+                known: found.names(),
+            });
+        }
+    }
+    match before {
+        Some(before) if *before.templates == found => (before.templates.clone(), errors),
+        _ => (Arc::new(found), errors),
+    }
+}

@@ -1,0 +1,59 @@
+//! What only the command and the Python package of this repository use. It is no
+//! part of the public interface and may change in any release.
+
+pub use crate::actor::owner_of;
+pub use crate::error::describe;
+pub use crate::shell::word;
+pub use crate::watch::Watch;
+
+pub mod doctor {
+    pub use crate::doctor::{Finding, Level, examine};
+}
+
+pub mod history {
+    pub use crate::store::history::{PYTHON, Record, Revisions, read, shortened};
+}
+
+pub mod load {
+    pub use crate::load::read;
+}
+
+pub mod page {
+    pub use crate::page::pages::{Pages, SiteDefaults};
+    pub use crate::page::render::{MAX_PAGE_SIZE, Templates, builtin, sample_window};
+    pub use crate::page::reply::MARK;
+}
+
+pub mod request {
+    pub use crate::request::client::address;
+    pub use crate::request::cookie::{COOKIE, PARAMETER};
+    pub use crate::request::field::is_loopback;
+    pub use crate::request::path::PathForms;
+    pub use crate::request::url::UrlParts;
+}
+
+pub mod rules {
+    pub mod method {
+        pub use crate::rules::method::{COMMON, parse};
+    }
+
+    pub mod network {
+        pub use crate::rules::network::{normalised, parse};
+    }
+}
+
+pub mod state {
+    pub use crate::state::bypass::{digest, generate};
+    pub use crate::state::page::{
+        validate_redirect, validate_retry_after, validate_status, validate_template_name,
+    };
+    pub use crate::state::{by_number, lease_end};
+}
+
+pub mod template {
+    pub use crate::page::template::{MAX_SIZE, Template, digest, find, list, read};
+}
+
+pub mod time {
+    pub use crate::time::{has_come, now, parse_duration, parse_time, zone};
+}

@@ -1,0 +1,41 @@
+//! Header field values and the few rules of their syntax that decisions need (RFC 9110, 5).
+
+use std::net::IpAddr;
+
+use super::{Request, url};
+
+/// Whether a text is a token of RFC 9110, 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether a `Host` is this very machine: `localhost` or a loopback address, on
+/// any port.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let name = url::host(host);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// The only value of a header field; `None` if there is none, or more than one.
+pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
+    let mut found = None;
+    let mut number = 0;
+    request.header(name, &mut |value| {
+        number += 1;
+        found = Some(trim(value).to_vec());
+    });
+    found.filter(|_| number == 1)
+}
+
+/// Takes off the spaces and tabs around a field value (RFC 9110, 5.5).
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}

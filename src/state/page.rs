@@ -1,0 +1,314 @@
+//! How pages are answered: the settings of a window, of the site or of an app.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::request::url::{UrlParts, host_and_port};
+
+/// The longest `Retry-After` accepted, in seconds: one week.
+pub const MAX_RETRY_AFTER: u32 = 7 * 24 * 3600;
+
+/// The status of the page where nothing else is said.
+pub const DEFAULT_STATUS: u16 = 503;
+
+/// `Retry-After` in seconds where neither an end nor anything else is known.
+pub const DEFAULT_RETRY_AFTER: u32 = 120;
+
+/// How the page is answered. What a window leaves open, the site decides, and
+/// what the site leaves open has a default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PageSettings {
+    /// The status code (RFC 9110, 15): 200, or 400 to 599. Default 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 200, max = 599)))]
+    pub status: Option<u16>,
+    /// `Retry-After` (RFC 9110, 10.2.3) in seconds while no end is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 604_800)))]
+    pub retry_after: Option<u32>,
+    /// The template that becomes the page, by its name without extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Where browsers are sent instead: an `http` or `https` URL, or a path of this site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<String>,
+    /// Fields of later versions, kept as they are.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
+}
+
+impl PageSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the status code.
+    #[must_use]
+    pub fn status(mut self, status: impl Into<Option<u16>>) -> Self {
+        self.status = status.into();
+        self
+    }
+
+    /// Sets `Retry-After`, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, retry_after: impl Into<Option<u32>>) -> Self {
+        self.retry_after = retry_after.into();
+        self
+    }
+
+    /// Sets the template that becomes the page.
+    #[must_use]
+    pub fn template(mut self, template: impl Into<String>) -> Self {
+        self.template = Some(template.into());
+        self
+    }
+
+    /// Sets where browsers are sent instead.
+    #[must_use]
+    pub fn redirect(mut self, redirect: impl Into<String>) -> Self {
+        self.redirect = Some(redirect.into());
+        self
+    }
+
+    /// Whether everything is left at its default.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These settings, and where they say nothing, those of the site.
+    #[must_use]
+    pub fn over(&self, site: &Self) -> Self {
+        Self {
+            status: self.status.or(site.status),
+            retry_after: self.retry_after.or(site.retry_after),
+            template: self.template.clone().or_else(|| site.template.clone()),
+            redirect: self.redirect.clone().or_else(|| site.redirect.clone()),
+            extra: Map::new(),
+        }
+    }
+
+    /// Checks every setting by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] names the first that cannot be.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(status) = self.status {
+            validate_status(status)?;
+        }
+        if let Some(seconds) = self.retry_after {
+            validate_retry_after(seconds)?;
+        }
+        if let Some(name) = &self.template {
+            validate_template_name(name)?;
+        }
+        if let Some(url) = &self.redirect {
+            validate_redirect(url)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses statuses that have no body, or that redirect, which is `redirect`'s task.
+pub fn validate_status(status: u16) -> Result<()> {
+    if status == 200 || (400..=599).contains(&status) {
+        Ok(())
+    } else {
+        Err(Error::invalid_with(
+            format!("`{status}` cannot be the status of the page"),
+            "use 503, or another from 400 to 599; 200 is possible, but caches and search engines will keep the page",
+        ))
+    }
+}
+
+/// Refuses zero, and more than a week.
+pub fn validate_retry_after(seconds: u32) -> Result<()> {
+    if (1..=MAX_RETRY_AFTER).contains(&seconds) {
+        Ok(())
+    } else {
+        Err(Error::invalid("the retry-after must be from one second to one week"))
+    }
+}
+
+/// Accepts `https://host/…`, `http://host/…` and `/path`, in printable ASCII.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for everything a browser might read as another host
+/// (`//evil`, `/\evil`, `https:evil`, user names) and for other schemes.
+pub fn validate_redirect(url: &str) -> Result<()> {
+    let bad = |why: &str| {
+        Err(Error::invalid_with(
+            format!("`{}` cannot be redirected to: {why}", url.escape_debug()),
+            "write `https://status.example.com/` or a path like `/sorry`",
+        ))
+    };
+    if url.len() > 2048 {
+        return bad("it is longer than 2048 bytes");
+    }
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return bad("it holds characters that have to be percent-encoded");
+    }
+    if url.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^']) {
+        return bad("it holds characters that have to be percent-encoded");
+    }
+    if let Some(path) = url.strip_prefix('/') {
+        return if path.starts_with('/') { bad("`//` names another host") } else { Ok(()) };
+    }
+    let parts = UrlParts::of(url);
+    if !parts.is_http() {
+        return bad("only `http`, `https` and paths of this site are known");
+    }
+    let authority = parts.authority;
+    if authority.contains('@') {
+        return bad("it holds a user name");
+    }
+    let (host, port) = host_and_port(authority);
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return bad("its port is not a number");
+    }
+    match host.parse::<crate::rules::host::HostPattern>() {
+        Ok(crate::rules::host::HostPattern::Exact(_)) => Ok(()),
+        _ => bad("its host is not a host name"),
+    }
+}
+
+/// What a template becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Format {
+    /// A page for browsers.
+    Html,
+    /// An `application/problem+json` answer (RFC 9457) for API clients.
+    Json,
+    /// Plain text.
+    Txt,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Txt];
+
+    /// The media type that asks for it (RFC 9110, 8.3.1).
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html",
+            Self::Json => "application/json",
+            Self::Txt => "text/plain",
+        }
+    }
+
+    /// The file name extension, without the dot.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Json => "json",
+            Self::Txt => "txt",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|format| format.extension() == text).ok_or_else(|| {
+            Error::invalid(format!(
+                "`{}` is not a format: write html, json or txt",
+                text.escape_debug()
+            ))
+        })
+    }
+}
+
+/// Accepts `[A-Za-z0-9_-]{1,64}`.
+pub fn validate_template_name(name: &str) -> Result<()> {
+    let fits = (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid_with(
+        format!("`{}` cannot be the name of a template", name.escape_debug()),
+        "use up to 64 letters, digits, `_` and `-`, without the extension",
+    ))
+}
+
+/// What the file of a template says by its name: `503.html` is `503` as HTML.
+pub(crate) fn parse_file_name(file_name: &str) -> Option<(&str, Format)> {
+    let (name, extension) = file_name.rsplit_once('.')?;
+    validate_template_name(name).ok()?;
+    Some((name, extension.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_stay_where_they_say() {
+        for url in [
+            "/sorry",
+            "/",
+            "https://status.example.com/",
+            "http://h:8080/a?b#c",
+            "https://[::1]:1/",
+        ] {
+            assert!(validate_redirect(url).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https:evil",
+            "https:///x",
+            "javascript:alert(1)",
+            "https://good@evil.example/",
+            "/a b",
+            "/a\r\nSet-Cookie:x",
+            "https://evil.example\\@good",
+            "ftp://x/",
+            "https://",
+            "https://h:99999/",
+            "sorry",
+        ] {
+            assert!(validate_redirect(url).is_err(), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_without_a_page_are_refused() {
+        for status in [200, 404, 429, 503, 599] {
+            assert!(validate_status(status).is_ok(), "{status}");
+        }
+        for status in [0, 100, 201, 204, 301, 302, 304, 399, 600] {
+            assert!(validate_status(status).is_err(), "{status}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_the_directory() {
+        for name in ["../x", "a/b", "/etc/passwd", "a\0b", "", "503.html", &"x".repeat(65)] {
+            assert!(validate_template_name(name).is_err(), "{name:?}");
+        }
+        assert!(validate_template_name("503").is_ok());
+    }
+}

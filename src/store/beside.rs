@@ -1,0 +1,117 @@
+//! What is written beside the state, in one transaction with it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::custody::Custody;
+use super::options::Options;
+use super::replace::{self, Earlier, Failure, OldFile, Replacement};
+use crate::error::{Error, Result};
+use crate::page::template::{self, Template};
+use crate::sys;
+
+/// What happens beside the change of the state.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    /// Nothing.
+    Nothing,
+    /// A template changes with it.
+    Template(&'a TemplateFile<'a>),
+    /// A state that makes no sense may be replaced.
+    Salvage,
+}
+
+/// A template file that changes together with the state.
+pub(super) struct TemplateFile<'a> {
+    pub(super) path: &'a Path,
+    pub(super) change: FileChange<'a>,
+}
+
+/// What becomes of a template file.
+#[derive(Clone, Copy)]
+pub(super) enum FileChange<'a> {
+    /// It gets this text. Only `replace` lets that happen to a file that exists.
+    Write { text: &'a str, replace: bool },
+    /// It goes, and with it all the files of its template.
+    Remove { files: &'a [Template] },
+}
+
+impl TemplateFile<'_> {
+    /// Its name with the extension.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// Whether the file has the new content already.
+    pub(super) fn is_there(&self) -> bool {
+        match self.change {
+            FileChange::Write { text, .. } => {
+                template::read(self.path).is_ok_and(|now| now == text)
+            }
+            FileChange::Remove { .. } => false,
+        }
+    }
+}
+
+/// Writes or removes a template, in such a way that it can be undone.
+pub(super) fn put<'a>(
+    template: &TemplateFile<'a>,
+    options: &Options<'_>,
+    custody: Custody,
+) -> Result<Earlier<'a>> {
+    let path = template.path;
+    let earlier = Earlier::keep(path)?;
+    let written = match template.change {
+        FileChange::Write { text, .. } => write_template(path, text, options, custody),
+        FileChange::Remove { .. } => {
+            sys::unlink(path).map_err(|source| Error::io("remove", path, source))
+        }
+    };
+    match written {
+        Ok(()) => Ok(earlier),
+        Err(error) => {
+            earlier.settle();
+            Err(error)
+        }
+    }
+}
+
+fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custody) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if !directory.is_dir() {
+        sys::create_dir(directory, !options.keep_root)
+            .map_err(|source| Error::io("create", directory, source))?;
+    }
+    let old = match fs::symlink_metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::io("look at", path, source)),
+    };
+    if let Some(kind) = old.as_ref().and_then(sys::special_kind) {
+        return Err(Error::Refused {
+            path: path.to_owned(),
+            reason: format!("it is {kind}"),
+            hint: None,
+        });
+    }
+    let replaced = replace::replace(&Replacement {
+        path,
+        bytes: text.as_bytes(),
+        old: old.map(|metadata| OldFile {
+            key: sys::key(&metadata),
+            ownership: sys::ownership(&metadata),
+        }),
+        owner: custody.owner(),
+        keep_root: options.keep_root,
+        backup: None,
+    });
+    match replaced {
+        // A template that a power cut may undo is written again by whoever notices.
+        Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
+        Err(Failure::NotApplied(error)) => Err(error),
+        Err(Failure::Overtaken) => {
+            Err(Error::Conflict { message: format!("`{}` appeared meanwhile", path.display()) })
+        }
+    }
+}

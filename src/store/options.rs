@@ -1,0 +1,173 @@
+//! How a change is made, in whose name, and what it did.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::lock::{self, OnWait};
+use crate::actor::Actor;
+use crate::state::{Change, State};
+
+/// How a change is made, and in whose name.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options<'a> {
+    /// How long to wait for another writer; zero means not at all.
+    pub patience: Duration,
+    /// Whether to take the lock. Without it two writers can lose a change.
+    pub locking: bool,
+    /// As root, leave new files to root instead of the directory's owner.
+    pub keep_root: bool,
+    /// In whose name.
+    pub actor: Actor,
+    /// The command, without the name of the program, for the history.
+    pub command: String,
+    /// The time; that of the system clock if absent.
+    pub now: Option<Timestamp>,
+    /// What the change is for.
+    pub purpose: Purpose,
+    /// Told once if waiting for the lock takes longer than a second.
+    pub on_wait: Option<OnWait<'a>>,
+}
+
+impl<'a> Options<'a> {
+    /// The defaults, for a command run by this process.
+    #[must_use]
+    pub fn new(command: impl Into<String>) -> Self {
+        Self {
+            patience: lock::PATIENCE,
+            locking: true,
+            keep_root: false,
+            actor: Actor::current(),
+            command: command.into(),
+            now: None,
+            purpose: Purpose::Change,
+            on_wait: None,
+        }
+    }
+
+    /// Sets in whose name.
+    #[must_use]
+    pub fn actor(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// Sets how long to wait for another writer; zero means not at all.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sets the time, instead of that of the system clock.
+    #[must_use]
+    pub fn now(mut self, now: impl Into<Option<Timestamp>>) -> Self {
+        self.now = now.into();
+        self
+    }
+
+    /// Sets what the change is for.
+    #[must_use]
+    pub fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Sets whether to take the lock.
+    #[must_use]
+    pub fn locking(mut self, locking: bool) -> Self {
+        self.locking = locking;
+        self
+    }
+
+    /// Sets whether root keeps new files.
+    #[must_use]
+    pub fn keep_root(mut self, keep_root: bool) -> Self {
+        self.keep_root = keep_root;
+        self
+    }
+
+    /// Sets what is called if waiting for the lock takes longer than a second.
+    #[must_use]
+    pub fn on_wait(mut self, call: OnWait<'a>) -> Self {
+        self.on_wait = Some(call);
+        self
+    }
+
+    /// Who makes the change, and when.
+    pub(super) fn stamp(&self) -> Stamp<'_> {
+        Stamp { now: self.now.unwrap_or_else(crate::time::now), actor: &self.actor }
+    }
+}
+
+/// Who makes a change, and when. A change function gets it with the state.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Stamp<'a> {
+    /// The time of the change: [`Options::now`], or that of the system clock.
+    pub now: Timestamp,
+    /// In whose name: [`Options::actor`].
+    pub actor: &'a Actor,
+}
+
+/// What a change is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// It changes what the state says.
+    Change,
+    /// It also writes a state file where there is none, even if it says nothing.
+    Create,
+    /// It puts back what was there before. Templates are not tried out, since a page
+    /// whose template is missing is the built-in one.
+    Restore,
+    /// It renews a lease. There is no backup, so that `restore` goes back to
+    /// what a person did.
+    Renew,
+}
+
+/// What a change did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Applied<T> {
+    /// What the change returned.
+    pub value: T,
+    /// The state before.
+    pub before: State,
+    /// The state now in force.
+    pub after: State,
+    /// What the state says differently.
+    pub changes: Vec<Change>,
+    /// Whether anything was written.
+    pub is_written: bool,
+    /// What did not go as it should although the change is in force.
+    pub warnings: Vec<String>,
+    /// The file that holds the state, behind all links.
+    pub file: PathBuf,
+}
+
+impl<T> Applied<T> {
+    pub(super) fn unwritten(
+        value: T,
+        before: State,
+        after: State,
+        changes: Vec<Change>,
+        file: PathBuf,
+    ) -> Self {
+        Self { value, before, after, changes, is_written: false, warnings: Vec::new(), file }
+    }
+
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Applied<U> {
+        Applied {
+            value: change(self.value),
+            before: self.before,
+            after: self.after,
+            changes: self.changes,
+            is_written: self.is_written,
+            warnings: self.warnings,
+            file: self.file,
+        }
+    }
+}

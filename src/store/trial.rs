@@ -1,0 +1,79 @@
+//! Templates are tried out here and nowhere else, before they are put into use.
+//!
+//! It happens under the lock: until then somebody else may change or remove a
+//! template, or one that it builds on.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::beside::{FileChange, TemplateFile};
+use crate::error::{Error, Result};
+use crate::page::Templates;
+use crate::site::Site;
+use crate::state::State;
+use crate::state::page::parse_file_name;
+
+/// Tries out the templates that a change of the state puts into use: that of each
+/// window which is new or different, and that of the site if it is another one.
+pub(super) fn of_state(site: &Site, before: &State, after: &State) -> Result<()> {
+    let is_new = |name: &str| before.windows.get(name) != after.windows.get(name);
+    let windows = after.windows.iter().filter(|(name, _)| is_new(name));
+    let of_windows = windows.map(|(_, window)| &window.page);
+    let of_site = (before.page.template != after.page.template).then_some(&after.page);
+    let used = of_windows.chain(of_site).filter_map(|page| page.template.as_deref());
+    let used: BTreeSet<&str> = used.collect();
+    used.into_iter().try_for_each(|name| Templates::try_all(&site.templates(), name))
+}
+
+/// Tries out a template file that changes, and those that build on it.
+pub(super) fn of_file(site: &Site, file: &TemplateFile<'_>) -> Result<()> {
+    let file_name = file.name();
+    let (name, format) = parse_file_name(file_name).ok_or_else(|| {
+        let name = file_name.escape_debug();
+        Error::invalid(format!("`{name}` cannot be the file name of a template"))
+    })?;
+    let before = read(site);
+    match file.change {
+        FileChange::Write { text, replace } => {
+            let mut after = read(site);
+            after.add(file_name.to_owned(), text.to_owned())?;
+            after.try_out(name, format)?;
+            refuse_if_another_breaks(&before, &after, name)?;
+            if !replace && fs::symlink_metadata(file.path).is_ok() {
+                return Err(Error::TemplateExists { file_name: file_name.to_owned() });
+            }
+            Ok(())
+        }
+        FileChange::Remove { files } => {
+            let after = files.iter().fold(read(site), |rest, file| rest.without(&file.file_name()));
+            refuse_if_another_breaks(&before, &after, name)
+        }
+    }
+}
+
+/// The templates of a site that are any good.
+fn read(site: &Site) -> Templates {
+    Templates::read(&site.templates()).0
+}
+
+/// Refuses a change of one template by which another, which was fine before,
+/// would fail: it builds on this one.
+fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str) -> Result<()> {
+    for file_name in after.names() {
+        let Some((name, format)) = parse_file_name(&file_name) else {
+            continue;
+        };
+        if name == changed || before.try_out(name, format).is_err() {
+            continue;
+        }
+        if let Err(error) = after.try_out(name, format) {
+            return Err(Error::invalid_with(
+                format!(
+                    "the template `{file_name}` builds on `{changed}`, and would fail: {error}"
+                ),
+                format!("change `{file_name}` first"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Changing the state of a site.
+
+use super::beside::Beside;
+use super::options::{Applied, Options, Stamp};
+use super::transaction::{run, transact, try_templates};
+use crate::error::Result;
+use crate::load;
+use crate::site::Site;
+use crate::state::State;
+
+/// Changes the state of a site.
+///
+/// The change runs under the lock, on the state as it is then, and learns who makes
+/// it and when. Nothing is written if it fails, if its result is not a valid state,
+/// if a template that it puts into use cannot become a page, or if nothing differs
+/// afterwards.
+///
+/// # Errors
+///
+/// Whatever the change returns, and every kind of failure of [`Error`](crate::Error). All
+/// leave the state as it was but [`Error::Unsynced`](crate::Error::Unsynced).
+pub fn update<T>(
+    site: &Site,
+    options: &Options<'_>,
+    change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
+) -> Result<Applied<T>> {
+    transact(site, options, Beside::Nothing, change)
+}
+
+/// What [`update`] would do, without a lock and without writing.
+pub fn preview<T>(
+    site: &Site,
+    options: &Options<'_>,
+    change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
+) -> Result<Applied<T>> {
+    let files = site.files()?;
+    let before = load::read(&files.state)?;
+    let (value, after, changes) = run(&before, options.stamp(), &change)?;
+    try_templates(site, options, &before, &after)?;
+    Ok(Applied::unwritten(value, before, after, changes, files.state))
+}
