@@ -148,7 +148,7 @@ fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
     match put {
         Ok(applied) => Ok(Some(applied)),
         // Somebody else began at the same time, or brought a template of that name.
-        Err(Error::Invalid { .. }) if site.templates().join(&file_name).exists() => Ok(None),
+        Err(Error::TemplateExists { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
