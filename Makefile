@@ -1,16 +1,16 @@
-# `make test` is all that CI runs. It installs what the tests need, where it can.
+# `make test` is all that CI runs. It installs the tools that tests need, where it can.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# A browser without fonts shows boxes. This one has Arabic, which a test writes.
+# A browser without fonts shows boxes. A test writes Arabic, which this one has.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
-# Each tool, and the package of Debian that has it.
+# Each tool, and the Debian package that has it.
 TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
 	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
 	$(NOTO):fonts-noto-core
-# The same for virtual machines, which no test of every day needs.
+# The same for virtual machines, which only the long tests need.
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
 	strip:binutils
 
@@ -20,17 +20,17 @@ power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-sta
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-# Runs the targets that show something, and reads what they print.
+# Runs the other targets and reads what they print.
 PROOF = cargo test -q --locked --features tower --test proof --
 
 test: tools check ## Format, lints, documentation, every test, planted bugs, and some fuzzing
 	$(PROOF) test
 
-proof: tools ## The long run of everything, before a release: writes docs/reliability.md [PARTS='tests …']
+proof: tools ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
 
-# Debian and its kin; elsewhere the tests that need a tool say that they skip. npm comes after the
-# rest, since some packages of node bring their own and refuse that of Debian.
+# For Debian and its kin; elsewhere a test that needs a missing tool prints SKIPPED. npm comes last,
+# since some packages of node bring their own and conflict with that of Debian.
 tools power-cut-tools:
 	@missing() { \
 		for tool in $(TOOLS); do \
@@ -51,12 +51,13 @@ tools power-cut-tools:
 	packages=$$(missing | tr '\n' ' '); \
 	[ -z "$$packages" ] || echo "SKIPPED: could not install $$packages; the tests that need them will skip"
 
-check: ## Format, lints and documentation
+check: ## Format, lints, documentation, and who imports whom
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --features tower --locked -- -D warnings
 	cargo clippy --lib --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
+	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply tests/proof/power_cut/*.sh; fi
 
@@ -70,11 +71,11 @@ power-cut: power-cut-tools ## Virtual machines that lose their power while the c
 old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.1
 	cargo test -q --locked --features tower --test power_cut -- 6_1_kernel
 
-# The Python that the package is built and tested with, and the others that it is tested under.
+# The Python that builds and tests the package, and the others that it is tested under.
 PYTHON ?= python3
 PYTHONS = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin/python3 /usr/bin/python3 /usr/local/bin/python3)
 VENV := python/.venv
-# Both builds share what is compiled of other people's code.
+# Both builds share the compiled dependencies.
 PYTHON_TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 
 python: python-tools python-check python-test ## The Python package: format, lints, types and every test
@@ -86,12 +87,13 @@ $(VENV)/made: python/tests/requirements.txt
 	$(VENV)/bin/pip install -q --disable-pip-version-check -r python/tests/requirements.txt
 	touch $@
 
-# Debian has the module that makes virtual environments in a package of its own.
+# Debian has the module for virtual environments in a package of its own.
 python-venv:
 	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; $$as_root apt-get install -y -qq python3-venv >/dev/null
 
 python-check:
-	cd python && ../$(VENV)/bin/ruff format --check && ../$(VENV)/bin/ruff check
+	cd python && ../$(VENV)/bin/ruff format --check --config pyproject.toml . ../tests/structure.py
+	cd python && ../$(VENV)/bin/ruff check --config pyproject.toml . ../tests/structure.py
 	cargo fmt --check --manifest-path python/Cargo.toml
 	PYO3_PYTHON=$(abspath $(VENV)/bin/python) cargo clippy --locked --manifest-path python/Cargo.toml --target-dir $(PYTHON_TARGET) -- -D warnings
 
@@ -105,10 +107,10 @@ python-test: python-tools
 fuzz: tools ## Look for input that breaks a reader; half an hour a target with MAINT_PROOF=long
 	fuzz/run
 
-supply: ## Licences, sources and advisories of what is linked, before a release
+supply: ## Licences, sources and advisories of dependencies, and what the library breaks, before a release
 	tests/proof/supply
 
-mutants: ## Plant faults in the product; the tests that each names must fail
+mutants: ## Plant faults in the product; the tests named by each must fail
 	cargo test -q --locked --features tower --test mutants
 
 # The same version makes the same mutants.
@@ -121,33 +123,32 @@ mutants-all: ## Every mutant of the code that locks, writes and decides; this ta
 		|| { echo "SKIPPED: requirement_57_cargo_mutants: cargo-mutants cannot be installed here" >&2; exit 0; }; \
 	cargo test -q --locked --features tower --test mutants -- all
 
-platforms: ## Type-check for macOS, Windows and FreeBSD, which nobody has run
+platforms: ## Type-check for macOS, Windows and FreeBSD, where it has never been run
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
 		if rustup target add $$target 2>/dev/null; then cargo clippy --locked --target $$target -- -D warnings; \
 		else echo "SKIPPED: the target $$target cannot be added here"; fi; \
 	done
 
-generate: ## Rewrite completions, man pages, schema, picture, the README's help, the report
+generate: ## Rewrite completions, man pages, schema, picture, the README's help, the reports
 	MAINT_REGENERATE=1 cargo test --locked --bin maint generated
 	MAINT_REGENERATE=1 cargo test --locked --lib the_committed_schema
 	MAINT_REGENERATE=1 cargo test --locked --test picture
 	$(PROOF) page
 
-picture: ## Make the picture of the page in the README anew, with a real browser
+picture: ## Take a new picture of the page for the README, with a real browser
 	MAINT_REGENERATE=1 cargo test --locked --features tower --test browser picture
 
-# `cargo bench` switches on features of the tests; what is measured is the
-# binary as it is shipped.
+# `cargo bench` alone would switch on features of the tests. This measures the binary as shipped.
 bench: ## Measure the command and the gate against their budgets
 	cargo build --release --locked
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
 	cargo bench --locked --no-default-features --features tower --bench gate
 
-tokens: ## Whether the time of a refusal tells a part of a token, by a million samples
+tokens: ## Whether the time of a refusal reveals a part of a token, by a million samples
 	cargo bench --locked --no-default-features --features tower --bench gate -- constant-time
 
-bench-python: python-tools ## Measure the middleware for Django beside none and beside the usual package
+bench-python: python-tools ## Measure the middleware for Django beside none and beside django-maintenance-mode
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall ./python
 	$(VENV)/bin/python python/benches/middleware.py
 

@@ -41,7 +41,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE / "data" / "scripts"
 EXECUTABLE = "maint.exe" if sys.platform == "win32" else "maint"
 
-# maturin asks for it whatever it is told to do.
+# maturin requires the folder in every mode.
 SCRIPTS.mkdir(parents=True, exist_ok=True)
 
 # In a source distribution the README of the root crate takes the place of the one for PyPI.
@@ -73,7 +73,7 @@ def build_command() -> None:
     subprocess.run(
         [*cargo, "--manifest-path", str(manifest), "--target-dir", str(target)],
         check=True,
-        # What pip reads from standard output is the name of the wheel.
+        # pip reads the name of the wheel from standard output.
         stdout=sys.stderr,
     )
     built = "debug" if PROFILE == "dev" else PROFILE
@@ -81,8 +81,8 @@ def build_command() -> None:
 
 
 def root() -> Path:
-    """The crate with the command: above this folder in the repository, and where maturin puts
-    it in a source distribution."""
+    """The crate with the command, above this folder: in the repository, and where maturin puts it
+    in a source distribution."""
     for folder in HERE.parents:
         if (folder / "src" / "bin" / "maint" / "main.rs").is_file():
             return folder

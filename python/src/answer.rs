@@ -5,11 +5,18 @@ use maint::page;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use crate::json;
+
 /// The app answers.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Pass {
+    /// The id of the rule or token that lets the request through, or the
+    /// name of the app's own rule; `None` if nothing holds it up.
     #[pyo3(get)]
     by: Option<String>,
+    /// Whether others would have been blocked, so that the app's answer
+    /// must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
+    /// fields that `overrides_cache_control` names.
     #[pyo3(get)]
     is_private: bool,
 }
@@ -17,8 +24,8 @@ pub(crate) struct Pass {
 #[pymethods]
 impl Pass {
     fn __repr__(&self) -> String {
-        let by = self.by.as_deref().map_or_else(|| "None".to_owned(), |by| format!("{by:?}"));
-        format!("<maint.Pass by={by}>")
+        let private = if self.is_private { " private" } else { "" };
+        format!("<maint.Pass by={}{private}>", repr(self.by.as_deref()))
     }
 }
 
@@ -28,10 +35,12 @@ impl From<gate::Pass> for Pass {
     }
 }
 
-/// This is sent, and the app is not asked.
+/// The answer to send; the app is not asked.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Reply {
     reply: page::Reply,
+    /// Whether a function of the app could still change the answer. It was
+    /// not called because the answer was asked for with `ask=False`.
     #[pyo3(get)]
     needs_asking: bool,
 }
@@ -44,16 +53,22 @@ impl Reply {
 
 #[pymethods]
 impl Reply {
+    /// The status code (RFC 9110, 15): that of the page, 200 or 400 to 599;
+    /// 302 for a redirect, 303 for a bypass link.
     #[getter]
     fn status(&self) -> u16 {
         self.reply.status()
     }
 
+    /// The header fields as (name, value): names in lower case, values in
+    /// visible ASCII. `content-length` is that of GET, for HEAD too.
     #[getter]
     fn headers(&self) -> Vec<(&'static str, String)> {
         self.reply.headers().map(|(name, value)| (name, value.into_owned())).collect()
     }
 
+    /// The header fields as `django.http.HttpResponse.headers` keeps them:
+    /// (name, value) by the name in lower case.
     fn header_store<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = PyDict::new(py);
         for (name, value) in self.reply.headers() {
@@ -64,56 +79,49 @@ impl Reply {
         Ok(store)
     }
 
+    /// The body in UTF-8; empty for HEAD.
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.reply.body())
     }
 
+    /// The name of the window that blocks; `None` where a view or a setting
+    /// does, and where the visitor is sent elsewhere.
     #[getter]
     fn window(&self) -> Option<&str> {
         self.reply.window()
     }
 
+    /// The format of the page; `None` without a page: a redirect, a bypass
+    /// link, gRPC.
     #[getter]
     fn format(&self) -> Option<&'static str> {
         self.reply.format().map(maint::state::Format::extension)
     }
 
+    /// The name of the site's template that the page was made from; `None`
+    /// if the page is built in.
     #[getter]
     fn template(&self) -> Option<&str> {
         self.reply.template()
     }
 
+    /// What a template is given, see docs/page.md: `title`, `reason`,
+    /// `site`, `start`, `end` (text in RFC 3339, or `None`), `retry_after`
+    /// (seconds), `status`, `read_only`, `comes_back`. `None` without a
+    /// page.
     #[getter]
-    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(context) = self.reply.context() else { return Ok(None) };
-        // Taken apart, so that a field more does not compile before it is told.
-        let page::Context {
-            title,
-            reason,
-            site,
-            start,
-            end,
-            retry_after,
-            status,
-            read_only,
-            comes_back,
-        } = context;
-        let told = PyDict::new(py);
-        told.set_item("title", title)?;
-        told.set_item("reason", reason)?;
-        told.set_item("site", site)?;
-        told.set_item("start", start)?;
-        told.set_item("end", end)?;
-        told.set_item("retry_after", retry_after)?;
-        told.set_item("status", status)?;
-        told.set_item("read_only", read_only)?;
-        told.set_item("comes_back", comes_back)?;
-        Ok(Some(told))
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.reply.context().map(|context| json::object(py, &context)).transpose()
     }
 
     fn __repr__(&self) -> String {
         let window = self.window().map_or_else(String::new, |window| format!(" window={window:?}"));
         format!("<maint.Reply {}{window}>", self.status())
     }
+}
+
+/// Text as a repr shows it, or `None`.
+fn repr(text: Option<&str>) -> String {
+    text.map_or_else(|| "None".to_owned(), |text| format!("{text:?}"))
 }

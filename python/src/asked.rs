@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 
-use maint::request::{self, Facts};
+use maint::request::{self, RequestParts};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -11,14 +11,18 @@ use pyo3::types::{PyBytes, PyString};
 use crate::functions::Function;
 use crate::servers::Server;
 
-/// What a framework knows of the user of a request.
+/// What a framework knows of the user of a request; nothing else of them
+/// matters. Compares by value.
 #[pyclass(frozen, eq, from_py_object, module = "maint")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct User {
+    /// Whether somebody is logged in.
     #[pyo3(get)]
     is_authenticated: bool,
+    /// Whether the framework knows them as staff.
     #[pyo3(get)]
     is_staff: bool,
+    /// Whether the framework knows them as a superuser.
     #[pyo3(get)]
     is_superuser: bool,
 }
@@ -33,26 +37,48 @@ impl User {
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "methods of Python borrow")]
     fn __repr__(&self) -> String {
-        let text = |is: bool| if is { "True" } else { "False" };
         format!(
             "User(is_authenticated={}, is_staff={}, is_superuser={})",
-            text(self.is_authenticated),
-            text(self.is_staff),
-            text(self.is_superuser)
+            python(self.is_authenticated),
+            python(self.is_staff),
+            python(self.is_superuser)
         )
     }
 }
 
 impl From<User> for request::User {
     fn from(user: User) -> Self {
-        let User { is_authenticated, is_staff, is_superuser } = user;
-        Self { is_authenticated, is_staff, is_superuser }
+        let known = if user.is_authenticated { Self::authenticated() } else { Self::anonymous() };
+        known.staff(user.is_staff).superuser(user.is_superuser)
     }
 }
 
-/// A request whose facts are all known beforehand.
+impl From<request::User> for User {
+    fn from(user: request::User) -> Self {
+        Self {
+            is_authenticated: user.is_authenticated,
+            is_staff: user.is_staff,
+            is_superuser: user.is_superuser,
+        }
+    }
+}
+
+/// A flag as Python writes it.
+fn python(is: bool) -> &'static str {
+    if is { "True" } else { "False" }
+}
+
+/// A request that is described rather than received, for tests and tools.
+///
+/// `target`: the path as it is sent, percent-encoded, with or without a
+/// query. `host`: the field `Host`, with or without a port. `peer`: the
+/// address that connects. `headers`: the fields as (name, value), in the
+/// order of sending; a value that is text is sent in UTF-8. `is_https`:
+/// whether the visitor's connection is encrypted, `None` if unknown.
+///
+/// Raises `ValueError` if `peer` is not an IP address.
 #[pyclass(frozen, module = "maint")]
-pub(crate) struct Request(pub(crate) Facts);
+pub(crate) struct Request(pub(crate) RequestParts);
 
 #[pymethods]
 impl Request {
@@ -70,16 +96,16 @@ impl Request {
         let peer = peer
             .map(|text| {
                 let parsed: Result<IpAddr, _> = text.parse();
-                parsed.map_err(|_| PyValueError::new_err(format!("`{text}` is no address")))
+                parsed.map_err(|_| {
+                    PyValueError::new_err(format!("peer: `{text}` is not an IP address"))
+                })
             })
             .transpose()?;
-        let mut facts = Facts {
-            host,
-            peer,
-            user: user.map(Into::into),
-            is_https,
-            ..Facts::new(method, target)
-        };
+        let mut facts = RequestParts::new(method, target)
+            .with_peer(peer)
+            .with_user(user.map(request::User::from))
+            .with_https(is_https);
+        facts.host = host;
         for field in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value): (String, Bound<'_, PyAny>) = field?.extract()?;
             let value = match value.cast::<PyBytes>() {
@@ -90,9 +116,27 @@ impl Request {
         }
         Ok(Self(facts))
     }
+
+    /// Without the query and the values of header fields, since bypass tokens, cookies and
+    /// passwords are there and a repr ends in logs.
+    fn __repr__(&self) -> String {
+        let RequestParts { path, query, method, host, peer, headers, user, is_https, .. } = &self.0;
+        let target = String::from_utf8_lossy(path).escape_debug().to_string();
+        let target = if query.is_some() { target + "?…" } else { target };
+        let mut words = vec![method.escape_debug().to_string(), target];
+        words.extend(host.as_ref().map(|host| format!("host={host:?}")));
+        words.extend(peer.map(|peer| format!("peer={peer}")));
+        if !headers.is_empty() {
+            let names: Vec<&str> = headers.iter().map(|(name, _)| &**name).collect();
+            words.push(format!("headers={names:?}"));
+        }
+        words.extend(user.map(|user| format!("user={}", User::from(user).__repr__())));
+        words.extend(is_https.map(|is| format!("is_https={}", python(is))));
+        format!("<maint.Request {}>", words.join(" "))
+    }
 }
 
-/// What an app hands in for asking about its requests.
+/// What an app adds to the facts of its requests.
 #[derive(Default)]
 pub(crate) struct Functions {
     pub(crate) user: Option<Function>,
@@ -101,7 +145,7 @@ pub(crate) struct Functions {
     pub(crate) is_plain_http: bool,
 }
 
-/// In which format every page is, whatever `Accept` says.
+/// The format of every page, whatever `Accept` says.
 pub(crate) enum Wanted {
     Always(&'static [u8]),
     Asked(Function),
@@ -114,13 +158,13 @@ impl Wanted {
             "html" => Ok(b"text/html"),
             "json" => Ok(b"application/problem+json"),
             other => Err(PyValueError::new_err(format!(
-                "format: `{other}` is none: write `html` or `json`"
+                "format: `{other}` is unknown; write `html` or `json`"
             ))),
         }
     }
 }
 
-/// A request of a server, whose facts are looked up when they are asked for.
+/// A request of a server, whose facts are looked up when the gate needs them.
 pub(crate) struct Asked<'a, 'py, S> {
     server: S,
     subject: &'a Bound<'py, PyAny>,
@@ -158,12 +202,12 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         }
     }
 
-    /// Whether a function of the app was to be called, and was not.
+    /// Whether a function of the app was needed but could not be called.
     pub(crate) fn needs_calls(&self) -> bool {
         self.needs_calls.get()
     }
 
-    /// What a function of the app says of the request, if it may be called.
+    /// What a function of the app returns for the request, if it may be called.
     fn call<T>(
         &self,
         function: &Function,
@@ -176,7 +220,7 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         None
     }
 
-    /// What stands for `Accept`, if the app says so.
+    /// What replaces `Accept`, if the app sets a format.
     fn accept(&self) -> Option<&'static [u8]> {
         let wanted = self.functions.format.as_ref()?;
         *self.accept.get_or_init(|| match wanted {
@@ -205,7 +249,7 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
         let found = self.host.get_or_init(|| {
             let mut found = Vec::new();
             self.server.header("host", &mut |value| found.push(value.to_vec()));
-            // Who sends two could mean either.
+            // With two, either could be meant.
             let only = if found.len() == 1 { found.pop() } else { None };
             only.and_then(|host| String::from_utf8(host).ok())
         });
@@ -213,8 +257,8 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
     }
 
     fn is_https(&self) -> Option<bool> {
-        // A proxy in front may have taken the encryption off, so that `http`
-        // says nothing of the visitor's connection.
+        // A proxy in front may have removed the encryption, so `http` says nothing
+        // about the visitor's connection.
         if self.functions.is_plain_http {
             Some(false)
         } else {
@@ -236,7 +280,7 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
                 let text = said.str()?.to_string();
                 text.trim()
                     .parse()
-                    .map_err(|_| PyValueError::new_err(format!("`{text}` is no address")))
+                    .map_err(|_| PyValueError::new_err(format!("`{text}` is not an IP address")))
             })
         })
     }

@@ -1,4 +1,4 @@
-//! Moments between Python and Rust, and the clock that tests stop.
+//! Times between Python and Rust, and the clock that tests stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,11 +8,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyString};
 
-/// Looked at with every answer, so that the lock is not.
+/// Every answer reads this, so that it need not take the lock.
 static IS_STOPPED: AtomicBool = AtomicBool::new(false);
 static STOPPED_AT: Mutex<Option<Timestamp>> = Mutex::new(None);
 
-/// The time that tests have set, if they have.
+/// The time at which tests have stopped the clock, if they have.
 pub(crate) fn stopped() -> Option<Timestamp> {
     if !IS_STOPPED.load(Ordering::Acquire) {
         return None;
@@ -20,6 +20,11 @@ pub(crate) fn stopped() -> Option<Timestamp> {
     *STOPPED_AT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Stops the clock of every gate and site of this process, for tests;
+/// `None` lets it run again.
+///
+/// `at`: an aware `datetime`, or text in RFC 3339 with an offset. Raises
+/// `ValueError` for a time without one.
 #[pyfunction]
 pub(crate) fn freeze(at: Option<Moment>) {
     let at = at.map(|moment| moment.0);
@@ -46,11 +51,11 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Moment {
             object.call_method0("isoformat")?.extract()?
         } else {
             let given = object.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("a datetime or text, not {given}")));
+            return Err(PyTypeError::new_err(format!("a time is a datetime or text, not {given}")));
         };
         let moment = text.parse().map_err(|cause| {
             PyValueError::new_err(format!(
-                "`{text}` is no time in RFC 3339 with an offset: {cause}"
+                "`{text}` is not a time in RFC 3339 with an offset: {cause}"
             ))
         })?;
         Ok(Self(moment))

@@ -1,19 +1,105 @@
-//! Errors of the library as exceptions.
+//! Errors of the library as exceptions: each kind is a class.
 
-use maint::Error;
+use maint::{Error, ErrorKind, SiteProblem};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-create_exception!(maint, MaintError, PyException, "Something failed: what, where and why.");
+create_exception!(
+    maint,
+    MaintError,
+    PyException,
+    "Something failed: what, where and why.
+
+Its subclasses are the kinds of failure. State and files are as they
+were, except after `Unsynced`.
+
+`code`: the kind in one word, the same as in the command's JSON.
+`path`: the file or directory concerned, as text, or `None`.
+`errno`: the operating system's error number, errno(3), or `None`.
+`hint`: what to run, read or write instead, or `None`; the message ends
+with it."
+);
+create_exception!(
+    maint,
+    UsageError,
+    MaintError,
+    "A wrong value, an unknown name, or no usable site: code `usage`."
+);
+create_exception!(
+    maint,
+    NotApplied,
+    MaintError,
+    "An operation failed, and the state is as it was: code `not_applied`."
+);
+create_exception!(
+    maint,
+    Busy,
+    MaintError,
+    "Another writer held the lock for too long: code `busy`."
+);
+create_exception!(
+    maint,
+    Conflict,
+    MaintError,
+    "The state was not as expected, and is as it was: code `conflict`."
+);
+create_exception!(
+    maint,
+    Unsynced,
+    MaintError,
+    "The change holds, but a power cut could undo it: code `unsynced`."
+);
+create_exception!(
+    maint,
+    Unreadable,
+    MaintError,
+    "The state exists but cannot be read: code `unreadable`."
+);
+create_exception!(
+    maint,
+    Corrupt,
+    MaintError,
+    "The state makes no sense, or is of a newer version: code `corrupt`."
+);
+
+/// Gives the classes what their instances have, so that tests of apps can raise them.
+pub(crate) fn set_defaults(py: Python<'_>) -> PyResult<()> {
+    let base = py.get_type::<MaintError>();
+    for name in ["path", "errno", "hint"] {
+        base.setattr(name, py.None())?;
+    }
+    for (class, kind) in [
+        (py.get_type::<UsageError>(), ErrorKind::Usage),
+        (py.get_type::<NotApplied>(), ErrorKind::NotApplied),
+        (py.get_type::<Busy>(), ErrorKind::Busy),
+        (py.get_type::<Conflict>(), ErrorKind::Conflict),
+        (py.get_type::<Unsynced>(), ErrorKind::Unsynced),
+        (py.get_type::<Unreadable>(), ErrorKind::Unreadable),
+        (py.get_type::<Corrupt>(), ErrorKind::Corrupt),
+    ] {
+        class.setattr("code", kind.as_str())?;
+    }
+    Ok(())
+}
 
 /// An error as an exception, with everything that a program may want to know.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
-    let exception = MaintError::new_err(words(error));
+    let (kind, text) = (error.kind(), words(error));
+    let exception = match kind {
+        ErrorKind::Usage => UsageError::new_err(text),
+        ErrorKind::NotApplied => NotApplied::new_err(text),
+        ErrorKind::Busy => Busy::new_err(text),
+        ErrorKind::Conflict => Conflict::new_err(text),
+        ErrorKind::Unsynced => Unsynced::new_err(text),
+        ErrorKind::Unreadable => Unreadable::new_err(text),
+        ErrorKind::Corrupt => Corrupt::new_err(text),
+        _ => MaintError::new_err(text),
+    };
     let value = exception.value(py);
     let path = error.path().map(|path| path.display().to_string());
-    // A plain exception takes any attribute, so these cannot fail.
-    let _ = value.setattr("code", error.kind().as_str());
+    // An exception takes any attribute, so these cannot fail.
+    let _ = value.setattr("code", kind.as_str());
     let _ = value.setattr("path", path);
     let _ = value.setattr("errno", error.errno());
     let _ = value.setattr("hint", hint(error));
@@ -28,21 +114,30 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// One thing to run or to read, for somebody who has no `--site` at hand.
+/// One thing to run, to read or to write instead. It may name the command but none of its
+/// options, since it is for somebody who has called a function.
 fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
-        Error::NotASite { hint, .. } => {
-            Some(hint.clone().unwrap_or_else(|| "`maint init` makes a site".to_owned()))
+        Error::Unconfirmed { is_root: true, .. } => {
+            Some("for the home page say `everything`; for a part of the site `/part/**`".to_owned())
         }
+        Error::Unconfirmed { .. } => Some("if that is meant, say `everything`".to_owned()),
+        Error::NotASite { problem: SiteProblem::Holds(site), .. } => {
+            Some(format!("it has a site: `{}`", site.display()))
+        }
+        Error::NotASite { problem: SiteProblem::MissingBehind(link), .. } => {
+            Some(format!("`{}` is a link into it", link.display()))
+        }
+        Error::NotASite { .. } => Some("to make a site: `maint init` in the project".to_owned()),
         Error::Unknown { known, .. } if known.is_empty() => Some("there is none".to_owned()),
         Error::Unknown { known, .. } => Some(format!("there are: {}", known.join(", "))),
         Error::NoSite { .. } => Some("run `maint init` in the project, or name a site".to_owned()),
         Error::Untrusted { .. } => {
-            Some("if you mean it, name it: `MAINT_SITE` or the path of the site".to_owned())
+            Some("if you trust it, name it: in `MAINT_SITE`, or by the path of the site".to_owned())
         }
         Error::Unreadable { .. } | Error::Corrupt { .. } => {
-            Some("`maint doctor` tells more".to_owned())
+            Some("`maint doctor` shows what is wrong".to_owned())
         }
         Error::Newer { .. } => Some("install the newer maint here too".to_owned()),
         _ => None,

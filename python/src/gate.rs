@@ -1,13 +1,10 @@
 //! The gate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use maint::gate::{Answer, App, Force, OnError, OnProblem, Options, Pass as MaintPass};
-use maint::page;
+use maint::gate::{Answer, App, Current, OnError, OnProblem, Options, Override, Pass as MaintPass};
 use maint::rules::Matcher;
-use maint::state::PageSettings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -15,19 +12,62 @@ use pyo3::types::{PyDict, PyString};
 use crate::answer::{Pass, Reply};
 use crate::asked::{Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
-use crate::error::{raise, words};
+use crate::error::raise;
 use crate::functions::{Function, log};
+use crate::options::{self, Number};
 use crate::rules;
 use crate::servers::{Django, Environ, Scope, Server};
 use crate::site::Site;
 
 /// What an app asks about every request.
+///
+/// Looks at the state file before every answer, by one stat(2), so a
+/// request that starts after `maint on` has returned is blocked. Any number
+/// of threads may use it, and it survives fork(2). Never writes.
+///
+/// `site`: a `Site`, or the path of one; `None` for the site that the
+/// command would choose, see `Site.discover`.
+/// `recheck`: look at the state file at most every so many seconds, 0 to
+/// 3600; `None` for every time.
+/// `on_error`: what to do if there is no good state now: `refuse` raises
+/// `MaintError`, `open` lets every request pass, `closed` blocks every
+/// request, both until there is one. A state that goes bad later leaves the
+/// last good one in force.
+/// `on_problem`: called with a text when the state or a template cannot be
+/// used, at most once a minute, and again on recovery; `None` for a warning
+/// of the logger `maint`.
+///
+/// The application's own settings, which override the state:
+/// `down`: `True` covers every request at all times, `False` none ever.
+/// `ignore`: rules in addition to those of the site, as (name, kind,
+/// value); `Pass.by` has the name. At most 1000 regular expressions.
+///
+/// Where neither a window nor the site has a setting of the page:
+/// `status`: 200, or 400 to 599 (RFC 9110, 15).
+/// `retry_after`: seconds, 1 to 604800 (RFC 9110, 10.2.3).
+/// `redirect`: an http or https URL, or a path of this site.
+///
+/// `format`: the format of every page, whatever `Accept` says.
+/// `user`: returns the `User` of a request; `None` counts as nobody.
+/// `client`: returns the client's address, if the app knows better than the
+/// site's trusted proxies; its text is parsed.
+/// `plain_http`: visitors come without encryption, so the cookie of a
+/// bypass link is sent in the clear.
+///
+/// `format`, `user` and `client` may be functions. They are called with the
+/// request (the environ, the scope, the Django request), and only if their
+/// answer matters. If one raises, its answer is unknown, and the logger
+/// `maint` gets an error, at most once a minute.
+///
+/// Raises `MaintError` if the site or its state cannot be used, and
+/// `ValueError` for a rule or setting that cannot be; its text begins with
+/// the name of the rule or setting.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Gate {
     inner: maint::Gate,
     site: maint::Site,
     functions: Functions,
-    /// The answer to most requests, made once.
+    /// Made once, since most requests get it.
     pass: Py<Pass>,
 }
 
@@ -48,8 +88,8 @@ impl Gate {
         on_problem: Option<Py<PyAny>>,
         down: Option<bool>,
         ignore: Option<&Bound<'_, PyAny>>,
-        status: Option<u16>,
-        retry_after: Option<u32>,
+        status: Option<Number<u16>>,
+        retry_after: Option<Number<u32>>,
         redirect: Option<String>,
         format: Option<&Bound<'_, PyAny>>,
         user: Option<Py<PyAny>>,
@@ -57,18 +97,12 @@ impl Gate {
         plain_http: bool,
     ) -> PyResult<Self> {
         let site = Site::meant(py, site)?;
-        check("status", status, |&status| maint::internal::state::validate_status(status))?;
-        check("retry_after", retry_after, |&seconds| {
-            maint::internal::state::validate_retry_after(seconds)
-        })?;
-        check("redirect", redirect.as_ref(), |url| maint::internal::state::validate_redirect(url))?;
-        let page = PageSettings { status, retry_after, redirect, ..PageSettings::default() };
-        let options = Options {
-            recheck: recheck.map(seconds).transpose()?,
-            on_error: policy(on_error)?,
-            on_problem: Some(teller(on_problem)),
-            app: App { is_down: down, ignore: app_rules(ignore)?, page },
-        };
+        let recheck = options::interval(recheck)?;
+        let page = options::page(status, retry_after, redirect)?;
+        let mut app = App::new().is_down(down).page(page);
+        app.ignore = app_rules(ignore)?;
+        let mut options = Options::new().recheck(recheck).on_error(policy(on_error)?).app(app);
+        options.on_problem = Some(reporter(on_problem));
         let functions = Functions {
             user: user.map(|function| Function::new("user", function)),
             client: client.map(|function| Function::new("client", function)),
@@ -81,20 +115,28 @@ impl Gate {
         Ok(Self { inner, site, functions, pass })
     }
 
+    /// The site whose gate it is.
     #[getter]
     fn site(&self) -> Site {
         Site(self.site.clone())
     }
 
+    /// The revision of the state that is in force.
     #[getter]
     fn revision(&self, py: Python<'_>) -> u64 {
         py.detach(|| self.inner.revision())
     }
 
+    /// Whether any window is open now; the app's own `down` goes before.
     fn is_down(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.inner.current().is_down(clock::stopped()))
+        py.detach(|| self.current(None).is_down())
     }
 
+    /// What to do with a request that is described.
+    ///
+    /// `force`: the answer of a view that is always down, `on`, or never
+    /// down, `off`; no rule or token matters then.
+    /// `at`: when, an aware `datetime` or text in RFC 3339; `None` for now.
     #[pyo3(signature = (request, *, force=None, at=None))]
     fn answer<'py>(
         &self,
@@ -108,6 +150,11 @@ impl Gate {
         self.object(py, answer, false)
     }
 
+    /// What to do with a request of WSGI, described by its environ
+    /// (PEP 3333).
+    ///
+    /// `force`: the answer of a view that is always down, `on`, or never
+    /// down, `off`; no rule or token matters then.
     #[pyo3(signature = (environ, *, force=None))]
     fn answer_environ<'py>(
         &self,
@@ -117,6 +164,13 @@ impl Gate {
         self.ask(environ.as_any(), Environ(environ), true, force)
     }
 
+    /// What to do with a request or WebSocket of ASGI, described by its
+    /// scope.
+    ///
+    /// `ask`: whether functions of the app may be called; if not, see
+    /// `Reply.needs_asking`.
+    /// `force`: the answer of a view that is always down, `on`, or never
+    /// down, `off`; no rule or token matters then.
     #[pyo3(signature = (scope, ask=true, *, force=None))]
     fn answer_scope<'py>(
         &self,
@@ -127,6 +181,12 @@ impl Gate {
         self.ask(scope, Scope(scope), ask, force)
     }
 
+    /// What to do with a `django.http.HttpRequest`.
+    ///
+    /// `ask`: whether functions of the app may be called; if not, see
+    /// `Reply.needs_asking`.
+    /// `force`: the answer of a view that is always down, `on`, or never
+    /// down, `off`; no rule or token matters then.
     #[pyo3(signature = (request, ask=true, *, force=None))]
     fn answer_django<'py>(
         &self,
@@ -143,22 +203,32 @@ impl Gate {
 }
 
 impl Gate {
-    /// What to do with a request, at a time of the caller's choice or now. Others
-    /// may run while the gate looks at the file: the file system may be slow, and
-    /// a new state takes a moment to read.
+    /// What to do with a request, at a time of the caller's choice or now. Other threads
+    /// may run while the gate looks at the file: the file system may be slow, and a new
+    /// state takes a moment to read.
     fn decide(
         &self,
         py: Python<'_>,
         request: &impl maint::request::Request,
-        force: Option<Force>,
+        force: Option<Override>,
         now: Option<Timestamp>,
     ) -> Answer {
-        let current = || py.detach(|| self.inner.current());
-        let now = now.or_else(clock::stopped);
+        if force == Some(Override::Off) {
+            return Answer::Pass(MaintPass::default());
+        }
+        let current = py.detach(|| self.current(now));
         match force {
-            Some(Force::Off) => Answer::Pass(MaintPass::default()),
-            Some(Force::On) => current().answer_down(request, now),
-            None => current().answer(request, now),
+            Some(force) => current.answer_overridden(request, force),
+            None => current.answer(request),
+        }
+    }
+
+    /// What is in force, for a time of the caller's choice or that of the clock.
+    fn current(&self, now: Option<Timestamp>) -> Current {
+        let current = self.inner.current();
+        match now.or_else(clock::stopped) {
+            Some(now) => current.at(now),
+            None => current,
         }
     }
 
@@ -190,29 +260,15 @@ impl Gate {
     }
 }
 
-fn forced(force: Option<&str>) -> PyResult<Option<Force>> {
+fn forced(force: Option<&str>) -> PyResult<Option<Override>> {
     match force {
         None => Ok(None),
-        Some("on") => Ok(Some(Force::On)),
-        Some("off") => Ok(Some(Force::Off)),
+        Some("on") => Ok(Some(Override::On)),
+        Some("off") => Ok(Some(Override::Off)),
         Some(other) => {
-            Err(PyValueError::new_err(format!("force: `{other}` is neither on nor off")))
+            Err(PyValueError::new_err(format!("force: `{other}` is neither `on` nor `off`")))
         }
     }
-}
-
-fn check<T>(
-    name: &str,
-    setting: Option<T>,
-    validate: impl FnOnce(&T) -> maint::Result<()>,
-) -> PyResult<()> {
-    let checked = setting.as_ref().map_or(Ok(()), validate);
-    checked.map_err(|error| PyValueError::new_err(format!("{name}: {}", words(&error))))
-}
-
-fn seconds(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|cause| PyValueError::new_err(format!("recheck: {seconds} seconds: {cause}")))
 }
 
 fn policy(on_error: &str) -> PyResult<OnError> {
@@ -221,20 +277,20 @@ fn policy(on_error: &str) -> PyResult<OnError> {
         "open" => Ok(OnError::Open),
         "closed" => Ok(OnError::Closed),
         other => Err(PyValueError::new_err(format!(
-            "on_error: `{other}` is none of refuse, open and closed"
+            "on_error: `{other}` is unknown; write `refuse`, `open` or `closed`"
         ))),
     }
 }
 
-/// Who is told of trouble with the files of the site.
-fn teller(on_problem: Option<Py<PyAny>>) -> OnProblem {
+/// Called on trouble with the files of the site, and on recovery.
+fn reporter(on_problem: Option<Py<PyAny>>) -> OnProblem {
     Arc::new(move |problem| {
         let text = problem.to_string();
-        // At the very end of a process there is nobody left to tell.
+        // The interpreter may be gone at the very end of a process.
         let _ = Python::try_attach(|py| match &on_problem {
             None => log(py, "warning", &text, None),
-            Some(tell) => {
-                if let Err(error) = tell.call1(py, (&text,)) {
+            Some(report) => {
+                if let Err(error) = report.call1(py, (&text,)) {
                     log(py, "error", &format!("`on_problem` failed on: {text}"), Some(error));
                 }
             }
@@ -248,9 +304,7 @@ fn app_rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher
     for entry in ignore.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
         let entry = entry?;
         let Ok((name, kind, value)) = entry.extract::<(String, String, String)>() else {
-            return Err(PyTypeError::new_err(
-                "ignore: each rule is three texts: name, kind, value",
-            ));
+            return Err(PyTypeError::new_err("ignore: a rule is three texts: name, kind, value"));
         };
         let matcher = rules::rule(&kind, &value)
             .map_err(|why| PyValueError::new_err(format!("{name}: {why}")))?;
@@ -264,7 +318,7 @@ fn wanted(format: &Bound<'_, PyAny>) -> PyResult<Wanted> {
         return Ok(Wanted::Always(Wanted::media_type(format.to_str()?)?));
     }
     if !format.is_callable() {
-        return Err(PyTypeError::new_err("format: `html`, `json` or a function"));
+        return Err(PyTypeError::new_err("format: write `html`, `json` or a function"));
     }
     Ok(Wanted::Asked(Function::new("format", format.clone().unbind())))
 }

@@ -1,8 +1,9 @@
 //! The module `maint._maint`: the library of the root for Python.
 //!
-//! `pysrc/maint/_maint.pyi` documents what Python sees. Nothing is decided here:
-//! a request of WSGI, ASGI or Django becomes a [`maint::request::Request`], and
-//! an answer becomes an object.
+//! What Python's `help()` shows is the documentation here, and
+//! `pysrc/maint/_maint.pyi` repeats it with the types; a test holds the two
+//! together. Nothing is decided here: a request of WSGI, ASGI or Django becomes
+//! a [`maint::request::Request`], and an answer becomes an object.
 
 mod answer;
 mod asked;
@@ -10,11 +11,13 @@ mod clock;
 mod error;
 mod functions;
 mod gate;
+mod json;
+mod options;
 mod rules;
 mod servers;
 mod site;
 
-/// `maint._maint`
+/// The part in Rust: the library that the command and Rust servers use.
 #[pyo3::pymodule]
 mod _maint {
     use maint::gate::Pass as MaintPass;
@@ -25,9 +28,9 @@ mod _maint {
     #[pymodule_export]
     use crate::asked::{Request, User};
     #[pymodule_export]
-    use crate::clock::freeze;
-    #[pymodule_export]
-    use crate::error::MaintError;
+    use crate::error::{
+        Busy, Conflict, Corrupt, MaintError, NotApplied, Unreadable, Unsynced, UsageError,
+    };
     #[pymodule_export]
     use crate::gate::Gate;
     #[pymodule_export]
@@ -37,12 +40,20 @@ mod _maint {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::error::set_defaults(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("PRIVATE", MaintPass::CACHE_CONTROL)
+        module.add("PRIVATE", MaintPass::CACHE_CONTROL)?;
+        // For the package alone: `add` would put them into `__all__`.
+        module.setattr("freeze", wrap_pyfunction!(crate::clock::freeze, module)?)?;
+        let validate = wrap_pyfunction!(crate::options::validate_options, module)?;
+        module.setattr("validate_options", validate)
     }
 
+    /// Whether some caches obey a header field rather than `Cache-Control`.
+    ///
+    /// `name`: the name of the field in lower case.
     #[pyfunction]
-    fn is_overruling(name: &str) -> bool {
-        MaintPass::is_overruling(name)
+    fn overrides_cache_control(name: &str) -> bool {
+        MaintPass::overrides_cache_control(name)
     }
 }

@@ -6,12 +6,17 @@ use pyo3::prelude::*;
 
 use crate::error::words;
 
+/// The value of an ignore rule as the state has it: `method`, `purge` gives
+/// `PURGE`.
+///
+/// Raises `ValueError`, with what is wrong and what to write instead, for a
+/// rule that cannot be or that lets everyone in.
 #[pyfunction]
 pub(crate) fn parse_rule(kind: &str, value: &str) -> PyResult<String> {
     Ok(rule(kind, value).map_err(PyValueError::new_err)?.to_string())
 }
 
-/// An ignore rule that does not let everybody in, or why it is none.
+/// An ignore rule; or what is wrong with it, which includes letting everyone in.
 pub(crate) fn rule(kind: &str, value: &str) -> Result<Matcher, String> {
     let sound = matcher(kind, value).and_then(|rule| rule.refuse_everything().map(|()| rule));
     sound.map_err(|cause| words(&cause))

@@ -1,6 +1,6 @@
-//! Where each kind of server has the facts of a request.
+//! Where each kind of server keeps the facts of a request.
 //!
-//! A fact that is missing or of another type than the protocol says is unknown.
+//! A fact is unknown if it is missing or has a type other than the protocol's.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-/// What a server knows of a request, in the words of [`maint::request::Request`].
+/// What a server knows about a request, in the terms of [`maint::request::Request`].
 pub(crate) trait Server {
     fn path(&self) -> Vec<u8>;
     fn query(&self) -> Option<Vec<u8>>;
@@ -30,8 +30,8 @@ impl Environ<'_, '_> {
 }
 
 impl Server for Environ<'_, '_> {
-    /// The server has decoded it, and what it decoded is what the app sees and
-    /// routes by. Encoded anew it cannot be decoded twice.
+    /// The server has decoded it, and the app sees and routes by the result. Encoded
+    /// again, it cannot be decoded twice.
     fn path(&self) -> Vec<u8> {
         let mut path = self.text("SCRIPT_NAME").unwrap_or_default();
         path.extend(self.text("PATH_INFO").unwrap_or_default());
@@ -140,8 +140,8 @@ impl Django<'_, '_> {
 }
 
 impl Server for Django<'_, '_> {
-    /// What Django routes by: it has decoded the path, and knows its prefix. What
-    /// was not UTF-8 is so again, since nobody knows what was meant.
+    /// What Django routes by: it has decoded the path, and knows its prefix. Bytes
+    /// that were not UTF-8 become such bytes again, since their meaning is lost.
     fn path(&self) -> Vec<u8> {
         let path = self.attribute("path").unwrap_or_default();
         let parts: Vec<Vec<u8>> =
@@ -157,10 +157,10 @@ impl Server for Django<'_, '_> {
         self.attribute("method").unwrap_or_default()
     }
 
-    /// Knows of `SECURE_PROXY_SSL_HEADER`.
+    /// Respects `SECURE_PROXY_SSL_HEADER`.
     fn is_https(&self) -> bool {
-        let said = self.0.call_method0(intern!(self.0.py(), "is_secure"));
-        said.is_ok_and(|said| said.extract().unwrap_or(false))
+        let returned = self.0.call_method0(intern!(self.0.py(), "is_secure"));
+        returned.is_ok_and(|is_secure| is_secure.extract().unwrap_or(false))
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -172,8 +172,8 @@ impl Server for Django<'_, '_> {
     }
 }
 
-/// The bytes of a native string of WSGI, whose characters are bytes. One with
-/// other characters is not of a server but of a test.
+/// The bytes of a native string of WSGI, each character of which is a byte (PEP 3333).
+/// A string with other characters comes from a test rather than a server.
 fn native(text: &Bound<'_, PyString>) -> Vec<u8> {
     let Ok(text) = text.to_str() else { return Vec::new() };
     if text.is_ascii() {

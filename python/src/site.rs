@@ -3,49 +3,68 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use maint::site::Surroundings;
-use maint::state::{Phase, Scope};
-use maint::state::{PageSettings, WindowSettings};
-use maint::store::{self, Applied, Options};
-use maint::{Actor, Error, State, Window};
-use pyo3::exceptions::PyValueError;
+use maint::site::Environment;
+use maint::state::{PageSettings, Phase, RuleSettings, Scope, WindowSettings};
+use maint::store::{self, Applied, Options, Purpose, Stamp};
+use maint::{Actor, State, Window};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
+use crate::json;
+use crate::options::Number;
 use crate::rules;
 
-/// A site directory.
+/// A site directory, whether or not it exists yet.
+///
+/// Changes its state as the command `maint` does: one writer at a time, and
+/// every change in the history. A writer waits up to 10 seconds for
+/// another, and raises `Busy` then. Each method that reads or changes the
+/// state raises a subclass of `MaintError` if it fails. `open()` and
+/// `os.path` take a site for the path of its directory.
 #[pyclass(frozen, eq, module = "maint")]
 #[derive(PartialEq, Eq)]
 pub(crate) struct Site(pub(crate) maint::Site);
 
-/// What a change of the state did.
+/// What a change of a window did.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Change {
+    name: String,
+    /// The revision of the state that is in force after it.
     #[pyo3(get)]
     revision: u64,
+    /// Whether a new state was written; `False` if it was the same already.
     #[pyo3(get)]
     is_written: bool,
     before: Option<Window>,
     after: Option<Window>,
+    /// The names of the windows that are open after it, in order.
     #[pyo3(get)]
     open: Vec<String>,
+    /// What the operator should know though the change is in force.
     #[pyo3(get)]
     warnings: Vec<String>,
 }
 
 #[pymethods]
 impl Change {
+    /// The window before it, as state.json has it; `None` if there was
+    /// none.
     #[getter]
     fn before<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.before.as_ref().map(|window| loads(py, &json(window)?)).transpose()
+        self.before.as_ref().map(|window| json::object(py, window)).transpose()
     }
 
+    /// The window after it, as state.json has it; `None` if there is none.
     #[getter]
     fn after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.after.as_ref().map(|window| loads(py, &json(window)?)).transpose()
+        self.after.as_ref().map(|window| json::object(py, window)).transpose()
+    }
+
+    fn __repr__(&self) -> String {
+        let same = if self.is_written { "" } else { " unchanged" };
+        let Self { name, revision, open, .. } = self;
+        format!("<maint.Change {name:?} revision={revision} open={open:?}{same}>")
     }
 }
 
@@ -56,21 +75,28 @@ impl Site {
         Self(maint::Site::at(directory))
     }
 
+    /// Chooses the site as the command does: the path given, then the
+    /// variable `MAINT_SITE`, then the nearest `.maint/` from `start` (else
+    /// the working directory) up, then the user's own.
+    ///
+    /// Raises `UsageError` if there is none, or if the nearest could have
+    /// been planted by somebody else.
     #[staticmethod]
     #[pyo3(signature = (site=None, *, start=None))]
     fn discover(py: Python<'_>, site: Option<PathBuf>, start: Option<PathBuf>) -> PyResult<Self> {
-        let mut around = Surroundings::current();
+        let mut around = Environment::current();
         around.directory = start.or(around.directory);
         let found = maint::Site::discover_in(site.as_deref(), &around);
         found.map(Self).map_err(|error| raise(py, &error))
     }
 
+    /// Makes a site directory whose state has no window, unless it is there.
     #[staticmethod]
     fn create(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
         let site = maint::Site::at(directory);
         let author = Author::new(py, None, None)?;
         let made = py.detach(|| {
-            let options = Options { purpose: store::Purpose::Create, ..author.options() };
+            let options = author.options().purpose(Purpose::Create);
             site.create(false)?;
             store::update(&site, &options, |_, _| Ok(()))
         });
@@ -78,30 +104,56 @@ impl Site {
         Ok(Self(site))
     }
 
+    /// The path of the directory.
     #[getter]
     fn directory(&self) -> String {
         self.0.dir().display().to_string()
     }
 
+    /// The path of its state file.
     #[getter]
     fn state_file(&self) -> String {
         self.0.state_file().display().to_string()
     }
 
+    /// How `discover` found it: the path was `given`, in the `environment`,
+    /// the `nearest` above, or the `user`'s own.
     #[getter]
     fn found(&self) -> &'static str {
         self.0.found().as_str()
     }
 
+    /// The state, as docs/state-file.md has it.
+    ///
+    /// Raises `Unreadable` or `Corrupt` if it cannot be used.
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        loads(py, &json(&self.read(py)?)?)
+        json::object(py, &self.read(py)?)
     }
 
+    /// The names of the windows that are open now, in order.
+    ///
+    /// Raises `Unreadable` or `Corrupt` if the state cannot be used.
     fn open_windows(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let now = clock::stopped().unwrap_or_else(Timestamp::now);
         Ok(open_windows(&self.read(py)?, now))
     }
 
+    /// Opens a window, or replaces all settings of the one with this name,
+    /// as `maint on` does.
+    ///
+    /// `reason`: text for visitors.
+    /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
+    /// now, and for no end.
+    /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
+    /// all. `read_only`: only those that change something.
+    /// `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
+    /// `template`: the name of a template of the site.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
+    /// time without an offset and for a number out of range.
     #[pyo3(signature = (
         name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
         hosts=None, read_only=false, status=None, retry_after=None, template=None,
@@ -119,29 +171,35 @@ impl Site {
         methods: Option<Vec<String>>,
         hosts: Option<Vec<String>>,
         read_only: bool,
-        status: Option<u16>,
-        retry_after: Option<u32>,
+        status: Option<Number<u16>>,
+        retry_after: Option<Number<u32>>,
         template: Option<String>,
         redirect: Option<String>,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let page =
-            PageSettings { status, retry_after, template, redirect, ..PageSettings::default() };
+        let status = Number::named(status, "status")?;
+        let retry_after = Number::named(retry_after, "retry_after")?;
+        let mut page = PageSettings::new().status(status).retry_after(retry_after);
+        (page.template, page.redirect) = (template, redirect);
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
-        self.change(py, name, by, command, |state, stamp| {
-            let settings = WindowSettings {
-                reason: reason.clone().filter(|reason| !reason.trim().is_empty()),
-                start: start.as_ref().map(|moment| moment.0),
-                end: end.as_ref().map(|moment| moment.0),
-                scope: Scope::parse(&paths, &methods, &hosts, read_only)?,
-                page: page.clone(),
-                lease: None,
-            };
+        self.change(py, name, by, command, Purpose::Change, |state, stamp| {
+            let mut settings = WindowSettings::new()
+                .start(start.as_ref().map(|moment| moment.0))
+                .end(end.as_ref().map(|moment| moment.0))
+                .scope(Scope::parse(&paths, &methods, &hosts, read_only)?)
+                .page(page.clone());
+            settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
             state.open_window(name, &settings, stamp.now, stamp.actor).map(drop)
         })
     }
 
+    /// Closes a window, as `maint off` does. Does not fail if there is no
+    /// window of that name.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
     #[pyo3(signature = (name="default", *, by=None, command=None))]
     fn off(
         &self,
@@ -150,7 +208,7 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        self.change(py, name, by, command, |state, stamp| {
+        self.change(py, name, by, command, Purpose::Change, |state, stamp| {
             if state.windows.contains_key(name) {
                 state.close_window(name, stamp.now)?;
             }
@@ -158,6 +216,15 @@ impl Site {
         })
     }
 
+    /// Puts a window back as it was: `window` and `expected` are windows as
+    /// `Change.before` and `Change.after` have them, `None` for none.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `Conflict` if the window is not as `expected`, and
+    /// `UsageError` for a window that makes no sense.
     #[pyo3(signature = (name, window, *, expected, by=None, command=None))]
     fn replace_window(
         &self,
@@ -168,14 +235,29 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let window = window.map(|window| from_python(window)).transpose()?;
-        let expected = expected.map(|window| from_python(window)).transpose()?;
-        self.change(py, name, by, command, |state, now, _| {
-            state.replace_window(name, window.clone(), expected.as_ref(), now)
+        let window = window.map(|window| json::window(window)).transpose()?;
+        let expected = expected.map(|window| json::window(window)).transpose()?;
+        self.change(py, name, by, command, Purpose::Restore, |state, stamp| {
+            state.replace_window(name, window.clone(), expected.as_ref(), stamp.now)
         })
     }
 
-    #[pyo3(signature = (kind, value, *, note=None, expires_at=None, by=None, command=None))]
+    /// Adds an ignore rule and returns its id, as `maint ignore add` does.
+    /// The same rule again keeps its id, and gets the new note and expiry.
+    ///
+    /// `note`: text for operators. `expires_at`: an aware `datetime` or text
+    /// in RFC 3339; `None` for never.
+    /// `everything`: confirms a rule that lets everyone in, or the home page
+    /// alone.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` for a rule that cannot be or is not confirmed, and
+    /// for an expiry in the past.
+    #[pyo3(signature = (
+        kind, value, *, note=None, expires_at=None, everything=false, by=None, command=None,
+    ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn add_rule(
         &self,
@@ -184,17 +266,27 @@ impl Site {
         value: &str,
         note: Option<String>,
         expires_at: Option<Moment>,
+        everything: bool,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<String> {
-        let expires_at = expires_at.map(|moment| moment.0);
-        let applied = self.update(py, by, command, |state, now, actor| {
+        let mut settings = RuleSettings::new().everything(everything);
+        settings.note = note;
+        settings.expires_at = expires_at.map(|moment| moment.0);
+        let applied = self.update(py, by, command, Purpose::Change, |state, stamp| {
             let matcher = rules::matcher(kind, value)?;
-            state.add_rule(&matcher, note.as_deref(), expires_at, false, now, actor)
+            state.add_rule(&matcher, &settings, stamp.now, stamp.actor)
         })?;
         Ok(applied.value)
     }
 
+    /// Removes an ignore rule by its id.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the command
+    /// line of the process).
+    ///
+    /// Raises `UsageError` if there is no rule with that id.
     #[pyo3(signature = (id, *, by=None, command=None))]
     fn remove_rule(
         &self,
@@ -203,21 +295,22 @@ impl Site {
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<()> {
-        self.update(py, by, command, |state, _| state.remove_rule(id)).map(drop)
+        self.update(py, by, command, Purpose::Change, |state, _| state.remove_rule(id)).map(drop)
     }
 
     fn __repr__(&self) -> String {
         format!("<maint.Site {}>", self.0.dir().display())
     }
 
+    /// The path of the directory.
     fn __fspath__(&self) -> String {
         self.directory()
     }
 }
 
 impl Site {
-    /// The site that an app means: one that it has, the one at a path, or else
-    /// the one that the command would mean.
+    /// The site that an app names, by an object or a path; if it names none, the one that
+    /// the command would choose.
     pub(crate) fn meant(py: Python<'_>, site: Option<&Bound<'_, PyAny>>) -> PyResult<maint::Site> {
         let path: Option<PathBuf> = match site {
             Some(site) => match site.cast::<Self>() {
@@ -234,18 +327,19 @@ impl Site {
         read.map_err(|error| raise(py, &error))
     }
 
-    /// Changes the state in the one way there is.
+    /// Changes the state through the store.
     fn update<T: Send>(
         &self,
         py: Python<'_>,
         by: Option<String>,
         command: Option<String>,
+        purpose: Purpose,
         change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<T> + Sync,
     ) -> PyResult<Applied<T>> {
         let author = Author::new(py, by, command)?;
         let applied = py.detach(|| {
-            let options = author.options();
-            store::update(&self.0, &options, change)
+            let options = author.options().purpose(purpose);
+            store::update(&self.0, &options, &change)
         });
         applied.map_err(|error| raise(py, &error))
     }
@@ -257,13 +351,15 @@ impl Site {
         name: &str,
         by: Option<String>,
         command: Option<String>,
+        purpose: Purpose,
         change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<()> + Sync,
     ) -> PyResult<Change> {
-        let applied = self.update(py, by, command, |state, stamp| {
+        let applied = self.update(py, by, command, purpose, |state, stamp| {
             change(state, stamp)?;
             Ok(stamp.now)
         })?;
         Ok(Change {
+            name: name.to_owned(),
             revision: applied.after.revision,
             is_written: applied.is_written,
             before: applied.before.windows.get(name).cloned(),
@@ -278,7 +374,7 @@ fn open_windows(state: &State, now: Timestamp) -> Vec<String> {
     state.windows_in(Phase::Open, now).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// In whose name the state is changed, and what the history says of it.
+/// Who changes the state, and what the history records as the command.
 struct Author {
     actor: Actor,
     command: String,
@@ -294,7 +390,7 @@ impl Author {
 
     fn options(&self) -> Options<'static> {
         let (actor, command) = (self.actor.clone(), self.command.clone());
-        Options { actor, now: clock::stopped(), ..Options::new(command) }
+        Options::new(command).actor(actor).now(clock::stopped())
     }
 }
 
@@ -303,21 +399,4 @@ fn command_line(py: Python<'_>) -> PyResult<String> {
     let words = py.import("sys")?.getattr("argv")?;
     let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
     Ok(maint::internal::history::shortened(line))
-}
-
-fn json(value: &impl serde::Serialize) -> PyResult<String> {
-    serde_json::to_string(value).map_err(|cause| PyValueError::new_err(cause.to_string()))
-}
-
-fn loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (text,))
-}
-
-fn from_python(window: &Bound<'_, PyAny>) -> PyResult<Window> {
-    let py = window.py();
-    let window = py.get_type::<PyDict>().call1((window,))?;
-    let text: String = py.import("json")?.call_method1("dumps", (window,))?.extract()?;
-    serde_json::from_str(&text).map_err(|cause| {
-        raise(py, &Error::Invalid { message: format!("this is no window: {cause}"), hint: None })
-    })
 }

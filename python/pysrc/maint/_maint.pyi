@@ -1,4 +1,4 @@
-"""The part in Rust: the same library that the command and Rust servers use."""
+"""The part in Rust: the library that the command and Rust servers use."""
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
@@ -7,44 +7,77 @@ from typing import Any, Final, Literal, final
 
 __all__ = [
     "PRIVATE",
+    "Busy",
     "Change",
+    "Conflict",
+    "Corrupt",
     "Gate",
     "MaintError",
+    "NotApplied",
     "Pass",
     "Reply",
     "Request",
     "Site",
+    "Unreadable",
+    "Unsynced",
+    "UsageError",
     "User",
     "__version__",
-    "freeze",
-    "is_overruling",
+    "overrides_cache_control",
     "parse_rule",
 ]
 
 __version__: Final[str]
 
-#: A moment: an aware `datetime`, or text in RFC 3339.
+#: A time: an aware `datetime`, or text in RFC 3339.
 _Time = datetime | str
 _Path = str | PathLike[str]
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
 
 class MaintError(Exception):
-    """Something failed: what, where and why. State and files are as they were,
-    unless `code` is `unsynced`."""
+    """Something failed: what, where and why.
+
+    Its subclasses are the kinds of failure. State and files are as they
+    were, except after `Unsynced`.
+
+    `code`: the kind in one word, the same as in the command's JSON.
+    `path`: the file or directory concerned, as text, or `None`.
+    `errno`: the operating system's error number, errno(3), or `None`.
+    `hint`: what to run, read or write instead, or `None`; the message ends
+    with it.
+    """
 
     code: str
-    """`usage`, `not_applied`, `busy`, `conflict`, `unsynced`, `unreadable` or `corrupt`,
-    as `maint --json` has it."""
     path: str | None
-    """The file or directory that it is about."""
     errno: int | None
-    """The error number of the operating system, errno(3)."""
     hint: str | None
-    """What to run or to read."""
+
+class UsageError(MaintError):
+    """A wrong value, an unknown name, or no usable site: code `usage`."""
+
+class NotApplied(MaintError):
+    """An operation failed, and the state is as it was: code `not_applied`."""
+
+class Busy(MaintError):
+    """Another writer held the lock for too long: code `busy`."""
+
+class Conflict(MaintError):
+    """The state was not as expected, and is as it was: code `conflict`."""
+
+class Unsynced(MaintError):
+    """The change holds, but a power cut could undo it: code `unsynced`."""
+
+class Unreadable(MaintError):
+    """The state exists but cannot be read: code `unreadable`."""
+
+class Corrupt(MaintError):
+    """The state makes no sense, or is of a newer version: code `corrupt`."""
 
 @final
 class User:
-    """What a framework knows of the user of a request."""
+    """What a framework knows of the user of a request; nothing else of them
+    matters. Compares by value.
+    """
 
     def __new__(
         cls,
@@ -54,15 +87,27 @@ class User:
         is_superuser: bool = False,
     ) -> User: ...
     @property
-    def is_authenticated(self) -> bool: ...
+    def is_authenticated(self) -> bool:
+        """Whether somebody is logged in."""
     @property
-    def is_staff(self) -> bool: ...
+    def is_staff(self) -> bool:
+        """Whether the framework knows them as staff."""
     @property
-    def is_superuser(self) -> bool: ...
+    def is_superuser(self) -> bool:
+        """Whether the framework knows them as a superuser."""
 
 @final
 class Request:
-    """A request whose facts are all known beforehand, for tests and tools."""
+    """A request that is described rather than received, for tests and tools.
+
+    `target`: the path as it is sent, percent-encoded, with or without a
+    query. `host`: the field `Host`, with or without a port. `peer`: the
+    address that connects. `headers`: the fields as (name, value), in the
+    order of sending; a value that is text is sent in UTF-8. `is_https`:
+    whether the visitor's connection is encrypted, `None` if unknown.
+
+    Raises `ValueError` if `peer` is not an IP address.
+    """
 
     def __new__(
         cls,
@@ -74,11 +119,7 @@ class Request:
         headers: Iterable[tuple[str, str | bytes]] | None = None,
         user: User | None = None,
         is_https: bool | None = None,
-    ) -> Request:
-        """A request for a target: a path as it is sent, with or without a query.
-
-        Raises `ValueError` if `peer` is no address.
-        """
+    ) -> Request: ...
 
 @final
 class Pass:
@@ -86,55 +127,110 @@ class Pass:
 
     @property
     def by(self) -> str | None:
-        """The id of the rule or token that lets the request through, or the name of the
-        app's own rule; `None` if nothing holds it up."""
+        """The id of the rule or token that lets the request through, or the
+        name of the app's own rule; `None` if nothing holds it up.
+        """
     @property
     def is_private(self) -> bool:
-        """Others would have been blocked, so the answer of the app must not be shared:
-        set `Cache-Control` to `PRIVATE`, and take off what `is_overruling` names."""
+        """Whether others would have been blocked, so that the app's answer
+        must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
+        fields that `overrides_cache_control` names.
+        """
 
 @final
 class Reply:
-    """This is sent, and the app is not asked."""
+    """The answer to send; the app is not asked."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The status code (RFC 9110, 15): that of the page, 200 or 400 to 599;
+        302 for a redirect, 303 for a bypass link.
+        """
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The header fields, with names in lower case and values in visible ASCII;
-        `content-length` is that of GET, for HEAD too."""
+        """The header fields as (name, value): names in lower case, values in
+        visible ASCII. `content-length` is that of GET, for HEAD too.
+        """
     @property
     def body(self) -> bytes:
-        """The body; empty for HEAD."""
+        """The body in UTF-8; empty for HEAD."""
     @property
     def window(self) -> str | None:
-        """The window that blocks; `None` where a view or a setting does, and where a
-        visitor is sent on."""
+        """The name of the window that blocks; `None` where a view or a setting
+        does, and where the visitor is sent elsewhere.
+        """
     @property
     def format(self) -> Literal["html", "json", "txt"] | None:
-        """What the page is; `None` where there is none: a redirect, a bypass link, gRPC."""
+        """The format of the page; `None` without a page: a redirect, a bypass
+        link, gRPC.
+        """
     @property
     def template(self) -> str | None:
-        """The site's own template that the page was made from; `None` if it is built in."""
+        """The name of the site's template that the page was made from; `None`
+        if the page is built in.
+        """
     @property
     def context(self) -> dict[str, Any] | None:
-        """What a template is told, see docs/page.md: `title`, `reason`, `site`, `start`,
-        `end` (texts in RFC 3339, or `None`), `retry_after`, `status`, `read_only`,
-        `comes_back`. `None` where there is no page."""
+        """What a template is given, see docs/page.md: `title`, `reason`,
+        `site`, `start`, `end` (text in RFC 3339, or `None`), `retry_after`
+        (seconds), `status`, `read_only`, `comes_back`. `None` without a
+        page.
+        """
     @property
     def needs_asking(self) -> bool:
-        """A function of the app could still change the answer, and was not called because
-        the answer was asked for with `ask=False`."""
+        """Whether a function of the app could still change the answer. It was
+        not called because the answer was asked for with `ask=False`.
+        """
     def header_store(self) -> dict[str, tuple[str, str]]:
-        """The header fields as `django.http.HttpResponse.headers` keeps them: name and
-        value by the name in lower case."""
+        """The header fields as `django.http.HttpResponse.headers` keeps them:
+        (name, value) by the name in lower case.
+        """
 
 @final
 class Gate:
-    """What an app asks about every request. Looks at the state file before every answer,
-    by one stat(2), so a request that starts after `maint on` has returned is blocked.
+    """What an app asks about every request.
 
-    May be used from any number of threads and after a fork(2). Never writes.
+    Looks at the state file before every answer, by one stat(2), so a
+    request that starts after `maint on` has returned is blocked. Any number
+    of threads may use it, and it survives fork(2). Never writes.
+
+    `site`: a `Site`, or the path of one; `None` for the site that the
+    command would choose, see `Site.discover`.
+    `recheck`: look at the state file at most every so many seconds, 0 to
+    3600; `None` for every time.
+    `on_error`: what to do if there is no good state now: `refuse` raises
+    `MaintError`, `open` lets every request pass, `closed` blocks every
+    request, both until there is one. A state that goes bad later leaves the
+    last good one in force.
+    `on_problem`: called with a text when the state or a template cannot be
+    used, at most once a minute, and again on recovery; `None` for a warning
+    of the logger `maint`.
+
+    The application's own settings, which override the state:
+    `down`: `True` covers every request at all times, `False` none ever.
+    `ignore`: rules in addition to those of the site, as (name, kind,
+    value); `Pass.by` has the name. At most 1000 regular expressions.
+
+    Where neither a window nor the site has a setting of the page:
+    `status`: 200, or 400 to 599 (RFC 9110, 15).
+    `retry_after`: seconds, 1 to 604800 (RFC 9110, 10.2.3).
+    `redirect`: an http or https URL, or a path of this site.
+
+    `format`: the format of every page, whatever `Accept` says.
+    `user`: returns the `User` of a request; `None` counts as nobody.
+    `client`: returns the client's address, if the app knows better than the
+    site's trusted proxies; its text is parsed.
+    `plain_http`: visitors come without encryption, so the cookie of a
+    bypass link is sent in the clear.
+
+    `format`, `user` and `client` may be functions. They are called with the
+    request (the environ, the scope, the Django request), and only if their
+    answer matters. If one raises, its answer is unknown, and the logger
+    `maint` gets an error, at most once a minute.
+
+    Raises `MaintError` if the site or its state cannot be used, and
+    `ValueError` for a rule or setting that cannot be; its text begins with
+    the name of the rule or setting.
     """
 
     def __new__(
@@ -153,39 +249,15 @@ class Gate:
         user: Callable[[Any], User | None] | None = None,
         client: Callable[[Any], object] | None = None,
         plain_http: bool = False,
-    ) -> Gate:
-        """Opens the gate of a site; without one, of the site that the command would mean.
-
-        `recheck`: look at the state file at most every so many seconds.
-        `on_error`: what to do if there is no good state now.
-        `on_problem`: told of trouble in words, at most once a minute and when it is over;
-        else the logger `maint` is.
-
-        What the app says by itself, whatever the site: `down`: `True`, every request is
-        covered at all times; `False`, none ever is. `ignore`: rules in addition to those
-        of the site, as (name, kind, value); `Pass.by` has the name. `status`,
-        `retry_after`, `redirect`: of the page, where the site does not say. `format`: of
-        every page, whatever `Accept` says.
-
-        `format`, `user` and `client` may be functions. They are called with the request
-        (the environ, the scope, the Django request), when they are needed and not before.
-        One that raises knows nothing, and the logger `maint` is told. `client` gives the
-        address of the client, if the app knows better than the site's trusted proxies.
-
-        `plain_http`: visitors come without encryption, so the cookie of a bypass link is
-        sent in the clear.
-
-        Raises `MaintError` if the site or its state cannot be used, `ValueError` for a
-        rule or setting that cannot be; its text begins with the name of the rule.
-        """
-
+    ) -> Gate: ...
     @property
-    def site(self) -> Site: ...
+    def site(self) -> Site:
+        """The site whose gate it is."""
     @property
     def revision(self) -> int:
         """The revision of the state that is in force."""
     def is_down(self) -> bool:
-        """Whether any window is open now, or the app says that it is down."""
+        """Whether any window is open now; the app's own `down` goes before."""
     def answer(
         self,
         request: Request,
@@ -193,14 +265,24 @@ class Gate:
         force: Literal["on", "off"] | None = None,
         at: _Time | None = None,
     ) -> Pass | Reply:
-        """What to do with a request that is described."""
+        """What to do with a request that is described.
+
+        `force`: the answer of a view that is always down, `on`, or never
+        down, `off`; no rule or token matters then.
+        `at`: when, an aware `datetime` or text in RFC 3339; `None` for now.
+        """
     def answer_environ(
         self,
         environ: dict[str, Any],
         *,
         force: Literal["on", "off"] | None = None,
     ) -> Pass | Reply:
-        """What to do with a request of WSGI (PEP 3333)."""
+        """What to do with a request of WSGI, described by its environ
+        (PEP 3333).
+
+        `force`: the answer of a view that is always down, `on`, or never
+        down, `off`; no rule or token matters then.
+        """
     def answer_scope(
         self,
         scope: MutableMapping[str, Any],
@@ -208,8 +290,14 @@ class Gate:
         *,
         force: Literal["on", "off"] | None = None,
     ) -> Pass | Reply:
-        """What to do with a request or WebSocket of ASGI. With `ask=False` no function of the
-        app is called, see `Reply.needs_asking`."""
+        """What to do with a request or WebSocket of ASGI, described by its
+        scope.
+
+        `ask`: whether functions of the app may be called; if not, see
+        `Reply.needs_asking`.
+        `force`: the answer of a view that is always down, `on`, or never
+        down, `off`; no rule or token matters then.
+        """
     def answer_django(
         self,
         request: Any,
@@ -217,57 +305,116 @@ class Gate:
         *,
         force: Literal["on", "off"] | None = None,
     ) -> Pass | Reply:
-        """What to do with a `django.http.HttpRequest`. With `ask=False` no function of the
-        app is called, see `Reply.needs_asking`."""
+        """What to do with a `django.http.HttpRequest`.
+
+        `ask`: whether functions of the app may be called; if not, see
+        `Reply.needs_asking`.
+        `force`: the answer of a view that is always down, `on`, or never
+        down, `off`; no rule or token matters then.
+        """
 
 @final
 class Change:
-    """What a change of the state did."""
+    """What a change of a window did."""
 
     @property
-    def revision(self) -> int: ...
+    def revision(self) -> int:
+        """The revision of the state that is in force after it."""
     @property
     def is_written(self) -> bool:
-        """`False` if the state said so already."""
+        """Whether a new state was written; `False` if it was the same already."""
     @property
     def before(self) -> dict[str, Any] | None:
-        """The window as it was, as state.json has it; `None` if there was none."""
+        """The window before it, as state.json has it; `None` if there was
+        none.
+        """
     @property
     def after(self) -> dict[str, Any] | None:
-        """The window as it is; `None` if it is gone."""
+        """The window after it, as state.json has it; `None` if there is none."""
     @property
     def open(self) -> list[str]:
-        """The names of the windows that are open after it."""
+        """The names of the windows that are open after it, in order."""
     @property
-    def warnings(self) -> list[str]: ...
+    def warnings(self) -> list[str]:
+        """What the operator should know though the change is in force."""
 
 @final
 class Site:
-    """A site directory."""
+    """A site directory, whether or not it exists yet.
 
-    def __new__(cls, directory: _Path) -> Site:
-        """The site in exactly this directory, whether or not it exists yet."""
+    Changes its state as the command `maint` does: one writer at a time, and
+    every change in the history. A writer waits up to 10 seconds for
+    another, and raises `Busy` then. Each method that reads or changes the
+    state raises a subclass of `MaintError` if it fails. `open()` and
+    `os.path` take a site for the path of its directory.
+    """
+
+    def __new__(cls, directory: _Path) -> Site: ...
     @staticmethod
     def discover(site: _Path | None = None, *, start: _Path | None = None) -> Site:
-        """Chooses the site as the command does: the path given, then `MAINT_SITE`, then
-        the nearest `.maint/` from `start` (else the working directory) up, then the
-        user's own. Raises `MaintError`."""
+        """staticmethod(function) -> method
+
+        Convert a function to be a static method.
+
+        A static method does not receive an implicit first argument.
+        To declare a static method, use this idiom:
+
+             class C:
+                 @staticmethod
+                 def f(arg1, arg2, argN):
+                     ...
+
+        It can be called either on the class (e.g. C.f()) or on an instance
+        (e.g. C().f()). Both the class and the instance are ignored, and
+        neither is passed implicitly as the first argument to the method.
+
+        Static methods in Python are similar to those found in Java or C++.
+        For a more advanced concept, see the classmethod builtin.
+        """
     @staticmethod
     def create(directory: _Path) -> Site:
-        """Makes a site directory with a state that says that nothing is down, unless it
-        is there."""
+        """staticmethod(function) -> method
+
+        Convert a function to be a static method.
+
+        A static method does not receive an implicit first argument.
+        To declare a static method, use this idiom:
+
+             class C:
+                 @staticmethod
+                 def f(arg1, arg2, argN):
+                     ...
+
+        It can be called either on the class (e.g. C.f()) or on an instance
+        (e.g. C().f()). Both the class and the instance are ignored, and
+        neither is passed implicitly as the first argument to the method.
+
+        Static methods in Python are similar to those found in Java or C++.
+        For a more advanced concept, see the classmethod builtin.
+        """
     @property
-    def directory(self) -> str: ...
-    def __fspath__(self) -> str: ...
+    def directory(self) -> str:
+        """The path of the directory."""
+    def __fspath__(self) -> str:
+        """The path of the directory."""
     @property
-    def state_file(self) -> str: ...
+    def state_file(self) -> str:
+        """The path of its state file."""
     @property
     def found(self) -> Literal["given", "environment", "nearest", "user"]:
-        """Which rule chose it."""
+        """How `discover` found it: the path was `given`, in the `environment`,
+        the `nearest` above, or the `user`'s own.
+        """
     def state(self) -> dict[str, Any]:
-        """The state as docs/state-file.md has it. Raises `MaintError`."""
+        """The state, as docs/state-file.md has it.
+
+        Raises `Unreadable` or `Corrupt` if it cannot be used.
+        """
     def open_windows(self) -> list[str]:
-        """The names of the windows that are open now."""
+        """The names of the windows that are open now, in order.
+
+        Raises `Unreadable` or `Corrupt` if the state cannot be used.
+        """
     def on(
         self,
         name: str = "default",
@@ -286,14 +433,33 @@ class Site:
         by: str | None = None,
         command: str | None = None,
     ) -> Change:
-        """Opens a window, or replaces the settings of the open one with this name, as
-        `maint on` does. `by` and `command` are for the history: else the user of the
-        process, and its command line. Raises `MaintError`."""
+        """Opens a window, or replaces all settings of the one with this name,
+        as `maint on` does.
+
+        `reason`: text for visitors.
+        `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
+        now, and for no end.
+        `paths`, `methods`, `hosts`: which requests it covers; `None` for
+        all. `read_only`: only those that change something.
+        `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
+        `template`: the name of a template of the site.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the command
+        line of the process).
+
+        Raises `UsageError` for a setting that cannot be, `ValueError` for a
+        time without an offset and for a number out of range.
+        """
     def off(
         self, name: str = "default", *, by: str | None = None, command: str | None = None
     ) -> Change:
-        """Closes a window, as `maint off` does; one that is not there is closed already.
-        Raises `MaintError`."""
+        """Closes a window, as `maint off` does. Does not fail if there is no
+        window of that name.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the command
+        line of the process).
+        """
     def replace_window(
         self,
         name: str,
@@ -303,8 +469,16 @@ class Site:
         by: str | None = None,
         command: str | None = None,
     ) -> Change:
-        """Puts a window back as it was, `None` for none at all, if what is there is what
-        is `expected`. Raises `MaintError`, with `code` `conflict` if it is not."""
+        """Puts a window back as it was: `window` and `expected` are windows as
+        `Change.before` and `Change.after` have them, `None` for none.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the command
+        line of the process).
+
+        Raises `Conflict` if the window is not as `expected`, and
+        `UsageError` for a window that makes no sense.
+        """
     def add_rule(
         self,
         kind: _Kind,
@@ -312,24 +486,68 @@ class Site:
         *,
         note: str | None = None,
         expires_at: _Time | None = None,
+        everything: bool = False,
         by: str | None = None,
         command: str | None = None,
     ) -> str:
-        """Adds an ignore rule and returns its id, as `maint ignore add` does."""
+        """Adds an ignore rule and returns its id, as `maint ignore add` does.
+        The same rule again keeps its id, and gets the new note and expiry.
+
+        `note`: text for operators. `expires_at`: an aware `datetime` or text
+        in RFC 3339; `None` for never.
+        `everything`: confirms a rule that lets everyone in, or the home page
+        alone.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the command
+        line of the process).
+
+        Raises `UsageError` for a rule that cannot be or is not confirmed, and
+        for an expiry in the past.
+        """
     def remove_rule(self, id: str, *, by: str | None = None, command: str | None = None) -> None:
-        """Removes an ignore rule."""
+        """Removes an ignore rule by its id.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the command
+        line of the process).
+
+        Raises `UsageError` if there is no rule with that id.
+        """
 
 def parse_rule(kind: _Kind, value: str) -> str:
-    """The value of an ignore rule as it is written in the state. Raises `ValueError`, with
-    what is wrong and what to write instead, for one that cannot be or that lets
-    everybody in."""
+    """The value of an ignore rule as the state has it: `method`, `purge` gives
+    `PURGE`.
+
+    Raises `ValueError`, with what is wrong and what to write instead, for a
+    rule that cannot be or that lets everyone in.
+    """
+
+# For the package alone, so these two are not in `__all__`.
 
 def freeze(at: _Time | None) -> None:
-    """Stops the clock of every gate and site of this process, for tests; `None` lets it
-    run again."""
+    """Stops the clock of every gate and site of this process, for tests;
+    `None` lets it run again.
+
+    `at`: an aware `datetime`, or text in RFC 3339 with an offset. Raises
+    `ValueError` for a time without one.
+    """
+
+def validate_options(
+    *,
+    recheck: float | None = None,
+    status: int | None = None,
+    retry_after: int | None = None,
+    redirect: str | None = None,
+) -> None:
+    """Refuses what cannot be an option of `Gate` with this name.
+
+    Raises `ValueError`, with what is wrong and what to write instead.
+    """
 
 PRIVATE: Final = "private, no-store"
 
-def is_overruling(name: str) -> bool:
-    """Whether a header field, in lower case, is one that some caches believe before
-    `Cache-Control`."""
+def overrides_cache_control(name: str) -> bool:
+    """Whether some caches obey a header field rather than `Cache-Control`.
+
+    `name`: the name of the field in lower case.
+    """

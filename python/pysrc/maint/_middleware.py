@@ -1,4 +1,4 @@
-"""What the middleware of WSGI and of ASGI share."""
+"""What the middleware for WSGI and for ASGI share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from maint import Gate, Site, User, is_overruling
+from maint import Gate, Site, User, overrides_cache_control
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -15,7 +15,7 @@ _Kind = Literal["path", "ip", "method", "host", "user", "header"]
 
 
 class GateOptions(TypedDict, total=False):
-    """The options of `maint.Gate` but for `user`; it tells what they mean."""
+    """The options of `maint.Gate` but for `user`; see there what they mean."""
 
     recheck: float | None
     on_error: Literal["refuse", "open", "closed"]
@@ -31,9 +31,9 @@ class GateOptions(TypedDict, total=False):
 
 
 def is_left_on(name: str) -> bool:
-    """Whether a header field of the app stays on an answer that is kept out of caches."""
+    """Whether an answer that no cache may keep retains a header field of the app."""
     lower = name.lower()
-    return lower != "cache-control" and not is_overruling(lower)
+    return lower != "cache-control" and not overrides_cache_control(lower)
 
 
 def choose_gate(
@@ -42,7 +42,10 @@ def choose_gate(
     user: Callable[[Any], User | None] | None,
     **options: Unpack[GateOptions],
 ) -> Gate:
-    """The gate that was given, or one that is opened now."""
+    """The gate that was given, or one that is opened now.
+
+    Raises `TypeError` for options beside a gate, and whatever `Gate` raises.
+    """
     if gate is None:
         return Gate(site, user=user, **options)
     named = {"site": site, "user": user}

@@ -36,25 +36,27 @@ AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
 
 _logger = logging.getLogger("maint")
 
-#: Where in the scope the gate finds what an asynchronous function for the user found.
+#: The key of the scope under which an asynchronous function for the user leaves its answer.
 _USER = "maint.user"
 
-#: Of WebSocket, RFC 6455: try again later.
+#: Try again later: a close code in IANA's registry for WebSocket (RFC 6455, 11.7).
 _TRY_AGAIN_LATER = 1013
 
 
 class MaintenanceMiddleware:
-    """Answers requests and WebSockets that are blocked, and lets the app have the others.
+    """Answers requests and WebSockets that are blocked, and passes the others to the app.
 
-    Without a site it is the one that the command would mean. The options are those of
-    `maint.Gate`; `user`, `client` and `format` may be functions of the scope. They are
-    called in the event loop, so they must not wait; `user` may be asynchronous. `gate`
-    takes the place of site and options. Raises `MaintError` if the site or its state
-    cannot be used, so that the app does not start.
+    `site`: a `Site`, or the path of one; `None` for the site that the command would
+    choose. `gate`: a gate in place of `site` and options. The options are those of
+    `maint.Gate`; `user`, `client` and `format` may be functions of the scope. The event
+    loop calls them, so they must not wait; `user` may be asynchronous.
+
+    Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
+    `TypeError` for an option that cannot be, so that the app does not start.
 
     A WebSocket that is blocked is refused with the status of the page if the server can
-    do that (the extension `websocket.http.response`), else closed before it is accepted.
-    One that is open stays open. The lifespan of the app is its own.
+    do that (the extension `websocket.http.response`), else closed before it is accepted,
+    with 1013 (try again later). An open one stays open. The lifespan of the app is its own.
     """
 
     def __init__(
@@ -105,13 +107,13 @@ class MaintenanceMiddleware:
         try:
             question.user = await self._user(scope)
         except Exception:
-            # Whoever cannot be told is nobody, and meets the page.
+            # An unknown user counts as nobody and gets the page.
             _logger.exception("the function `user` failed")
         return self.gate.answer_scope(asking)
 
 
 class _Question:
-    """Whether anybody has to know the user, and the answer once there is one."""
+    """Whether the gate needs the user, and the answer once there is one."""
 
     is_asked = False
     user: User | None = None
@@ -131,9 +133,11 @@ def _found_user(scope: Scope) -> User | None:
 
 
 def _is_built_late() -> bool:
-    """Whether Starlette makes its middleware now, which it does with the first event that
-    the server sends: most servers take an exception there for an app without lifespan, and
-    would start all the same."""
+    """Whether Starlette makes its middleware now.
+
+    It does so at the first event that the server sends. Most servers take an exception there
+    for an app without lifespan, and would start all the same.
+    """
     frame: FrameType | None = sys._getframe()
     while frame := frame and frame.f_back:
         if frame.f_code.co_name == "build_middleware_stack":
@@ -142,7 +146,7 @@ def _is_built_late() -> bool:
 
 
 async def _fail(failure: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Lets the server know, in the way of ASGI, that the app cannot start."""
+    """Reports to the server, as ASGI has it, that the app cannot start."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": str(failure)})
@@ -150,7 +154,7 @@ async def _fail(failure: Exception, scope: Scope, receive: Receive, send: Send) 
 
 
 def _private(send: Send) -> Send:
-    """Keeps what the app answers out of caches, whatever the app says of them."""
+    """Keeps the app's answer out of caches, whatever its own header fields say."""
 
     async def send_private(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):

@@ -24,15 +24,17 @@ __all__ = ["MaintenanceMiddleware"]
 
 
 class MaintenanceMiddleware:
-    """Answers requests that are blocked, and lets the app answer the others.
+    """Answers requests that are blocked, and passes the others to the app.
 
-    Without a site it is the one that the command would mean. The options are those of
-    `maint.Gate`; `user`, `client` and `format` may be functions of the environ. `gate`
-    takes the place of both. Raises `MaintError` if the site or its state cannot be used,
-    so that the app does not start.
+    `site`: a `Site`, or the path of one; `None` for the site that the command would
+    choose. `gate`: a gate in place of `site` and options. The options are those of
+    `maint.Gate`; `user`, `client` and `format` may be functions of the environ.
 
-    The body of a blocked request is not read: what becomes of the connection is the
-    server's matter. What has begun goes on when the site goes down.
+    Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
+    `TypeError` for an option that cannot be, so that the app does not start.
+
+    The body of a blocked request is not read; the server decides what becomes of the
+    connection. Requests that have begun go on when the site goes down.
     """
 
     def __init__(
@@ -56,14 +58,14 @@ class MaintenanceMiddleware:
         phrase = responses.get(answer.status, "Maintenance")
         headers = answer.headers
         if not any(name == "content-type" for name, _ in headers):
-            # `wsgiref.validate` misses it where a visitor is sent on as well.
+            # `wsgiref.validate` demands it of redirects too.
             headers.append(("content-type", "text/plain; charset=utf-8"))
         start_response(f"{answer.status} {phrase}", headers)
         return [answer.body]
 
 
 def _private(start_response: StartResponse) -> StartResponse:
-    """Keeps what the app answers out of caches, whatever the app says of them."""
+    """Keeps the app's answer out of caches, whatever its own header fields say."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         kept = [(name, value) for name, value in headers if is_left_on(name)]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import maint
+from maint.testing import freeze
 
 JSON = {"HTTP_ACCEPT": "application/json"}
 
@@ -317,11 +318,14 @@ def test_a_view_that_is_always_or_never_down(site: maint.Site) -> None:
         ({"ignore": [("MY_URLS", "path", "/**")]}, "MY_URLS: "),
         ({"ignore": [("X", "shape", "/")]}, "X: no kind of rule named `shape`"),
         ({"status": 302}, "status: "),
+        ({"status": 70_000}, "status: `70000` is out of range"),
         ({"retry_after": 0}, "retry_after: "),
+        ({"retry_after": -1}, "retry_after: `-1` is out of range"),
         ({"redirect": "//evil"}, "redirect: "),
         ({"format": "xml"}, "format: "),
         ({"on_error": "panic"}, "on_error: "),
         ({"recheck": -1.0}, "recheck: "),
+        ({"recheck": 3_601}, "recheck: `3601` is not from 0 to 3600 seconds"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(
@@ -332,13 +336,13 @@ def test_a_setting_that_cannot_be_is_named(
 
 
 def test_a_site_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(maint.MaintError) as missing:
+    with pytest.raises(maint.UsageError) as missing:
         maint.Gate(tmp_path / "nowhere")
     assert (missing.value.code, missing.value.path) == ("usage", str(tmp_path / "nowhere"))
     assert missing.value.hint and "init" in missing.value.hint
     site = maint.Site.create(tmp_path / ".maint")
     Path(site.state_file).write_text("{")
-    with pytest.raises(maint.MaintError, match="broken") as broken:
+    with pytest.raises(maint.Corrupt, match="broken") as broken:
         maint.Gate(site)
     assert (broken.value.code, broken.value.path) == ("corrupt", site.state_file)
     assert by(maint.Gate(site, on_error="open").answer_environ(environ())) is None
@@ -362,19 +366,19 @@ def test_a_state_that_breaks_later_changes_nothing_and_is_told(
 
 def test_the_clock_of_tests_stands_still(site: maint.Site) -> None:
     noon = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
-    maint.freeze(noon)
+    freeze(noon)
     try:
         gate = maint.Gate(site)
         site.on(start=noon + timedelta(hours=1), end=noon + timedelta(hours=2))
         assert by(gate.answer_environ(environ())) is None
-        maint.freeze(noon + timedelta(hours=1))
+        freeze(noon + timedelta(hours=1))
         assert by(gate.answer_environ(environ())) == "blocked" and gate.is_down()
-        maint.freeze("2026-11-24T14:00:00Z")
+        freeze("2026-11-24T14:00:00Z")
         assert by(gate.answer_environ(environ())) is None
     finally:
-        maint.freeze(None)
+        freeze(None)
     with pytest.raises(ValueError, match="no time zone"):
-        maint.freeze(datetime(2026, 11, 24, 12))
+        freeze(datetime(2026, 11, 24, 12))
 
 
 def test_others_run_while_the_gate_looks_at_the_file(tmp_path: Path) -> None:

@@ -83,10 +83,18 @@ def test_a_window_has_all_that_the_command_can_say(site: maint.Site) -> None:
 )
 def test_a_mistake_changes_nothing(site: maint.Site, settings: dict[str, Any]) -> None:
     before = Path(site.state_file).read_bytes()
-    with pytest.raises(maint.MaintError) as caught:
+    with pytest.raises(maint.UsageError) as caught:
         site.on(**settings)
     assert caught.value.code == "usage"
     assert Path(site.state_file).read_bytes() == before
+
+
+@pytest.mark.parametrize("settings", [{"status": 70_000}, {"start": "2126-11-24T12:00:00"}])
+def test_what_is_no_number_or_time_at_all_is_a_value_error(
+    site: maint.Site, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"out of range|offset"):
+        site.on(**settings)
 
 
 def test_a_window_is_put_back_as_it_was(site: maint.Site) -> None:
@@ -101,7 +109,7 @@ def test_a_window_is_put_back_as_it_was(site: maint.Site) -> None:
 def test_a_window_that_somebody_else_changed_is_left_alone(site: maint.Site, run: Any) -> None:
     mine = site.on(reason="mine")
     run("on", "-m", "theirs")
-    with pytest.raises(maint.MaintError) as caught:
+    with pytest.raises(maint.Conflict) as caught:
         site.replace_window("default", None, expected=mine.after)
     assert caught.value.code == "conflict"
     assert site.state()["windows"]["default"]["reason"] == "theirs"

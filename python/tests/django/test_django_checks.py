@@ -119,7 +119,7 @@ def test_e003_a_wrong_type_and_all_of_them_at_once(configure):
     assert [message.id for message in messages] == ["maint.E003"] * 3
     assert messages[0].msg == "MAINTENANCE_MODE must be True, False or None, not 'True'."
     assert messages[0].hint == (
-        "what comes from the environment is text, so compare it, as in `== '1'`"
+        "a value from the environment is text, so compare it, as in `== '1'`"
     )
 
 
@@ -210,7 +210,7 @@ def test_w002_counts_the_rules_of_the_site(configure, site):
 def test_w002_nobody_knows_users_at_all(configure):
     configure(MIDDLEWARE=[OURS], MAINTENANCE_MODE_IGNORE_STAFF=True)
     assert [message.split(" in ")[0] for _, message, _ in found()] == [
-        f"{name} is missing from MIDDLEWARE, so nobody knows the user and rules for users let "
+        f"{name} is missing from MIDDLEWARE, so the user is unknown and rules for users let "
         "nobody through."
         for name in ("SessionMiddleware", "AuthenticationMiddleware")
     ]
@@ -245,7 +245,7 @@ def test_w004_a_setting_that_nobody_knows(configure, name, hint):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(True, "`maint off` brings nobody back"), (False, "`maint on` reaches nobody")],
+    [(True, "`maint off` has no effect"), (False, "`maint on` has no effect")],
 )
 def test_w005_the_settings_say_it_once_and_for_all(configure, value, words):
     configure(MAINTENANCE_MODE=value)
@@ -283,7 +283,7 @@ def test_w007_a_regular_expression_that_was_a_prefix(configure, entry, instead):
     assert message.id == "maint.W007"
     assert f"write {instead};" in message.hint
     # The pattern that the hint suggests passes without a finding.
-    (written,) = re.findall(r"^for that write '(.*)';", message.hint)
+    (written,) = re.findall(r"^for those write '(.*)';", message.hint)
     configure(MAINTENANCE_MODE_IGNORE_URLS=[written.replace("\\\\", "\\")])
     assert found() == []
 
@@ -308,7 +308,7 @@ def test_w007_a_regular_expression_that_was_a_prefix(configure, entry, instead):
 )
 def test_w007_a_path_that_no_view_has_and_many_are_below(configure, entry, instead):
     configure(MAINTENANCE_MODE_IGNORE_URLS=[entry])
-    hints = [f"for what is below it write {instead}"] if instead else []
+    hints = [f"for all paths below it write {instead}"] if instead else []
     assert [(id, hint) for id, _, hint in found()] == [("maint.W007", hint) for hint in hints]
 
 
@@ -376,6 +376,6 @@ def test_a_server_that_cannot_start_says_which_setting(site):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "django.core.exceptions.ImproperlyConfigured: MAINTENANCE_MODE_IGNORE_STAFF must be True, "
-        "False or None, not 'yes': what comes from the environment is text, so compare it, as in "
+        "False or None, not 'yes': a value from the environment is text, so compare it, as in "
         "`== '1'`"
     )

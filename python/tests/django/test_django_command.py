@@ -121,9 +121,9 @@ def test_status_says_what_the_settings_say(manage, site, configure, value, word)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["maybe"], "`maybe` is none of on, off and status"),
-        (["off", "--start", "2100-01-01"], "--start: only `on` takes that"),
-        (["off", "--end", "2100-01-01", "-m", "x"], "--end, --message: only `on` takes that"),
+        (["maybe"], "`maybe` is unknown; write `on`, `off` or `status`"),
+        (["off", "--start", "2100-01-01"], "--start: only `on` takes this"),
+        (["off", "--end", "2100-01-01", "-m", "x"], "--end, --message: only `on` takes this"),
         (["on", "--end", "soon"], "'soon' is not a time"),
         (["on", "--end", "2020-01-01"], "has passed"),
         (["on", "--start", "2101-01-01", "--end", "2100-01-01"], "not after the start"),
@@ -175,4 +175,4 @@ def test_it_is_a_command_of_the_project(site, run):
     assert done.stdout.startswith("● down window `default` is open\n")
     done = manage("maintenance_mode", "maybe")
     assert done.returncode == 1
-    assert done.stderr == "CommandError: `maybe` is none of on, off and status\n"
+    assert done.stderr == "CommandError: `maybe` is unknown; write `on`, `off` or `status`\n"

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.utils import timezone as django_timezone
 
-from maint import MaintError, Site, freeze
+from maint import Corrupt, Site
 from maint.django import core
 from maint.django.core import (
     get_maintenance_mode,
@@ -20,6 +20,7 @@ from maint.django.core import (
     override_maintenance_mode,
     set_maintenance_mode,
 )
+from maint.testing import freeze
 
 
 def windows(site):
@@ -169,7 +170,7 @@ def test_what_the_settings_say_cannot_be_changed(site, configure, value):
 def test_a_state_that_cannot_be_written_is_told(site, monkeypatch):
     get_maintenance_mode()
     Path(site.state_file).write_text("broken")
-    with pytest.raises(MaintError) as raised:
+    with pytest.raises(Corrupt) as raised:
         set_maintenance_mode(True)
     assert raised.value.code == "corrupt"
     assert raised.value.path == site.state_file
@@ -267,7 +268,7 @@ def test_off_leaves_a_window_alone_that_was_opened_meanwhile(site, log):
     with maintenance_mode_off():
         site.on(reason="new")
     assert windows(site)["default"]["reason"] == "new"
-    assert "was opened anew meanwhile" in log.text
+    assert "was opened again meanwhile" in log.text
 
 
 def test_off_says_what_still_holds_the_site(site, log):

@@ -19,7 +19,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from maint.django import decorators
+from maint.django import decorators, marks
 from maint.django.decorators import force_maintenance_mode_off, force_maintenance_mode_on
 from maint.django.http import get_maintenance_response, need_maintenance_response
 from project import views
@@ -420,7 +420,7 @@ def test_views_are_looked_for_only_if_any_is_forced_off(visit, site, configure, 
     visit("/")
     assert looked
     looked.clear()
-    monkeypatch.setattr(decorators, "_used", {decorators.ON})
+    monkeypatch.setattr(marks, "_used", {marks.ON})
     visit("/")
     assert looked == []
 

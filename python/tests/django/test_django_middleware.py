@@ -250,7 +250,7 @@ def test_maintenance_mode_false_is_told_once(configure, caplog):
         MaintenanceModeMiddleware(lambda request: None)
     (record,) = caplog.records
     assert record.name == "maint.django"
-    assert "`maint on` reaches nobody" in record.getMessage()
+    assert "`maint on` has no effect" in record.getMessage()
 
 
 def test_it_is_a_coroutine_function_only_where_the_rest_is_one():

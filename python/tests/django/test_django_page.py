@@ -122,6 +122,6 @@ def test_nothing_is_kept_while_templates_are_being_written(visit, site, team):
 
 def test_no_more_than_some_are_kept(visit, site, team):
     team("{{ reason }}")
-    for number in range(pages._MOST_KEPT + 10):
+    for number in range(pages._MAX_KEPT + 10):
         site.on(reason=str(number))
         assert visit("/").content == str(number).encode()

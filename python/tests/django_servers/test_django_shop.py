@@ -500,5 +500,5 @@ def test_trouble_with_the_page_is_told_once_and_not_to_each_visitor(
         shop.maint("on")
         shop.database.write_bytes(b"this is no database")
         assert {bob.get("/").status for _ in range(30)} == {503}
-        told = server.log().count("cannot be rendered: the built-in page")
+        told = server.log().count("cannot be rendered; visitors get the built-in page")
         assert 1 <= told <= WORKERS[sync_or_async]

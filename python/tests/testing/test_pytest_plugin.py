@@ -138,7 +138,7 @@ def test_an_app_that_is_made_on_import_finds_the_site_from_the_start(suite: Suit
 
 def test_an_app_that_is_made_on_import_does_not_start_otherwise(suite: Suite) -> None:
     said = suite(
-        "maint.MaintError",
+        "maint.UsageError",
         "",
         app=APP + "\n    app = make()\n",
         test_shop="""

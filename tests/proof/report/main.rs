@@ -23,8 +23,8 @@ usage: make proof [PARTS='tests fuzz …'] [MAINT_PROOF=short]
        make test       what each change has to pass: the short run of most parts
        make generate   no run: what the records say, written down again";
 
-/// Where the committed page is, and where that of a short run goes.
-const PAGE: &str = "docs/reliability.md";
+/// The committed pages: what people read, and the records behind it.
+const PAGES: [&str; 2] = ["docs/reliability.md", "docs/reliability-records.md"];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -61,22 +61,22 @@ impl Occasion {
         if self == Self::Test || is_short { Size::Short } else { Size::Long }
     }
 
-    /// Where the records and the page go.
+    /// The folders where the records and the pages go.
     fn places(self, root: &Path) -> (PathBuf, PathBuf) {
         if self == Self::Release {
-            return (root.join("tests/proof/records"), root.join(PAGE));
+            return (root.join("tests/proof/records"), root.join("docs"));
         }
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
         let folder = root.join(target).join("proof");
         // What a run before this one saw is not what this one did.
         let _ = std::fs::remove_dir_all(&folder);
-        (folder.join("records"), folder.join("reliability.md"))
+        (folder.join("records"), folder)
     }
 }
 
 fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (size, (records, page)) = (occasion.size(), occasion.places(root));
+    let (size, (records, pages)) = (occasion.size(), occasion.places(root));
     let pen = Mutex::new(());
     let run_all = |lane: Vec<&Part>| {
         let mut failed = Vec::new();
@@ -88,7 +88,7 @@ fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
             let _pen = pen.lock().unwrap();
             record.write(&records);
             // Now, and not only at the end: a run of hours may be broken off.
-            fill(root, &records, &page);
+            fill(root, &records, &pages);
         }
         failed
     };
@@ -101,8 +101,8 @@ fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
         let failed = run_all(one);
         [failed, beside.join().expect("no part panics")].concat()
     });
-    let verdicts = fill(root, &records, &page);
-    println!("\nproof: {verdicts}; see {}", page.display());
+    let verdicts = fill(root, &records, &pages);
+    println!("\nproof: {verdicts}; see {}", pages.join("reliability.md").display());
     if !failed.is_empty() {
         println!("proof: failed: {}", failed.join(", "));
     }
@@ -115,12 +115,18 @@ fn usage(why: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Writes the page: the words of the committed one, and what the records say.
-fn fill(root: &Path, records: &Path, page: &Path) -> page::Verdicts {
-    let document = std::fs::read_to_string(root.join(PAGE)).expect("docs/reliability.md");
-    let (text, verdicts) = page::fill(&document, &Record::read_all(records), &PARTS);
-    write(page, &text);
-    verdicts
+/// Writes the pages: the words of the committed ones, and what the records say.
+fn fill(root: &Path, records: &Path, pages: &Path) -> page::Verdicts {
+    let records = Record::read_all(records);
+    let verdicts = PAGES.map(|page| {
+        let page = root.join(page);
+        let document = std::fs::read_to_string(&page)
+            .unwrap_or_else(|cause| panic!("{}: {cause}", page.display()));
+        let (text, verdicts) = page::fill(&document, &records, &PARTS);
+        write(&pages.join(page.file_name().expect("a file")), &text);
+        verdicts
+    });
+    verdicts[0]
 }
 
 #[expect(clippy::disallowed_methods, reason = "a report, not the state")]

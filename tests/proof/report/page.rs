@@ -1,5 +1,6 @@
-//! Fills in docs/reliability.md: the words stay, and between `<!-- … -->` and
-//! `<!-- end -->` stands what was seen.
+//! Fills in docs/reliability.md and the records behind it. The words stay. What was seen goes
+//! between `<!-- … -->` and `<!-- end -->`, and in the last two cells of a row that begins
+//! with the number of a claim: its verdict, and its key figure.
 
 use std::fmt;
 
@@ -30,7 +31,7 @@ impl fmt::Display for Verdicts {
     }
 }
 
-/// Puts what the records say into the document. Of parts without one it says so.
+/// Puts what the records say into a document. Of parts without one it says so.
 pub(crate) fn fill(document: &str, records: &[Record], every: &[Part]) -> (String, Verdicts) {
     let mut verdicts = Verdicts::default();
     let mut text = String::new();
@@ -38,11 +39,11 @@ pub(crate) fn fill(document: &str, records: &[Record], every: &[Part]) -> (Strin
     let mut claims = Vec::new();
     // What sums up is known at the end, and stands at the beginning.
     let mut sums = Vec::new();
-    while let Some(at) = rest.find("<!-- ") {
+    while let Some(at) = next_mark(rest) {
         let (words, marked) = rest.split_at(at);
         let (mark, tail) = marked.split_once(" -->").expect("a marker that ends");
         let (_, after) = tail.split_once(END).expect("`<!-- end -->` after each marker");
-        text += words;
+        text += &rows(words, records, &mut claims, &mut verdicts);
         text += mark;
         text += " -->\n";
         match mark.trim_start_matches("<!-- ").split_once(' ') {
@@ -58,7 +59,7 @@ pub(crate) fn fill(document: &str, records: &[Record], every: &[Part]) -> (Strin
         text += END;
         rest = after;
     }
-    text += rest;
+    text += &rows(rest, records, &mut claims, &mut verdicts);
     for at in sums {
         text.insert_str(at, &format!("{verdicts}.\n"));
     }
@@ -73,30 +74,83 @@ pub(crate) fn fill(document: &str, records: &[Record], every: &[Part]) -> (Strin
     (text, verdicts)
 }
 
-/// What was seen of one claim.
-fn claim(number: &str, records: &[Record], verdicts: &mut Verdicts) -> String {
+/// A marker begins its line; another comment is part of the words.
+fn next_mark(text: &str) -> Option<usize> {
+    if text.starts_with("<!-- ") { Some(0) } else { text.find("\n<!-- ").map(|at| at + 1) }
+}
+
+/// The words between two markers, with the rows of claims filled in.
+fn rows<'d>(
+    words: &'d str,
+    records: &[Record],
+    claims: &mut Vec<&'d str>,
+    verdicts: &mut Verdicts,
+) -> String {
+    let mut text = String::new();
+    for line in words.split_inclusive('\n') {
+        let Some((number, head, key)) = row(line) else {
+            text += line;
+            continue;
+        };
+        claims.push(number);
+        let (word, seen) = judge(number, records, verdicts);
+        let word = if word == "FAILED" { "**FAILED**" } else { &word.to_lowercase() };
+        text += &format!("{head} | {word} | {} |\n", key_figure(&seen, key));
+    }
+    text
+}
+
+/// `| [3](…) | words <!-- key --> | held | … |`: the number, what stays, and the key.
+fn row(line: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (number, rest) = line.strip_prefix("| [")?.split_once("](")?;
+    let (target, rest) = rest.split_once(" | ")?;
+    let (words, _) = rest.split_once(" | ")?;
+    let head = &line[..line.len() - rest.len() + words.len()];
+    let key = words.split_once("<!-- ").and_then(|(_, key)| key.strip_suffix(" -->"));
+    (numbers(&format!("requirement_{number}")) == [number] && target.ends_with(')'))
+        .then_some((number, head, key))
+}
+
+/// The figure that has the key in its name or text, or the first one.
+fn key_figure(seen: &[Seen], key: Option<&str>) -> String {
+    let mut figures = seen.iter().flat_map(|seen| &seen.figures);
+    let has_key = |(name, text): &(&str, &str)| {
+        key.is_some_and(|key| format!("{}: {text}", fact(name)).contains(key))
+    };
+    let first = figures.clone().next();
+    if let Some((_, text)) = figures.find(|figure| has_key(figure)).or(first) {
+        return plain(text);
+    }
+    match seen.iter().map(|seen| seen.tests).sum() {
+        0 => String::new(),
+        1 => "1 test".to_owned(),
+        many => format!("{many} tests"),
+    }
+}
+
+/// What was seen of one claim, and the word for it.
+fn judge<'r>(
+    number: &'r str,
+    records: &'r [Record],
+    verdicts: &mut Verdicts,
+) -> (&'static str, Vec<Seen<'r>>) {
     let seen: Vec<Seen> = records.iter().filter_map(|record| Seen::of(number, record)).collect();
     let failed = seen.iter().any(|seen| seen.failed);
     let skipped = seen.iter().any(|seen| !seen.skipped.is_empty());
     let shown = seen.iter().any(|seen| seen.tests > 0 || !seen.figures.is_empty());
-    let word = match (failed, shown, skipped) {
-        (true, ..) => {
-            verdicts.failed += 1;
-            "FAILED"
-        }
-        (_, false, _) => {
-            verdicts.not_run += 1;
-            "Not run"
-        }
-        (_, _, true) => {
-            verdicts.in_part += 1;
-            "Held, as far as could be shown here"
-        }
-        _ => {
-            verdicts.held += 1;
-            "Held"
-        }
+    let (count, word) = match (failed, shown, skipped) {
+        (true, ..) => (&mut verdicts.failed, "FAILED"),
+        (_, false, _) => (&mut verdicts.not_run, "Not run"),
+        (_, _, true) => (&mut verdicts.in_part, "Held, as far as could be shown here"),
+        _ => (&mut verdicts.held, "Held"),
     };
+    *count += 1;
+    (word, seen)
+}
+
+/// The records of one claim.
+fn claim(number: &str, records: &[Record], verdicts: &mut Verdicts) -> String {
+    let (word, seen) = judge(number, records, verdicts);
     format!("**{word}.**\n{}", seen.iter().map(ToString::to_string).collect::<String>())
 }
 

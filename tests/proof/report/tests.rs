@@ -126,12 +126,48 @@ fn a_test_of_an_unknown_claim_is_told() {
 }
 
 #[test]
-fn the_committed_report_is_the_one_of_the_committed_records() {
+fn a_row_has_the_verdict_and_the_key_figure_of_its_claim() {
+    let document = "| | promise | | |\n| --- | --- | --- | --- |\n\
+        | [3](x.md#3) | Kills. <!-- reads --> | of before | of before |\n\
+        | [8](x.md#8) | Power. | | |\n| [a link](x.md) | is | no claim |\n";
+    let filled = |lines: &[&str]| fill(document, &[record(lines, true)], &PARTS);
+    let lines = [
+        "test storm::requirement_03_a_kill ... ok",
+        "figure: requirement_03_a_kill: 7 kills",
+        "figure: requirement_03_no_torn_reads: 0 of 9",
+    ];
+    let (text, seen) = filled(&lines);
+    assert_eq!(seen, Verdicts { held: 1, not_run: 1, ..Verdicts::default() });
+    assert!(text.contains("| [3](x.md#3) | Kills. <!-- reads --> | held | 0 of 9 |\n"), "{text}");
+    assert!(text.contains("| [8](x.md#8) | Power. | not run |  |\n"), "{text}");
+    assert!(text.ends_with("| [a link](x.md) | is | no claim |\n"), "{text}");
+    assert!(filled(&lines[..2]).0.contains(" | held | 7 kills |"), "the first, without the key");
+    assert!(filled(&lines[..1]).0.contains(" | held | 1 test |"), "no figure at all");
+    assert!(filled(&["test requirement_03_a ... FAILED"]).0.contains(" | **FAILED** |"));
+    assert_eq!(filled(&[&text]).0.len(), filled(&[]).0.len(), "a page can be filled again");
+}
+
+#[test]
+fn the_committed_pages_are_those_of_the_committed_records() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let committed = fs::read_to_string(root.join("docs/reliability.md")).unwrap();
     let records = Record::read_all(&root.join("tests/proof/records"));
-    let (text, verdicts) = fill(&committed, &records, &PARTS);
-    assert!(text == committed, "docs/reliability.md is stale: `make proof` writes it");
+    let pages = ["docs/reliability.md", "docs/reliability-records.md"].map(|name| {
+        let committed = fs::read_to_string(root.join(name)).unwrap();
+        let (text, verdicts) = fill(&committed, &records, &PARTS);
+        assert!(text == committed, "{name} is stale: `make generate` writes it");
+        (text, verdicts)
+    });
+    let (page, verdicts) = &pages[0];
     assert_eq!(verdicts.failed, 0, "{verdicts}");
+    assert_eq!(*verdicts, pages[1].1, "both pages have the same claims");
+    assert!(page.lines().count() < 400, "docs/reliability.md is for reading");
     assert!(records.iter().all(|record| record.passed));
+    let figures: Vec<String> = records
+        .iter()
+        .flat_map(|record| &record.gathered.figures)
+        .map(|(name, text)| format!("{}: {text}", fact(name)))
+        .collect();
+    for key in page.split(" <!-- ").skip(1).map(|rest| rest.split_once(" -->").unwrap().0) {
+        assert!(figures.iter().any(|figure| figure.contains(key)), "no figure has `{key}`");
+    }
 }

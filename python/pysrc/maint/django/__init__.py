@@ -1,1 +1,1 @@
-"""Maintenance mode for Django: the app, to be named in `INSTALLED_APPS`."""
+"""Maintenance mode for Django: name it in `INSTALLED_APPS`."""

@@ -1,4 +1,4 @@
-"""The app."""
+"""The app's configuration."""
 
 from django.apps import AppConfig
 from django.core import checks

@@ -1,4 +1,4 @@
-"""The system checks: what `manage.py check` says of the settings and the site."""
+"""The system checks: what `manage.py check` reports about the settings and the site."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from django.core import checks
 from django.urls import get_resolver, is_valid_path
 from django.utils.module_loading import import_string
 
-from maint import MaintError
+from maint import Corrupt, MaintError
 from maint.django.conf import find_site, open_gate
-from maint.django.settings import LOGOUTS, READERS, USER_RULES, Mistake, prefix_patterns, read
+from maint.django.settings import LOGOUTS, READERS, USER_RULES, read
+from maint.django.settings.mistake import Mistake
+from maint.django.settings.rules import prefix_patterns
 
 MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
 
-_STATE = "the state is in the site now: `maint status` shows where; remove the setting"
+_STATE = "the state is in the site now, `maint status` shows where; remove the setting"
 
 OBSOLETE = {
     "MAINTENANCE_MODE_STATE_BACKEND": _STATE,
     "MAINTENANCE_MODE_STATE_FILE_NAME": _STATE,
     "MAINTENANCE_MODE_STATE_FILE_PATH": "MAINT_SITE names the site directory; remove the setting",
     "MAINTENANCE_MODE_STATE_BACKEND_FALLBACK_VALUE": (
-        "a state that cannot be read stops the start, and later the last good state stays in "
-        "force; remove the setting"
+        "an unreadable state stops the start, and later the last good state stays in force; "
+        "remove the setting"
     ),
     "MAINTENANCE_MODE_CACHE_BACKEND": (
-        "the state is in a file, which every worker looks at; remove the setting"
+        "the state is in a file, which every worker reads; remove the setting"
     ),
 }
 
 
 def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Lists every mistake in the settings and whatever would keep maintenance from working."""
+    """Lists every mistake in the settings, and all else that keeps maintenance from working."""
     values, mistakes = read()
     messages = [_of_mistake(mistake) for mistake in mistakes]
     messages += _names()
@@ -44,7 +46,7 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
         messages += about_site
         has_user_rules |= any(rule.get("kind") == "user" for rule in _rules(state))
     if values.get("MAINTENANCE_MODE_GET_AUTHENTICATED_USER"):
-        # Whoever finds users in another way may need no session.
+        # A function that finds users in another way may need no session.
         has_user_rules = False
     messages += _mode(values.get("MAINTENANCE_MODE"))
     messages += _prefixes()
@@ -73,7 +75,7 @@ def _names() -> Iterator[checks.CheckMessage]:
 def _site(
     values: dict[str, Any], *, is_sound: bool
 ) -> tuple[list[checks.CheckMessage], dict[str, Any]]:
-    """What is to be said of the site and of its gate, and its state."""
+    """Checks the site and its gate; returns the messages, and the state."""
     try:
         site = find_site(values["MAINT_SITE"])
         state = site.state()
@@ -82,14 +84,14 @@ def _site(
     except Mistake as mistake:
         return [_of_mistake(mistake)], state
     except MaintError as error:
-        id = "maint.E002" if error.code == "corrupt" else "maint.E001"
+        id = "maint.E002" if isinstance(error, Corrupt) else "maint.E001"
         return [checks.Error(f"The site cannot be used: {error}.", id=id)], {}
     if site.found != "user":
         return [], state
     warning = checks.Warning(
         f"The site is {site.directory}, which belongs to the user of this process: a server "
-        "that runs as somebody else has another one.",
-        hint="`maint init` in the project makes one for all, and MAINT_SITE names one",
+        "that runs as another user has another site.",
+        hint="run `maint init` in the project for a site that all users share, or set MAINT_SITE",
         id="maint.W006",
     )
     return [warning], state
@@ -103,16 +105,15 @@ def _rules(state: dict[str, Any]) -> Iterable[dict[str, Any]]:
 def _mode(mode: bool | None) -> Iterator[checks.CheckMessage]:
     if mode is None:
         return
-    means = "brings nobody back" if mode else "reaches nobody"
     yield checks.Warning(
-        f"MAINTENANCE_MODE is {mode}: `maint {'off' if mode else 'on'}` {means} here.",
+        f"MAINTENANCE_MODE is {mode}, so `maint {'off' if mode else 'on'}` has no effect here.",
         hint="leave the setting out, and the site decides",
         id="maint.W005",
     )
 
 
 def _paths_with_more_below(entries: list[Any]) -> Iterator[checks.CheckMessage]:
-    """For the peer, `/api/` let in all that begins with it."""
+    """Warns of `/api/`, with which django-maintenance-mode lets in all that begins with it."""
     for entry in entries:
         if not isinstance(entry, str) or not entry.startswith("/") or "*" in entry:
             continue
@@ -120,13 +121,13 @@ def _paths_with_more_below(entries: list[Any]) -> Iterator[checks.CheckMessage]:
         try:
             is_dead = not _is_answered(entry) and _leads_below(get_resolver(), "/", below)
         except Exception:
-            # Django says what is wrong with the URLs.
+            # Django reports what is wrong with the URLs.
             return
         if is_dead:
             yield checks.Warning(
                 f"MAINTENANCE_MODE_IGNORE_URLS has {entry!r}, which is that path alone, and no "
                 "view has it.",
-                hint=f"for what is below it write {below + '**'!r}",
+                hint=f"for all paths below it write {below + '**'!r}",
                 id="maint.W007",
             )
 
@@ -155,9 +156,9 @@ def _leads_below(resolver: Any, base: str, below: str, depth: int = 9) -> bool:
 def _prefixes() -> Iterator[checks.CheckMessage]:
     for text, instead in prefix_patterns(getattr(settings, "MAINTENANCE_MODE_IGNORE_URLS", None)):
         yield checks.Warning(
-            f"MAINTENANCE_MODE_IGNORE_URLS has {text!r}, which matches whole paths only, and "
-            "not what is below them.",
-            hint=f"for that write {instead!r}; for the path alone end it with `$`",
+            f"MAINTENANCE_MODE_IGNORE_URLS has {text!r}, which matches whole paths, and not "
+            "those below them.",
+            hint=f"for those write {instead!r}; for the path alone end it with `$`",
             id="maint.W007",
         )
 
@@ -167,7 +168,7 @@ def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
     ours = _position(order, MIDDLEWARE)
     if ours is None:
         yield checks.Warning(
-            "The middleware is not in MIDDLEWARE, so nothing is ever blocked.",
+            "The middleware is not in MIDDLEWARE, so no request is ever blocked.",
             hint=f"add {MIDDLEWARE!r}",
             id="maint.W001",
         )
@@ -181,15 +182,15 @@ def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
                 continue
             problem = "missing from" if theirs is None else "after that of maint in"
             yield checks.Warning(
-                f"{path.rsplit('.', 1)[1]} is {problem} MIDDLEWARE, so nobody knows the "
-                "user and rules for users let nobody through.",
-                hint="that of maint has to come after it",
+                f"{path.rsplit('.', 1)[1]} is {problem} MIDDLEWARE, so the user is unknown and "
+                "rules for users let nobody through.",
+                hint="put that of maint after it",
                 id="maint.W002",
             )
     if any(name.partition(".")[0] == "maintenance_mode" for name in _installed()):
         yield checks.Warning(
             "django-maintenance-mode is installed as well, with a state of its own.",
-            hint="take `maintenance_mode` out of INSTALLED_APPS and MIDDLEWARE",
+            hint="remove `maintenance_mode` from INSTALLED_APPS and MIDDLEWARE",
             id="maint.W008",
         )
 
@@ -202,7 +203,7 @@ def _imported(path: str) -> Any:
     try:
         return import_string(path)
     except Exception:
-        # Django says what is wrong with it.
+        # Django reports what is wrong with it.
         return None
 
 

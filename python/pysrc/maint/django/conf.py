@@ -19,19 +19,21 @@ from django.db import connections
 
 from maint import Gate, MaintError, Site, User
 from maint.django.page import Page
-from maint.django.settings import LOGOUTS, USER_RULES, Mistake, Rule, read
+from maint.django.settings import LOGOUTS, USER_RULES, read
+from maint.django.settings.mistake import Mistake
+from maint.django.settings.rules import Rule
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the settings say, understood."""
+    """The settings as the rest of the app uses them."""
 
     site: Site
     gate: Gate
     #: `MAINTENANCE_MODE`: `True`, `False`, or `None` where the site decides.
     mode: bool | None
     is_admin_ignored: bool
-    #: Whether users, staff and superusers are logged out.
+    #: Whether users, staff and superusers are logged out; `None` is as for users.
     logout: tuple[bool | None, bool | None, bool | None]
     #: Finds the user of a request, or `None`. May raise what the team's function raises.
     find_user: Callable[[Any], Any]
@@ -39,14 +41,15 @@ class Configuration:
 
     @cached_property
     def logs_out(self) -> bool:
+        """Whether anybody is logged out."""
         return any(self.logout)
 
 
 @lru_cache(maxsize=1)
 def configuration() -> Configuration:
-    """Returns the configuration of the process, made at the first call.
+    """Returns the configuration of the process, which the first call makes.
 
-    Raises `ImproperlyConfigured`, which names the setting.
+    Raises `ImproperlyConfigured` with the name of the setting.
     """
     values, mistakes = _read_anywhere()
     if mistakes:
@@ -72,8 +75,8 @@ def configuration() -> Configuration:
 
 
 def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
-    """Reads the settings. Servers load an app on the event loop, where no function of the team
-    may ask the database, so it is done in a thread there."""
+    """Reads the settings. Servers load an app on the event loop, where functions of the team
+    must not query the database, so a thread does it there."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -86,11 +89,10 @@ def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
 
 
 def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any]) -> Gate:
-    """Opens the gate with all that the settings add to the site.
+    """Opens the gate of the site with the settings.
 
     Raises `MaintError` for the site, `Mistake` for a setting that the gate refuses.
     """
-    options = {option: values[name] for name, option in _OPTIONS.items()}
     try:
         return Gate(
             site,
@@ -101,20 +103,14 @@ def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any
             client=values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
             recheck=values["MAINT_RECHECK"],
             plain_http=values["MAINT_PLAIN_HTTP"],
-            **options,
+            status=values["MAINTENANCE_MODE_STATUS_CODE"],
+            retry_after=values["MAINTENANCE_MODE_RETRY_AFTER"],
+            redirect=values["MAINTENANCE_MODE_REDIRECT_URL"],
         )
     except ValueError as error:
-        # It begins with the name of the option, or of the rule: that of the setting.
-        option, _, problem = str(error).partition(": ")
-        names = {option: name for name, option in _OPTIONS.items()}
-        raise Mistake(names.get(option, option), f"cannot be: {problem}") from error
-
-
-_OPTIONS = {
-    "MAINTENANCE_MODE_STATUS_CODE": "status",
-    "MAINTENANCE_MODE_RETRY_AFTER": "retry_after",
-    "MAINTENANCE_MODE_REDIRECT_URL": "redirect",
-}
+        # It begins with the name of the rule, which is that of the setting.
+        setting, _, problem = str(error).partition(": ")
+        raise Mistake(setting, f"cannot be: {problem}") from error
 
 
 def find_site(directory: str | None) -> Site:
@@ -126,7 +122,7 @@ def find_site(directory: str | None) -> Site:
 
 
 def is_ignored_test_run(values: dict[str, Any]) -> bool:
-    """Whether this is `manage.py test`, and tests are not to meet maintenance."""
+    """Whether this is `manage.py test`, and the settings keep maintenance from tests."""
     is_test = sys.argv[1:2] == ["test"] or "runtests" in os.path.basename(sys.argv[0])
     return bool(values["MAINTENANCE_MODE_IGNORE_TESTS"] and is_test)
 
@@ -136,7 +132,7 @@ def _rules(values: dict[str, Any]) -> list[Rule]:
     rules += values["MAINTENANCE_MODE_IGNORE_IP_ADDRESSES"]
     rules += values["MAINTENANCE_MODE_IGNORE_URLS"]
     redirect = values["MAINTENANCE_MODE_REDIRECT_URL"]
-    # Whoever is sent to another page of this app has to see it.
+    # Visitors who are redirected to a page of this app have to get through there.
     if redirect and redirect.startswith("/"):
         rules.append(("MAINTENANCE_MODE_REDIRECT_URL", "path", unquote(urlsplit(redirect).path)))
     return rules
@@ -145,7 +141,7 @@ def _rules(values: dict[str, Any]) -> list[Rule]:
 def _user_finder(get_user: Callable[..., Any] | None) -> Callable[[Any], Any]:
     def find_user(request: Any) -> Any:
         user = None
-        # Whoever was logged out just now is nobody, whatever else that function remembers.
+        # A user who was just logged out counts as nobody, whatever that function remembers.
         if get_user is not None and not hasattr(request, "_maint_logged_out"):
             user = get_user(request=request)
         return getattr(request, "user", None) if user is None else user

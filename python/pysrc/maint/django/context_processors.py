@@ -1,4 +1,4 @@
-"""What templates can be told."""
+"""Variables for templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the site is down, and taking it down or up from code."""
+"""Whether the site is down, and taking it down or up in code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from maint import MaintError, Site
+from maint import Conflict, Site, UsageError
 from maint.django.conf import configuration
 
 logger = logging.getLogger("maint.django")
@@ -34,8 +34,8 @@ _numbers = count(1)
 def get_maintenance_mode() -> bool:
     """Whether the site is down: what `MAINTENANCE_MODE` says, else whether a window is open now.
 
-    Does not tell whether a certain request is blocked: a window may cover a part of the site,
-    and rules let some through. `http.need_maintenance_response` does.
+    A certain request may still pass, since a window may cover a part of the site, and rules let
+    some through; see `http.need_maintenance_response`.
     """
     return configuration().gate.is_down()
 
@@ -45,13 +45,13 @@ def set_maintenance_mode(
     start: datetime | str | None = None,
     end: datetime | str | None = None,
 ) -> None:
-    """Does what `maint on` and `maint off` do: opens or closes the window `default`.
+    """Opens or closes the window `default`, as `maint on` and `maint off` do.
 
-    Times are aware or, in Django's current time zone, naive; texts are ISO 8601. Other windows
-    stay as they are, so the site may still be down after `False`.
+    `start` and `end` are aware `datetime`s, naive ones in Django's current time zone, or text in
+    ISO 8601. Other windows stay as they are, so the site may still be down after `False`.
 
     Raises `ImproperlyConfigured` if the settings have a `MAINTENANCE_MODE`, `TypeError` and
-    `ValueError` for values that cannot be, `MaintError` if the state cannot be written.
+    `ValueError` for values that cannot be, and `MaintError` if the state cannot be written.
     """
     shown = "".join(f", {k}={v!r}" for k, v in (("start", start), ("end", end)) if v is not None)
     change(value, start, end, command=f"set_maintenance_mode({value!r}{shown})")
@@ -66,7 +66,10 @@ def change(
     by: str | None = None,
     command: str,
 ) -> Any:
-    """Changes the window `default` and returns the `Change`, see `set_maintenance_mode`."""
+    """Changes the window `default` and returns the `Change`, see `set_maintenance_mode`.
+
+    `reason` is for visitors; `by` and `command` are for the history.
+    """
     site = _site()
     if not isinstance(value, bool):
         raise TypeError(f"the value must be True or False, not {value!r}")
@@ -77,18 +80,16 @@ def change(
     start, end = _time(start), _time(end)
     try:
         return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
-    except MaintError as error:
-        if error.code == "usage":
-            raise ValueError(str(error)) from error
-        raise
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 def _site() -> Site:
-    """The site, if this process may change what Django obeys."""
+    """The site, unless the settings override it."""
     current = configuration()
     if current.mode is not None:
         raise ImproperlyConfigured(
-            f"MAINTENANCE_MODE is {current.mode} in the settings, so nothing else can change it: "
+            f"MAINTENANCE_MODE is {current.mode} in the settings, which override the site: "
             "leave the setting out"
         )
     return current.site
@@ -109,12 +110,14 @@ def _time(value: datetime | str | None) -> datetime | None:
 class override_maintenance_mode(ContextDecorator):
     """Takes the site down, or up, for a block of code or a call of a function, async too.
 
-    `True` opens a window of its own and closes just that one, so two that overlap do not end
-    each other's. `False` takes the window `default` away and puts it back as it was, unless
-    somebody has changed it meanwhile; other windows stay, and the log tells of them.
+    `True` opens a window of its own and closes that one alone, so two blocks may overlap.
+    `False` closes the window `default` and restores it afterwards, unless somebody has
+    changed it meanwhile; other windows stay open, and the log names them.
 
-    A process that is killed meanwhile puts nothing back: `maint status` shows the window,
+    A process that is killed meanwhile restores nothing: `maint status` shows the window,
     `maint off NAME` closes it.
+
+    Raises what `set_maintenance_mode` raises.
     """
 
     def __init__(self, value: bool) -> None:
@@ -198,11 +201,9 @@ def _take_up() -> Callable[[], None]:
             site.replace_window(
                 DEFAULT, taken.before, expected=None, command=f"the end of {command}"
             )
-        except MaintError as error:
-            if error.code != "conflict":
-                raise
+        except Conflict:
             logger.warning(
-                "%s: the window `default` was opened anew meanwhile and stays as it is", command
+                "%s: the window `default` was opened again meanwhile and stays as it is", command
             )
 
     return undo

@@ -20,18 +20,20 @@ Target = TypeVar("Target")
 def force_maintenance_mode_off(target: Target) -> Target:
     """Makes a view that is never down.
 
-    Takes a function view, sync or async, `View.as_view()`, or what belongs into
-    `urlpatterns`: `include(...)`, `path(...)`, a list of patterns. The originals stay as they
-    are. Within such a list, a view that is decorated itself keeps what it says.
+    Takes a function view, sync or async, `View.as_view()`, or a part of `urlpatterns`:
+    `include(...)`, `path(...)`, a list of patterns. The originals stay as they are. Within
+    such a list, the decorator of a single view goes before that of the list.
+
+    Raises `TypeError` for anything else.
     """
     forced: Target = _forced(target, _off, {})
     return forced
 
 
 def force_maintenance_mode_on(target: Target) -> Target:
-    """Makes a view that is always down: no rule and no bypass token lets anybody through.
+    """Makes a view that is always down, whatever rules and bypass tokens allow.
 
-    Takes the same as `force_maintenance_mode_off`.
+    Takes and raises the same as `force_maintenance_mode_off`.
     """
     forced: Target = _forced(target, _on, {})
     return forced
@@ -66,8 +68,8 @@ def _on(view: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
             return get_maintenance_response(request)
 
-    # The page is all that happens: nobody has to log in for it, no form is processed, and
-    # no transaction is opened in a database that may be down.
+    # The view only sends the page: without a login, a form, or a transaction in a database that
+    # may be down.
     wrapper.__dict__.update(login_required=False, csrf_exempt=True, _non_atomic_requests=set())
     for alias in connections:
         transaction.non_atomic_requests(alias)(wrapper)
@@ -77,7 +79,7 @@ def _on(view: Callable[..., Any]) -> Callable[..., Any]:
 def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any:
     """Forces a view, or makes new patterns of the same kind whose views are forced.
 
-    `done` has what was made of each list, since URLs may include themselves.
+    `done` has the new list for each old one, since URLs may include themselves.
     """
     if id(target) in done:
         return done[id(target)]
@@ -105,7 +107,7 @@ def _forced(target: Any, force: Callable[..., Any], done: dict[int, Any]) -> Any
     if isinstance(target, type) or not callable(target):
         raise TypeError(
             f"`{target!r}` is neither a view nor a part of urlpatterns; "
-            "of a class-based view decorate `as_view()`"
+            "for a class-based view, decorate `as_view()`"
         )
     return force(target)
 

@@ -1,4 +1,4 @@
-"""From the gate's answer to a response of Django."""
+"""Turns the gate's answers into responses of Django."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from django.http.response import ResponseHeaders
 from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
-from maint import PRIVATE, Pass, Reply, is_overruling
+from maint import PRIVATE, Pass, Reply, overrides_cache_control
 from maint.django.conf import Configuration, configuration
 from maint.django.marks import OFF, ON, is_used
 
 logger = logging.getLogger("maint.django")
 
-#: The status of the answer to a bypass link, which goes before all else. A page has another.
+#: The status of the answer to a bypass link, which goes before all else. No page has it.
 SEE_OTHER = 303
 
 
 def need_maintenance_response(request: HttpRequest) -> bool:
     """Whether the middleware would answer this request itself, or its view is always down.
 
-    Logs users out where the settings say so.
+    Logs the user out if the settings say so.
     """
     current = configuration()
     if _is_always_down(request):
@@ -59,7 +59,7 @@ async def aget_maintenance_response(request: HttpRequest) -> HttpResponse:
 
 
 def _reply(request: HttpRequest, current: Configuration, ask: bool) -> Reply:
-    # If a window covers the request, its page says why and until when.
+    # A window that covers the request has the reason and the end for the page.
     answer = current.gate.answer_django(request, ask)
     if isinstance(answer, Pass):
         answer = current.gate.answer_django(request, ask, force="on")
@@ -67,13 +67,13 @@ def _reply(request: HttpRequest, current: Configuration, ask: bool) -> Reply:
     return answer
 
 
-# Who is let through by the app
+# Requests that the app lets through
 
 
 def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
-    """Looks closer at a request that the gate would block without asking the app.
+    """Decides on a request that the gate would block without asking the app.
 
-    Returns `None` if a view lets it through that is never down.
+    Returns `None` if its view is never down.
     """
     if reply.status == SEE_OTHER:
         return reply
@@ -83,7 +83,7 @@ def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | 
 
 
 async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
-    """Does the same as `judge`, and waits for nothing on the event loop."""
+    """Does the same as `judge`, without blocking the event loop."""
     if reply.status == SEE_OTHER:
         return reply
     if is_never_down(request, current):
@@ -94,7 +94,7 @@ async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> 
 
 
 def ask(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply:
-    """Asks who it is, and whatever else the functions of the team tell."""
+    """Asks for the user, and for whatever else functions of the team know."""
     if current.logs_out:
         answer = _answer_without_user(request, current) if reply.needs_asking else reply
         if isinstance(answer, Pass):
@@ -114,7 +114,7 @@ def _answer_without_user(request: HttpRequest, current: Configuration) -> Pass |
 def is_never_down(request: HttpRequest, current: Configuration) -> bool:
     """Whether the request is for a view that is forced off, or for an admin site that is
     ignored."""
-    # Resolving costs more than all the rest.
+    # Resolving the URL costs more than everything else.
     if not (current.is_admin_ignored or _is_any_forced(request, OFF)):
         return False
     match = _resolve(request)
@@ -131,7 +131,7 @@ def _is_always_down(request: HttpRequest) -> bool:
 
 
 def _is_any_forced(request: HttpRequest, mark: str) -> bool:
-    # Views are decorated when the URLs are read.
+    # Loading the URLs decorates the views.
     if not is_used(mark):
         _load_urls(request)
     return is_used(mark)
@@ -141,7 +141,7 @@ def _load_urls(request: HttpRequest) -> None:
     try:
         get_resolver(_urlconf(request)).url_patterns  # noqa: B018
     except Exception:
-        logger.exception("the URLs cannot be read, so no view is known to be never down")
+        logger.exception("the URLs cannot be loaded, so no view is known to be never down")
 
 
 def _urlconf(request: HttpRequest) -> Any:
@@ -149,7 +149,7 @@ def _urlconf(request: HttpRequest) -> Any:
 
 
 def _resolve(request: HttpRequest) -> Any:
-    """Finds the view as Django will, or `None`."""
+    """Finds the view as Django will; `None` if there is none."""
     try:
         return _resolve_path(request, request.path_info)
     except Exception:
@@ -161,11 +161,11 @@ def _resolve_path(request: HttpRequest, path: str) -> Any:
     urlconf = _urlconf(request)
     resolver = get_resolver(urlconf)
     paths = [path]
-    # Django sends on to the path with the slash, which has to be open for that as well.
+    # Django redirects to the path with the slash, so this one has to pass as well.
     if settings.APPEND_SLASH and not path.endswith("/"):
         paths.append(f"{path}/")
     language = None
-    # If LocaleMiddleware comes later, nobody has looked at the language in the path yet.
+    # If LocaleMiddleware comes later, the language in the path is not active yet.
     if settings.USE_I18N and is_language_prefix_patterns_used(urlconf)[0]:
         language = translation.get_language_from_path(path)
     with translation.override(language) if language else nullcontext():
@@ -200,7 +200,7 @@ def _is_to_leave(user: Any, current: Configuration) -> bool:
 
 
 def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
-    """Makes the response, with the team's template if that is what visitors get."""
+    """Makes the response, from the team's template if visitors get that one."""
     template = current.page.find(reply)
     if template is None:
         return _response(reply)
@@ -209,8 +209,8 @@ def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpR
 
 
 async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
-    """Does the same as `respond`, and renders in a thread, for the sake of context processors
-    that ask the database."""
+    """Does the same as `respond`, and renders in a thread, since context processors may query
+    the database."""
     try:
         is_quick = current.page.find(reply) is None or current.page.kept(reply) is not None
     except SynchronousOnlyOperation:
@@ -221,7 +221,7 @@ async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -
 
 
 class _Headers(ResponseHeaders):
-    """The header fields of a reply. They are sound, and need not be looked at one by one."""
+    """The header fields of a reply, which are valid and need no check one by one."""
 
     def __init__(self, reply: Reply) -> None:
         self._store = reply.header_store()
@@ -234,7 +234,7 @@ def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
     if cookie := response.headers.get("set-cookie"):
         del response.headers["set-cookie"]
         response.cookies.load(cookie)
-    # A site that is down on purpose is no error: nothing to log, nobody to mail.
+    # A site that is down on purpose is not an error, so Django must neither log nor mail it.
     response._has_been_logged = True
     return response
 
@@ -242,13 +242,13 @@ def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
 def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> HttpResponse:
     response = _response(reply, b"" if request.method == "HEAD" else body)
     response["content-length"] = str(len(body))
-    # The policy is that of the site's own page. What a page of the team loads, the team knows.
+    # The policy fits the site's own page. The team's page may load other things.
     del response["content-security-policy"]
     return response
 
 
 def keep_private(response: Any) -> None:
-    """Keeps the app's answer to somebody who was let through out of caches."""
-    for name in [name for name in response.headers if is_overruling(name.lower())]:
+    """Keeps out of caches what the app answers to those who were let through."""
+    for name in [name for name in response.headers if overrides_cache_control(name.lower())]:
         del response[name]
     response["Cache-Control"] = PRIVATE

@@ -19,5 +19,5 @@ def mark(view: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def is_used(name: str) -> bool:
-    """Whether any view is forced this way, as far as URLs and views are loaded."""
+    """Whether any view has this mark, as far as URLs and views are loaded."""
     return name in _used

@@ -17,7 +17,10 @@ logger = logging.getLogger("maint.django")
 
 
 class MaintenanceModeMiddleware:
-    """Answers requests while the site is down. Raises `ImproperlyConfigured` at start-up."""
+    """Answers requests that are blocked, and passes the others to the view.
+
+    Raises `ImproperlyConfigured` at start-up if a setting or the site cannot be used.
+    """
 
     sync_capable = True
     async_capable = True
@@ -60,6 +63,6 @@ class MaintenanceModeMiddleware:
 @cache
 def _warn_that_nothing_is_blocked() -> None:
     logger.warning(
-        "MAINTENANCE_MODE is False in the settings: `maint on` reaches nobody here; "
+        "MAINTENANCE_MODE is False in the settings, so `maint on` has no effect here; "
         "leave the setting out"
     )

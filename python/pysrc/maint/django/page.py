@@ -1,8 +1,8 @@
 """The team's own page: a template for Django's loaders.
 
-What a template shows may depend on the visitor, so it is rendered for each of them. One that
-shows nothing but what it is told of the window is rendered once: a flood of visitors costs no
-more than bytes then, as with the pages of a site.
+What a template shows may depend on the visitor, so it is rendered for each request. A template
+that shows only variables of the window is rendered once: each further visitor then costs no more
+than the bytes, as with the pages of a site.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from maint import Reply
 
 logger = logging.getLogger("maint.django")
 
-#: What a page is told that is text or yes and no. Times and numbers are written as the
-#: visitor's language and time zone have them.
+#: The variables of a page that are text or a flag. The others, times and numbers, are written
+#: in the visitor's language and time zone.
 _PLAIN = frozenset({"title", "reason", "site", "read_only", "comes_back"})
 
-#: How many different renderings are kept.
-_MOST_KEPT = 64
+#: The number of different renderings that are kept.
+_MAX_KEPT = 64
 
-#: Seconds between two reports of trouble: every visitor who is held up meets it.
+#: Seconds between two reports of the same trouble, which each blocked request would report.
 _REPORT_EVERY = 60.0
 
 
 class Page:
-    """The template that the settings name, and what it became."""
+    """The template that the settings name, and its renderings."""
 
     def __init__(self, name: str | None, get_context: Callable[..., Any] | None) -> None:
         self.name = name
@@ -51,11 +51,11 @@ class Page:
         self._reported: dict[str, float] = {}
 
     def find(self, reply: Reply) -> Any:
-        """Finds the template for a reply; `None` if there is none, or none that can be used now.
+        """Finds the template for a reply; `None` if there is none, or it cannot be used now.
 
-        Raises `SynchronousOnlyOperation` on an event loop, if it has to wait for a database.
+        Raises `SynchronousOnlyOperation` on an event loop, if a loader queries a database.
         """
-        # An operator who has chosen a template of the site means that one.
+        # A template of the site, which an operator has chosen, goes first.
         if self.name is None or reply.format != "html" or reply.template is not None:
             return None
         try:
@@ -63,34 +63,34 @@ class Page:
         except SynchronousOnlyOperation:
             raise
         except Exception:
-            self._report(f"template `{self.name}` cannot be loaded: the built-in page")
+            self._report(f"template `{self.name}` cannot be loaded; visitors get the built-in page")
             return None
 
     def kept(self, reply: Reply) -> bytes | None:
-        """Returns the page for a reply without a look at the request, if it shows nothing of it."""
+        """Returns the page for a reply, if it is the same for every request; else `None`."""
         if not self._are_templates_kept or self._shown is None or _are_renderings_watched():
             return None
         context = reply.context or {}
-        told = tuple(context.get(name) for name in self._shown)
+        shown = tuple(context.get(name) for name in self._shown)
         # Other threads may clear it at any moment.
-        page = self._kept.get(told)
+        page = self._kept.get(shown)
         if page is None:
             page = self._render(self._found, context, None)
             if page is None:
                 return None
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
-            self._kept[told] = page
+            self._kept[shown] = page
         return page
 
     def render(self, template: Any, reply: Reply, request: HttpRequest) -> bytes | None:
-        """Renders the page for a visitor; `None` if that fails, say for want of a database."""
+        """Renders the page for a visitor; `None` if that fails, say because a database is down."""
         context = dict(reply.context or {})
         for name in ("start", "end"):
-            # As times, so that a template can say how to write them.
+            # As times, so that a template can format them.
             context[name] = _time(context.get(name))
         if self._get_context is not None:
-            context.update(self._told_by_the_team(request))
+            context.update(self._variables_of_the_team(request))
         return self._render(template, context, request)
 
     def _render(
@@ -100,22 +100,24 @@ class Page:
             text: str = template.render(context, request)
             return text.encode()
         except Exception:
-            self._report(f"template `{self.name}` cannot be rendered: the built-in page")
+            self._report(
+                f"template `{self.name}` cannot be rendered; visitors get the built-in page"
+            )
             return None
 
     def _report(self, trouble: str) -> None:
-        """Logs the exception that is at hand: at once, then at most once a minute."""
+        """Logs the exception being handled: at once, then at most once a minute."""
         now = time.monotonic()
         if now >= self._reported.get(trouble, now):
             self._reported[trouble] = now + _REPORT_EVERY
             logger.exception(trouble)
 
-    def _told_by_the_team(self, request: HttpRequest) -> dict[str, Any]:
+    def _variables_of_the_team(self, request: HttpRequest) -> dict[str, Any]:
         try:
             assert self._get_context is not None
             return dict(self._get_context(request=request) or {})
         except Exception:
-            self._report("MAINTENANCE_MODE_GET_CONTEXT failed, so the page does without")
+            self._report("MAINTENANCE_MODE_GET_CONTEXT failed; the page lacks its variables")
             return {}
 
     def _look(self) -> Any:
@@ -126,7 +128,7 @@ class Page:
 
     @cached_property
     def _are_templates_kept(self) -> bool:
-        """Whether Django's loaders keep what they found, and what they did not find."""
+        """Whether Django's loaders cache both what they find and what they miss."""
         return not settings.DEBUG and all(
             isinstance(backend, DjangoTemplates)
             and all(isinstance(loader, Loader) for loader in backend.engine.template_loaders)
@@ -139,7 +141,7 @@ class Page:
 
     @cached_property
     def _shown(self) -> tuple[str, ...] | None:
-        """The names that the template shows, if it does nothing else."""
+        """The variables that the template shows, if it does nothing else."""
         if self._found is None or self._get_context is not None:
             return None
         names: set[str] = set()
@@ -148,18 +150,18 @@ class Page:
 
 
 def _are_renderings_watched() -> bool:
-    """Whether Django's test runner tells tests which templates were rendered."""
+    """Whether Django's test runner records which templates are rendered."""
     return bool(Template._render.__module__ != Template.__module__)
 
 
 def _time(text: str | None) -> datetime | None:
-    """A time as Django's templates take it: in the current time zone, unless `USE_TZ` is off."""
+    """A time for Django's templates: aware, or naive in the current zone if `USE_TZ` is off."""
     parsed: datetime | None = parse_datetime(text) if text else None
     return parsed if parsed is None or settings.USE_TZ else timezone.make_naive(parsed)
 
 
 def _is_plain(nodes: Iterable[Any], names: set[str]) -> bool:
-    """Whether nodes show nothing but what a page is told, whose names are added."""
+    """Whether nodes show only plain variables of a page, and adds their names."""
     return all(_is_plain_node(node, names) for node in nodes)
 
 
@@ -172,7 +174,7 @@ def _is_plain_node(node: Any, names: set[str]) -> bool:
         return _is_plain_value(node.filter_expression, names)
     if kind is IfNode:
         return all(
-            # `else` has no condition; `and`, `not` and comparisons are of other types.
+            # `else` has no condition; `and`, `not` and comparisons have other types.
             (
                 condition is None
                 or (type(condition) is TemplateLiteral and _is_plain_value(condition.value, names))

@@ -1,4 +1,4 @@
-"""The views for superusers, to be included anywhere: `path("maintenance-mode/", include(…))`."""
+"""The views for superusers: `path("maintenance-mode/", include("maint.django.urls"))`."""
 
 from django.urls import path
 

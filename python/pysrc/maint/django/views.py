@@ -22,7 +22,7 @@ from maint.django.decorators import force_maintenance_mode_off
 
 logger = logging.getLogger("maint.django")
 
-# Its own, so that it works whatever TEMPLATES says.
+# An engine of its own works whatever TEMPLATES says.
 _engine = Engine(dirs=[str(Path(__file__).parent / "templates")])
 
 
@@ -35,20 +35,20 @@ def _guarded(view: Callable[..., Any]) -> Callable[..., Any]:
 
 @_guarded
 def maintenance_mode_on(request: HttpRequest) -> HttpResponse:
-    """Asks superusers, and opens the window `default` once they say yes."""
+    """Asks superusers to confirm, and opens the window `default`."""
     return _view(request, True)
 
 
 @_guarded
 def maintenance_mode_off(request: HttpRequest) -> HttpResponse:
-    """Asks superusers, and closes the window `default` once they say yes."""
+    """Asks superusers to confirm, and closes the window `default`."""
     return _view(request, False)
 
 
 def _view(request: HttpRequest, value: bool) -> HttpResponse:
     user: Any = getattr(request, "user", None)
     if not (getattr(user, "is_active", False) and getattr(user, "is_superuser", False)):
-        raise PermissionDenied("only superusers may")
+        raise PermissionDenied("only superusers may take the site down or up")
     if request.method != "POST":
         return _form(request, value)
     word = "on" if value else "off"
@@ -82,12 +82,12 @@ def _open_windows() -> list[str]:
     try:
         return conf.configuration().site.open_windows()
     except MaintError:
-        # The last good state is in force, and who says yes is told what is wrong.
+        # The last good state is in force, and the form shows what is wrong once it is sent.
         return []
 
 
 def _next(request: HttpRequest) -> str:
-    """Where to go then: a place of this host, never somebody else's."""
+    """Where to go afterwards: a place on this host."""
     url = request.GET.get("redirect", "")
     is_safe = url_has_allowed_host_and_scheme(
         url, allowed_hosts={request.get_host()}, require_https=request.is_secure()

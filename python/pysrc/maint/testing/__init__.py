@@ -1,7 +1,7 @@
 """A temporary site and a clock that stands still, for the tests of apps.
 
-With pytest these are the fixtures `maint_site` and `maint_clock`, which are there once
-`maint` is installed; with unittest a mixin:
+Installing `maint` brings the fixtures `maint_site` and `maint_clock` for pytest. For
+unittest there is a mixin:
 
     class ShopTests(MaintMixin, TestCase):
         def test_the_shop_is_down(self):
@@ -23,23 +23,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-import maint
 from maint import Change, Site
+from maint._maint import freeze
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-__all__ = ["Clock", "MaintMixin", "TemporarySite", "WindowSettings"]
+__all__ = ["Clock", "MaintMixin", "TemporarySite", "WindowSettings", "freeze"]
 
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
 
-#: Who the history says it was.
+#: The person and the command in the history.
 _BY = "tests"
 _COMMAND = "maint.testing"
 
 
 class WindowSettings(TypedDict, total=False):
-    """What `maint.Site.on` can be told of a window."""
+    """The settings of a window, see `maint.Site.on`."""
 
     reason: str | None
     start: datetime | str | None
@@ -55,18 +55,18 @@ class WindowSettings(TypedDict, total=False):
 
 
 class TemporarySite:
-    """A site of its own, where nothing is down, no rule is set and no template is.
+    """A site of its own that is up, without rules and templates.
 
     While it is in use, `MAINT_SITE` is its directory: the variable of the environment
     and, if Django is configured, the setting. A gate that was opened before belongs to
-    another site: make the app afterwards, or see docs/flask.md on apps that are made
-    when their module is imported.
+    another site. Make the app afterwards, or see docs/flask.md for an app that is made
+    on import.
     """
 
     directory: Path
     """Its directory."""
     site: Site
-    """What else can be done with it."""
+    """The same as a `Site`, for everything else."""
 
     def __init__(self) -> None:
         self._given: Path | None = None
@@ -74,13 +74,13 @@ class TemporarySite:
 
     @classmethod
     def _at(cls, directory: Path) -> Self:
-        """One in a directory that is there, and belongs to the tests."""
+        """A site in an existing directory that belongs to the tests."""
         site = cls()
         site._given = directory
         return site
 
     def start(self) -> Self:
-        """Makes it, and points `MAINT_SITE` to it."""
+        """Makes the site, and sets `MAINT_SITE` to it."""
         with contextlib.ExitStack() as undo:
             if self._given is None:
                 temporary = tempfile.TemporaryDirectory(prefix="maint-", ignore_cleanup_errors=True)
@@ -97,7 +97,7 @@ class TemporarySite:
         return self
 
     def stop(self) -> None:
-        """Removes it, and puts back what `MAINT_SITE` was."""
+        """Removes the site, and restores `MAINT_SITE`."""
         self._undo.close()
 
     def __enter__(self) -> Self:
@@ -113,8 +113,8 @@ class TemporarySite:
         self.stop()
 
     def reset(self) -> None:
-        """Makes it as it was in the beginning."""
-        # Without a state file nothing is down, for every reader.
+        """Restores the site to its beginning: up, without rules and templates."""
+        # Every reader takes a site without a state file for up.
         for entry in self.directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -122,19 +122,25 @@ class TemporarySite:
                 entry.unlink()
 
     def on(self, name: str = "default", **window: Unpack[WindowSettings]) -> Change:
-        """Opens a window, as `maint on` does; the app notices with its next request."""
+        """Opens a window, as `maint on` does; the app sees it with its next request.
+
+        Raises what `maint.Site.on` raises.
+        """
         return self.site.on(name, by=_BY, command=_COMMAND, **window)
 
     def off(self, name: str = "default") -> Change:
-        """Closes a window, as `maint off` does."""
+        """Closes a window, as `maint off` does; does not fail if there is none of that name."""
         return self.site.off(name, by=_BY, command=_COMMAND)
 
     def ignore(self, kind: _Kind, value: str) -> str:
-        """Adds an ignore rule and returns its id, as `maint ignore add` does."""
+        """Adds an ignore rule and returns its id, as `maint ignore add` does.
+
+        Raises `maint.UsageError` for a rule that cannot be or that lets everyone in.
+        """
         return self.site.add_rule(kind, value, by=_BY, command=_COMMAND)
 
     def add_template(self, name: str, text: str) -> None:
-        """Adds a template, which a window that is opened afterwards may name."""
+        """Adds an HTML template, which a window that is opened afterwards may name."""
         templates = self.directory / "templates"
         templates.mkdir(exist_ok=True)
         (templates / f"{name}.html").write_text(text, encoding="utf-8")
@@ -159,7 +165,7 @@ def _set_environment(undo: contextlib.ExitStack, directory: Path) -> None:
 
 
 def _set_django(undo: contextlib.ExitStack, directory: Path) -> None:
-    """Sets the setting, if this is a project of Django: it goes before the environment."""
+    """Sets the setting of a Django project, which goes before the environment."""
     django = sys.modules.get("django.conf")
     if django is None or not django.settings.configured:
         return
@@ -171,8 +177,8 @@ def _set_django(undo: contextlib.ExitStack, directory: Path) -> None:
 class Clock:
     """The clock of every gate and site of this process.
 
-    It stands still where it is told to, and goes on when the test is over. Other
-    processes, and clocks that are not of `maint`, have their own time: what stops
+    Tests stop it at a time of their choice; as a context manager it runs again at the
+    end. It is independent of other processes and of Python's clock: what stops
     `datetime.now()` does not stop a gate.
     """
 
@@ -181,20 +187,22 @@ class Clock:
 
     @property
     def now(self) -> datetime:
-        """What time it is for `maint`."""
+        """The time by this clock, an aware `datetime`."""
         return self._at or datetime.now(timezone.utc)
 
     def freeze(self, at: datetime | str | None = None) -> None:
-        """Stops the clock at a moment, an aware `datetime` or text in RFC 3339; else now.
+        """Stops the clock at a time, an aware `datetime` or text in RFC 3339; `None` is now.
 
-        Raises `ValueError` if the moment has no offset from UTC.
+        Raises `ValueError` if the time has no offset from UTC.
         """
         if isinstance(at, str):
             at = datetime.fromisoformat(at[:-1] + "+00:00" if at[-1:] in "Zz" else at)
         at = at or self.now
         if at.utcoffset() is None:
-            raise ValueError(f"`{at.isoformat()}` has no offset from UTC, say `Z` or `+02:00`")
-        maint.freeze(at)
+            raise ValueError(
+                f"`{at.isoformat()}` has no offset from UTC; add one, as `Z` or `+02:00`"
+            )
+        freeze(at)
         self._at = at
 
     def advance(self, by: timedelta) -> None:
@@ -202,8 +210,8 @@ class Clock:
         self.freeze(self.now + by)
 
     def run(self) -> None:
-        """Lets the clock go on, with the time of the system."""
-        maint.freeze(None)
+        """Lets the clock run again, with the time of the system."""
+        freeze(None)
         self._at = None
 
     def __enter__(self) -> Self:
@@ -220,13 +228,15 @@ class Clock:
 
 
 class MaintMixin(unittest.TestCase):
-    """Gives each test of a case a site and a clock of its own; write it before `TestCase`."""
+    """Gives each test of a case its own site and clock; name it before `TestCase`."""
 
     maint_site: TemporarySite
+    """The site, which is up at the beginning of each test."""
     maint_clock: Clock
+    """The clock, which runs at the beginning of each test."""
 
     def setUp(self) -> None:
-        # First, so that an app that is made by another `setUp` finds the site.
+        # Before the other `setUp`s, so that an app made there finds the site.
         self.maint_site = TemporarySite().start()
         self.addCleanup(self.maint_site.stop)
         self.maint_clock = Clock()

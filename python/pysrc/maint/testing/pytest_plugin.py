@@ -1,4 +1,4 @@
-"""The fixtures `maint_site` and `maint_clock`, which pytest finds once `maint` is installed."""
+"""The fixtures `maint_site` and `maint_clock`, which pytest finds by itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _AT_START,
         "make the temporary site of maint before anything is imported, for apps that are made "
-        "when their module is",
+        "on import",
         type="bool",
         default=False,
     )
@@ -40,7 +40,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.fixture
 def maint_site(pytestconfig: pytest.Config) -> Iterator[TemporarySite]:
-    """A temporary site, where nothing is down; `MAINT_SITE` is its directory."""
+    """A temporary site that is up; `MAINT_SITE` is its directory."""
     directory = pytestconfig.stash.get(_directory, None)
     with TemporarySite() if directory is None else TemporarySite._at(directory) as site:
         yield site

@@ -22,15 +22,15 @@ OFF = ("off", "no", "false", "0")
 class Command(BaseCommand):
     """Opens and closes the window `default`, as `maint on` and `maint off` do."""
 
-    help = "Take the site down, bring it back, or say how it is, as `maint on|off|status` do."
+    help = "Take the site down, bring it back, or show how it is, as `maint on|off|status` do."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("state", help="on, off or status")
-        parser.add_argument("--start", help="with on: from when on, in ISO 8601")
+        parser.add_argument("--start", help="with on: since when, in ISO 8601")
         parser.add_argument("--end", help="with on: until when, in ISO 8601")
-        parser.add_argument("-m", "--message", help="with on: what visitors are told")
+        parser.add_argument("-m", "--message", help="with on: the reason, for visitors")
         parser.add_argument(
-            "--interactive", action="store_true", help="ask before anything is changed"
+            "--interactive", action="store_true", help="ask before changing anything"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,18 +41,21 @@ class Command(BaseCommand):
             elif state in OFF:
                 self.turn(False, options)
             elif state == "status":
-                self.tell(configuration())
+                self.show(configuration())
             else:
-                raise CommandError(f"`{options['state']}` is none of on, off and status")
+                raise CommandError(
+                    f"`{options['state']}` is unknown; write `on`, `off` or `status`"
+                )
         except (ImproperlyConfigured, MaintError, TypeError, ValueError) as error:
             raise CommandError(str(error)) from error
 
     def turn(self, value: bool, options: dict[str, Any]) -> None:
+        """Opens or closes the window, and prints what that did."""
         word = "on" if value else "off"
         given = {name: options[name] for name in ("start", "end", "message") if options[name]}
         if given and not value:
             names = ", ".join(f"--{name}" for name in given)
-            raise CommandError(f"{names}: only `on` takes that")
+            raise CommandError(f"{names}: only `on` takes this")
         if options["interactive"] and not self.is_confirmed(f"maintenance mode {word}? (y/N) "):
             self.say(options, "nothing was changed")
             return
@@ -73,16 +76,18 @@ class Command(BaseCommand):
             self.say(options, f"the site is still down, held by {_names(others)}")
 
     def is_confirmed(self, question: str) -> bool:
+        """Asks on the terminal; without an answer it is no."""
         try:
             return input(question).lower().startswith("y")
         except EOFError:
             return False
 
     def say(self, options: dict[str, Any], text: str) -> None:
+        """Prints a line, unless `--verbosity 0` asks for silence."""
         if options["verbosity"] > 0:
             self.stdout.write(text)
 
-    def tell(self, current: Configuration) -> None:
+    def show(self, current: Configuration) -> None:
         """Prints how it is, like `maint status`."""
         state = current.site.state()
         windows = state.get("windows", {})
@@ -95,6 +100,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{current.site.state_file} (revision {state['revision']})")
 
     def headline(self, current: Configuration, is_open: list[str]) -> str:
+        """Whether the site is down, and what decides that."""
         is_down = current.gate.is_down()
         word = self.style.ERROR("● down") if is_down else self.style.SUCCESS("● up")
         if current.mode is not None:
@@ -151,5 +157,5 @@ def _names(names: list[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Nobody who writes a reason gets a hand in the terminal."""
+    """Replaces characters that could control the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
