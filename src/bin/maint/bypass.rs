@@ -57,8 +57,8 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
         };
         // Without the secret itself: standard error ends up in logs.
         session.output.note(&format!(
-            "bypass token `{id}`, shown only once; {ends}\n\
-             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it from then on;\n\
+            "bypass token `{id}`, shown only once\n{ends}\n\
+             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it\n\
              programs send the cookie {COOKIE}=TOKEN"
         ));
     }

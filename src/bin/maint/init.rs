@@ -119,8 +119,10 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     }
     if has_starter {
         text += &format!(
-            "\nVisitors get the built-in page. To change it, edit its copy, the template `{STARTER}`:\n  \
-             maint template edit {STARTER}, maint template preview {STARTER}, maint template use {STARTER}\n"
+            "\nVisitors get the built-in page. To change it, edit its copy `{STARTER}`:\n\
+             \n    maint template edit {STARTER}\
+             \n    maint template preview {STARTER}\
+             \n    maint template use {STARTER}\n"
         );
     }
     text += &format!(
@@ -146,7 +148,7 @@ fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
     match put {
         Ok(applied) => Ok(Some(applied)),
         // Somebody else began at the same time, or brought a template of that name.
-        Err(Error::Invalid { .. }) if site.templates().join(&file_name).exists() => Ok(None),
+        Err(Error::TemplateExists { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -196,6 +196,9 @@ impl Hold<'_> {
         let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
+        if !is_open {
+            self.session.output.note(&format!("window `{}` is closed", self.name));
+        }
         self.report(Exit::Command(code), is_open, Some(&message))
     }
 
