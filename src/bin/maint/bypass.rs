@@ -3,7 +3,6 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::State;
-use maint::internal::load;
 use maint::internal::request::{COOKIE, PARAMETER};
 use maint::internal::state::by_number;
 use maint::internal::state::generate;
@@ -68,7 +67,7 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
 }
 
 fn list(session: &Session) -> Result<Exit> {
-    let state = load::read(&session.site()?.state_file())?;
+    let state = session.site()?.state()?;
     let mut text = String::new();
     for (id, token) in by_number(&state.bypass) {
         let note = report::note_text(token.note.as_deref());

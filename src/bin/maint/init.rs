@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maint::internal::doctor::{Level, examine};
-use maint::internal::load;
 use maint::internal::page::builtin;
 use maint::site::{DIRECTORY, Environment};
 use maint::state::Format;
@@ -137,7 +136,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
 /// Writes the first state of a site together with the starter; `None` if there
 /// is a state, so that a starter that was removed or edited stays so.
 fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
-    let is_begun = || Ok::<_, Error>(load::read(&site.state_file())?.revision > 0);
+    let is_begun = || Ok::<_, Error>(site.state()?.revision > 0);
     if is_begun()? {
         return Ok(None);
     }

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use maint::internal::load;
 use maint::internal::state::lease_end;
 use maint::internal::time::parse_duration;
 use maint::state::{Opened, WindowSettings};
@@ -208,8 +207,7 @@ impl Hold<'_> {
         let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         if !status.success() && on_failure == OnFailure::Keep {
             // If the state cannot be read, the window may still be open.
-            let is_closed =
-                load::read(&self.site.state_file()).is_ok_and(|state| !self.is_ours(&state));
+            let is_closed = self.site.state().is_ok_and(|state| !self.is_ours(&state));
             return self.report(exit, !is_closed, failure.as_deref());
         }
         match self.close() {
