@@ -610,8 +610,13 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     let short = WindowSettings::new().end(ago(2));
     clinic.on_at("short", &short, ago(3));
     let page = PageSettings::new().status(200).redirect("/sorry?x=1").template("missing");
-    clinic.on("page", &WindowSettings::new().page(page));
     let options = store::Options::new("ignore add");
+    // As if the template had gone later: the store refuses one that is missing.
+    let planted = options.clone().purpose(store::Purpose::Restore);
+    store::update(&clinic.site, &planted, |state, stamp| {
+        state.open_window("page", &WindowSettings::new().page(page.clone()), stamp.now, stamp.actor)
+    })
+    .unwrap();
     let rules = [
         (Kind::Ip, "127.0.0.1", None, false),
         (Kind::Path, "/gone", Some(ago(1)), false),
@@ -659,7 +664,8 @@ fn templates_with_mistakes_or_edited_by_hand_are_told() {
 
     write(&path, "{% if %}");
     expect(&clinic.findings(), Level::Warning, "template-broken", "line 1");
-    store::update(&clinic.site, &options, |state, _| {
+    let planted = options.clone().purpose(store::Purpose::Restore);
+    store::update(&clinic.site, &planted, |state, _| {
         state.page.template = Some("sorry".to_owned());
         Ok(())
     })

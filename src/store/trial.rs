@@ -77,3 +77,78 @@ fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{PageSettings, WindowSettings};
+    use crate::store::{Options, Purpose, preview, put_template, update};
+
+    fn site() -> (tempfile::TempDir, Site) {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path());
+        (temp, site)
+    }
+
+    /// Opens the window `w` with a template, as a user of the library does.
+    fn open(site: &Site, options: &Options<'_>, template: &str) -> Result<()> {
+        let settings = WindowSettings::new().page(PageSettings::new().template(template));
+        let open = |state: &mut State, stamp: crate::store::Stamp<'_>| {
+            state.open_window("w", &settings, stamp.now, stamp.actor).map(drop)
+        };
+        preview(site, options, open)?;
+        update(site, options, open).map(drop)
+    }
+
+    fn is_unknown(done: &Result<()>) -> bool {
+        matches!(done, Err(Error::Unknown { kind: "template", .. }))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a template that somebody edits by hand")]
+    fn edit(site: &Site, file_name: &str, text: &str) {
+        fs::create_dir_all(site.templates()).unwrap();
+        fs::write(site.templates().join(file_name), text).unwrap();
+    }
+
+    #[test]
+    fn a_template_that_is_missing_or_broken_is_not_put_into_use() {
+        let (_temp, site) = site();
+        let options = Options::new("test");
+        assert!(is_unknown(&open(&site, &options, "sorry")));
+        edit(&site, "sorry.html", "{{ nobody_says_that }}");
+        assert!(matches!(open(&site, &options, "sorry"), Err(Error::Invalid { .. })));
+        let of_site = |state: &mut State| state.page.template = Some("sorry".to_owned());
+        let used = update(&site, &options, |state, _| {
+            of_site(state);
+            Ok(())
+        });
+        assert!(matches!(used, Err(Error::Invalid { .. })));
+        assert_eq!(site.state().unwrap(), State::default(), "nothing was written");
+        edit(&site, "sorry.html", "{{ reason }}");
+        open(&site, &options, "sorry").unwrap();
+    }
+
+    #[test]
+    fn a_template_that_breaks_later_holds_no_other_change_up() {
+        let (_temp, site) = site();
+        let options = Options::new("test");
+        put_template(&site, &options, "sorry.html", "{{ reason }}", false).unwrap();
+        open(&site, &options, "sorry").unwrap();
+        edit(&site, "sorry.html", "{% if %}");
+        update(&site, &options, |state, stamp| {
+            state.open_window("other", &WindowSettings::new(), stamp.now, stamp.actor)
+        })
+        .unwrap();
+        update(&site, &options, |state, stamp| state.close_window("w", stamp.now)).unwrap();
+        assert!(open(&site, &options, "sorry").is_err(), "it is used anew");
+    }
+
+    #[test]
+    fn what_is_put_back_or_renewed_is_not_tried_out() {
+        for purpose in [Purpose::Restore, Purpose::Renew] {
+            let (_temp, site) = site();
+            open(&site, &Options::new("test").purpose(purpose), "missing").unwrap();
+            assert!(site.state().unwrap().windows.contains_key("w"), "{purpose:?}");
+        }
+    }
+}

@@ -8,21 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use maint::Site;
-use maint::gate::{Answer, Gate, OnError, Options};
+use maint::gate::{Gate, OnError, Options};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::{Value, json};
 
-use crate::env::{HANG, TestSite, down, get};
+use crate::env::{HANG, TestSite, down};
 use crate::roles::{Program, command, given_site};
 use crate::say::{figure, skip};
 
 /// How often it forks.
 const FORKS: u64 = 40;
 
-/// How often it does so while rules are compiled, with nothing else going on.
-const ORPHANS: u64 = 3;
-
-/// So many rules that they are compiled by a thread of their own.
+/// Many rules, so that reading the state again takes long enough to be forked in.
 const RULES: u64 = 3_200;
 
 #[test]
@@ -63,12 +60,6 @@ fn parts(revision: u64) -> Value {
     parts
 }
 
-/// Whether the rules are those of the state in force.
-fn is_whole(gate: &Gate) -> bool {
-    let path = format!("/rule/2/of/{}", gate.revision());
-    matches!(gate.answer(&get(&path)), Answer::Pass(_))
-}
-
 /// What the process does that is forked.
 pub(crate) fn play() {
     let site = Site::at(given_site());
@@ -106,25 +97,12 @@ pub(crate) fn play() {
         for number in 0..FORKS {
             assert!(fs::canonicalize("/maint-test-fork").is_err());
             if std::process::id() != parent {
-                child(&gate, number, || true);
+                child(&gate, number);
             }
             forked.fetch_add(u64::from(is_done()), Ordering::Relaxed);
         }
     });
-    for number in 0..ORPHANS {
-        // Many rules: the thread that compiles them stays with the parent, and the
-        // child has to compile them by itself.
-        desk.put(10 + 2 * number, &parts(10 + 2 * number));
-        fs::copy(desk.state_file(), site.dir().join("draft")).unwrap();
-        rustix::fs::rename(site.dir().join("draft"), site.state_file()).unwrap();
-        let _ = gate.revision();
-        assert!(fs::canonicalize("/maint-test-fork").is_err());
-        if std::process::id() != parent {
-            child(&gate, 1, || is_whole(&gate));
-        }
-        forked.fetch_add(u64::from(is_done()), Ordering::Relaxed);
-    }
-    println!("children: {} of {} went on by themselves", forked.into_inner(), FORKS + ORPHANS);
+    println!("children: {} of {FORKS} went on by themselves", forked.into_inner());
 }
 
 /// Stops what runs beside a test, even if the test fails.
@@ -137,15 +115,9 @@ impl Drop for Ends<'_> {
 }
 
 /// What the child does, in which there is one thread alone.
-fn child(gate: &Gate, number: u64, is_done: impl Fn() -> bool) -> ! {
-    let begun = Instant::now();
+fn child(gate: &Gate, number: u64) -> ! {
     for _ in 0..5 {
         let _ = gate.revision();
-    }
-    while !is_done() {
-        if begun.elapsed() > HANG {
-            std::process::exit(3);
-        }
     }
     // The child can report trouble, even if another thread held standard error at the fork.
     let options = Options::new().on_error(OnError::Open);
