@@ -23,7 +23,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use maint::Site;
-use maint::internal::load;
 use maint::rules::{Kind, Matcher};
 use maint::state::{RuleSettings, WindowSettings};
 use maint::store::{self, Options};
@@ -135,7 +134,7 @@ fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
     fs::create_dir(&beside)?;
     let file = beside.join("state.json");
     let write = [WRITE.as_ref(), file.as_os_str(), text.as_ref()];
-    let before = load::read(&site.state_file())?.revision;
+    let before = site.state()?.revision;
     let touched = beside.join("touched");
     let contenders = vec![
         ("a bare durable write".to_owned(), itself(&write, &beside)?),
@@ -145,7 +144,7 @@ fn switch(binary: &Path, place: &Place, rounds: usize) -> Result<String> {
         ("maint off".to_owned(), command(binary, &["off".as_ref()], &dir)),
     ];
     let times = race(rounds, &mut runs(contenders))?;
-    let changes = load::read(&site.state_file())?.revision - before;
+    let changes = site.state()?.revision - before;
     assert_eq!(changes, times.turns * 2, "each command changes the state");
     let title = format!(
         "maint on and off, whole process ({} bytes of state, {changes} changes)",

@@ -1,32 +1,92 @@
 //! One switch that takes a web app into maintenance and brings it back.
 //!
-//! ```text
-//! write   maint on … → store::update → state file
-//! read    state file → snapshot → gate → page → tower, Python, your server
+//! `maint on` writes a state file, and every server that looks at it answers 503 from
+//! the next request on. This crate is the part that looks, the part that writes, and,
+//! with its default feature, the `maint` command.
+//!
+//! # In a server
+//!
+//! With the feature `tower`, [`tower::MaintenanceLayer`] goes around an axum, tonic or
+//! hyper app. It answers blocked requests with the finished page, and passes the others on.
+//!
+#![cfg_attr(feature = "tower", doc = "```no_run")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use maint::tower::MaintenanceLayer;
+//!
+//! # fn main() -> maint::Result<()> {
+//! let app = Router::new().route("/", get(async || "the shop"));
+//! let app = app.layer(MaintenanceLayer::open(None)?);
+//! # let _: Router = app;
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! The writing side is the [site] directory, its [state], and the [store], which
-//! is the only writer. The reading side is the [gate], which answers a request
-//! with a pass or with a finished [page]; with the feature `tower` there is a
-//! layer around it. `docs/library.md` shows both in a server. The `maint`
-//! command is the binary of this package.
+//! Everything else asks a [`Gate`]. It looks at the state file before every answer, by
+//! one stat(2), so a request that starts after `maint on` has returned is blocked. It
+//! never writes or locks, and works in any number of threads and after fork(2).
 //!
 //! ```
-//! use maint::{Site, State, store};
+//! use maint::gate::{Answer, Gate};
+//! use maint::request::RequestParts;
+//! use maint::Site;
+//!
+//! # let temp = tempfile::tempdir()?;
+//! # let directory = temp.path();
+//! let gate = Gate::open(&Site::at(directory))?;
+//! match gate.answer(&RequestParts::new("GET", "/shop?id=7")) {
+//!     Answer::Pass(_) => println!("ask the app"),
+//!     Answer::Reply(reply) => println!("send {} instead", reply.status()),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A request of your own server is any type that implements [`request::Request`].
+//!
+//! # Throwing the switch
+//!
+//! [`store::update`] is the only writer: it takes the lock, reads, changes, and replaces
+//! the file whole. A change is a function from state to state, and learns who makes it
+//! and when.
+//!
+//! ```
 //! use maint::state::WindowSettings;
+//! use maint::{Site, store};
 //!
 //! # let temp = tempfile::tempdir()?;
 //! # let path = temp.path();
 //! let site = Site::at(path);
-//! let options = store::Options::new("deploy");
-//! let settings = WindowSettings { reason: Some("Back at noon".into()), ..Default::default() };
-//! store::update(&site, &options, |state, now| {
-//!     state.open_window("deploy-42", &settings, now, &options.actor)
+//! let settings = WindowSettings::new().reason("Back at noon");
+//! store::update(&site, &store::Options::new("deploy"), |state, stamp| {
+//!     state.open_window("deploy-42", &settings, stamp.now, stamp.actor)
 //! })?;
-//! let state: State = maint::load::read(&site.state_file())?;
-//! assert!(state.is_down(jiff::Timestamp::now()));
+//! assert!(site.state()?.is_down(jiff::Timestamp::now()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! | --- | --- | --- |
+//! | `cli` | yes | the `maint` command; a server leaves it off |
+//! | `tower` | no | [`tower`]: a layer for axum, tonic, hyper and any other `tower::Service` |
+//!
+//! ```toml
+//! maint = { version = "0.1", default-features = false, features = ["tower"] }
+//! ```
+//!
+//! # Other crates in this interface
+//!
+//! Times are [`jiff::Timestamp`], networks [`ipnet::IpNet`], and unknown fields of the
+//! state [`serde_json::Value`]; with `tower`, requests and responses are those of `http`.
+//! A new major version of one of them is a new major version of this crate.
+//!
+//! # Further reading
+//!
+//! The repository has guides: `docs/library.md` for Rust servers, `docs/state-file.md`
+//! for the file, `docs/rules.md` for who gets through, `docs/page.md` for what visitors
+//! see, and `docs/reliability.md` for what is promised and how it was tested.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
 mod actor;

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::site::Site;
 use crate::state::{self, Malformed, State};
 use crate::sys::{self, FileKey, Ownership};
 
@@ -17,13 +18,24 @@ pub(crate) struct Loaded {
     pub(crate) hard_links: u64,
 }
 
-/// Reads the state of a site. A missing file means that nothing is down.
+/// Reads a state file. A missing file means that nothing is down.
 ///
 /// # Errors
 ///
 /// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file.
 pub fn read(path: &Path) -> Result<State> {
     Ok(load(path)?.map_or_else(State::default, |loaded| loaded.state))
+}
+
+impl Site {
+    /// The state of this site as it is now. A missing file means that nothing is down.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file.
+    pub fn state(&self) -> Result<State> {
+        read(&self.state_file())
+    }
 }
 
 /// Reads a state file with what a writer has to know about it.

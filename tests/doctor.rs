@@ -246,7 +246,7 @@ fn labelled() -> Option<()> {
     set(&clinic.state(), b"unconfined_u:object_r:user_tmp_t:s0\0").unwrap();
     let findings = clinic.findings();
     expect(&findings, Level::Warning, "selinux-type", "`user_tmp_t`");
-    assert!(only(&findings, "selinux-type").mend.as_ref().unwrap().contains("restorecon"));
+    assert!(only(&findings, "selinux-type").fix.as_ref().unwrap().contains("restorecon"));
     Some(())
 }
 
@@ -264,7 +264,7 @@ fn requirement_30_a_declared_web_user_who_is_shut_out_is_a_problem() {
     let findings = clinic.findings_for(Some(user));
     let door = only(&findings, "web-user-locked-out");
     assert_eq!(door.path.as_deref(), Some(clinic.root.join("app").as_path()));
-    assert!(door.mend.as_ref().unwrap().contains("chmod o+x"), "{door:?}");
+    assert!(door.fix.as_ref().unwrap().contains("chmod o+x"), "{door:?}");
     assert_eq!(findings[0].level, Level::Problem, "the worst is first");
 }
 
@@ -312,7 +312,7 @@ fn requirement_31_what_everyone_can_write_is_a_problem() {
         let findings = clinic.findings();
         let finding = only(&findings, code);
         assert_eq!(finding.level, Level::Problem);
-        assert!(finding.mend.as_ref().unwrap().contains("chmod"), "{finding:?}");
+        assert!(finding.fix.as_ref().unwrap().contains("chmod"), "{finding:?}");
     }
     let clinic = Clinic::new();
     set_mode(&clinic.root.join("app"), 0o757);
@@ -371,11 +371,11 @@ fn a_broken_state_is_a_problem_and_the_mend_is_restore_if_there_is_a_backup() {
         let findings = clinic.findings();
         let finding = only(&findings, code);
         assert_eq!(finding.level, Level::Problem);
-        let mend = finding.mend.as_ref().unwrap();
-        assert_eq!(mend.contains(" restore"), code == "state-corrupt", "{mend}");
+        let fix = finding.fix.as_ref().unwrap();
+        assert_eq!(fix.contains(" restore"), code == "state-corrupt", "{fix}");
         fs::remove_file(clinic.file("state.json.bak")).unwrap();
         let findings = clinic.findings();
-        assert!(!only(&findings, code).mend.as_ref().unwrap().contains("restore"));
+        assert!(!only(&findings, code).fix.as_ref().unwrap().contains("restore"));
     }
     let clinic = Clinic::new();
     File::options().write(true).open(clinic.state()).unwrap().set_len(9 << 20).unwrap();
@@ -430,8 +430,8 @@ fn requirement_35_a_site_in_one_release_is_told_and_a_link_out_of_it_is_fine() {
     write(&dir.join("state.json"), r#"{"version":1,"revision":0}"#);
     let findings = examine(&Site::at(&dir), None);
     let shared = clinic.root.join("shared/.maint");
-    let mend = only(&findings, "release-directory").mend.as_ref().unwrap();
-    assert!(mend.contains(shared.to_str().unwrap()), "{mend}");
+    let fix = only(&findings, "release-directory").fix.as_ref().unwrap();
+    assert!(fix.contains(shared.to_str().unwrap()), "{fix}");
 
     fs::create_dir_all(&shared).unwrap();
     write(&shared.join("state.json"), r#"{"version":1,"revision":0}"#);
@@ -504,8 +504,8 @@ fn requirement_29_files_that_sudo_left_behind_are_told() {
     for name in ["lock", "history.jsonl", "templates"] {
         assert!(finding.message.contains(name), "{name}: {}", finding.message);
     }
-    let mend = finding.mend.as_ref().unwrap();
-    assert!(mend.contains("chown 4321 ") && mend.contains("history.jsonl"), "{mend}");
+    let fix = finding.fix.as_ref().unwrap();
+    assert!(fix.contains("chown 4321 ") && fix.contains("history.jsonl"), "{fix}");
     figure("3 of 3 files told");
 }
 
@@ -655,7 +655,7 @@ fn templates_with_mistakes_or_edited_by_hand_are_told() {
     write(&path, "<p>{{ reason }}!</p>");
     let findings = clinic.findings();
     expect(&findings, Level::Warning, "template-edited", "was edited");
-    assert!(only(&findings, "template-edited").mend.as_ref().unwrap().contains("--replace"));
+    assert!(only(&findings, "template-edited").fix.as_ref().unwrap().contains("--replace"));
 
     write(&path, "{% if %}");
     expect(&clinic.findings(), Level::Warning, "template-broken", "line 1");

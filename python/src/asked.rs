@@ -39,9 +39,9 @@ impl User {
     fn __repr__(&self) -> String {
         format!(
             "User(is_authenticated={}, is_staff={}, is_superuser={})",
-            python(self.is_authenticated),
-            python(self.is_staff),
-            python(self.is_superuser)
+            flag(self.is_authenticated),
+            flag(self.is_staff),
+            flag(self.is_superuser)
         )
     }
 }
@@ -64,7 +64,7 @@ impl From<request::User> for User {
 }
 
 /// A flag as Python writes it.
-fn python(is: bool) -> &'static str {
+fn flag(is: bool) -> &'static str {
     if is { "True" } else { "False" }
 }
 
@@ -131,7 +131,7 @@ impl Request {
             words.push(format!("headers={names:?}"));
         }
         words.extend(user.map(|user| format!("user={}", User::from(user).__repr__())));
-        words.extend(is_https.map(|is| format!("is_https={}", python(is))));
+        words.extend(is_https.map(|is| format!("is_https={}", flag(is))));
         format!("<maint.Request {}>", words.join(" "))
     }
 }

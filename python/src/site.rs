@@ -323,7 +323,7 @@ impl Site {
     }
 
     fn read(&self, py: Python<'_>) -> PyResult<State> {
-        let read = py.detach(|| maint::internal::load::read(&self.0.state_file()));
+        let read = py.detach(|| self.0.state());
         read.map_err(|error| raise(py, &error))
     }
 

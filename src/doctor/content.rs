@@ -7,7 +7,9 @@ use std::path::Path;
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-use super::{Finding, Patient, moment, names, spell, tick, word};
+use super::finding::Finding;
+use super::patient::Patient;
+use super::words::{moment, names, spell, tick, word};
 use crate::error::Error;
 use crate::load;
 use crate::site::Files;
@@ -66,7 +68,7 @@ fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding
             Finding::problem("state-corrupt", error.to_string()).fixed_by(if has_backup(files) {
                 patient.maint("restore")
             } else {
-                format!("mend it with an editor, or start anew: `mv {state} {state}.broken`")
+                format!("fix it with an editor, or start anew: `mv {state} {state}.broken`")
             })
         }
         _ => Finding::problem("state-unreadable", error.to_string()).fixed_by(

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::finding::Finding;
+use super::patient::Patient;
 use super::permissions::template_files;
-use super::{Finding, Patient, tick, word};
+use super::words::{tick, word};
 use crate::access::ACCESS_LIST;
 use crate::sys;
 

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Finding, Level, Patient, ownership, place, tick, word};
+use super::finding::{Finding, Level};
+use super::patient::{Patient, ownership};
+use super::place;
+use super::words::{tick, word};
 use crate::sys;
 
 pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {

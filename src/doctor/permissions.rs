@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Level, Patient, ownership, tick, word};
+use super::finding::{Finding, Level};
+use super::patient::{Patient, ownership};
+use super::words::{tick, word};
 use crate::access::{self, ACCESS_LIST, READ, SEARCH, WRITE};
 use crate::page::template;
 use crate::sys::{self, Account, Ownership};
@@ -251,7 +253,7 @@ fn lacking<'p>(needs: &'p [(PathBuf, u32, Level)], account: &Account) -> Vec<(&'
 
 fn listed(missing: &[(&Path, Level)]) -> String {
     let paths: Vec<String> = missing.iter().map(|(path, _)| path.display().to_string()).collect();
-    super::names(paths.iter().map(String::as_str))
+    super::words::names(paths.iter().map(String::as_str))
 }
 
 /// Whether whoever asks could make a change.

@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Finding, Level, Patient, ownership, same, tick, word};
+use super::finding::{Finding, Level};
+use super::patient::{Patient, ownership, same};
+use super::words::{tick, word};
 use crate::error::describe;
 use crate::site::{DIRECTORY, Found, VARIABLE};
 use crate::state;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Finding, Patient, tick, word};
+use super::finding::Finding;
+use super::patient::Patient;
+use super::words::{tick, word};
 use crate::state::State;
 use crate::store::history::{self, Record};
 use crate::sys;

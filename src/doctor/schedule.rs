@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::{Finding, Patient, names, spell};
+use super::finding::Finding;
+use super::patient::Patient;
+use super::words::{names, spell};
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher, Rule};
 use crate::state::State;
@@ -134,13 +136,13 @@ pub(super) fn status(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             users.push((format!("the window `{name}`"), "open it again without `--status 200`"));
         }
     }
-    for (user, mend) in users {
+    for (user, fix) in users {
         findings.push(
             Finding::warning(
                 "status-200",
                 format!("{user} answers 200: search engines and caches will take the maintenance page for the real one"),
             )
-            .fixed_by(mend),
+            .fixed_by(fix),
         );
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::{Finding, Level, Patient, names, tick, word};
+use super::finding::{Finding, Level};
+use super::patient::Patient;
+use super::words::{names, tick, word};
 use crate::page::template::{self, Template};
 use crate::page::{Context, Templates};
 use crate::state::window::Phase;

@@ -154,7 +154,7 @@ impl Matcher {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] names what is wrong and, where it can be said, the mend.
+    /// [`Error::Invalid`] names what is wrong and, where possible, the fix.
     pub fn parse(kind: &Kind, value: &str) -> Result<Self> {
         Ok(match kind {
             Kind::Path => Self::Path(value.parse()?),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::history;
+use super::lock;
 use super::replace::OldFile;
 use crate::error::{Error, Result, describe};
 use crate::load::{self, Loaded};
@@ -60,7 +61,7 @@ pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
         });
     }
     let begun = Instant::now();
-    while let Ok(false) = sys::try_flock(&file) {
+    while let Ok(false) = lock::try_lock_state(&file) {
         if begun.elapsed() > SECOND_LOCK {
             break;
         }

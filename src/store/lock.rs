@@ -106,6 +106,23 @@ fn try_lock(file: &File) -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
+/// Tries to lock a state file itself, which may be open for reading only; `Ok(false)` if
+/// another writer holds it.
+///
+/// It is a second line of defence for when the lock file was deleted, so callers may treat
+/// an error as "not available here".
+pub(super) fn try_lock_state(file: &File) -> io::Result<bool> {
+    if !cfg!(unix) {
+        // Locks are mandatory on Windows and would keep readers out.
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    match try_lock(file) {
+        Ok(()) => Ok(true),
+        Err(cause) if is_contended(&cause) => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
 /// Whether somebody else holds the lock.
 fn is_contended(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::WouldBlock

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::lock;
 use crate::access::ACCESS_LIST;
 use crate::digest::hexadecimal;
 use crate::error::Error;
@@ -113,7 +114,7 @@ fn write_temp(
     }
     carry_over(&file, replacement, warnings).map_err(failed("set the mode of a new version of"))?;
     sys::sync(&file).map_err(failed("sync a new version of"))?;
-    let _ = sys::try_flock(&file);
+    let _ = lock::try_lock_state(&file);
     Ok(file)
 }
 

@@ -96,11 +96,6 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-pub(crate) fn try_flock(_file: &File) -> io::Result<bool> {
-    // Locks are mandatory on Windows and would keep readers out.
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::Unsupported
 }

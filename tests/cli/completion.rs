@@ -17,7 +17,7 @@ fn with_names() -> TestEnv {
 }
 
 /// What was typed, and what must be offered.
-const CASES: [(&str, &[&str]); 9] = [
+const CASES: [(&str, &[&str]); 10] = [
     ("maint o", &["on", "off"]),
     ("maint off d", &["deploy-41", "deploy-42"]),
     ("maint on d", &["deploy-41", "deploy-42"]),
@@ -27,6 +27,7 @@ const CASES: [(&str, &[&str]); 9] = [
     ("maint bypass revoke ", &["b6"]),
     ("maint template show ", &["sorry"]),
     ("maint on --template ", &["sorry"]),
+    ("maint help template a", &["add"]),
 ];
 
 fn shell(env: &TestEnv, program: &str, args: &[&str]) -> String {

@@ -74,7 +74,7 @@ fn files(site: &TestSite) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
 }
 
 fn revision(site: &TestSite) -> u64 {
-    maint::internal::load::read(&Site::at(site.directory()).state_file()).unwrap().revision
+    Site::at(site.directory()).state().unwrap().revision
 }
 
 /// How many changes this many requests make.

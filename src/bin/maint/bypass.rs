@@ -3,7 +3,6 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::State;
-use maint::internal::load;
 use maint::internal::request::{COOKIE, PARAMETER};
 use maint::internal::state::by_number;
 use maint::internal::state::generate;
@@ -57,8 +56,8 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
         };
         // Without the secret itself: standard error ends up in logs.
         session.output.note(&format!(
-            "bypass token `{id}`, shown only once; {ends}\n\
-             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it from then on;\n\
+            "bypass token `{id}`, shown only once\n{ends}\n\
+             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it\n\
              programs send the cookie {COOKIE}=TOKEN"
         ));
     }
@@ -68,7 +67,7 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
 }
 
 fn list(session: &Session) -> Result<Exit> {
-    let state = load::read(&session.site()?.state_file())?;
+    let state = session.site()?.state()?;
     let mut text = String::new();
     for (id, token) in by_number(&state.bypass) {
         let note = report::note_text(token.note.as_deref());

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::internal::load;
 use maint::internal::request::PathForms;
 use maint::internal::request::{PARAMETER, UrlParts};
 use maint::request::{Request as _, RequestParts, User};
@@ -33,7 +32,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     }
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let now = now.unwrap_or_else(|| session.clock.now());
-    let state = load::read(&site.state_file())?;
+    let state = site.state()?;
     let plan = Plan::new(&state)?;
     let decision = plan.decide(&request, now);
     let address = plan.client_address(&request);

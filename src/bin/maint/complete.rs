@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap_complete::engine::CompletionCandidate;
-use maint::internal::load;
 use maint::internal::rules::method;
 use maint::internal::state::by_number;
 use maint::internal::template;
@@ -36,7 +35,7 @@ fn site() -> Option<Site> {
 }
 
 fn state() -> Option<State> {
-    load::read(&site()?.state_file()).ok()
+    site()?.state().ok()
 }
 
 fn candidate(value: impl Into<OsString>, help: Option<&str>) -> CompletionCandidate {

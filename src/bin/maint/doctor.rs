@@ -43,8 +43,8 @@ fn one(finding: &Finding) -> String {
         Level::Note => paint(DIM, "note"),
     };
     let mut text = format!("{level}: {}\n", printable(&finding.message));
-    if let Some(mend) = &finding.mend {
-        text += &format!("  fix: {}\n", printable(mend));
+    if let Some(fix) = &finding.fix {
+        text += &format!("  fix: {}\n", printable(fix));
     }
     text
 }

@@ -159,7 +159,7 @@ fn hint(error: &Error) -> Option<String> {
 fn in_place_of_a_site(path: &Path, problem: &SiteProblem) -> Option<String> {
     let path = path.display();
     match problem {
-        SiteProblem::Missing => Some(format!("to make a site there: `maint init {path}`")),
+        SiteProblem::Missing => Some(format!("to make a site there: `maint --site {path} init`")),
         SiteProblem::MissingBehind(link) => Some(format!("`{}` is a link into it", link.display())),
         SiteProblem::Holds(site) => Some(format!("it has a site: `--site {}`", site.display())),
         SiteProblem::OtherFiles => Some(format!("to make a site in it: `maint init {path}`")),

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::State;
-use maint::internal::load;
 use maint::internal::state::by_number;
 use maint::rules::{Kind, Matcher};
 use maint::state::RuleSettings;
@@ -67,7 +66,7 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
 }
 
 fn list(session: &Session) -> Result<Exit> {
-    let state = load::read(&session.site()?.state_file())?;
+    let state = session.site()?.state()?;
     let mut text = String::new();
     for (id, rule) in by_number(&state.ignore) {
         let note = report::note_text(rule.note.as_deref());

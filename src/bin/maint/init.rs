@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maint::internal::doctor::{Level, examine};
-use maint::internal::load;
 use maint::internal::page::builtin;
 use maint::site::{DIRECTORY, Environment};
 use maint::state::Format;
@@ -119,8 +118,10 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     }
     if has_starter {
         text += &format!(
-            "\nVisitors get the built-in page. To change it, edit its copy, the template `{STARTER}`:\n  \
-             maint template edit {STARTER}, maint template preview {STARTER}, maint template use {STARTER}\n"
+            "\nVisitors get the built-in page. To change it, edit its copy `{STARTER}`:\n\
+             \n    maint template edit {STARTER}\
+             \n    maint template preview {STARTER}\
+             \n    maint template use {STARTER}\n"
         );
     }
     text += &format!(
@@ -135,7 +136,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
 /// Writes the first state of a site together with the starter; `None` if there
 /// is a state, so that a starter that was removed or edited stays so.
 fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
-    let is_begun = || Ok::<_, Error>(load::read(&site.state_file())?.revision > 0);
+    let is_begun = || Ok::<_, Error>(site.state()?.revision > 0);
     if is_begun()? {
         return Ok(None);
     }
@@ -146,7 +147,7 @@ fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
     match put {
         Ok(applied) => Ok(Some(applied)),
         // Somebody else began at the same time, or brought a template of that name.
-        Err(Error::Invalid { .. }) if site.templates().join(&file_name).exists() => Ok(None),
+        Err(Error::TemplateExists { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,6 @@
 //! `maint proxy`
 
 use anyhow::Result;
-use maint::internal::load;
 use maint::internal::rules::network;
 use maint::request::TrustedProxies;
 use maint::{Error, State};
@@ -48,7 +47,7 @@ fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -
 }
 
 fn list(session: &Session) -> Result<Exit> {
-    let state = load::read(&session.site()?.state_file())?;
+    let state = session.site()?.state()?;
     let proxies = state.trusted_proxies.as_ref();
     session.output.answer(&in_words(proxies), &json!({ "trusted_proxies": proxies }))?;
     Ok(Exit::Done)

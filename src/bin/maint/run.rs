@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use maint::internal::load;
 use maint::internal::state::lease_end;
 use maint::internal::time::parse_duration;
 use maint::state::{Opened, WindowSettings};
@@ -196,6 +195,9 @@ impl Hold<'_> {
         let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
+        if !is_open {
+            self.session.output.note(&format!("window `{}` is closed", self.name));
+        }
         self.report(Exit::Command(code), is_open, Some(&message))
     }
 
@@ -205,8 +207,7 @@ impl Hold<'_> {
         let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         if !status.success() && on_failure == OnFailure::Keep {
             // If the state cannot be read, the window may still be open.
-            let is_closed =
-                load::read(&self.site.state_file()).is_ok_and(|state| !self.is_ours(&state));
+            let is_closed = self.site.state().is_ok_and(|state| !self.is_ours(&state));
             return self.report(exit, !is_closed, failure.as_deref());
         }
         match self.close() {

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use maint::internal::load;
 use maint::internal::state::by_number;
 use maint::internal::time::parse_duration;
 use maint::rules::Kind;
@@ -23,7 +22,7 @@ const SHOWN_RULES: usize = 8;
 pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     let site = session.site()?;
     let max_age = args.max_age.as_deref().map(parse_duration).transpose()?;
-    let state = load::read(&site.state_file())?;
+    let state = site.state()?;
     let now = session.clock.now();
     let too_old: Vec<(&str, &Window)> = match max_age {
         Some(max_age) => state

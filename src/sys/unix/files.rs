@@ -220,19 +220,6 @@ pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     retry(|| rustix::fs::unlink(path))
 }
 
-/// Tries flock(2) on a file opened for reading; `Ok(false)` if another holds it.
-///
-/// Unlike the lock proper this is a second line of defence, so callers may
-/// treat an error as "not available here".
-pub(crate) fn try_flock(file: &File) -> io::Result<bool> {
-    use rustix::fs::{FlockOperation, flock};
-    match retry(|| flock(file, FlockOperation::NonBlockingLockExclusive)) {
-        Ok(()) => Ok(true),
-        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(cause) => Err(cause),
-    }
-}
-
 /// Whether flock(2) failed because this file system cannot lock at all.
 pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
     matches!(

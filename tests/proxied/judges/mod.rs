@@ -111,7 +111,7 @@ fn facts(target: &[u8]) -> RequestParts {
 }
 
 fn plan(site: &TestSite) -> Plan {
-    Plan::new(&maint::internal::load::read(&site.site().state_file()).unwrap()).unwrap()
+    Plan::new(&site.site().state().unwrap()).unwrap()
 }
 
 fn tell(claim: &str, tallies: &BTreeMap<&'static str, Tally>, wrong: &[String]) {

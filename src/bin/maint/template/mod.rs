@@ -10,7 +10,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use maint::internal::load;
 use maint::internal::page::builtin;
 use maint::internal::template::{self, MAX_SIZE};
 use maint::state::Format;
@@ -40,7 +39,7 @@ pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
 
 fn list(session: &Session) -> Result<Exit> {
     let site = session.site()?;
-    let state = load::read(&site.state_file())?;
+    let state = site.state()?;
     let templates = template::list(&site.templates())?;
     let is_used = |name: &str| state.page.template.as_deref() == Some(name);
     let mark = |used| if used { paint(GREEN, "  the page of this site") } else { String::new() };

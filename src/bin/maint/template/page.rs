@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::internal::load;
 use maint::internal::page::Templates;
 use maint::internal::page::sample_window;
 use maint::internal::page::{Pages, SiteDefaults};
@@ -120,7 +119,7 @@ fn method(scope: &Scope) -> &str {
 
 pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let site = session.site()?;
-    let state = load::read(&site.state_file())?;
+    let state = site.state()?;
     let now = session.clock.now();
     let shown = to_show(&state, args.window.as_deref(), now)?;
     let sample = sample_window(now);

@@ -6,7 +6,6 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
-use maint::internal::load;
 use maint::internal::page::Templates;
 use maint::internal::page::sample_window;
 use maint::state::Format;
@@ -133,7 +132,7 @@ impl Preview {
     }
 
     fn state(&self) -> maint::Result<State> {
-        load::read(&self.site.state_file())
+        self.site.state()
     }
 
     /// What is shown, in words, and the formats that the template has.
