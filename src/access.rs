@@ -1,7 +1,7 @@
 //! Whether another user could read a file, judged from mode bits and access lists
 //! (acl(5)).
 //!
-//! Security modules can still say no; `doctor` tells where that is likely.
+//! Security modules can still say no; `doctor` reports where that is likely.
 
 use std::ffi::OsString;
 use std::fs;
@@ -50,8 +50,8 @@ pub(crate) fn closed_door(path: &Path, account: &Account) -> io::Result<Option<P
     Ok(last.filter(|last| closed(last, needed(last))))
 }
 
-/// Everything that the kernel looks into on the way to a file, the file last:
-/// where there are links, the directories that hold the links as well.
+/// Everything that the kernel looks into on the way to a file, the file last. With
+/// links on the way, that includes the directories that hold the links.
 fn way(path: &Path) -> io::Result<Vec<PathBuf>> {
     let parts = |path: &Path| -> Vec<OsString> {
         path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
@@ -86,8 +86,8 @@ fn way(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(way)
 }
 
-/// Whether a user may do all that `bits` say with a file; `None` if the file is
-/// missing or cannot be looked at.
+/// Whether a user has all of `bits` on a file; `None` if the file is missing or
+/// cannot be looked at.
 pub(crate) fn allows(path: &Path, account: &Account, bits: u32) -> Option<bool> {
     let file = sys::ownership(&fs::metadata(path).ok()?);
     if !cfg!(unix) || account.uid == 0 {
@@ -130,7 +130,7 @@ const OWNING_GROUP: u16 = 0x04;
 const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 
-/// Takes an access list apart, as `linux/posix_acl_xattr.h` describes it.
+/// Parses an access list (`linux/posix_acl_xattr.h`).
 fn entries(list: &[u8]) -> Option<Vec<Entry>> {
     let (version, rest) = list.split_first_chunk::<4>()?;
     if u32::from_le_bytes(*version) != 2 || rest.len() % 8 != 0 {

@@ -15,8 +15,8 @@ use crate::sys;
 pub struct Actor {
     /// The user name of the process, or `uid N` where it has none.
     pub user: String,
-    /// The person for whom the process acts: who ran `sudo(8)`, from `SUDO_USER`,
-    /// or who is logged in to an app.
+    /// The person for whom the process acts: the one who ran `sudo(8)`, from
+    /// `SUDO_USER`, or who is logged in to an app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sudo_user: Option<String>,
     /// The host name.
@@ -32,7 +32,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The current process.
+    /// Describes the current process.
     #[must_use]
     pub fn current() -> Self {
         Self {
@@ -44,13 +44,13 @@ impl Actor {
         }
     }
 
-    /// Whether nothing is known of whom.
+    /// Whether nothing is known about the actor.
     #[must_use]
     pub(crate) fn is_unknown(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The person: whoever ran `sudo`, else the user of the process.
+    /// Returns the person: the one who ran `sudo`, or else the user of the process.
     #[must_use]
     pub fn person(&self) -> &str {
         self.sudo_user.as_deref().unwrap_or(&self.user)
@@ -67,7 +67,8 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Who holds the lock, as they wrote into it. Advice for people only.
+/// Who holds the lock, as its holder wrote into it. For people only: it may be
+/// missing or out of date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Holder {
@@ -77,7 +78,7 @@ pub struct Holder {
     pub host: String,
     /// The command, without the name of the program.
     pub command: String,
-    /// When it got the lock.
+    /// When it asked for the lock.
     pub since: Timestamp,
 }
 
@@ -87,7 +88,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The name of the user whom a file or directory belongs to, if it can be told.
+/// Returns the name of the owner of a file or directory, if known.
 #[must_use]
 pub fn owner_of(path: &std::path::Path) -> Option<String> {
     let metadata = std::fs::symlink_metadata(path).ok()?;

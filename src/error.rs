@@ -17,14 +17,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A value someone gave is not acceptable; nothing was read or written.
+    /// A given value is not acceptable; nothing was written.
     Invalid {
         /// What is wrong with which value.
         message: String,
-        /// What to write instead, where that can be said.
+        /// What to write instead, if known.
         hint: Option<String>,
     },
-    /// A window, rule, token or template of that name does not exist.
+    /// There is no window, rule, token or template of that name.
     Unknown {
         /// What was looked for: `window`, `ignore rule`, …
         kind: &'static str,
@@ -33,28 +33,28 @@ pub enum Error {
         /// The names that do exist.
         known: Vec<String>,
     },
-    /// An ignore rule that is easily wrong was not confirmed.
+    /// An ignore rule that is often a mistake was not confirmed.
     Unconfirmed {
         /// The rule.
         rule: String,
-        /// It is the home page alone; otherwise it lets everyone in.
+        /// Whether it is for the home page alone; otherwise it lets everyone in.
         is_root: bool,
     },
-    /// A template was to be made, and there is one of this name.
+    /// A template of this name exists already.
     TemplateExists {
         /// The file name, with its extension.
         file_name: String,
     },
-    /// A template was to be removed, and something uses it.
+    /// A template cannot be removed, because it is in use.
     TemplateInUse {
         /// The name, without an extension.
         name: String,
         /// The window that uses it; absent if the site does.
         window: Option<String>,
     },
-    /// No site could be chosen.
+    /// There is no site in any of the usual places.
     NoSite {
-        /// Which places were looked at and why none will do.
+        /// What was looked for.
         reason: String,
     },
     /// The directory that was named is not a site.
@@ -64,16 +64,16 @@ pub enum Error {
         /// What is there instead.
         problem: SiteProblem,
     },
-    /// A site found by walking up could have been planted by somebody else.
+    /// A site found by walking up could have been planted by another user.
     Untrusted {
         /// The site directory that was found.
         path: PathBuf,
-        /// Whose it is, or who else can write to it.
+        /// Who owns it, or who else can write to it.
         reason: String,
     },
     /// A file operation failed before anything was changed.
     Io {
-        /// What was being done, as a verb: `replace state file`.
+        /// What was being done, as a verb: `replace`, `open lock`.
         action: &'static str,
         /// The file or directory concerned.
         path: PathBuf,
@@ -126,7 +126,7 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// The state was read but does not make sense.
+    /// The state was read but is malformed.
     Corrupt {
         /// The file concerned.
         path: PathBuf,
@@ -191,12 +191,12 @@ pub enum ErrorKind {
     Unsynced,
     /// The state exists but cannot be read.
     Unreadable,
-    /// The state makes no sense, or has a version of the future.
+    /// The state is malformed, or newer than this version understands.
     Corrupt,
 }
 
 impl ErrorKind {
-    /// The kind as one stable word: `code` in the JSON of the command and in Python.
+    /// Returns the kind as one stable word: `code` in the command's JSON and in Python.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -224,7 +224,7 @@ impl fmt::Display for Error {
             Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),
             Self::NoSite { reason } => write!(f, "no site found: {reason}"),
             Self::Unconfirmed { is_root: true, .. } => {
-                f.write_str("`/` is the home page alone, though it often is meant for everything")
+                f.write_str("`/` is the home page alone, but is often meant for everything")
             }
             Self::Unconfirmed { rule, .. } => {
                 write!(f, "`{rule}` would let everyone through every window")
@@ -236,7 +236,7 @@ impl fmt::Display for Error {
                 write!(f, "the window `{window}` uses the template `{name}`")
             }
             Self::TemplateInUse { name, window: None } => {
-                write!(f, "the template `{name}` is the one of this site")
+                write!(f, "the site uses the template `{name}`")
             }
             Self::NotASite { path, problem } => {
                 write!(f, "`{}` is not a site: {problem}", path.display())
@@ -268,7 +268,7 @@ impl fmt::Display for Error {
             Self::Corrupt { path, reason } => write!(f, "`{}` is broken: {reason}", path.display()),
             Self::Newer { path, version, known } => write!(
                 f,
-                "`{}` has version {version}, and this maint knows up to {known}",
+                "`{}` has version {version}; this maint understands up to {known}",
                 path.display()
             ),
         }
@@ -288,12 +288,12 @@ impl std::error::Error for Error {
 }
 
 impl Error {
-    /// A value that cannot be accepted, without a suggestion.
+    /// Creates an [`Error::Invalid`] without a hint.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), hint: None }
     }
 
-    /// A value that cannot be accepted, and what to write instead.
+    /// Creates an [`Error::Invalid`] with a hint: what to write instead.
     pub fn invalid_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), hint: Some(hint.into()) }
     }
@@ -302,7 +302,7 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The kind of failure.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -325,7 +325,7 @@ impl Error {
         }
     }
 
-    /// The file or directory the failure is about, if there is one.
+    /// Returns the file or directory that the failure is about, if there is one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -349,7 +349,7 @@ impl Error {
         }
     }
 
-    /// The operating system's error number (errno(3)), if it gave one.
+    /// Returns the operating system's error number (errno(3)), if it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -362,7 +362,7 @@ impl Error {
     }
 }
 
-/// The cause in the style of this project: lower case, without Rust's `(os error N)`.
+/// Writes a cause in the style of this project: lower case, without Rust's `(os error N)`.
 #[must_use]
 pub fn describe(source: &io::Error) -> String {
     let text = source.to_string();

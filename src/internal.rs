@@ -1,4 +1,4 @@
-//! What only the command and the Python package of this repository use. It is no
+//! What only the command and the Python package of this repository use. It is not
 //! part of the public interface and may change in any release.
 
 pub use crate::actor::owner_of;

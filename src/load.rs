@@ -68,8 +68,8 @@ pub(crate) fn malformed(path: &Path, cause: Malformed) -> Error {
     }
 }
 
-/// Opens a state file, describes it and reads its bytes, in this order: what
-/// somebody changes in place meanwhile then shows in the next description.
+/// Opens a state file, describes it and reads its bytes, in this order, so that a
+/// change made in place meanwhile shows in the next description.
 fn open(path: &Path) -> Result<Option<(File, Metadata, Vec<u8>)>> {
     let file = match sys::open_read(path) {
         Ok(file) => file,

@@ -1,6 +1,6 @@
 //! Words as a POSIX shell reads them.
 
-/// A word that a shell takes as it is, in single quotes where it needs them.
+/// Quotes a word for a shell, in single quotes where it needs them.
 ///
 /// ```
 /// assert_eq!(maint::shell::word("deploy-42"), "deploy-42");

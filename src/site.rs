@@ -1,4 +1,4 @@
-//! The site directory: which one is meant, and what lies where in it.
+//! The site directory: which one is meant, and where its files are.
 
 use std::env;
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ pub enum Found {
 }
 
 impl Found {
-    /// The rule as a stable word, for JSON.
+    /// Returns the rule as a stable word, for JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Those of this process.
+    /// Describes the surroundings of this process.
     #[must_use]
     pub fn current() -> Self {
         Self {
@@ -76,8 +76,8 @@ impl Environment {
     }
 }
 
-/// `dirs` would ask the user database where `HOME` is unset, and so hide a
-/// state under `/root` from whoever runs a job without an environment.
+/// If `HOME` is unset, `dirs` would ask the user database. A job without an
+/// environment would then hide its state under `/root`.
 fn user_state() -> Option<PathBuf> {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(unix) && !is_set("HOME") && !is_set("XDG_STATE_HOME") {
@@ -126,7 +126,7 @@ impl Site {
             }
             _ => Err(Error::NoSite {
                 reason: format!(
-                    "`{VARIABLE}` is not set, there is no `{DIRECTORY}` in {} or above, and without `HOME` there is no state directory",
+                    "no `{VARIABLE}`, no `{DIRECTORY}` in {} or above, no `HOME`",
                     around.directory.as_ref().map_or_else(
                         || "the working directory".to_owned(),
                         |directory| format!("`{}`", directory.display())
@@ -170,15 +170,15 @@ impl Site {
         Ok(Self { dir, found })
     }
 
-    /// A site in exactly this directory, whether or not it exists yet.
+    /// Returns the site in exactly this directory, whether or not it exists yet.
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), found: Found::Given }
     }
 
-    /// Makes the site directory with an empty `templates/`, unless it is there.
-    /// Everyone may enter and read, whatever the umask; as root the directory
-    /// goes to the owner of the one it is in, unless `keep_root`.
+    /// Creates the site directory with an empty `templates/`, unless it exists.
+    /// Everyone may enter and read, whatever the umask. As root, the directory gets
+    /// the owner of the one it is in, unless `keep_root`.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl Site {
         fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
         for dir in [self.dir.clone(), self.templates()] {
             match sys::create_dir(&dir, !keep_root) {
-                // Somebody made it at the same time.
+                // Another process made it at the same time.
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
                 other => other.map_err(|source| Error::io("create", &dir, source))?,
             }
@@ -199,31 +199,32 @@ impl Site {
         Ok(())
     }
 
-    /// The site directory.
+    /// Returns the site directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Which rule chose it.
+    /// Returns which rule chose it.
     #[must_use]
     pub fn found(&self) -> Found {
         self.found
     }
 
-    /// The state file, `state.json`; it may be a link.
+    /// Returns the path of the state file, `state.json`, which may be a link.
     #[must_use]
     pub fn state_file(&self) -> PathBuf {
         self.dir.join("state.json")
     }
 
-    /// The directory of the site's own templates.
+    /// Returns the directory of the site's own templates.
     #[must_use]
     pub fn templates(&self) -> PathBuf {
         self.dir.join("templates")
     }
 
-    /// The files that writers work on, beside the state file that is really meant.
+    /// Returns the files that writers work on, which are beside the state file behind
+    /// all links.
     ///
     /// # Errors
     ///
@@ -236,18 +237,18 @@ impl Site {
                 return Err(Error::Refused {
                     path: self.state_file(),
                     reason: format!("it is behind more than {MAX_LINKS} symbolic links"),
-                    hint: Some("is it a loop? let it point at the file itself".to_owned()),
+                    hint: Some("is it a loop? point it at the file itself".to_owned()),
                 });
             }
             links.push(state.clone());
-            // A link counts from its own directory, wherever the caller stands.
+            // A link counts from its own directory, not from the working directory.
             state = state.parent().unwrap_or(&self.dir).join(target);
         }
         if !links.is_empty()
             && let (Some(directory), Some(name)) = (state.parent(), state.file_name())
             && let Ok(directory) = fs::canonicalize(directory)
         {
-            // People should read where it is, not how it was reached.
+            // Show people where the file is rather than how it was reached.
             state = directory.join(name);
         }
         Ok(Files::beside(&state, links))
@@ -266,13 +267,13 @@ pub struct Files {
     pub state: PathBuf,
     /// The links that lead to it, first one first.
     pub links: Vec<PathBuf>,
-    /// The generation before.
+    /// The backup: the previous generation of the state.
     pub backup: PathBuf,
-    /// The lock.
+    /// The lock, which keeps writers apart.
     pub lock: PathBuf,
-    /// One line a change.
+    /// The history: one line of JSON for each change.
     pub history: PathBuf,
-    /// The history before that, kept when the history grew too long.
+    /// The older history, set aside when it grew beyond 8 MiB.
     pub old_history: PathBuf,
 }
 
@@ -295,7 +296,7 @@ impl Files {
         }
     }
 
-    /// The directory that all of them are in.
+    /// Returns the directory that all of them are in.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.state.parent().unwrap_or(Path::new("/"))
@@ -313,8 +314,8 @@ fn trust(dir: &Path, from: &Path) -> Result<()> {
     };
     let mut trusted = vec![sys::effective_uid(), 0];
     if let Ok(from) = owner_of(from, true) {
-        // Everyone may make files in a directory that everyone can write to, so
-        // its owner vouches for nothing in it.
+        // Anyone can make files in a directory that everyone can write to, so its
+        // owner does not vouch for them.
         if !from.is_world_writable() {
             trusted.push(from.uid);
         }

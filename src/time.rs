@@ -9,32 +9,32 @@ use crate::error::{Error, Result};
 /// The longest duration accepted, so that adding it to any time stays in range.
 const MAX_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
 
-/// The system clock, in whole milliseconds, so that files and people are spared
-/// nine digits.
+/// Returns the time of the system clock in whole milliseconds, which spares files
+/// and people nine digits.
 #[must_use]
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// Whether an end has come. Ends are half-open: at that very moment it has.
-/// What has no end never does.
+/// Whether an end has come. Intervals are half-open: at the end itself it has. An
+/// absent end never comes.
 #[must_use]
 pub fn has_come(end: Option<Timestamp>, now: Timestamp) -> bool {
     end.is_some_and(|end| end <= now)
 }
 
-/// The time zone of this system, or UTC if it has none.
+/// Returns the time zone of this system, or UTC if it has none.
 ///
-/// jiff looks a zone up by walking the whole zone database, which takes longer
-/// than all else that `maint status` does. Where the system names one file, that
-/// file is read instead; the answer is the same.
+/// jiff walks the whole zone database to find a zone, which takes longer than
+/// everything else in `maint status`. If the system names one file, that file is
+/// read instead; the answer is the same.
 #[must_use]
 pub fn zone() -> TimeZone {
     zone_file().unwrap_or_else(|| TimeZone::try_system().unwrap_or(TimeZone::UTC))
 }
 
-/// The zone that `/etc/localtime` links to, unless a variable says otherwise.
+/// The zone that `/etc/localtime` links to, unless `TZ` or `TZDIR` is set.
 fn zone_file() -> Option<TimeZone> {
     const LINK: &str = "/etc/localtime";
     if !cfg!(unix) || ["TZ", "TZDIR"].iter().any(|name| std::env::var_os(name).is_some()) {
@@ -95,8 +95,8 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
             .map(|zoned| zoned.timestamp())
             .map_err(|cause| Error::invalid(format!("`{text}` is not a time: {cause}")));
     }
-    // An offset is passed over where it says nothing without a date, and that would
-    // be another moment than the one that was meant.
+    // jiff ignores an offset without a date, and would return another moment than
+    // the one that was meant.
     let clock = text.rsplit([' ', 'T', 't']).next().unwrap_or_default();
     if clock.contains(':') && clock.contains(['+', '-']) {
         return Err(Error::invalid_with(
@@ -105,7 +105,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
         ));
     }
     if let Ok(local) = text.parse::<civil::DateTime>() {
-        // A bare date parses as midnight; nobody should have to guess that.
+        // A bare date parses as midnight, which people would have to guess.
         if text.contains(':') {
             return resolve(text, local, zone);
         }
@@ -132,19 +132,16 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
 fn resolve(text: &str, local: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
     let ambiguous = zone.to_ambiguous_zoned(local);
     let is_ambiguous = ambiguous.is_ambiguous();
-    ambiguous
-        .disambiguate(Disambiguation::Reject)
-        .map(|zoned| zoned.timestamp())
-        .map_err(|_| {
-            if is_ambiguous {
-                Error::invalid_with(
-                    format!("`{text}` ({local}) does not exist or exists twice in this time zone, because the clocks change"),
-                    "add the offset, like `2026-10-25T02:30+01:00`",
-                )
-            } else {
-                Error::invalid(format!("`{text}` is out of range"))
-            }
-        })
+    ambiguous.disambiguate(Disambiguation::Reject).map(|zoned| zoned.timestamp()).map_err(|_| {
+        if is_ambiguous {
+            Error::invalid_with(
+                format!("`{text}` ({local}) is skipped or repeated when the clocks change"),
+                "add the offset, like `2026-10-25T02:30+01:00`",
+            )
+        } else {
+            Error::invalid(format!("`{text}` is out of range"))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -246,7 +243,7 @@ mod tests {
             let error = parse_time(text, now, &paris()).unwrap_err();
             assert!(error.to_string().contains("an offset needs a date"), "{error}");
         }
-        // Too late to be a moment, and so no local time either.
+        // Too late to be a moment, and so not a local time either.
         assert!(parse_time("9999-12-30T21:59-02:00", now, &TimeZone::UTC).is_err());
     }
 

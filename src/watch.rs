@@ -1,4 +1,4 @@
-//! Noticing that a state file changed, by one stat(2) a look.
+//! Noticing that a state file changed, with one stat(2) for each look.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::load;
 use crate::state::State;
 use crate::sys::{self, FileKey};
 
-/// A state file that is looked at again and again.
+/// Watches a state file for changes.
 pub struct Watch {
     path: PathBuf,
     has_looked: bool,
@@ -17,16 +17,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches a state file, which need not exist.
+    /// Starts to watch a state file, which need not exist.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), has_looked: false, seen: None }
     }
 
-    /// The state, if the file changed since the last look; the first look
-    /// always tells.
+    /// Returns the state if the file changed since the last look, and always on the
+    /// first.
     pub fn changed(&mut self) -> Option<Result<State>> {
-        // The key is taken before the file is read: a change in between is told again.
+        // The key is taken before the file is read: a change in between shows next time.
         let key = fs::metadata(&self.path).ok().map(|metadata| sys::key(&metadata));
         if self.has_looked && self.seen == key {
             return None;

@@ -1,4 +1,4 @@
-//! Traps of what the files of a site hold: state, backup, leftovers.
+//! Checks of what the files of a site hold: state, backup, leftovers.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use crate::store;
 use crate::store::history;
 use crate::sys;
 
-/// By how much the clocks of two hosts may differ before it is told.
+/// By how much the clocks of two hosts may differ without a warning.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) fn state(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
@@ -36,11 +36,11 @@ pub(super) fn state(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     findings.push(if had_one {
         let finding = Finding::warning(
             "state-lost",
-            format!("{} is gone though there was one, so nothing is down", tick(&files.state)),
+            format!("{} is gone, so nothing is down", tick(&files.state)),
         )
         .at(&files.state);
         if has_backup(files) {
-            finding.fixed_by(format!("to see what was there: {}", patient.maint("restore -n")))
+            finding.fixed_by(format!("to see what was in it: {}", patient.maint("restore -n")))
         } else {
             finding
         }
@@ -68,7 +68,7 @@ fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding
             Finding::problem("state-corrupt", error.to_string()).fixed_by(if has_backup(files) {
                 patient.maint("restore")
             } else {
-                format!("fix it with an editor, or start anew: `mv {state} {state}.broken`")
+                format!("repair it by hand, or start anew: `mv {state} {state}.broken`")
             })
         }
         _ => Finding::problem("state-unreadable", error.to_string()).fixed_by(
@@ -79,7 +79,7 @@ fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding
             } else if has_backup(files) {
                 patient.maint("restore")
             } else {
-                format!("look at the disk: `ls -l {state}`, `dmesg`")
+                format!("check the disk: `ls -l {state}`, `dmesg`")
             },
         ),
     }
@@ -97,7 +97,7 @@ pub(super) fn version(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::warning(
                 "state-newer",
                 format!(
-                    "{} has version {}: this `maint` can read it but not change it",
+                    "{} has version {}, which this `maint` can read but not change",
                     tick(&files.state),
                     state.version
                 ),
@@ -120,7 +120,10 @@ pub(super) fn backup(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 findings.push(
                     Finding::note(
                         "backup-missing",
-                        format!("there is no {}, so `maint restore` has nothing to bring back; the next change makes one", tick(backup)),
+                        format!(
+                            "there is no {} for `maint restore`; the next change makes one",
+                            tick(backup)
+                        ),
                     )
                     .at(backup),
                 );
@@ -128,9 +131,7 @@ pub(super) fn backup(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         }
         Err(error) => findings.push(
             Finding::warning("backup-broken", format!("{error}, so `maint restore` cannot use it"))
-                .fixed_by(
-                    "none is needed while the state is sound: the next change makes a new one",
-                )
+                .fixed_by("none is needed if the state is good: the next change makes a new one")
                 .at(backup),
         ),
     }
@@ -146,19 +147,20 @@ pub(super) fn clock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::warning(
                 "clock-behind",
                 format!(
-                    "the last change, at {} on `{}`, is {} in the future of this clock, {}: windows will open and close at the wrong time on one of them",
-                    moment(change.at),
+                    "the last change, on `{}`, is {} in the future of this clock",
                     change.by.host,
-                    spell(ahead),
-                    moment(patient.now)
+                    spell(ahead)
                 ),
             )
-            .fixed_by("set the clocks: `timedatectl` tells whether this one is synchronised"),
+            .fixed_by(format!(
+                "set the clocks, or windows open at the wrong time; here it is {}",
+                moment(patient.now)
+            )),
         );
     }
 }
 
-/// Fields and kinds of a later version, or misspelt by hand.
+/// Fields and kinds that a later version wrote, or that somebody misspelt.
 pub(super) fn unknown_parts(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let (Some(state), Some(files)) = (&patient.state, &patient.files) else {
         return;
@@ -169,7 +171,7 @@ pub(super) fn unknown_parts(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
             Finding::note(
                 "unknown-fields",
                 format!(
-                    "{} holds what this `maint` passes over: {}; a later version wrote it, or it is misspelt",
+                    "{} has unknown fields, newer or misspelt: {}",
                     tick(&files.state),
                     names(places.iter().map(String::as_str))
                 ),
@@ -184,7 +186,7 @@ pub(super) fn unknown_parts(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
             Finding::warning(
                 "unknown-rules",
                 format!(
-                    "this `maint` does not know the kind of {}, so nobody gets through by it",
+                    "ignore rules of an unknown kind, which let nobody through: {}",
                     names(ids)
                 ),
             )
@@ -228,7 +230,10 @@ pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 "leftovers",
-                format!("{what} in {} were left by a writer that was killed; the next change removes them", tick(files.directory())),
+                format!(
+                    "killed writers left {what} in {}; the next change cleans up",
+                    tick(files.directory())
+                ),
             )
             .at(files.directory()),
         );
@@ -240,9 +245,9 @@ pub(super) fn leftovers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 "broken-state-kept",
-                format!("{} is a state that `maint restore` replaced and kept", tick(broken)),
+                format!("{} is a broken state that `maint restore` kept", tick(broken)),
             )
-            .fixed_by(format!("once it is understood: `rm {}`", word(broken)))
+            .fixed_by(format!("once it is no longer needed: `rm {}`", word(broken)))
             .at(broken),
         );
     }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub enum Level {
     /// Something does not work, or somebody can do what they should not.
     Problem,
-    /// Something can go wrong, depending on what cannot be seen from here.
+    /// Something may go wrong, depending on what cannot be seen from here.
     Warning,
     /// Worth knowing.
     Note,

@@ -1,4 +1,4 @@
-//! Traps of what `ls -l` does not show: access lists and security labels.
+//! Checks of what `ls -l` does not show: access lists and security labels.
 
 use std::path::Path;
 
@@ -31,10 +31,7 @@ pub(super) fn access_lists(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::note(
                     "access-list",
-                    format!(
-                        "{} has an access list, so `ls -l` does not tell the whole truth",
-                        tick(path)
-                    ),
+                    format!("{} has an access list, which `ls -l` does not show", tick(path)),
                 )
                 .fixed_by(format!("to see it: `getfacl {}`", word(path)))
                 .at(path),
@@ -59,11 +56,14 @@ pub(super) fn security_labels(patient: &Patient<'_>, findings: &mut Vec<Finding>
                 Finding::warning(
                     "selinux-type",
                     format!(
-                        "{} has the SELinux type `{own}` and its directory `{usual}`, so a confined web server may not get to read it",
+                        "{} has SELinux type `{own}`, not `{usual}` as its directory",
                         tick(path)
                     ),
                 )
-                .fixed_by(format!("`restorecon -v {}`", word(path)))
+                .fixed_by(format!(
+                    "if the web server cannot read it: `restorecon -v {}`",
+                    word(path)
+                ))
                 .at(path),
             );
         }

@@ -1,4 +1,4 @@
-//! Traps of links and mounts: one file under several names, or another than meant.
+//! Checks of links and mounts: one file under several names, or a file other than the one meant.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "link-loop",
                 format!("{} is behind a loop or too many symbolic links", tick(&link)),
             )
-            .fixed_by(format!("let it lead to the file itself: `ln -sfn FILE {}`", word(&link)))
+            .fixed_by(format!("point it at the file itself: `ln -sfn FILE {}`", word(&link)))
             .at(&link),
         );
         return;
@@ -30,7 +30,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::problem(
                 "link-dangling",
-                format!("{from} leads to {to}, whose directory does not exist, so nothing is down and nothing can be changed"),
+                format!("{from} leads to {to}, in a missing directory: nothing can be changed"),
             )
             .fixed_by(format!("make it: `mkdir -p {}`", word(files.directory())))
             .at(&link),
@@ -44,7 +44,7 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 format!("{from} leads to {to}, which does not exist, so nothing is down"),
             )
             .fixed_by(format!(
-                "if the state was moved, let the link follow: `ln -sfn FILE {}`",
+                "if the state was moved, point the link at it: `ln -sfn FILE {}`",
                 word(&link)
             ))
             .at(&link),
@@ -67,13 +67,13 @@ pub(super) fn target(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         level,
         "link-leaves-site",
         format!(
-            "{from} leads out of the site to {to}; the lock, the backup and the history are there too, but the templates are not"
+            "{from} leads out of the site to {to}: lock, backup and history are there, templates not"
         ),
     )
     .at(&link);
     findings.push(if level == Level::Warning {
         finding.fixed_by(format!(
-            "if that is not meant, put the state back: `mv {} {}`",
+            "if that is not intended, put the state back: `mv {} {}`",
             word(&files.state),
             word(&link)
         ))
@@ -98,12 +98,12 @@ pub(super) fn planted(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 Finding::warning(
                     "link-of-stranger",
                     format!(
-                        "the link {} belongs to `{}`, who can let it lead elsewhere",
+                        "the link {} belongs to `{}`, who can point it elsewhere",
                         tick(link),
                         sys::user_name(owner.uid)
                     ),
                 )
-                .fixed_by(format!("make it anew as the owner of {}", tick(patient.site.dir())))
+                .fixed_by(format!("make it again as the owner of {}", tick(patient.site.dir())))
                 .at(link),
             );
         }
@@ -122,7 +122,7 @@ pub(super) fn mount_point(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::problem(
                 "state-mounted",
                 format!(
-                    "{} is a mount point of its own: it cannot be replaced from here, and changes made outside are not seen here",
+                    "{} is a mount point: changes fail here, and those made outside do not show",
                     tick(&state)
                 ),
             )
@@ -148,7 +148,7 @@ pub(super) fn names(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::problem(
                 "state-deleted",
                 format!(
-                    "{} was replaced outside, and what is mounted here is the old one, which never changes again",
+                    "{} was replaced outside; the one mounted here never changes again",
                     tick(state)
                 ),
             )
@@ -156,8 +156,8 @@ pub(super) fn names(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             .at(state),
         ),
         links => {
-            let is_backup = fs::metadata(&files.backup)
-                .is_ok_and(|backup| sys::same_file(&metadata, &backup));
+            let is_backup =
+                fs::metadata(&files.backup).is_ok_and(|backup| sys::same_file(&metadata, &backup));
             let others = links - 1 - u64::from(is_backup && links > 1);
             if others > 0 {
                 findings.push(about_names(state, others));
@@ -167,16 +167,16 @@ pub(super) fn names(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn about_names(state: &Path, others: u64) -> Finding {
-    let (names, lead) = if others == 1 { ("name", "leads") } else { ("names", "lead") };
+    let (names, keep) = if others == 1 { ("name", "keeps") } else { ("names", "keep") };
     Finding::warning(
         "state-hard-linked",
         format!(
-            "{} has {others} more {names}, which after the next change still {lead} to the old state",
+            "{} has {others} more {names}, which {keep} the old state at the next change",
             tick(state)
         ),
     )
     .fixed_by(format!(
-        "find them with `find / -xdev -samefile {}`, and make them symbolic links",
+        "make them symbolic links: `find / -xdev -samefile {}` lists them",
         word(state)
     ))
     .at(state)

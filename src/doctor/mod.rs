@@ -1,9 +1,9 @@
 //! What would go wrong with a site, and the fix.
 //!
 //! The examination only looks: it writes nothing, takes no lock, and works on a
-//! site that is missing, unreadable or broken. Who may do what is judged from
-//! mode bits and access lists rather than by trying, so that root finds the same
-//! as everybody else.
+//! site that is missing, unreadable or broken. It judges permissions from mode
+//! bits and access lists rather than by trying, so that root gets the same
+//! findings as everybody else.
 
 mod content;
 mod finding;
@@ -25,7 +25,7 @@ use patient::Patient;
 
 pub use finding::{Finding, Level};
 
-/// A check looks at one trap and adds what it finds.
+/// A check looks for one kind of trouble and adds what it finds.
 type Check = fn(&Patient<'_>, &mut Vec<Finding>);
 
 /// Every check.
@@ -72,10 +72,10 @@ const CHECKS: &[Check] = &[
     schedule::open_rules,
 ];
 
-/// Examines a site: all traps that can be told from here, the worst first.
+/// Examines a site and returns what it finds, the worst first.
 ///
-/// `web_user` is the user that the web server runs as; without it the one that
-/// the state names counts, and without either everybody.
+/// `web_user` is the user that the web server runs as, or else the one that the
+/// state names. Without either, it is a user who owns nothing and is in no group.
 #[must_use]
 pub fn examine(
     site: &Site,

@@ -19,7 +19,7 @@ pub(super) struct Patient<'a> {
     pub(super) now: Timestamp,
     /// Absent if the state file is behind a loop of links.
     pub(super) files: Option<Files>,
-    /// Absent if there is none, or `trouble` says why.
+    /// Absent if there is none, or if `trouble` says why.
     pub(super) state: Option<State>,
     pub(super) trouble: Option<Error>,
 }
@@ -44,7 +44,7 @@ impl Patient<'_> {
         directories
     }
 
-    /// A command to run, on this very site.
+    /// A command to run on this very site.
     pub(super) fn maint(&self, arguments: &str) -> String {
         match self.site.found() {
             Found::Given => format!("`maint --site {} {arguments}`", word(self.site.dir())),
@@ -58,7 +58,7 @@ pub(super) fn same(one: &Path, other: &Path) -> bool {
         || fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|o| o == one))
 }
 
-/// Whose a file is and who may do what with it, behind links.
+/// The owner, group and mode of a file, behind links.
 pub(super) fn ownership(path: &Path) -> Option<Ownership> {
     fs::metadata(path).ok().map(|metadata| sys::ownership(&metadata))
 }

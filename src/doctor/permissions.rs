@@ -1,4 +1,4 @@
-//! Traps of owners and modes: who can read and who can write.
+//! Checks of owners and modes: who can read and who can write.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::access::{self, ACCESS_LIST, READ, SEARCH, WRITE};
 use crate::page::template;
 use crate::sys::{self, Account, Ownership};
 
-/// Somebody who is neither the owner of anything nor in any group.
+/// A user who owns nothing and is in no group.
 const ANYBODY: u32 = u32::MAX;
 
 const STICKY: u32 = 0o1000;
@@ -25,7 +25,7 @@ pub(super) fn writable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::problem(
                 "directory-writable",
                 format!(
-                    "everyone can write to {}, and so take the site down, bring it up or change its page",
+                    "everyone can write to {}, and so switch the site or change its page",
                     tick(directory)
                 ),
             )
@@ -48,7 +48,7 @@ pub(super) fn writable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Who can write to a directory above can put another site in the place of this one.
+/// Anyone who can write to a directory above can put another site in its place.
 pub(super) fn replaceable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let mut above = BTreeSet::new();
     for directory in patient.directories() {
@@ -64,7 +64,7 @@ pub(super) fn replaceable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 Finding::problem(
                     "parent-writable",
                     format!(
-                        "everyone can write to {}, and so put another site in the place of this one",
+                        "everyone can write to {}, and so replace the whole site",
                         tick(&directory)
                     ),
                 )
@@ -80,14 +80,14 @@ pub(super) fn sticky(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         let Some(owner) = ownership(&directory).filter(|owner| owner.mode & STICKY != 0) else {
             continue;
         };
-        // The owner of a sticky directory may do everything in it, others only with their own files.
+        // In a sticky directory its owner may replace every file, others only their own.
         let level = if owner.mode & 0o022 == 0 { Level::Warning } else { Level::Problem };
         findings.push(
             Finding::new(
                 level,
                 "directory-sticky",
                 format!(
-                    "{} is sticky: only `{}` can change a state that somebody else changed last",
+                    "{} is sticky: only `{}` can change a state that others changed last",
                     tick(&directory),
                     sys::user_name(owner.uid)
                 ),
@@ -115,7 +115,7 @@ pub(super) fn special_bits(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the web server gets to what it has to read.
+/// Whether the web server can reach what it has to read.
 pub(super) fn readers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     if !cfg!(unix) || patient.files.is_none() {
         return;
@@ -127,7 +127,7 @@ pub(super) fn readers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::problem(
                 "web-user-unknown",
                 format!(
-                    "there is no user `{}` on this host, so whether the web server can read the state cannot be told",
+                    "there is no user `{}` on this host, so the web server's access is unknown",
                     user.unwrap_or_default()
                 ),
             )
@@ -137,7 +137,7 @@ pub(super) fn readers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     };
     let mut seen = BTreeSet::new();
     for path in [patient.site.state_file()].into_iter().chain(template_files(patient)) {
-        // What cannot be followed at all is found by other checks.
+        // Other checks find what cannot be followed at all.
         if let Ok(Some(door)) = access::closed_door(&path, &account)
             && let Some(owner) = ownership(&door)
             && seen.insert(door.clone())
@@ -162,17 +162,15 @@ fn about_door(door: &Path, owner: Ownership, user: Option<&str>, account: &Accou
         return Finding::warning(
             "others-locked-out",
             format!(
-                "only `{owner_name}`{group} can {enter} {door_name}: a web server that runs as somebody else does not see what it should"
+                "only `{owner_name}`{group} can {enter} {door_name}: a web server of another user cannot"
             ),
         )
-        .fixed_by(format!("if the web server runs as somebody else: {open}"))
+        .fixed_by(format!("if the web server runs as another user: {open}"))
         .at(door);
     };
     Finding::problem(
         "web-user-locked-out",
-        format!(
-            "`{user}` cannot {enter} {door_name}, so the web server does not see what it should"
-        ),
+        format!("`{user}`, the web server's user, cannot {enter} {door_name}"),
     )
     .fixed_by(open)
     .at(door)
@@ -256,7 +254,7 @@ fn listed(missing: &[(&Path, Level)]) -> String {
     super::words::names(paths.iter().map(String::as_str))
 }
 
-/// Whether whoever asks could make a change.
+/// Whether the caller could make a change.
 pub(super) fn caller(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(files) = &patient.files else {
         return;
@@ -278,11 +276,7 @@ pub(super) fn caller(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     findings.push(
         Finding::warning(
             "caller-locked-out",
-            format!(
-                "`{}` cannot {what} {}, and so change nothing",
-                sys::current_user(),
-                tick(path)
-            ),
+            format!("`{}` cannot {what} {}, so changes will fail", sys::current_user(), tick(path)),
         )
         .fixed_by(format!("make changes as its owner: `sudo -u {owner} maint …`"))
         .at(path),
@@ -303,7 +297,7 @@ pub(super) fn lock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::problem(
                 "lock-not-a-file",
-                format!("the lock {} is {kind}, so nothing can be changed", tick(path)),
+                format!("the lock {} is {kind}, so changes will fail", tick(path)),
             )
             .fixed_by(format!(
                 "move it away: `mv {0} {0}.old`; `maint` makes a new one",
@@ -315,10 +309,7 @@ pub(super) fn lock(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::problem(
                 "lock-open",
-                format!(
-                    "everyone can open the lock {}, hold it, and so keep you from every change",
-                    tick(path)
-                ),
+                format!("everyone can open the lock {}, and so block every change", tick(path)),
             )
             .fixed_by(format!("`chmod o-rwx {}`", word(path)))
             .at(path),

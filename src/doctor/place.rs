@@ -1,4 +1,4 @@
-//! Traps of the place where a site lies.
+//! Checks of the place where a site is.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -27,7 +27,7 @@ pub(super) fn directory(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 "directory-missing",
                 format!("{} is a link to {}, which does not exist", tick(dir), tick(&target)),
             )
-            .fixed_by(format!("let it lead to the site: `ln -sfn DIR {}`", word(dir))),
+            .fixed_by(format!("point it at the site: `ln -sfn DIR {}`", word(dir))),
             Err(_) if patient.site.found() == Found::User => Finding::note(
                 "directory-missing",
                 format!("{} does not exist yet; the first change makes it", tick(dir)),
@@ -39,7 +39,7 @@ pub(super) fn directory(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         },
         Err(cause) => Finding::problem(
             "directory-missing",
-            format!("{} cannot be looked at: {}", tick(dir), describe(&cause)),
+            format!("cannot look at {}: {}", tick(dir), describe(&cause)),
         )
         .fixed_by("run `maint doctor` as the owner of the site or as root"),
     };
@@ -62,28 +62,22 @@ fn about_file_system(name: &str, dir: &Path) -> Option<Finding> {
     Some(match name {
         "tmpfs" | "ramfs" => Finding::warning(
             "memory-file-system",
-            format!(
-                "{dir_name} is on {name}, in memory: a reboot forgets the state and ends every maintenance"
-            ),
+            format!("{dir_name} is in memory ({name}): a reboot ends every maintenance"),
         )
         .fixed_by("move the site to a disk"),
         "nfs" | "smb" | "afs" | "ceph" => Finding::warning(
             "network-file-system",
-            format!(
-                "{dir_name} is on {name}, over the network: locks may not keep writers apart, and other hosts can notice a change late"
-            ),
+            format!("{dir_name} is on {name}: locks may fail, and other hosts may notice late"),
         )
         .fixed_by("move the site to a local disk, one on each host, and change it there"),
         "fuse" | "9p" => Finding::note(
             "unusual-file-system",
-            format!(
-                "{dir_name} is on {name}: whether locks and renames can be relied on depends on what is behind it"
-            ),
+            format!("{dir_name} is on {name}: what is behind it decides if locks and renames hold"),
         ),
         "overlay" => Finding::note(
             "container-layer",
             format!(
-                "{dir_name} is on an overlay, as a container's own files are: other containers do not see it, and it goes with the container"
+                "{dir_name} is on an overlay: unseen by other containers, and gone with this one"
             ),
         )
         .fixed_by(format!("in a container, mount a volume at {dir_name}")),
@@ -91,7 +85,7 @@ fn about_file_system(name: &str, dir: &Path) -> Option<Finding> {
     })
 }
 
-/// A full disk refuses `on` just when a full disk is the reason for it.
+/// On a full disk `on` fails, just when the full disk is the reason for it.
 pub(super) fn room(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(files) = &patient.files else {
         return;
@@ -104,7 +98,7 @@ pub(super) fn room(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::warning(
                 "read-only",
-                format!("{} is mounted read-only, so no change can be made from here", tick(dir)),
+                format!("{} is mounted read-only, so changes will fail", tick(dir)),
             )
             .fixed_by("make changes where it is mounted for writing")
             .at(dir),
@@ -126,7 +120,7 @@ pub(super) fn room(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             "disk-full",
             format!("the file system of {} is full: {what}, so changes will fail", tick(dir)),
         )
-        .fixed_by(format!("make room: `df -h {0}; df -i {0}` tells where", word(dir)))
+        .fixed_by(format!("make room: `df -h {0}; df -i {0}` shows where", word(dir)))
         .at(dir),
     );
 }
@@ -144,7 +138,7 @@ pub(super) fn temporary_directory(patient: &Patient<'_>, findings: &mut Vec<Find
             Finding::warning(
                 "temporary-directory",
                 format!(
-                    "{} lies in {}, which is cleaned up now and then, and which services with `PrivateTmp=` do not share",
+                    "{} is in {}, which is cleaned up and which `PrivateTmp=` hides",
                     tick(dir),
                     tick(above)
                 ),
@@ -167,7 +161,7 @@ pub(super) fn user_directory(patient: &Patient<'_>, findings: &mut Vec<Finding>)
             Finding::warning(
                 "user-directory",
                 format!(
-                    "{} is the site of `{}` alone: a server that runs as somebody else looks elsewhere, and so does `sudo maint`",
+                    "{} is for `{}` alone: servers of others and `sudo maint` look elsewhere",
                     tick(dir),
                     sys::current_user()
                 ),
@@ -202,7 +196,7 @@ pub(super) fn release_directory(patient: &Patient<'_>, findings: &mut Vec<Findin
     }
 }
 
-/// The directory above `releases/SOMETHING`, where a path has that.
+/// The directory above `releases/NAME`, if a path has that.
 fn app_of_release(path: &Path) -> Option<PathBuf> {
     path.ancestors()
         .skip(1)
@@ -211,7 +205,7 @@ fn app_of_release(path: &Path) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-/// Whether a site lies in one release of several, as a link in it may.
+/// Whether a site is in one release of several. Its links may then lead out of it.
 pub(super) fn is_in_release(patient: &Patient<'_>) -> bool {
     fs::canonicalize(patient.site.dir()).is_ok_and(|dir| app_of_release(&dir).is_some())
 }
@@ -229,12 +223,15 @@ pub(super) fn public_directory(patient: &Patient<'_>, findings: &mut Vec<Finding
             Finding::warning(
                 "public-directory",
                 format!(
-                    "{} lies in {}, so the web server may show anybody the addresses and paths that get through",
+                    "{} is in {}, so the web server may show its rules to anybody",
                     tick(dir),
                     tick(public)
                 ),
             )
-            .fixed_by(format!("let the server deny `/{DIRECTORY}`, or move the site above {}", tick(public)))
+            .fixed_by(format!(
+                "deny `/{DIRECTORY}` in the server, or move the site above {}",
+                tick(public)
+            ))
             .at(dir),
         );
     }
@@ -249,17 +246,14 @@ pub(super) fn variable(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::warning(
                 "relative-variable",
-                format!(
-                    "`{VARIABLE}` is {}, a relative path: what it names depends on where a program starts",
-                    tick(path)
-                ),
+                format!("`{VARIABLE}` is {}, which depends on where a program starts", tick(path)),
             )
-            .fixed_by(format!("give the whole path: `{VARIABLE}={}`", word(patient.site.dir()))),
+            .fixed_by(format!("give an absolute path: `{VARIABLE}={}`", word(patient.site.dir()))),
         );
     }
 }
 
-/// The way to a site that is switched while the server looks at another one.
+/// How a site is switched while the server looks at another one.
 pub(super) fn other_sites(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let dir = patient.site.dir();
     let found = patient.site.found();
@@ -295,8 +289,7 @@ pub(super) fn other_sites(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn about_other_site(level: Level, dir: &Path, other: &Path, why: &str) -> Finding {
-    let message =
-        format!("{why}, {}: a server may look at that one and not at {}", tick(other), tick(dir));
+    let message = format!("{why}, {}: a server may look there, not at {}", tick(other), tick(dir));
     Finding::new(level, "other-site", message)
         .fixed_by(format!(
             "if they belong to one app, give its server `{VARIABLE}={}` too",

@@ -1,4 +1,4 @@
-//! Traps of the history.
+//! Checks of the history.
 
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) fn history(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::warning(
                 "history-broken",
                 format!(
-                    "{broken} {lines} of {} cannot be read, and `maint log` leaves them out",
+                    "{broken} {lines} of {} cannot be read; `maint log` leaves out such lines",
                     tick(path)
                 ),
             )
@@ -71,23 +71,21 @@ fn about_revisions(records: &[Record], state: Option<&State>, path: &Path) -> Op
             return Some(
                 Finding::warning(
                     "history-ahead",
-                    format!("{name} goes to revision {last}, but the state is at {revision}: an older state was put in place by hand"),
+                    format!("{name} ends at revision {last}, but somebody put the state back to {revision}"),
                 )
-                .fixed_by("see `maint log` for what is lost"),
+                .fixed_by("`maint log` shows what is lost"),
             );
         }
         if last + 1 == revision {
             return Some(Finding::note(
                 "history-behind",
-                format!(
-                    "{name} lacks revision {revision}, whose writer did not finish; the next change adds it"
-                ),
+                format!("{name} lacks revision {revision}; the next change adds it"),
             ));
         }
         if last < revision {
             return Some(Finding::warning(
                 "history-gap",
-                format!("{name} ends at revision {last}, and the state is at {revision}"),
+                format!("{name} ends at revision {last}, but the state is at {revision}"),
             ));
         }
     }
@@ -97,10 +95,10 @@ fn about_revisions(records: &[Record], state: Option<&State>, path: &Path) -> Op
     })?;
     let message = match gap {
         (after, before) if before < after => format!(
-            "{name} goes back from revision {after} to {before}: the state was lost or an older one was put in place by hand"
+            "{name} goes back from revision {after} to {before}: the state was lost or put back"
         ),
         (after, before) => {
-            format!("{name} goes from revision {after} on to {before} without what lies between")
+            format!("{name} lacks the changes from revision {after} to {before}")
         }
     };
     Some(Finding::warning("history-gap", message))

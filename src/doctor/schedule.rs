@@ -1,4 +1,4 @@
-//! Traps of windows, rules and tokens: what the state says may not be what was meant.
+//! Checks of windows, rules and tokens: the state may not say what was meant.
 
 use jiff::SignedDuration;
 
@@ -25,7 +25,7 @@ pub(super) fn ended(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 "window-ended",
-                format!("still listed though over: {}", names(ended.iter().copied())),
+                format!("windows that are over but still listed: {}", names(ended.iter().copied())),
             )
             .fixed_by(off),
         );
@@ -51,7 +51,10 @@ pub(super) fn endless(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                         spell(open_for)
                     ),
                 )
-                .fixed_by(format!("if it is forgotten: {}", patient.maint(&format!("off {name}")))),
+                .fixed_by(format!(
+                    "if it was forgotten: {}",
+                    patient.maint(&format!("off {name}"))
+                )),
             );
         }
     }
@@ -71,10 +74,7 @@ pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 "rule-expired",
-                format!(
-                    "ignore rules that let nobody through any more: {}",
-                    names(rules.iter().copied())
-                ),
+                format!("ignore rules that have expired: {}", names(rules.iter().copied())),
             )
             .fixed_by(remove),
         );
@@ -104,16 +104,16 @@ pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::note(
                 "token-endless",
                 format!(
-                    "bypass tokens that never expire and outlive every maintenance: {}",
+                    "bypass tokens that never expire and outlive maintenance: {}",
                     names(endless.iter().copied())
                 ),
             )
-            .fixed_by(format!("once it is not needed: {revoke}")),
+            .fixed_by(format!("once it is no longer needed: {revoke}")),
         );
     }
 }
 
-/// The windows that do or will hold requests back.
+/// The windows that block requests now or later.
 fn current<'s>(
     patient: &Patient<'_>,
     state: &'s State,
@@ -129,7 +129,7 @@ pub(super) fn status(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     };
     let mut users = Vec::new();
     if state.page.status == Some(200) {
-        users.push(("the site".to_owned(), "take `status` out of `page` in the state"));
+        users.push(("the site".to_owned(), "remove `status` from `page` in the state"));
     }
     for (name, window) in current(patient, state) {
         if window.page.status == Some(200) {
@@ -140,14 +140,14 @@ pub(super) fn status(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::warning(
                 "status-200",
-                format!("{user} answers 200: search engines and caches will take the maintenance page for the real one"),
+                format!("{user} answers 200: caches and search engines will keep the page"),
             )
             .fixed_by(fix),
         );
     }
 }
 
-/// A redirect to a page that the window covers as well sends browsers in circles.
+/// A redirect to a page that the window covers too sends browsers in circles.
 pub(super) fn redirects(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(state) = &patient.state else {
         return;
@@ -163,7 +163,7 @@ pub(super) fn redirects(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::problem(
                     "redirect-loop",
-                    format!("the window `{name}` sends browsers to `{path}`, which it covers as well: they go in circles"),
+                    format!("the window `{name}` redirects to `{path}`, which it covers: an endless loop"),
                 )
                 .fixed_by(add),
             );
@@ -193,7 +193,7 @@ fn is_let_through<'s>(mut rules: impl Iterator<Item = &'s Rule>, path: &str) -> 
     })
 }
 
-/// `None` where only the gate can tell.
+/// `None` where only the gate can decide.
 fn covers(pattern: &PathPattern, path: &str) -> Option<bool> {
     match pattern {
         PathPattern::Exact(exact) => Some(exact == path),
@@ -205,13 +205,13 @@ fn covers(pattern: &PathPattern, path: &str) -> Option<bool> {
     }
 }
 
-/// Rules that let in more than it seems.
+/// Rules that let in more than they seem to.
 pub(super) fn open_rules(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(state) = &patient.state else {
         return;
     };
     for (id, rule) in state.ignore.iter().filter(|(_, rule)| !rule.has_expired(patient.now)) {
-        // Most rules are plain paths; only the others can be like this.
+        // Most rules are plain paths, which let in only what they say: skip parsing them.
         let is_suspect = rule.kind != Kind::Path || rule.value.contains(['*', ':']);
         let matcher = if is_suspect { rule.matcher().ok().flatten() } else { None };
         let remove = patient.maint(&format!("ignore remove {id}"));
@@ -233,9 +233,9 @@ pub(super) fn open_rules(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 findings.push(
                     Finding::warning(
                         "rule-for-proxy",
-                        format!("the ignore rule `{id}`, ip `{}`, lets everyone through who comes over a proxy on this host, since no proxy is trusted to tell the client's address", rule.value),
+                        format!("the ignore rule `{id}`, ip `{}`, lets in everyone behind a local proxy", rule.value),
                     )
-                    .fixed_by(format!("if there is such a proxy: {proxy}")),
+                    .fixed_by(format!("if there is such a proxy, trust it: {proxy}")),
                 );
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Traps of the site's own pages.
+//! Checks of the site's own pages.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,11 +41,13 @@ pub(super) fn in_use(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 Finding::problem(
                     "template-missing",
                     format!(
-                        "{user} uses the template `{name}`, which does not exist in {}; visitors get the built-in page",
-                        tick(&patient.site.templates())
+                        "{user} uses a missing template, `{name}`; visitors get the built-in page"
                     ),
                 )
-                .fixed_by(format!("add it: {}", patient.maint(&format!("template add {name} FILE"))))
+                .fixed_by(format!(
+                    "add it: {}",
+                    patient.maint(&format!("template add {name} FILE"))
+                ))
                 .at(&patient.site.templates()),
             );
         }
@@ -90,7 +92,7 @@ pub(super) fn mistakes(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Readers watch the state alone, so they notice a template with the next change.
+/// Readers watch only the state, so they notice a template with the next change.
 pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(state) = &patient.state else {
         return;
@@ -113,11 +115,11 @@ pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::warning(
                 "template-edited",
                 format!(
-                    "{} {how} behind the back of `maint`: servers that run notice it only with the next change",
+                    "{} {how} without `maint`: running servers notice at the next change",
                     tick(&template.path)
                 ),
             )
-            .fixed_by(format!("let them know: {}", patient.maint(&add)))
+            .fixed_by(format!("to notify them: {}", patient.maint(&add)))
             .at(&template.path),
         );
     }
@@ -128,9 +130,9 @@ pub(super) fn edited(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             Finding::note(
                 "template-deleted",
                 format!(
-                    "{} was deleted from {} behind the back of `maint`",
-                    names(gone),
-                    tick(&patient.site.templates())
+                    "templates deleted from {} without `maint`: {}",
+                    tick(&patient.site.templates()),
+                    names(gone)
                 ),
             )
             .at(&patient.site.templates()),
@@ -155,9 +157,13 @@ pub(super) fn passed_over(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 "template-passed-over",
-                format!("no templates in {}: {}", tick(&directory), names(others.iter().map(String::as_str))),
+                format!(
+                    "files in {} that are not templates: {}",
+                    tick(&directory),
+                    names(others.iter().map(String::as_str))
+                ),
             )
-            .fixed_by("call them NAME.html, NAME.json or NAME.txt, with letters, digits, `_` and `-` in the name")
+            .fixed_by("call them NAME.html, .json or .txt, NAME of letters, digits, `_` and `-`")
             .at(&directory),
         );
     }

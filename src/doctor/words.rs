@@ -11,7 +11,7 @@ pub(super) fn tick(path: &Path) -> String {
     format!("`{}`", path.display())
 }
 
-/// A path in a command, which must not be taken for an option either.
+/// A path in a command, quoted and never taken for an option.
 pub(super) fn word(path: &Path) -> String {
     match shell::word(&path.to_string_lossy()) {
         text if text.starts_with('-') => format!("./{text}"),
@@ -19,7 +19,7 @@ pub(super) fn word(path: &Path) -> String {
     }
 }
 
-/// A few names in a sentence, however many there are.
+/// Up to three names in a sentence, and how many more there are.
 pub(super) fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     const SHOWN: usize = 3;
     let all: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();

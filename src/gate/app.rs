@@ -1,4 +1,4 @@
-//! What an app says by itself, in its own settings, beside the state of its site.
+//! The application's own settings, which override the state of its site.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,29 +9,30 @@ use crate::rules::path::PathPattern;
 use crate::state::MAX_REGEXES;
 use crate::state::page::PageSettings;
 
-/// What an app says by itself, whatever the state of its site says. The command
-/// knows nothing of it.
+/// The application's own settings, which override the state. The command does not
+/// see them.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct App {
     /// `Some(true)`: every request is covered, at any time. `Some(false)`: none
-    /// ever is. `None`: the state decides, as it should.
+    /// ever is. `None`, the default: the state decides.
     pub is_down: Option<bool>,
     /// Rules that let requests through in addition to those of the state, each
-    /// with a name for [`Pass::by`](field@super::Pass::by). They do not expire.
+    /// with a name for [`Pass::by`](field@super::Pass::by). They do not expire, and
+    /// at most 1000 of them may be regular expressions.
     pub ignore: Vec<(String, Matcher)>,
-    /// How pages are answered where neither a window nor the site says.
+    /// Settings of the page where neither a window nor the site has them.
     pub page: PageSettings,
 }
 
 impl App {
-    /// The defaults.
+    /// Creates settings that leave everything to the state.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a fixed mode, whatever the state says.
+    /// Sets whether the app is down, whatever the state says.
     #[must_use]
     pub fn is_down(mut self, is_down: impl Into<Option<bool>>) -> Self {
         self.is_down = is_down.into();
@@ -45,7 +46,7 @@ impl App {
         self
     }
 
-    /// Sets how pages are answered where neither a window nor the site says.
+    /// Sets what pages get where neither a window nor the site has a setting.
     #[must_use]
     pub fn page(mut self, page: PageSettings) -> Self {
         self.page = page;
@@ -53,23 +54,23 @@ impl App {
     }
 }
 
-/// The same, compiled.
+/// The settings of an app, compiled.
 #[derive(Default)]
 pub(crate) struct AppPlan {
     pub(super) is_down: Option<bool>,
     pub(super) rules: RulesPlan,
 }
 
-/// An app that says nothing.
+/// An app without settings of its own.
 pub(super) static SILENT: LazyLock<AppPlan> = LazyLock::new(AppPlan::default);
 
 impl AppPlan {
-    /// Compiles what an app says.
+    /// Compiles the settings of an app.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for a rule that lets everyone in, for more regular
-    /// expressions than a state may have, and for page settings that cannot be.
+    /// expressions than a state may have, and for invalid page settings.
     pub(super) fn new(app: &App) -> Result<Self> {
         app.page.validate()?;
         for (name, matcher) in &app.ignore {
@@ -80,7 +81,7 @@ impl AppPlan {
         let regexes = app.ignore.iter().filter(|(_, matcher)| is_regex(matcher)).count();
         if regexes > MAX_REGEXES {
             return Err(Error::invalid(format!(
-                "an app has at most {MAX_REGEXES} regular expressions, and these are {regexes}"
+                "an app has at most {MAX_REGEXES} regular expressions, this one has {regexes}"
             )));
         }
         let rules = app.ignore.iter();

@@ -1,4 +1,4 @@
-//! What a state says, ready for requests: decisions compiled, pages made.
+//! The content of a state, ready for requests: decisions compiled, pages made.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -14,12 +14,12 @@ use crate::page::pages::{Pages, SiteDefaults};
 use crate::site::Site;
 use crate::state::{PageSettings, State, parts};
 
-/// The files of a site that are read.
+/// The files of a site that a gate reads.
 pub(crate) struct Source {
     site: Site,
     pub(crate) state: PathBuf,
     pub(crate) templates: PathBuf,
-    /// How the app has pages answered where the site does not say.
+    /// The app's settings of the page, where the site has none.
     app_page: PageSettings,
 }
 
@@ -33,8 +33,8 @@ impl Source {
         }
     }
 
-    /// The trouble, if not just the state file is missing but the directory that
-    /// it would be in, behind all links: then nobody can know what is down.
+    /// The error, if the directory that the state file would be in, behind all
+    /// links, is missing as well: then it is unknown what is down.
     pub(crate) fn missing_directory(&self) -> Option<Error> {
         let directory = match self.site.files() {
             Ok(files) if files.directory().is_dir() => return None,
@@ -50,13 +50,13 @@ impl Source {
     }
 }
 
-/// What a state says, ready for requests.
+/// The content of a state, ready for requests.
 pub(crate) struct Content {
     pub(crate) plan: Plan,
     /// All but the ignore rules.
     state: State,
     rules_text: Arc<str>,
-    /// Of the bytes that it was read from.
+    /// The fingerprint of the bytes that it was read from.
     fingerprint: u64,
     templates: Arc<Templates>,
     pages: BTreeMap<Arc<str>, Arc<Pages>>,
@@ -64,15 +64,15 @@ pub(crate) struct Content {
     page_without_window: Arc<Pages>,
 }
 
-/// What came of reading a state.
+/// A state that was just read.
 pub(crate) struct Fresh {
     pub(crate) content: Arc<Content>,
-    /// What is wrong with the pages, which are then the built-in ones.
+    /// What is wrong with pages; visitors get the built-in ones instead.
     pub(crate) errors: Vec<Error>,
 }
 
 impl Content {
-    /// The page of a window, or of what is down without one.
+    /// The page of a window, or the one of what is down without a window.
     pub(crate) fn pages(&self, window: Option<&Arc<str>>) -> &Arc<Pages> {
         window.and_then(|window| self.pages.get(window)).unwrap_or(&self.page_without_window)
     }
@@ -86,7 +86,7 @@ impl Content {
         self.fingerprint == fingerprint(bytes)
     }
 
-    /// Makes a state ready that was made up and not read.
+    /// Prepares a state that does not come from the file.
     pub(crate) fn of(source: &Source, mut state: State) -> Result<Self> {
         state.page = state.page.over(&source.app_page);
         let rules = Arc::new(RulesPlan::new(&state.ignore)?);
@@ -95,7 +95,7 @@ impl Content {
         Ok(content)
     }
 
-    /// Makes everything that is not the same as before.
+    /// Makes what differs from `before`, and takes over the rest.
     fn build(
         state: State,
         rules_text: Arc<str>,
@@ -138,7 +138,7 @@ impl Content {
     }
 }
 
-/// Makes the bytes of a state file ready. What is the same as `before` is taken over.
+/// Prepares the bytes of a state file. What is the same in `before` is taken over.
 pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> Result<Fresh> {
     let malformed = |cause| load::malformed(&source.state, cause);
     let known = before.map(|before| &*before.rules_text);
@@ -158,8 +158,8 @@ pub(crate) fn read(source: &Source, bytes: &[u8], before: Option<&Content>) -> R
     Ok(Fresh { content: Arc::new(content), errors })
 }
 
-/// Tells whether bytes are those that were read before. Nobody gains anything by
-/// making two that have the same: they write the state as it is.
+/// A hash that shows whether bytes were read before. It need not resist
+/// collisions: whoever can write the file can write any state.
 fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
@@ -172,7 +172,7 @@ fn compile(source: &Source, text: &str) -> Result<Arc<RulesPlan>> {
     Ok(Arc::new(RulesPlan::of_lean(rules)?))
 }
 
-/// The templates of the site, if anything is made from one.
+/// The templates of the site, if any page is made from one.
 fn templates(
     source: &Source,
     state: &State,

@@ -1,7 +1,7 @@
-//! Patterns compiled for looking a request up, however many there are.
+//! Patterns compiled for lookup, however many there are.
 //!
-//! Every index answers with the number of an entry, and passes over those that
-//! the caller says are not in force.
+//! Every index returns the number of an entry, and skips those that are not in
+//! force according to the caller.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -19,13 +19,13 @@ use crate::request::url;
 use crate::rules::host::HostPattern;
 use crate::rules::path::PathPattern;
 
-/// The compiled size up to which all regular expressions together are accepted.
+/// The largest compiled size of all regular expressions together, in bytes.
 const REGEX_SET_SIZE: usize = 256 * 1024 * 1024;
 
 /// Path patterns.
 #[derive(Default)]
 pub(crate) struct PathIndex {
-    /// By the hash of their segments; several places may have the same.
+    /// By the hash of their segments, which several places may share.
     places: Table<u64, (Place, Vec<Place>)>,
     globs: GlobNode,
     regexes: Option<RegexSet>,
@@ -34,7 +34,7 @@ pub(crate) struct PathIndex {
 
 /// A path, or one with everything below it.
 struct Place {
-    /// Without the `/**`, and so empty for everything.
+    /// Without the `/**`, so empty for `/**` itself.
     path: Box<[u8]>,
     is_subtree: bool,
     entry: u32,
@@ -44,7 +44,7 @@ struct Place {
 #[derive(Default)]
 struct GlobNode {
     children: Table<Box<[u8]>, GlobNode>,
-    /// Where `*` leads to.
+    /// Where `*` leads.
     any: Option<Box<GlobNode>>,
     /// Entries whose pattern ends here.
     ends: Vec<u32>,
@@ -53,6 +53,8 @@ struct GlobNode {
 }
 
 impl PathIndex {
+    /// Compiles patterns, each with the number of its entry.
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] if the regular expressions together are too large.
@@ -85,7 +87,7 @@ impl PathIndex {
     pub(crate) fn find(&self, path: &[u8], is_live: &impl Fn(u32) -> bool) -> Option<u32> {
         let by_place = || {
             prefixes(path).find_map(|(end, hash)| {
-                // `/static/**` is `/static` and whatever follows a slash after it.
+                // `/static/**` is `/static` and whatever follows it after a slash.
                 let is_meant = |place: &&Place| {
                     (place.is_subtree || end == path.len())
                         && *place.path == path[..end]
@@ -115,8 +117,8 @@ impl PathIndex {
     }
 }
 
-/// Where each segment of a path ends, and the hash of all up to there; first
-/// that of none. Without a `/` to begin with there is no such place.
+/// The end of each segment of a path, with the hash of everything up to it. The
+/// first is the empty prefix. A path that begins with anything but `/` has none.
 fn prefixes(path: &[u8]) -> impl Iterator<Item = (usize, u64)> {
     let mut hasher = Fold::default();
     let mut next = (path.is_empty() || path.starts_with(b"/")).then_some(0);
@@ -148,9 +150,8 @@ impl GlobNode {
         node.ends.push(entry);
     }
 
-    /// Finds an entry for what is left of a path, of which every segment but the
-    /// first has a `/` before it. Visits each node at most once, so that its cost
-    /// is bounded by the patterns.
+    /// Finds an entry for the rest of a path, without its leading `/`. Visits each
+    /// node at most once, so the patterns bound its cost.
     fn find(&self, path: Option<&[u8]>, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
         let live = |entries: &[u32]| entries.iter().copied().find(|&entry| is_live(entry));
         if let Some(entry) = live(&self.subtrees) {
@@ -205,10 +206,10 @@ impl NetworkIndex {
     }
 }
 
-/// Ranges of which any two are apart or one within the other, as networks are.
+/// Ranges of which any two are disjoint or nested, as networks are.
 #[derive(Default)]
 struct Nested<A> {
-    /// The first start of each block: few enough to stay in the cache of a processor.
+    /// The first start of each block: few enough to stay in the processor's cache.
     blocks: Vec<A>,
     starts: Vec<A>,
     ranges: Vec<Range<A>>,
@@ -225,14 +226,14 @@ struct Range<A> {
 }
 
 impl<A: Copy + Ord> Nested<A> {
-    /// Takes first and last address and entry of each.
+    /// Takes the first address, the last address and the entry of each range.
     fn new(mut given: Vec<(A, A, u32)>) -> Self {
         // The larger of two that start together comes first.
         given.sort_unstable_by_key(|&(start, end, entry)| (start, Reverse((end, entry))));
         let mut ranges: Vec<Range<A>> = Vec::with_capacity(given.len());
         let mut innermost = None;
         for (&(start, end, entry), number) in given.iter().zip(0..) {
-            // What has ended before this one starts is not around it.
+            // A range that ends before this one starts is not around it.
             while let Some(range) = innermost.map(|range: u32| &ranges[range as usize])
                 && range.end < start
             {
@@ -246,7 +247,8 @@ impl<A: Copy + Ord> Nested<A> {
     }
 
     fn find(&self, address: A, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
-        // The last that starts in time, and those around it, are all that can hold it.
+        // Only the last range that starts at or before the address, and those around
+        // that range, can hold it.
         let begins = |start: &A| *start <= address;
         let block = BLOCK * self.blocks.partition_point(begins).checked_sub(1)?;
         let starts = &self.starts[block..self.starts.len().min(block + BLOCK)];
@@ -306,18 +308,18 @@ impl HostIndex {
     }
 }
 
-/// A host in lower case, without its port and without a final dot.
+/// A host in lower case, without port and final dot.
 fn bare_host(host: &str) -> String {
     let host = host.trim();
     let name = url::host(host);
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// A table whose keys are those of the operator. Who sends a request can only
-/// look them up, so they need no hash that resists chosen keys.
+/// A table with keys of the operator's choice. A request can only look keys up, so
+/// the hash need not resist chosen ones.
 type Table<K, V> = HashMap<K, V, BuildHasherDefault<Fold>>;
 
-/// Hashes eight bytes by one multiplication, of which it keeps both halves.
+/// Hashes eight bytes with one multiplication, and keeps both halves of the product.
 #[derive(Default)]
 struct Fold(u64);
 
@@ -509,8 +511,8 @@ mod tests {
         }
     }
 
-    /// How often a rule for a path and all below it is thought to let through what
-    /// it does not, or the other way round, in so many random cases.
+    /// How often `grants` is wrong about a rule for a path and all below it, in so
+    /// many random cases.
     fn slips(cases: u32, grants: impl Fn(&str, &str) -> bool) -> u32 {
         let mut chance = TestRng::deterministic_rng(RngAlgorithm::XorShift);
         let (mut slips, mut granted) = (0, 0);
@@ -524,7 +526,7 @@ mod tests {
                 path
             };
             let (above, stray) = (path(2), path(3));
-            // Half of them are near: above, but for what comes after it.
+            // Half of them are near: `above` and something after it.
             let near = ["", "/", "x", "-x", ".x", "/x", "/x/"];
             let is_near: bool = chance.random();
             let tail = near[chance.random_range(0..near.len())];
@@ -555,8 +557,8 @@ mod tests {
         figure(&format!("caught by {caught} of 10 000 cases"));
     }
 
-    /// How often a network is thought to hold an address that it does not, or the
-    /// other way round, in so many random cases.
+    /// How often `holds` is wrong about a network and an address, in so many random
+    /// cases.
     fn mistakes(cases: u32, holds: impl Fn(IpNet, IpAddr) -> bool) -> u32 {
         let mut chance = TestRng::deterministic_rng(RngAlgorithm::XorShift);
         let (mut mistakes, mut held) = (0, 0);
@@ -568,7 +570,7 @@ mod tests {
             let (network, stray) = (number(), number());
             let length: u8 = chance.random_range(0..=bits);
             let mask = all ^ all.checked_shr(length.into()).unwrap_or(0);
-            // Half of them are near: the same but for what is below the mask, or for one bit.
+            // Half of them are near: they differ only below the mask, or in one bit.
             let address = match chance.random_range(0..4) {
                 0 => (network & mask) | (stray & !mask),
                 1 => network ^ (1 << chance.random_range(0..bits)),

@@ -1,8 +1,8 @@
 //! A link with a bypass token: `https://example.com/?maint_bypass=maint_…`.
 //!
-//! It is answered by sending the visitor on to the same place without the
-//! token, so that it ends up neither in the history of a browser nor in a
-//! `Referer`, and with a cookie that carries it from then on.
+//! The answer sends the visitor on to the same place without the token, so that
+//! it ends up neither in the browser's history nor in a `Referer`. A cookie
+//! carries the token from then on.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::request::cookie::{COOKIE, HOST_COOKIE, PARAMETER};
 use crate::request::field::is_loopback;
 use crate::request::path::PathForms;
 
-/// The answer to a request that comes by a link with a good token.
+/// The answer to a request by a link with a valid token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {
     if !plan.has_tokens() {
         return None;
@@ -37,10 +37,10 @@ fn token_of(parameter: &[u8]) -> Option<&str> {
     str::from_utf8(value).ok()
 }
 
-/// Where the visitor is, without the token: always a path of this host.
+/// Where the visitor is, without the token: always a path on this host.
 fn place(request: &impl Request, query: &[u8]) -> String {
     let is_plain = |text: &[u8]| text.iter().all(u8::is_ascii_graphic);
-    // `//evil.example` and its kin are ambiguous, and lead a browser elsewhere.
+    // `//evil.example` and the like are ambiguous, and lead a browser elsewhere.
     let path = request.path();
     let is_safe = path.starts_with(b"/") && is_plain(path) && !PathForms::new(path).is_ambiguous();
     let mut place =
@@ -60,8 +60,8 @@ fn cookie(
     expires_at: Option<Timestamp>,
     now: Timestamp,
 ) -> String {
-    // Unsure means encrypted: the token must not travel in the clear. Browsers
-    // take `Secure` on a loopback address too, but not all of them.
+    // If unknown, assume encryption: the token must not travel in the clear. On a
+    // loopback address only some browsers accept `Secure`.
     let is_secure = request.is_https().unwrap_or_else(|| !request.host().is_some_and(is_loopback));
     let (name, secure) = if is_secure { (HOST_COOKIE, "; Secure") } else { (COOKIE, "") };
     let age = expires_at.map_or_else(String::new, |end| {

@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A gate looks at the state file before every answer, by one stat(2), so a
+//! A gate looks at the state file before every answer, with one stat(2), so a
 //! request that starts after `maint on` has returned is blocked. It never
 //! writes and never locks, and may be used from any number of threads and
 //! after a fork(2).
@@ -53,13 +53,13 @@ pub use app::App;
 pub use plan::{Decision, Plan};
 pub use trouble::{Consequence, OnProblem, Problem};
 
-/// What to do where the state cannot be read when the app starts.
+/// What to do if the state cannot be read when the app starts.
 ///
-/// Once there was a good state it stays in force, whatever becomes of the file.
+/// Once a good state was read, it stays in force whatever becomes of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// [`Gate::open`] fails, so that somebody notices.
+    /// Opening the gate fails, so that somebody notices.
     #[default]
     Refuse,
     /// Every request passes until the state can be read.
@@ -73,20 +73,20 @@ pub enum OnError {
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Look at the state file at most so often. A change may then go unnoticed
-    /// for that long, and the system call is saved. Absent: look every time.
+    /// How long a look at the state file holds good. This saves a system call, and
+    /// a change may go unnoticed for that long. Absent: look every time.
     pub recheck: Option<Duration>,
     /// What to do if there is no good state to begin with.
     pub on_error: OnError,
-    /// Who is told of trouble, at most once a minute and when it is over.
-    /// Absent: standard error.
+    /// Called when the state or a template cannot be used, at most once a minute,
+    /// and again on recovery. Absent: write to standard error.
     pub on_problem: Option<OnProblem>,
-    /// What the app says by itself.
+    /// The application's own settings.
     pub app: App,
 }
 
 impl Options {
-    /// The defaults.
+    /// Creates the default options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -106,14 +106,14 @@ impl Options {
         self
     }
 
-    /// Sets what is called on trouble.
+    /// Sets what is called when the state or a template cannot be used.
     #[must_use]
     pub fn on_problem(mut self, call: impl Fn(&Problem) + Send + Sync + 'static) -> Self {
         self.on_problem = Some(Arc::new(call));
         self
     }
 
-    /// Sets the app's own settings.
+    /// Sets the application's own settings.
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.app = app;
@@ -121,7 +121,7 @@ impl Options {
     }
 }
 
-/// What a view says of itself, before any window or rule is asked.
+/// What a view says about itself, which overrides windows and rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Override {
     /// It is always down.
@@ -135,7 +135,7 @@ pub enum Override {
 pub enum Answer {
     /// The app answers.
     Pass(Pass),
-    /// This is sent, and the app is not asked.
+    /// This is sent instead of an answer of the app.
     Reply(Reply),
 }
 
@@ -143,21 +143,21 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pass {
-    /// The rule or token that lets it through; absent if nothing holds it up.
+    /// The rule or token that lets it through; absent if nothing blocks it.
     pub by: Option<Arc<str>>,
-    /// Others would have been blocked, so what the app answers must not be
-    /// shared: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and take off what
-    /// [`Pass::overrides_cache_control`] (requirement 50).
+    /// Whether others could be blocked, so that caches must not share the app's
+    /// answer: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and remove the fields
+    /// for which [`Pass::overrides_cache_control`] is true.
     pub is_private: bool,
 }
 
 impl Pass {
-    /// Keeps an answer out of every cache that somebody else reads.
+    /// The `Cache-Control` that keeps an answer out of caches (RFC 9111, 5.2.2).
     pub const CACHE_CONTROL: &'static str = "private, no-store";
 
-    /// Whether a header field, named in lower case, is one that some caches
-    /// believe before `Cache-Control`: those for one kind of cache (RFC 9213),
-    /// `Surrogate-Control`, and nginx's own.
+    /// Whether some caches obey a header field, named in lower case, rather than
+    /// `Cache-Control`: fields for one kind of cache (RFC 9213),
+    /// `surrogate-control`, `edge-control`, and nginx's `x-accel-expires`.
     #[must_use]
     pub fn overrides_cache_control(name: &str) -> bool {
         name.ends_with("-cache-control")
@@ -183,20 +183,21 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// If the site directory is missing, or the state is there and cannot be
-    /// read, naming file and cause. A missing state file means that nothing is down.
+    /// Fails, naming file and cause, if the site directory is missing or if the
+    /// state exists and cannot be read. A missing state file means that nothing is
+    /// down.
     pub fn open(site: &Site) -> Result<Self> {
         Self::open_with(site, Options::default())
     }
 
-    /// Opens the gate of a site, not in the usual way.
+    /// Opens the gate of a site with options.
     ///
     /// # Errors
     ///
     /// As [`Gate::open`], unless [`Options::on_error`] says what to do instead; and
-    /// [`Error::Invalid`](crate::Error::Invalid) for what the app says by itself, if it cannot be.
+    /// [`Error::Invalid`](crate::Error::Invalid) if [`Options::app`] is invalid.
     pub fn open_with(site: &Site, options: Options) -> Result<Self> {
-        // A server may change its directory later.
+        // A server may change its working directory later.
         let absolute = std::path::absolute(site.dir());
         let site = absolute.map_or_else(|_| site.clone(), Site::at);
         let app = AppPlan::new(&options.app)?;
@@ -212,12 +213,12 @@ impl Gate {
         Ok(Self(Arc::new(Inner { live, app })))
     }
 
-    /// What to do with a request that starts now.
+    /// Decides what to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
         self.0.live.fresh().answer(&self.0.app, request, None)
     }
 
-    /// What to do with a request for a view that is always or never down.
+    /// Decides what to do with a request for a view that is always or never down.
     pub fn answer_overridden(&self, request: &impl Request, by: Override) -> Answer {
         match by {
             Override::Off => Answer::Pass(Pass::default()),
@@ -225,20 +226,20 @@ impl Gate {
         }
     }
 
-    /// Whether any window is open, or the app says that it is down. Some requests
+    /// Whether any window is open; [`App::is_down`] overrides that. Some requests
     /// may pass all the same.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.0.live.fresh().is_down(&self.0.app, None)
     }
 
-    /// The revision of the state that is in force.
+    /// Returns the revision of the state that is in force.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.0.live.fresh().content.revision()
     }
 
-    /// What is in force now, after a look at the state file if one is due.
+    /// Returns what is in force now, after a look at the state file if one is due.
     ///
     /// Use it where a file may be read now but not while the request is examined,
     /// for example before taking Python's GIL; and to ask about another time.
@@ -250,7 +251,7 @@ impl Gate {
 }
 
 /// What is in force at one moment. It does not look at the state file again, so
-/// it is for the requests of that moment alone.
+/// use it only for the requests of that moment.
 pub struct Current {
     gate: Gate,
     snapshot: Arc<Snapshot>,
@@ -258,19 +259,19 @@ pub struct Current {
 }
 
 impl Current {
-    /// The same at another time, for looking ahead and for tests.
+    /// Sets another time, for looking ahead and for tests.
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
         self
     }
 
-    /// What [`Gate::answer`] says.
+    /// Decides as [`Gate::answer`] does.
     pub fn answer(&self, request: &impl Request) -> Answer {
         self.snapshot.answer(&self.gate.0.app, request, self.now)
     }
 
-    /// What [`Gate::answer_overridden`] says.
+    /// Decides as [`Gate::answer_overridden`] does.
     pub fn answer_overridden(&self, request: &impl Request, by: Override) -> Answer {
         match by {
             Override::Off => Answer::Pass(Pass::default()),
@@ -278,7 +279,7 @@ impl Current {
         }
     }
 
-    /// What [`Gate::is_down`] says.
+    /// Whether the site is down, as [`Gate::is_down`] says.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.snapshot.is_down(&self.gate.0.app, self.now)
@@ -291,7 +292,7 @@ impl Snapshot {
         if content.plan.is_idle() && app.is_down != Some(true) {
             return Answer::Pass(Pass::default());
         }
-        // To ask the clock is a third of what a decision costs.
+        // Reading the clock is a third of what a decision costs.
         let clock = || {
             if content.plan.is_timeless() { Timestamp::UNIX_EPOCH } else { Timestamp::now() }
         };
@@ -324,7 +325,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The state that blocks everything until there is a better one.
+/// A state that blocks everything until the real one can be read.
 fn closed() -> State {
     let mut state = State::default();
     let now = crate::time::now();
@@ -333,7 +334,7 @@ fn closed() -> State {
         ..Default::default()
     };
     let actor = crate::Actor::default();
-    // The settings are sound, so this cannot fail; were it to, nothing would be blocked.
+    // These settings are valid, so this cannot fail; if it did, nothing would be blocked.
     let _ = state.open_window("unreadable-state", &settings, now, &actor);
     state
 }

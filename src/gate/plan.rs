@@ -1,4 +1,4 @@
-//! A state, compiled for deciding: whether a request meets maintenance, and why.
+//! A state, compiled for deciding: whether a request is blocked, and why.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::state::bypass;
 use crate::state::window::{Scope, Window};
 use crate::time::has_come;
 
-/// What was decided on a request, and what decided it.
+/// What was decided about a request, and what decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'p> {
     /// It passes: no open window covers it.
@@ -26,14 +26,14 @@ pub enum Decision<'p> {
     Ignored {
         /// The id of the rule.
         id: &'p Arc<str>,
-        /// The same request from somebody else could have been blocked, so what
-        /// is answered is for this visitor alone.
+        /// Whether the same request from somebody else could be blocked, so that
+        /// the answer is for this visitor alone.
         is_personal: bool,
     },
     /// It passes: the visitor presents the bypass token of this id.
     Bypassed(&'p Arc<str>),
-    /// It is blocked by the window of this name. Of several that cover it, the
-    /// one that ends last; none if only the app says that it is down.
+    /// It is blocked by the window of this name: of several that cover it, the one
+    /// that ends last. `None` if only the app's own settings block it.
     Blocked(Option<&'p Arc<str>>),
 }
 
@@ -44,7 +44,8 @@ impl<'p> Decision<'p> {
         !matches!(self, Self::Blocked(_))
     }
 
-    /// The rule, token or window that decided; absent if no window covers the request.
+    /// Returns the rule, token or window that decided; `None` if no window covers
+    /// the request.
     #[must_use]
     pub fn by(&self) -> Option<&'p str> {
         match *self {
@@ -82,13 +83,13 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Invalid`] if a pattern in it cannot be understood, which
-    /// reading the state finds as well.
+    /// [`crate::Error::Invalid`] if a pattern in it is invalid, which reading the
+    /// state finds as well.
     pub fn new(state: &State) -> Result<Self> {
         Self::with_rules(state, Arc::new(RulesPlan::new(&state.ignore)?))
     }
 
-    /// Compiles all of a state but its ignore rules, which are compiled already.
+    /// Compiles a state whose ignore rules are compiled already.
     pub(crate) fn with_rules(state: &State, rules: Arc<RulesPlan>) -> Result<Self> {
         let windows = state.windows.iter().map(|(name, window)| WindowPlan::new(name, window));
         let tokens = state.bypass.iter().map(|(id, token)| TokenPlan {
@@ -109,14 +110,14 @@ impl Plan {
         &self.rules
     }
 
-    /// Whether no request can be blocked, whatever the time, and nobody can
-    /// come by a bypass link.
+    /// Whether nothing can block a request at any time, and there are no bypass
+    /// links to follow.
     pub(crate) fn is_idle(&self) -> bool {
         self.windows.is_empty() && self.tokens.is_empty()
     }
 
-    /// Whether nothing here begins or ends by the clock, so that the time makes
-    /// no difference.
+    /// Whether nothing begins or ends by the clock, so that the time makes no
+    /// difference.
     pub(crate) fn is_timeless(&self) -> bool {
         let is_always =
             |plan: &WindowPlan| plan.window.start.is_none() && plan.window.end.is_none();
@@ -128,13 +129,15 @@ impl Plan {
         !self.tokens.is_empty()
     }
 
-    /// Decides on a request at a moment: open windows that cover it, then ignore
-    /// rules, then the bypass token; and the user last of all, who may be costly.
+    /// Decides about a request at a moment.
+    ///
+    /// It asks in this order: open windows that cover the request, ignore rules, the
+    /// bypass token, and last the user, who may be costly to find out.
     pub fn decide(&self, request: &impl Request, now: Timestamp) -> Decision<'_> {
         self.decide_for(&app::SILENT, request, now)
     }
 
-    /// The same in an app that says something by itself.
+    /// Decides in an app with settings of its own.
     pub(super) fn decide_for<'p>(
         &'p self,
         app: &'p AppPlan,
@@ -151,7 +154,7 @@ impl Plan {
         }
         let path = PathForms::new(request.path());
         let covering = open.filter(|plan| plan.covers(request, &path));
-        // What the page says of the end is then true of all of them.
+        // The end that the page promises then holds for all of them.
         let window =
             covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX));
         if window.is_none() && !is_down {
@@ -177,7 +180,7 @@ impl Plan {
         self.windows.iter().any(|plan| plan.window.is_open(now))
     }
 
-    /// The address that `ip` rules look at, for explaining a decision.
+    /// Returns the address that `ip` rules look at, for explaining a decision.
     pub fn client_address(&self, request: &impl Request) -> Option<IpAddr> {
         client::address(request, self.proxies.as_ref())
     }
@@ -190,8 +193,8 @@ impl Plan {
         cookie::find(request, &cookie::COOKIES, |token| Some(self.token(token, now)?.0))
     }
 
-    /// The id and the expiry of a token that lets its bearer through. Looks at
-    /// every token, and at all of each, whatever matches.
+    /// The id and the expiry of a token that lets its bearer through. It compares
+    /// all of every token, so that the time it takes does not show what matches.
     pub(crate) fn token(
         &self,
         token: &str,
@@ -231,7 +234,7 @@ impl WindowPlan {
         })
     }
 
-    /// Whether the scope covers a request. Unsure means yes.
+    /// Whether the scope covers a request. In doubt it does.
     fn covers(&self, request: &impl Request, path: &PathForms) -> bool {
         let Scope { paths, methods, hosts, read_only, .. } = &self.window.scope;
         let is_safe = *read_only && SAFE.contains(&request.method());

@@ -1,5 +1,5 @@
-//! Keeps what is in force up to date: when its file has changed, one request reads
-//! it again, while the others that come wait for that.
+//! Keeps what is in force up to date: when the state file has changed, one request
+//! reads it again while others wait.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use crate::sys::{self, Lookout};
 pub(super) struct Live {
     pub(super) lookout: Lookout,
     source: Source,
-    /// How often the file is looked at, at most; absent: every time.
+    /// How long a look at the file holds good; absent: look every time.
     recheck: Option<Duration>,
     on_problem: Option<OnProblem>,
     pub(super) current: ArcSwap<Snapshot>,
@@ -29,10 +29,10 @@ pub(super) struct Live {
     reload: ArcSwap<Reload>,
 }
 
-/// The lock of whoever reads the state again, one at a time.
+/// The lock under which one request at a time reads the state again.
 pub(super) struct Reload {
-    /// A process forked off while another thread held the lock would find it
-    /// held for ever; so each process has its own.
+    /// A process forked while another thread held the lock would find it held
+    /// forever, so each process has its own.
     pid: u32,
     trouble: Mutex<Trouble>,
 }
@@ -80,7 +80,7 @@ impl Live {
             reload: ArcSwap::from_pointee(Reload::new(trouble)),
         };
         live.put_off(0);
-        live.tell(&problems);
+        live.report(&problems);
         Ok(live)
     }
 
@@ -117,7 +117,7 @@ impl Live {
         self.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Reads the state again. Whoever comes meanwhile waits, since what is in
+    /// Reads the state again. Requests that come meanwhile wait, since what is in
     /// force may be over.
     fn notice(&self) {
         let reload = self.reload();
@@ -125,12 +125,12 @@ impl Live {
         let before = self.current.load_full();
         if before.is_outdated(self.lookout.look()) {
             let problems = self.read_again(&before, trouble);
-            self.tell(&problems);
+            self.report(&problems);
         }
     }
 
-    /// Reads the state again and puts it in force, unless it is no good; returns
-    /// what is to be told, for which the lock must not be held.
+    /// Reads the state again and puts it in force if it is good. Returns what to
+    /// report once the lock is released.
     pub(super) fn read_again(
         &self,
         before: &Snapshot,
@@ -174,10 +174,10 @@ impl Live {
         self.reload.load_full()
     }
 
-    fn tell(&self, problems: &[Problem]) {
+    fn report(&self, problems: &[Problem]) {
         for problem in problems {
             match &self.on_problem {
-                Some(tell) => tell(problem),
+                Some(call) => call(problem),
                 None => sys::say(&format!("maint: {problem}\n")),
             }
         }
@@ -189,7 +189,7 @@ impl Reload {
         Self { pid: std::process::id(), trouble: Mutex::new(trouble) }
     }
 
-    /// Waits for whoever reads now.
+    /// Takes the lock, once no other request reads.
     pub(super) fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The ignore rules, compiled for looking them up.
+//! Ignore rules, compiled for lookup.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::rules::{Matcher, Rule};
 use crate::state::LeanRule;
 use crate::time::has_come;
 
-/// The ignore rules, each in the index of its kind by its number.
+/// Ignore rules, each in the index of its kind under its number.
 #[derive(Default)]
 pub(crate) struct RulesPlan {
     ids: Vec<Arc<str>>,
-    /// When a rule expires, if it does.
+    /// When the rules that expire do so.
     ends: HashMap<u32, Timestamp>,
     paths: PathIndex,
     networks: NetworkIndex,
@@ -59,7 +59,7 @@ impl RulesPlan {
                 Some(Matcher::Method(method)) => plan.methods.push((method, entry)),
                 Some(Matcher::Header(header)) => plan.headers.push((header, entry)),
                 Some(Matcher::User(class)) => plan.users.push((class, entry)),
-                // A kind of a later version lets nobody through.
+                // A rule of a kind from a later version matches no request.
                 None => {}
             }
         }
@@ -78,8 +78,8 @@ impl RulesPlan {
         move |entry| !has_come(self.ends.get(&entry).copied(), now)
     }
 
-    /// A rule in force that matches by anything but the user, and whether it
-    /// looks at who asks rather than at what is asked for.
+    /// A rule in force that matches by anything but the user, and whether it matches
+    /// by who asks rather than by what is asked for.
     pub(super) fn find(
         &self,
         request: &impl Request,
@@ -121,7 +121,7 @@ impl RulesPlan {
     }
 }
 
-/// A rule in force that matches by the user, who is asked for once, and only if
+/// A rule in force that matches by the user, who is found out once, and only if
 /// there is such a rule.
 pub(super) fn find_user<'p>(
     rules: [&'p RulesPlan; 2],

@@ -12,11 +12,11 @@ use crate::load;
 use crate::state::State;
 use crate::sys::Look;
 
-/// How long after a change made in place the clock of a file system may still
-/// show the same time, in nanoseconds; more than any clock tick of a kernel.
+/// How long, in nanoseconds, the clock of a file system may still show the same
+/// time after a change in place; more than any clock tick of a kernel.
 const SETTLES_AFTER: i128 = 1_000_000_000;
 
-/// The same where times have no fractions of a second: FAT keeps every other second.
+/// The same where times have no fractions of a second: FAT counts in steps of two.
 const SETTLES_AFTER_COARSE: i128 = 2_000_000_000;
 
 /// A state that is in force.
@@ -28,14 +28,14 @@ pub(crate) struct Snapshot {
     /// The file was changed so recently that another change could look the same.
     pub(crate) is_unsettled: bool,
     pub(crate) content: Arc<Content>,
-    /// The content was made up, since there never was a good state.
+    /// The content is a stand-in, since there never was a good state.
     pub(crate) makeshift: Option<Consequence>,
-    /// The content is not what the file says, which is no good.
+    /// The file cannot be used, so the content is older than the file.
     pub(crate) failing: Option<Failing>,
 }
 
 impl Snapshot {
-    /// What requests meet if the state cannot be read any more.
+    /// What requests get if the state can no longer be read.
     pub(super) fn consequence(&self) -> Consequence {
         self.makeshift.unwrap_or_else(|| Consequence::Revision(self.content.revision()))
     }
@@ -45,7 +45,7 @@ impl Snapshot {
         look != self.look || look == Look::Failed || self.is_unfinished()
     }
 
-    /// Whether it has to be gone over again although the file looks the same.
+    /// Whether the file has to be read again although it looks the same.
     fn is_unfinished(&self) -> bool {
         self.is_unsettled && !is_unsettled(self.look, Timestamp::now())
             || self.failing.is_some_and(|failing| failing.again_at <= Instant::now())
@@ -61,8 +61,8 @@ pub(super) fn read(source: &Source, before: Option<&Snapshot>) -> Reading {
     match load::bytes(&source.state) {
         Ok(Some((key, bytes))) => {
             let look = Look::File(key);
-            // Looked at once more, only to be sure. Otherwise somebody touched it, and
-            // may have done so for the sake of a template.
+            // An unsettled file was read once more, only to be sure. If it looks
+            // different, somebody touched it, perhaps for the sake of a template.
             let same = before.filter(|before| before.look == look && before.content.is_of(&bytes));
             let read = match same {
                 Some(same) => Ok(Fresh { content: same.content.clone(), errors: Vec::new() }),
@@ -82,12 +82,12 @@ pub(super) fn read(source: &Source, before: Option<&Snapshot>) -> Reading {
     }
 }
 
-/// Whether a file that looked like this at a moment could be changed once more
-/// after it, and look the same.
+/// Whether a file that looked like this at a moment could change after it and
+/// still look the same.
 pub(crate) fn is_unsettled(look: Look, at: Timestamp) -> bool {
     let Look::File(key) = look else { return false };
     let at = at.as_nanosecond();
-    // Each by itself: `touch` may have set one of them into the future.
+    // Each time counts alone: `touch` may have set one of them into the future.
     [key.mtime_ns, key.ctime_ns].into_iter().any(|time| {
         let is_coarse = time % 1_000_000_000 == 0;
         let settles_after = if is_coarse { SETTLES_AFTER_COARSE } else { SETTLES_AFTER };

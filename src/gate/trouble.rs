@@ -1,4 +1,4 @@
-//! Trouble with the files of a site: what it means for requests, and who is told.
+//! Trouble with the files of a site: what it means for requests, and when it is reported.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
-/// How often the same trouble is told.
+/// The same trouble is reported at most once in this time.
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// How many kinds of trouble with pages are remembered as told.
+/// How many kinds of trouble with pages are remembered as reported.
 const MAX_TOLD: usize = 100;
 
-/// Told of trouble that keeps no request from being answered. It may ask the
-/// gate itself.
+/// Called about trouble with the files of a site, while requests are still
+/// answered. It may ask the gate itself.
 pub type OnProblem = Arc<dyn Fn(&Problem) + Send + Sync>;
 
 /// Trouble with the files of a site, and what is done about it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What is wrong; absent if all is well again.
+    /// What is wrong; absent on recovery.
     pub error: Option<Error>,
     /// What is done about it.
     pub consequence: Consequence,
 }
 
-/// What requests meet while something is wrong.
+/// What requests get while something is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consequence {
@@ -62,13 +62,13 @@ impl fmt::Display for Problem {
 /// A state that cannot be read, for as long as it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failing {
-    /// When to look and tell again, although the file looks the same.
+    /// When to read and report again, although the file looks the same.
     pub(crate) again_at: Instant,
-    /// Somebody was told, and has to be told when it is over.
+    /// It was reported, so recovery has to be reported too.
     pub(crate) is_told: bool,
 }
 
-/// What was told, and when.
+/// What was reported, and when.
 #[derive(Default)]
 pub(super) struct Trouble {
     state_told_at: Option<Instant>,
@@ -76,8 +76,8 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// Notes that the state cannot be read, and whether to tell of it now: once
-    /// a minute, even if it could be read in between.
+    /// Notes that the state cannot be read, and returns whether to report it now:
+    /// once a minute, even if it could be read in between.
     pub(super) fn of_state(&mut self, before: Option<Failing>, now: Instant) -> (Failing, bool) {
         let told_at = self.state_told_at.filter(|&at| !is_past(at, now));
         let is_due = told_at.is_none();
@@ -87,8 +87,8 @@ impl Trouble {
         (Failing { again_at: told_at + TOLD_EVERY, is_told }, is_due)
     }
 
-    /// Picks what is wrong with pages and was not told within a minute. Another
-    /// page that fails is another matter, and is told at once.
+    /// Picks the trouble with pages that was not reported in the last minute. If
+    /// another page fails, that is reported at once.
     pub(super) fn of_pages(&mut self, errors: Vec<Error>, now: Instant) -> Vec<Problem> {
         self.pages_told.retain(|&(at, _)| !is_past(at, now));
         let mut problems = Vec::new();

@@ -1,4 +1,4 @@
-//! What is written beside the state, in one transaction with it.
+//! What is written together with the state, in one transaction.
 
 use std::fs;
 use std::io;
@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::page::template::{self, Template};
 use crate::sys;
 
-/// What happens beside the change of the state.
+/// What else happens when the state changes.
 #[derive(Clone, Copy)]
 pub(super) enum Beside<'a> {
     /// Nothing.
     Nothing,
     /// A template changes with it.
     Template(&'a TemplateFile<'a>),
-    /// A state that makes no sense may be replaced.
+    /// A corrupt state may be replaced.
     Salvage,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct TemplateFile<'a> {
 /// What becomes of a template file.
 #[derive(Clone, Copy)]
 pub(super) enum FileChange<'a> {
-    /// It gets this text. Only `replace` lets that happen to a file that exists.
+    /// It gets this text. A file that exists is overwritten only if `replace`.
     Write { text: &'a str, replace: bool },
-    /// It goes, and with it all the files of its template.
+    /// It is removed, like the other `files` of its template.
     Remove { files: &'a [Template] },
 }
 
@@ -43,7 +43,7 @@ impl TemplateFile<'_> {
         self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    /// Whether the file has the new content already.
+    /// Whether the file already has the new content.
     pub(super) fn is_there(&self) -> bool {
         match self.change {
             FileChange::Write { text, .. } => {
@@ -54,7 +54,7 @@ impl TemplateFile<'_> {
     }
 }
 
-/// Writes or removes a template, in such a way that it can be undone.
+/// Writes or removes a template so that it can be undone.
 pub(super) fn put<'a>(
     template: &TemplateFile<'a>,
     options: &Options<'_>,
@@ -107,7 +107,7 @@ fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custo
         backup: None,
     });
     match replaced {
-        // A template that a power cut may undo is written again by whoever notices.
+        // If a power cut undoes the template, whoever notices writes it again.
         Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
         Err(Failure::NotApplied(error)) => Err(error),
         Err(Failure::Overtaken) => {

@@ -13,14 +13,14 @@ use crate::site::Files;
 use crate::state::{State, VERSION};
 use crate::sys;
 
-/// For how long a state file that somebody else holds is waited for, once the
-/// lock proper is ours. See [`settled`].
+/// How long to wait for a state file that another process holds, once the lock
+/// proper is ours. See [`settled`].
 const SECOND_LOCK: Duration = Duration::from_secs(2);
 
 /// The state as a writer finds it.
 pub(super) struct Current {
     pub(super) state: State,
-    /// Absent if the state could not be understood.
+    /// Absent if the state is corrupt.
     pub(super) revision: Option<u64>,
     pub(super) old: Option<OldFile>,
     pub(super) hard_links: u64,
@@ -28,13 +28,13 @@ pub(super) struct Current {
     _file: Option<fs::File>,
 }
 
-/// Reads the state once nobody else can be about to replace it.
+/// Reads the state once no other writer can be about to replace it.
 ///
 /// The lock file can be deleted by others, and then two writers can each hold
 /// "the" lock. So the state file that was read is locked as well. Only the
-/// holder of that lock replaces it, and whoever gets the lock afterwards finds
-/// a new file at the path and starts again: `None`. A stranger who may only
-/// read could hold this second lock, so it is not waited for without end.
+/// holder of this second lock replaces the file. Whoever gets it afterwards finds
+/// a new file at the path and starts again: `None`. Anyone who may read the file
+/// could hold the second lock, so the wait for it is bounded.
 pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
     let loaded = match load::load(&files.state) {
         Err(Error::Corrupt { reason, path }) if salvage => {
@@ -43,7 +43,7 @@ pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
         other => other?,
     };
     let Some(Loaded { state, file, key, ownership, hard_links }) = loaded else {
-        // A state that somebody deleted means "off", but its numbers are used up.
+        // A deleted state means "off", but its revisions are used up.
         let state = State { revision: last_known_revision(files), ..State::default() };
         return Ok(Some(Current {
             revision: Some(state.revision),
@@ -78,7 +78,7 @@ pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
     }))
 }
 
-/// A state that makes no sense, for `restore` to replace.
+/// A corrupt state, for `restore` to replace.
 fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
     let metadata = fs::metadata(&files.state)
         .map_err(|source| Error::Unreadable { path: path.clone(), source })?;
@@ -95,13 +95,13 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
     })
 }
 
-/// The highest revision that the backup or the history tells of.
+/// The highest revision in the backup or the history.
 pub(super) fn last_known_revision(files: &Files) -> u64 {
     let backup = load::read(&files.backup).map_or(0, |state| state.revision);
     backup.max(history::last_revision(files).unwrap_or(0))
 }
 
-/// Keeps a state that makes no sense, for whoever wants to know how it came to that.
+/// Keeps a corrupt state for whoever wants to find out what broke it.
 pub(super) fn set_aside(files: &Files, warnings: &mut Vec<String>) {
     let mut name = files.state.as_os_str().to_owned();
     name.push(".broken");

@@ -1,11 +1,11 @@
-//! Whose the files of a site are, and who shares them.
+//! Who owns the files of a site, and who shares them.
 
 use std::fs::File;
 use std::io;
 
 use crate::sys::{self, Ownership};
 
-/// To whom new files go: to the people of the directory they are made in.
+/// Who gets new files: the owner and the group of the directory they are made in.
 #[derive(Clone, Copy)]
 pub(crate) struct Custody {
     directory: Ownership,
@@ -18,8 +18,8 @@ impl Custody {
         Self { directory, keep_root }
     }
 
-    /// Who a new file goes to if root makes it, so that `sudo maint` does not
-    /// leave files behind that the site's own user cannot replace.
+    /// The owner of a new file if root makes it, so that the site's own user can
+    /// replace what `sudo maint` leaves behind.
     pub(crate) fn owner(self) -> Option<Ownership> {
         (sys::is_root() && !self.keep_root).then_some(self.directory)
     }
@@ -29,13 +29,13 @@ impl Custody {
         self.directory.mode & 0o020 != 0
     }
 
-    /// Hands a new file over that only writers need: the lock, the history.
-    /// Whoever may write to the site can open it; `mode` is for the others.
+    /// Hands over a new file that only writers need: the lock, the history. It
+    /// gets `mode`; a group that may write to the site may read and write it too.
     pub(crate) fn hand_over(self, file: &File, mode: u32) -> io::Result<()> {
         if let Some(owner) = self.owner() {
             sys::set_owner(file, Some(owner.uid), Some(owner.gid))?;
         } else if self.is_shared() {
-            // Not possible for whoever is not in that group; then the file is theirs alone.
+            // This fails for callers outside that group; the file is then theirs alone.
             let _ = sys::set_owner(file, None, Some(self.directory.gid));
         }
         sys::set_mode(file, if self.is_shared() { mode | 0o060 } else { mode })

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::site::{Files, Found, Site};
 use crate::sys::{self, Ownership};
 
-/// Checks the directory, and makes the user's own one at its first use.
+/// Checks the directory; creates the user's own one on first use.
 pub(super) fn prepare(site: &Site, files: &Files, keep_root: bool) -> Result<Ownership> {
     if site.found() == Found::User {
         site.create(keep_root)?;
@@ -25,7 +25,7 @@ pub(super) fn prepare(site: &Site, files: &Files, keep_root: bool) -> Result<Own
         Err(Error::Refused {
             path: files.state.clone(),
             reason: format!("everyone can write to `{}`", path.display()),
-            hint: Some(format!("take that away: `chmod o-w {}`", path.display())),
+            hint: Some(format!("run `chmod o-w {}`", path.display())),
         })
     };
     if directory.is_world_writable() && (sys::is_root() || !files.links.is_empty()) {
@@ -55,13 +55,13 @@ pub(super) fn check_target(files: &Files, current: &Current) -> Result<()> {
     if old.ownership.mode & 0o6000 != 0 {
         return refuse(
             "it is setuid or setgid",
-            format!("take that away: `chmod ug-s {}`", files.state.display()),
+            format!("run `chmod ug-s {}`", files.state.display()),
         );
     }
     if sys::is_root() && old.ownership.is_world_writable() {
         return refuse(
             "everyone can write to it",
-            format!("take that away: `chmod o-w {}`", files.state.display()),
+            format!("run `chmod o-w {}`", files.state.display()),
         );
     }
     let absolute = fs::canonicalize(&files.state).unwrap_or_else(|_| files.state.clone());
@@ -75,7 +75,7 @@ pub(super) fn warnings_about(files: &Files, current: &Current, lock: Option<&Loc
     let mut warnings = Vec::new();
     match lock {
         None => {
-            warnings.push("no lock was taken, so a change by somebody else may be lost".to_owned());
+            warnings.push("no lock was taken, so another writer's change may be lost".to_owned());
         }
         Some(lock) if !lock.is_writable => {
             warnings
@@ -89,7 +89,7 @@ pub(super) fn warnings_about(files: &Files, current: &Current, lock: Option<&Loc
     };
     if current.hard_links > 1 && !is_backup() {
         warnings.push(format!(
-            "`{}` had {} names, and only this one leads to the new state",
+            "`{}` had {} hard links; only this one has the new state",
             files.state.display(),
             current.hard_links
         ));

@@ -1,8 +1,7 @@
 //! The history: one line of JSON for each change, newest last.
 //!
-//! The state is the truth and the history follows it. When a writer dies
-//! between the two, the next one writes the missing line, which it finds in the
-//! state itself.
+//! The state is the truth and the history follows it. If a writer dies between
+//! the two, the next one writes the missing line from what the state says.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -17,22 +16,22 @@ use crate::site::Files;
 use crate::state::{Change, State};
 use crate::sys;
 
-/// A history longer than this is set aside, and one such file is kept.
+/// A history of more bytes than this is set aside; one such file is kept.
 const MAX_SIZE: u64 = 8 * 1024 * 1024;
 
-/// A line longer than this is written without its changes.
+/// A line of more bytes than this is written without its changes.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The end of a history is looked for in this much of it first.
+/// How many bytes at the end of a history are read first.
 const SHORT_LINES: u64 = 4 * 1024;
 
-/// The longest command line that is written down, in characters.
+/// The longest command line that is recorded, in characters.
 const MAX_COMMAND: usize = 2_000;
 
-/// What the command of a change begins with that was made through the Python package.
+/// How the command of a change begins that was made through the Python package.
 pub const PYTHON: &str = "python: ";
 
-/// A command line as it is written down: the end of a very long one is left out.
+/// Cuts a command line to 2000 characters, with `…` for the rest.
 #[must_use]
 pub fn shortened(line: String) -> String {
     if line.chars().count() <= MAX_COMMAND {
@@ -47,9 +46,9 @@ pub fn shortened(line: String) -> String {
 pub struct Record {
     /// When, on the writer's clock.
     pub time: Timestamp,
-    /// From which revision to which.
+    /// The revisions before and after it.
     pub revision: Revisions,
-    /// Who.
+    /// Who made it.
     pub actor: Actor,
     /// The command, without the name of the program.
     pub command: String,
@@ -83,13 +82,13 @@ const fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A history that is complete up to the state; absent if there is none yet.
+/// A history that is complete up to the state; `None` if there is none yet.
 pub(crate) struct Complete(Option<File>);
 
-/// Opens the history and writes the line that the writer before may have owed.
+/// Opens the history and writes the line that the previous writer may have owed.
 ///
-/// To be called before the state is replaced: the state tells of its last change
-/// alone, so a debt that is not paid by then is lost if this writer dies as well.
+/// Call it before the state is replaced. The state records only its last change,
+/// so a line still owed by then is lost if this writer dies as well.
 pub(crate) fn complete(files: &Files, state: &State, custody: Custody) -> io::Result<Complete> {
     let path = &files.history;
     rotate(files)?;
@@ -141,7 +140,7 @@ pub(crate) fn append(
 fn create(path: &Path, custody: Custody) -> io::Result<File> {
     drop(sys::create_new(path)?);
     let file = sys::open_append(path)?;
-    // For the site's own people; the state is what everyone may read.
+    // The history is for the site's own people; only the state is for everyone.
     custody.hand_over(&file, 0o640)?;
     Ok(file)
 }
@@ -170,7 +169,7 @@ fn line(record: &Record) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The line for the state's last change, if the history does not have it.
+/// The line for the state's last change, if the history lacks it.
 fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
     let change = state.last_change.as_ref()?;
     let recorded = last.map_or(0, |record| record.revision.after);
@@ -190,8 +189,8 @@ fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
 fn tail(mut file: &File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
-    // Lines are short as a rule, and reading the most a line can have takes longer
-    // than all else that is done about the history.
+    // Most lines are short, and reading the longest possible one takes longer than
+    // everything else about the history.
     for most in [SHORT_LINES, 2 * MAX_LINE as u64] {
         let start = length.saturating_sub(most);
         file.seek(SeekFrom::Start(start))?;
@@ -209,13 +208,13 @@ fn last_record(bytes: &[u8]) -> Option<Record> {
     bytes.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
 }
 
-/// The revision of the last line, to go on from when the state is lost.
+/// The revision of the last line, to continue from when the state is lost.
 pub(crate) fn last_revision(files: &Files) -> Option<u64> {
     let tail = tail(&sys::open_read(&files.history).ok()?).ok()?;
     last_record(&tail).map(|record| record.revision.after)
 }
 
-/// Every record, oldest first, and how many lines could not be read.
+/// Returns every record, oldest first, and how many lines could not be read.
 ///
 /// # Errors
 ///
@@ -239,7 +238,7 @@ pub fn read(files: &Files) -> crate::Result<(Vec<Record>, usize)> {
     Ok((records, broken))
 }
 
-/// Reads a file of the history; one that somebody swapped for a pipe is refused.
+/// Reads a file of the history, but refuses one that was swapped for a pipe.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = sys::open_read(path)?;
     if let Some(kind) = sys::special_kind(&file.metadata()?) {
@@ -277,7 +276,7 @@ mod tests {
             let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
             assert_eq!(last_record(&tail).unwrap().revision.after, after);
         }
-        // A line that a killed writer left unfinished is passed over.
+        // A line that a killed writer left unfinished is skipped.
         sys::write_all(&file, b"{\"time\":\"20").unwrap();
         let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
         assert_eq!(last_record(&tail).unwrap().revision.after, 202);

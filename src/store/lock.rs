@@ -14,27 +14,27 @@ use crate::actor::Holder;
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// How long a writer waits unless told otherwise.
+/// How long a writer waits for the lock by default: 10 seconds.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After this long a waiting writer says what it waits for.
+/// After this long a waiting writer reports what it waits for.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// The pauses between two attempts, doubling from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Is told which lock is waited for, and who holds it.
+/// Called with the lock that is waited for, and its holder if known.
 pub type OnWait<'a> = &'a dyn Fn(&Path, Option<&Holder>);
 
-/// What a writer does about the lock.
+/// How a writer takes the lock.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
     /// How long to wait; zero means not at all.
     pub(crate) patience: Duration,
     pub(crate) holder: Holder,
     pub(crate) custody: Custody,
-    /// Told once if waiting takes longer than a second.
+    /// Called once if waiting takes longer than a second.
     pub(crate) on_wait: Option<OnWait<'a>>,
 }
 
@@ -52,17 +52,17 @@ impl Lock {}
 ///
 /// # Errors
 ///
-/// [`Error::Busy`] if somebody else kept it, [`Error::LockUnsupported`] if this
+/// [`Error::Busy`] if another writer kept it, [`Error::LockUnsupported`] if this
 /// file system has no locks, [`Error::Io`] if the file cannot be made or opened.
 pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
-    let mut has_told = false;
+    let mut has_reported = false;
     loop {
         let (file, is_writable) = open(request)?;
         match try_lock(&file) {
-            // Somebody may have deleted the file after it was opened. Then it
-            // would guard nothing: start again with the new one.
+            // If the file was deleted after it was opened, its lock guards
+            // nothing: start again with the new one.
             Ok(()) if is_at(&file, request.path) => {
                 if is_writable {
                     sign(&file, &request.holder);
@@ -84,10 +84,10 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
                 waited: if request.patience.is_zero() { Duration::ZERO } else { waited },
             });
         }
-        if waited >= QUIET && !has_told {
-            has_told = true;
-            if let Some(tell) = request.on_wait {
-                tell(request.path, holder(request.path).as_ref());
+        if waited >= QUIET && !has_reported {
+            has_reported = true;
+            if let Some(report) = request.on_wait {
+                report(request.path, holder(request.path).as_ref());
             }
         }
         std::thread::sleep(jittered(pause).min(request.patience.saturating_sub(waited)));
@@ -95,7 +95,8 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
     }
 }
 
-/// A signal says nothing about the lock, so the call is repeated, though not without end.
+/// Tries to take the lock. A signal says nothing about it, so an interrupted call
+/// is repeated, a bounded number of times.
 fn try_lock(file: &File) -> io::Result<()> {
     for _ in 0..100 {
         match fs2::FileExt::try_lock_exclusive(file) {
@@ -123,7 +124,7 @@ pub(super) fn try_lock_state(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether somebody else holds the lock.
+/// Whether another writer holds the lock.
 fn is_contended(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::WouldBlock
         || cause.raw_os_error() == fs2::lock_contended_error().raw_os_error()
@@ -131,7 +132,7 @@ fn is_contended(cause: &io::Error) -> bool {
 
 fn open(request: &Request<'_>) -> Result<(File, bool)> {
     let failed = |source| Error::io("open lock", request.path, source);
-    // Bounded, because somebody might delete the file as fast as it is made.
+    // Bounded: another process might delete the file as fast as it is made.
     for _ in 0..1_000 {
         match sys::open_lock(request.path) {
             Ok((file, is_writable)) => {
@@ -150,8 +151,8 @@ fn open(request: &Request<'_>) -> Result<(File, bool)> {
         }
         match sys::create_new(request.path) {
             Ok(file) => {
-                // Whoever can open the file can hold it and lock the owner out,
-                // so it is for those alone who may write to the site.
+                // Anyone who can open the file can hold it and lock the owner out,
+                // so only those who may write to the site can open it.
                 request.custody.hand_over(&file, 0o600).map_err(failed)?;
                 return Ok((file, true));
             }
@@ -170,7 +171,8 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Writes down who holds the lock. If it fails, nobody is told, and that is all.
+/// Writes down who holds the lock. If that fails, waiting writers miss the name
+/// and nothing else.
 fn sign(file: &File, holder: &Holder) {
     if let Ok(mut text) = serde_json::to_vec(holder) {
         text.push(b'\n');
@@ -178,8 +180,8 @@ fn sign(file: &File, holder: &Holder) {
     }
 }
 
-/// Who holds the lock, if they wrote it down. The note of a holder before who
-/// is dead says nothing of the one now.
+/// Who holds the lock, if they wrote it down. A note left by a dead process of
+/// this host is ignored.
 pub(crate) fn holder(path: &Path) -> Option<Holder> {
     let mut text = String::new();
     sys::open_read(path).ok()?.take(16 * 1024).read_to_string(&mut text).ok()?;
@@ -187,7 +189,8 @@ pub(crate) fn holder(path: &Path) -> Option<Holder> {
     (holder.host != sys::host_name() || sys::is_alive(holder.pid)).then_some(holder)
 }
 
-/// Between half of the pause and all of it, so that waiting writers spread out.
+/// A random time from half of the pause to all of it, so that waiting writers
+/// spread out.
 fn jittered(pause: Duration) -> Duration {
     let mut random = [0_u8; 1];
     let _ = getrandom::fill(&mut random);

@@ -19,7 +19,7 @@ pub struct Options<'a> {
     pub locking: bool,
     /// As root, leave new files to root instead of the directory's owner.
     pub keep_root: bool,
-    /// In whose name.
+    /// In whose name the change is made.
     pub actor: Actor,
     /// The command, without the name of the program, for the history.
     pub command: String,
@@ -27,12 +27,12 @@ pub struct Options<'a> {
     pub now: Option<Timestamp>,
     /// What the change is for.
     pub purpose: Purpose,
-    /// Told once if waiting for the lock takes longer than a second.
+    /// Called once if waiting for the lock takes longer than a second.
     pub on_wait: Option<OnWait<'a>>,
 }
 
 impl<'a> Options<'a> {
-    /// The defaults, for a command run by this process.
+    /// Creates the default options, for a command run by this process.
     #[must_use]
     pub fn new(command: impl Into<String>) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Sets in whose name.
+    /// Sets in whose name the change is made.
     #[must_use]
     pub fn actor(mut self, actor: Actor) -> Self {
         self.actor = actor;
@@ -82,7 +82,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Sets whether root keeps new files.
+    /// Sets whether root keeps the files that it creates.
     #[must_use]
     pub fn keep_root(mut self, keep_root: bool) -> Self {
         self.keep_root = keep_root;
@@ -118,12 +118,12 @@ pub struct Stamp<'a> {
 pub enum Purpose {
     /// It changes what the state says.
     Change,
-    /// It also writes a state file where there is none, even if it says nothing.
+    /// It also writes a state file where there is none, even if nothing differs.
     Create,
-    /// It puts back what was there before. Templates are not tried out, since a page
-    /// whose template is missing is the built-in one.
+    /// It puts back what was there before. Templates are not tried out, since the
+    /// built-in page takes the place of a missing one.
     Restore,
-    /// It renews a lease. There is no backup, so that `restore` goes back to
+    /// It renews a lease. The backup stays as it is, so that `restore` undoes
     /// what a person did.
     Renew,
 }
@@ -138,11 +138,11 @@ pub struct Applied<T> {
     pub before: State,
     /// The state now in force.
     pub after: State,
-    /// What the state says differently.
+    /// What differs between the two.
     pub changes: Vec<Change>,
     /// Whether anything was written.
     pub is_written: bool,
-    /// What did not go as it should although the change is in force.
+    /// What went wrong although the change is in force.
     pub warnings: Vec<String>,
     /// The file that holds the state, behind all links.
     pub file: PathBuf,

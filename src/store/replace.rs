@@ -1,5 +1,5 @@
-//! Replacing a file whole, so that after a crash it holds the old bytes or the
-//! new ones and never anything else.
+//! Replacing a file as a whole, so that after a crash it holds either the old
+//! bytes or the new ones.
 //!
 //! In the target's own directory: a new private file, written, given the mode,
 //! owner and access list of the old one, synced, renamed over it, and the
@@ -25,11 +25,11 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The file that is there now.
     pub(crate) old: Option<OldFile>,
-    /// Who a new file is given to; the caller if absent.
+    /// Who gets a new file; the caller if absent.
     pub(crate) owner: Option<Ownership>,
-    /// Leave the file to root even if the old one was somebody else's.
+    /// Leave the file to root even if the old one had another owner.
     pub(crate) keep_root: bool,
-    /// Where the old file stays available.
+    /// Where the old file is kept.
     pub(crate) backup: Option<&'a Path>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Failure {
 
 /// A file that was replaced.
 pub(crate) struct Replaced {
-    /// The new file. Until it is dropped, writers hold each other off by flock(2) on it.
+    /// The new file, with a flock(2) that holds off other writers until it is dropped.
     pub(crate) file: fs::File,
     /// What could not be carried over, in words.
     pub(crate) warnings: Vec<String>,
@@ -72,7 +72,7 @@ pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure
             match keep_backup(path, backup) {
                 Ok(earlier) => kept = Some(earlier),
                 Err(cause) => warnings.push(format!(
-                    "the generation before could not be kept as `{}`: {}",
+                    "could not keep the old state as `{}`: {}",
                     backup.display(),
                     crate::error::describe(&cause)
                 )),
@@ -118,7 +118,7 @@ fn write_temp(
     Ok(file)
 }
 
-/// Sets the owner and the mode. Never adds a permission that was not there.
+/// Carries over owner, group, mode and access list. Never adds a permission.
 fn carry_over(
     file: &fs::File,
     replacement: &Replacement<'_>,
@@ -130,12 +130,12 @@ fn carry_over(
         let uid = (sys::is_root() && !replacement.keep_root && wanted.uid != new.uid)
             .then_some(wanted.uid);
         let gid = (wanted.gid != new.gid).then_some(wanted.gid);
-        // Another group matters only if the group may do more than others may.
+        // The group matters only if it may do more than others may.
         let group_counts = (wanted.mode >> 3) & !wanted.mode & 0o7 != 0;
         let is_lost = (uid.is_some() || gid.is_some()) && sys::set_owner(file, uid, gid).is_err();
         if is_lost && (uid.is_some() || group_counts) {
             warnings.push(format!(
-                "`{}` could not be left to the owner and group it had",
+                "could not keep the owner and the group of `{}`",
                 replacement.path.display()
             ));
         }
@@ -145,13 +145,14 @@ fn carry_over(
         && let Some(list) = sys::attribute(replacement.path, ACCESS_LIST)
         && sys::set_attribute(file, ACCESS_LIST, &list).is_err()
     {
-        warnings.push(format!("the access list of `{}` was lost", replacement.path.display()));
+        warnings
+            .push(format!("could not keep the access list of `{}`", replacement.path.display()));
     }
     Ok(())
 }
 
-/// Gives a file a later modification time than its predecessor had, so that the
-/// time is a generation number even within one tick of the kernel's clock.
+/// Gives a file a later modification time than its predecessor, so that the time
+/// is a generation number even within one tick of the kernel's clock.
 fn raise_mtime(file: &fs::File, old: i128) -> io::Result<()> {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -166,8 +167,8 @@ fn raise_mtime(file: &fs::File, old: i128) -> io::Result<()> {
     Err(io::Error::other("its modification time does not rise"))
 }
 
-/// The file that a path led to before a change, kept until it is certain whether
-/// that change holds.
+/// The file that a path led to before a change, kept until the change holds or
+/// has failed.
 pub(crate) struct Earlier<'a> {
     path: &'a Path,
     before: Before,
@@ -178,12 +179,12 @@ enum Before {
     Nothing,
     /// It is still there, under this name.
     Aside(PathBuf),
-    /// It is gone, since this file system cannot do that.
+    /// It could not be kept.
     Lost,
 }
 
 impl<'a> Earlier<'a> {
-    /// Gives the file a second name; its own is about to change or to go.
+    /// Gives the file a second name before its own is replaced or removed.
     pub(crate) fn keep(path: &'a Path) -> crate::error::Result<Self> {
         let aside = temporary_name(path)?;
         let before = match sys::link(path, &aside) {
@@ -194,14 +195,14 @@ impl<'a> Earlier<'a> {
         Ok(Self { path, before })
     }
 
-    /// The change holds.
+    /// Drops the old file: the change holds.
     pub(crate) fn settle(self) {
         if let Before::Aside(aside) = self.before {
             let _ = sys::unlink(&aside);
         }
     }
 
-    /// The change does not hold.
+    /// Puts the old file back: the change has failed.
     pub(crate) fn undo(self) {
         match self.before {
             Before::Nothing => {
@@ -232,7 +233,7 @@ fn keep_backup<'a>(path: &Path, backup: &'a Path) -> io::Result<Earlier<'a>> {
         }
         Err(cause) => return Err(cause),
     }
-    // A directory would be exchanged as well.
+    // Only a file: a directory could be exchanged as well.
     let before = match fs::symlink_metadata(backup) {
         Ok(metadata) if metadata.is_file() && sys::exchange(&temp, backup).is_ok() => {
             return Ok(Earlier { path: backup, before: Before::Aside(temp) });
@@ -277,7 +278,7 @@ fn rename_over(temp: &Path, replacement: &Replacement<'_>) -> Result<(), Failure
     })
 }
 
-/// The state file is a mount point of its own.
+/// The error for a file that is a mount point of its own.
 pub(crate) fn mounted(path: &Path) -> Error {
     Error::Refused {
         path: path.to_owned(),
@@ -286,8 +287,8 @@ pub(crate) fn mounted(path: &Path) -> Error {
     }
 }
 
-/// `.NAME.RANDOM.tmp`, beside the file. Random, since in containers the process
-/// id is always the same.
+/// `.NAME.RANDOM.tmp`, beside the file. Random, since every container may use the
+/// same process id.
 pub(crate) fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).map_err(|cause| {
@@ -297,7 +298,8 @@ pub(crate) fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
     Ok(path.with_file_name(format!(".{name}.{}.tmp", hexadecimal(&random))))
 }
 
-/// What killed writers of some files left behind in a directory.
+/// The temporary files that killed writers left in a directory, for the files
+/// that `is_ours` accepts.
 pub(crate) fn leftovers(directory: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let names = sys::names(directory).unwrap_or_default();
     names
@@ -329,7 +331,7 @@ mod tests {
     fn requirement_20_the_modification_time_rises_though_the_clock_does_not() {
         let temp = tempfile::tempdir().unwrap();
         let file = sys::create_new(&temp.path().join("state.json")).unwrap();
-        // The year 2100, before which the clock does not get there.
+        // The year 2100, which the clock has not reached.
         let mut last = 4_102_444_800_000_000_000_i128;
         for _ in 0..3 {
             raise_mtime(&file, last).unwrap();

@@ -8,22 +8,23 @@ use crate::load;
 use crate::site::Site;
 use crate::state::{State, diff};
 
-/// Brings back the generation before, as a new revision. Run again, it undoes
-/// itself.
+/// Brings back the previous generation of the state, as a new revision. A second
+/// call undoes the first.
 ///
-/// Bypass tokens that were revoked stay revoked. A state that cannot be
-/// understood is set aside as `….broken`.
+/// Bypass tokens that were revoked stay revoked. A corrupt state is kept as
+/// `….broken`.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if there is no backup.
+/// [`Error::Invalid`] if there is no backup, and those of
+/// [`update`](super::update()).
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
-    // Without one nothing is made, not even a lock.
+    // Check first, so that without a backup not even a lock is made.
     backup(site)?;
     let options = Options { purpose: Purpose::Restore, ..options.clone() };
     transact(site, &options, Beside::Salvage, |state, _| {
-        // Only under the lock is it the generation before: whoever was waited for
-        // has left another one.
+        // Read it again under the lock: a writer that was waited for has left
+        // another backup.
         let backup = backup(site)?;
         let salvaged = matches!(load::read(&site.files()?.state), Err(Error::Corrupt { .. }));
         *state = restored(state, &backup, salvaged);
@@ -31,7 +32,7 @@ pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
     })
 }
 
-/// What [`restore`] would do.
+/// Returns what [`restore`] would do, without a lock and without writing.
 pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
     let files = site.files()?;
     let backup = backup(site)?;
@@ -44,7 +45,7 @@ pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
     Ok(Applied::unwritten((), before, after, changes, files.state))
 }
 
-/// The backup, as a successor of the state now.
+/// The backup, as the successor of the current state.
 fn restored(now: &State, backup: &State, salvaged: bool) -> State {
     let mut state =
         State { revision: now.revision, last_change: now.last_change.clone(), ..backup.clone() };

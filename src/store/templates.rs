@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::page::template::{self, Template};
 use crate::site::Site;
 
-/// Writes a template and notes its digest in the state, so that readers who
-/// watch the state notice.
+/// Writes a template and notes its digest in the state, so that readers, which
+/// watch only the state, notice.
 ///
 /// # Errors
 ///

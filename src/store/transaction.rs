@@ -18,13 +18,13 @@ use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff};
 use crate::sys;
 
-/// How often a change is run again because the state moved under it.
+/// How often a change is run again because the state changed meanwhile.
 const RERUNS: usize = 100;
 
 /// Up to this many changes go into one line of the history.
 const MAX_RECORDED: usize = 100;
 
-/// Makes a change, again if the state moved under it.
+/// Makes a change, and makes it again if the state changed meanwhile.
 pub(super) fn transact<T>(
     site: &Site,
     options: &Options<'_>,
@@ -45,7 +45,7 @@ pub(super) fn transact<T>(
     })
 }
 
-/// Runs a change on a state, and checks what comes out.
+/// Runs a change on a copy of a state, and checks the result.
 pub(super) fn run<T>(
     before: &State,
     stamp: Stamp<'_>,
@@ -58,7 +58,7 @@ pub(super) fn run<T>(
     Ok((value, after, changes))
 }
 
-/// Tries out the templates that a change puts into use, for whoever chooses one.
+/// Tries out the templates that a change puts into use, unless it restores or renews.
 pub(super) fn try_templates(
     site: &Site,
     options: &Options<'_>,
@@ -89,7 +89,7 @@ impl<'a> Transaction<'a> {
         Ok(Self { site, options, beside, files, custody, lock })
     }
 
-    /// Reads, changes and writes; `None` if somebody else wrote meanwhile.
+    /// Reads, changes and writes; `None` if another writer came first.
     fn attempt<T>(
         &self,
         change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
@@ -127,7 +127,7 @@ impl<'a> Transaction<'a> {
         Ok(Some(Applied { value, before, after, changes, is_written: true, warnings, file }))
     }
 
-    /// Whether a file has to be written although the state says the same.
+    /// Whether a file has to be written although the state stays the same.
     fn is_owed(&self, current: &Current) -> bool {
         let is_broken = current.revision.is_none();
         let is_missing = current.old.is_none() && self.options.purpose == Purpose::Create;
@@ -136,7 +136,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes the template, the state and the history, in this order, and returns
-    /// what did not go as it should. `None`: somebody else came first.
+    /// warnings; `None` if another writer came first.
     fn commit(
         &self,
         current: &Current,
@@ -172,8 +172,8 @@ impl<'a> Transaction<'a> {
             let record = self.record(current, after, changes);
             history::append(history, &self.files, &record, self.custody)
         };
-        // Held until the history is written, so that whoever reads the new state
-        // to change it waits even if the lock file was deleted.
+        // Held until the history is written, so that a writer that reads the new
+        // state waits even if the lock file was deleted.
         let _second_lock = match replaced {
             Ok(done) => {
                 warnings.extend(done.warnings);
@@ -188,7 +188,7 @@ impl<'a> Transaction<'a> {
         };
         if let Err(cause) = history.and_then(record) {
             let path = self.files.history.display();
-            warnings.push(format!("could not write history `{path}`: {}", describe(&cause)));
+            warnings.push(format!("could not write the history `{path}`: {}", describe(&cause)));
         }
         Ok(Some(warnings))
     }
@@ -208,7 +208,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Makes a state the successor of another.
+/// Gives a state the next revision, and signs it.
 fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) -> Result<()> {
     after.revision = before
         .revision
@@ -237,8 +237,8 @@ fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<L
     })
 }
 
-/// What killed writers left behind. Only under the lock is it certain that they
-/// are dead.
+/// The files that killed writers left behind. Only the lock makes it certain that
+/// these writers are dead.
 pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = [name(&files.state), name(&files.backup)];

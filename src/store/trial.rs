@@ -1,7 +1,7 @@
-//! Templates are tried out here and nowhere else, before they are put into use.
+//! Trying out templates before they are put into use: the one place that does it.
 //!
-//! It happens under the lock: until then somebody else may change or remove a
-//! template, or one that it builds on.
+//! It happens under the lock: before that, another writer could still change or
+//! remove a template, or one that it builds on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +13,8 @@ use crate::site::Site;
 use crate::state::State;
 use crate::state::page::parse_file_name;
 
-/// Tries out the templates that a change of the state puts into use: that of each
-/// window which is new or different, and that of the site if it is another one.
+/// Tries out the templates that a change of the state puts into use: those of new
+/// and changed windows, and that of the site if it changed.
 pub(super) fn of_state(site: &Site, before: &State, after: &State) -> Result<()> {
     let is_new = |name: &str| before.windows.get(name) != after.windows.get(name);
     let windows = after.windows.iter().filter(|(name, _)| is_new(name));
@@ -51,13 +51,13 @@ pub(super) fn of_file(site: &Site, file: &TemplateFile<'_>) -> Result<()> {
     }
 }
 
-/// The templates of a site that are any good.
+/// The usable templates of a site.
 fn read(site: &Site) -> Templates {
     Templates::read(&site.templates()).0
 }
 
-/// Refuses a change of one template by which another, which was fine before,
-/// would fail: it builds on this one.
+/// Refuses a change of one template that breaks another, which builds on it and
+/// was fine before.
 fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str) -> Result<()> {
     for file_name in after.names() {
         let Some((name, format)) = parse_file_name(&file_name) else {

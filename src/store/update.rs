@@ -10,15 +10,16 @@ use crate::state::State;
 
 /// Changes the state of a site.
 ///
-/// The change runs under the lock, on the state as it is then, and learns who makes
-/// it and when. Nothing is written if it fails, if its result is not a valid state,
-/// if a template that it puts into use cannot become a page, or if nothing differs
+/// The change runs under the lock, on the state as it is then; its [`Stamp`] says
+/// who makes it and when. It may run again on a newer state, so it must do nothing
+/// else. Nothing is written if it fails, if its result is not a valid state, if a
+/// template that it puts into use cannot become a page, or if nothing differs
 /// afterwards.
 ///
 /// # Errors
 ///
 /// Whatever the change returns, and every kind of failure of [`Error`](crate::Error). All
-/// leave the state as it was but [`Error::Unsynced`](crate::Error::Unsynced).
+/// but [`Error::Unsynced`](crate::Error::Unsynced) leave the state as it was.
 pub fn update<T>(
     site: &Site,
     options: &Options<'_>,
@@ -27,7 +28,7 @@ pub fn update<T>(
     transact(site, options, Beside::Nothing, change)
 }
 
-/// What [`update`] would do, without a lock and without writing.
+/// Returns what [`update`] would do, without a lock and without writing.
 pub fn preview<T>(
     site: &Site,
     options: &Options<'_>,

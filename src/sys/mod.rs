@@ -1,8 +1,8 @@
 //! The operating system, behind one interface.
 //!
-//! Only this module knows which platform it is on. On Unix every call is made
-//! once through `rustix` and interrupted calls are retried a bounded number of
-//! times, so that no fault can make a writer hang.
+//! Only this module knows which platform it is on. On Unix, calls go through
+//! `rustix`; an interrupted one is repeated a bounded number of times, so that no
+//! fault can make a writer hang.
 
 #[cfg(not(unix))]
 mod other;
@@ -14,7 +14,7 @@ pub(crate) use other::*;
 #[cfg(unix)]
 pub(crate) use unix::*;
 
-/// What tells two generations of a file apart.
+/// What distinguishes two generations of a file.
 ///
 /// The writer forces the modification time strictly upwards, so equal keys mean
 /// an unchanged file even where inode numbers are reused.
@@ -34,11 +34,11 @@ pub(crate) enum Look {
     File(FileKey),
     /// Nothing.
     Missing,
-    /// It could not be told.
+    /// It could not be looked at.
     Failed,
 }
 
-/// Who may do what with a file, as stat(2) tells it.
+/// The owner, group and mode of a file, as in stat(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ownership {
     pub(crate) uid: u32,

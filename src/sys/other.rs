@@ -1,4 +1,4 @@
-//! Windows and whatever else Rust's standard library reaches.
+//! Windows, and every other platform of Rust's standard library.
 //!
 //! Replacement is atomic and locks are real; owners, modes, access lists and
 //! directory syncing have no counterpart here and are left to the system.
@@ -139,7 +139,7 @@ pub(crate) fn coarse_clock() -> u64 {
 }
 
 pub(crate) fn same_file(_one: &Metadata, _other: &Metadata) -> bool {
-    // An open file cannot be deleted or replaced there.
+    // On Windows an open file cannot be deleted or replaced.
     true
 }
 

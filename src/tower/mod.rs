@@ -1,4 +1,4 @@
-//! A [`tower_layer::Layer`] for axum, tonic, plain hyper and whatever else is a
+//! A [`tower_layer::Layer`] for axum, tonic, plain hyper and every other
 //! [`tower_service::Service`] of HTTP requests.
 //!
 //! ```
@@ -14,20 +14,20 @@
 //! ```
 //!
 //! The layer asks the [gate](crate::gate) about each request that arrives, and
-//! answers a blocked one itself. What has begun goes on: a request, a download
-//! or a `WebSocket` that the app has taken is never cut off (requirement 55).
+//! answers a blocked one itself. What the app has accepted runs to its end: a
+//! request, a download or a `WebSocket` is never cut off.
 //!
 //! Put it outside of what costs time (sessions, databases, limits), and inside
-//! of what has to see every answer (traces, CORS): a browser shows a script the
-//! answer 503 of another origin only if the layer for CORS is outside. The gate
-//! knows nothing of CORS: a preflight that gets as far as here is blocked too.
+//! of what has to see every answer (tracing, CORS): a browser shows a script a
+//! 503 of another origin only if the CORS layer is outside. The gate does not
+//! know CORS, so it blocks a preflight like any other request.
 //!
-//! A client of HTTP/1 that is still sending its request gets to read the answer:
-//! up to 16 MiB of the rest are read before it is sent, for as long as the
-//! client does not pause for more than a few seconds. What announces more than
-//! that, or `Expect: 100-continue`, is answered at once. Where the rest was not
-//! read, the answer says `Connection: close`, and a client that goes on
-//! sending all the same may see the connection reset before the answer.
+//! An HTTP/1 client that is still sending its request can read the answer: the
+//! layer first reads up to 16 MiB of the rest, until the client pauses for a few
+//! seconds. A request that announces more than that, or `Expect: 100-continue`,
+//! is answered at once. If the rest was not read, the answer says
+//! `Connection: close`, and a client that sends on regardless may see the
+//! connection reset before the answer.
 
 mod rest;
 
@@ -56,7 +56,7 @@ use rest::{Connection, Rest};
 
 type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
 
-/// Answers requests that are blocked, and lets the others through.
+/// Answers blocked requests, and lets the others through.
 #[derive(Clone)]
 pub struct MaintenanceLayer {
     gate: Gate,
@@ -67,14 +67,14 @@ pub struct MaintenanceLayer {
 }
 
 impl MaintenanceLayer {
-    /// A layer that asks this gate.
+    /// Creates a layer that asks this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
         Self { gate, force: None, is_https: None, peer: None, user: None }
     }
 
-    /// A layer for the site in a directory, or else for the one that the
-    /// command means here.
+    /// Creates a layer for the site in a directory, or, without one, for the site
+    /// that the command would find.
     ///
     /// # Errors
     ///
@@ -83,14 +83,14 @@ impl MaintenanceLayer {
         Ok(Self::new(Gate::open(&Site::discover(site)?)?))
     }
 
-    /// The gate, which other parts of the app may ask as well.
+    /// Returns the gate, which other parts of the app may ask as well.
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    /// Tells where the address of the peer is found, which `ip` rules and
-    /// trusted proxies need; without it they match nobody. With axum:
+    /// Sets where to find the address of the peer, which `ip` rules and trusted
+    /// proxies need; without it they match nobody. With axum:
     ///
     /// ```ignore
     /// layer.peer_from(|extensions| {
@@ -106,8 +106,8 @@ impl MaintenanceLayer {
         self
     }
 
-    /// Tells where an outer layer has left the user, which `user` rules need;
-    /// asked only if no other rule lets the request through.
+    /// Sets where to find the user that an outer layer has left, which `user` rules
+    /// need. Called only if no other rule lets the request through.
     #[must_use]
     pub fn user_from(
         mut self,
@@ -117,22 +117,23 @@ impl MaintenanceLayer {
         self
     }
 
-    /// Tells that visitors come without encryption, as on a network of one's
-    /// own; the bypass cookie is then sent in the clear.
+    /// Declares that visitors come without encryption, as on a private network; the
+    /// bypass cookie is then sent in the clear.
     #[must_use]
     pub fn plain_http(mut self) -> Self {
         self.is_https = Some(false);
         self
     }
 
-    /// Around a view that is always down, whatever the state says.
+    /// Blocks every request, whatever the state says: for a view that is always down.
     #[must_use]
     pub fn force_on(mut self) -> Self {
         self.force = Some(Override::On);
         self
     }
 
-    /// Around a view that is never down. A layer further out decides before it.
+    /// Blocks no request, whatever the state says: for a view that is never down. A
+    /// layer further out decides first.
     #[must_use]
     pub fn force_off(mut self) -> Self {
         self.force = Some(Override::Off);
@@ -165,7 +166,7 @@ impl<S> Layer<S> for MaintenanceLayer {
     }
 }
 
-/// The service that [`MaintenanceLayer`] makes of another.
+/// The service that [`MaintenanceLayer`] wraps around another.
 #[derive(Clone, Debug)]
 pub struct Maintenance<S> {
     inner: S,
@@ -198,7 +199,7 @@ where
 }
 
 pin_project! {
-    /// What a request comes to: the answer of the app, or the page.
+    /// Resolves to the answer of the app, or to the page.
     #[derive(Debug)]
     pub struct ResponseFuture<F, B> {
         #[pin]
@@ -255,7 +256,7 @@ where
     }
 }
 
-/// Keeps an answer of the app out of caches, whatever the app says of them.
+/// Keeps an answer of the app out of caches, whatever its headers say.
 fn make_private(headers: &mut HeaderMap) {
     let names = headers.keys().filter(|name| Pass::overrides_cache_control(name.as_str()));
     for name in names.cloned().collect::<Vec<_>>() {
@@ -268,7 +269,7 @@ fn response<C>(reply: Reply) -> Response<ResponseBody<C>> {
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut headers = HeaderMap::with_capacity(16);
     for (name, value) in reply.headers() {
-        // A page is made of sound values; what could not be sent is left out.
+        // A page has only valid values; one that could not be sent is left out.
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -354,8 +355,9 @@ impl<B> request::Request for HttpRequest<'_, B> {
         self.request.method().as_str()
     }
 
-    /// Of the target, as in HTTP/2, or else of the header field. Where both are
-    /// there and differ, servers could disagree on which is meant.
+    /// The host of the target, as in HTTP/2, or else of the header field. It is
+    /// unknown if they differ or a field repeats: servers could disagree on which is
+    /// meant.
     fn host(&self) -> Option<&str> {
         let target = self.request.uri().authority().map(http::uri::Authority::as_str);
         let mut fields = self.request.headers().get_all(HOST).iter();

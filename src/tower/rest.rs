@@ -3,7 +3,7 @@
 //! Most clients send the whole request before they look at the answer. If the
 //! server closed the connection meanwhile, they would see it reset and never
 //! the page, so the rest is read first. A client may also wait for the answer
-//! before it sends any more, so nobody reads for longer than it keeps sending.
+//! before it sends any more, so reading ends when it pauses.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -21,10 +21,10 @@ use pin_project_lite::pin_project;
 /// The most that is read, in bytes.
 const MAX_READ: u64 = 16 * 1024 * 1024;
 
-/// How long a client may pause; up to twice as long passes unnoticed.
+/// How long a client may pause; it may take twice as long until that is noticed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is to become of the connection.
+/// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Connection {
     /// It is good for the next request.
@@ -34,7 +34,7 @@ pub(super) enum Connection {
 }
 
 pin_project! {
-    /// Reads the rest of a request, and tells what becomes of the connection.
+    /// Reads the rest of a request, and returns what becomes of the connection.
     #[derive(Debug)]
     pub(super) struct Rest<B> {
         #[pin]
@@ -51,8 +51,8 @@ impl<B: Body> Rest<B> {
         // HTTP/2 ends a stream without ending the connection.
         let is_over = request.version() >= Version::HTTP_2 || request.body().is_end_stream();
         let unread = if is_over { Connection::GoesOn } else { Connection::Ends };
-        // Who expects to be told to go on sends nothing when told this instead;
-        // to read would be to tell them.
+        // A client that expects `100 Continue` sends nothing if it gets the page
+        // instead. Reading the body would send it `100 Continue`.
         let is_read = !is_over
             && !request.headers().contains_key(EXPECT)
             && request.body().size_hint().lower() <= MAX_READ;
@@ -96,9 +96,9 @@ impl<B: Body> Rest<B> {
     }
 }
 
-/// Wakes a task when its time has come, whatever runtime it belongs to: one
-/// thread does for all, since everyone waits equally long and so in order.
-/// False if there can be no thread.
+/// Wakes a task when its time has come, whatever runtime it belongs to. One
+/// thread serves all tasks, since they wait equally long and so in order.
+/// Returns false if there can be no thread.
 fn ring_later(alarm: (Instant, Waker)) -> bool {
     static ALARMS: LazyLock<Option<Sender<(Instant, Waker)>>> = LazyLock::new(|| {
         let (sender, alarms) = mpsc::channel::<(Instant, Waker)>();

@@ -1,4 +1,4 @@
-//! What an app says by itself.
+//! The application's own settings.
 
 use super::*;
 use crate::request::User;

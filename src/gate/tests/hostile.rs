@@ -82,7 +82,7 @@ proptest! {
         let Answer::Reply(reply) = gate.answer(&request) else {
             return Err(TestCaseError::fail("nothing lets it through"));
         };
-        // A call of gRPC is over with 200 and its own status.
+        // A call of gRPC ends with 200 and a status of its own.
         let is_grpc = reply.header("grpc-status").is_some();
         prop_assert!(reply.status() == 503 || is_grpc);
     }

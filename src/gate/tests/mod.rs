@@ -1,5 +1,5 @@
 //! What only the inside of a gate shows: what is read again, what is kept, what
-//! is told.
+//! is reported.
 
 mod app;
 mod hostile;
@@ -25,7 +25,7 @@ use crate::request::RequestParts;
 use crate::say::{figure, skip};
 use crate::sys::Look;
 
-/// Nothing here takes this long unless it never comes.
+/// What has not come after this long never will.
 const HANG: Duration = Duration::from_secs(300);
 
 /// A site, and a writer that keeps the one rule of writers: the modification
@@ -66,12 +66,12 @@ impl Desk {
         Gate::open_with(&Site::at(&self.dir), options).unwrap()
     }
 
-    /// What was told since this was last asked for.
+    /// What was reported since the last call.
     fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
-    /// Replaces the state whole.
+    /// Replaces the state as a whole.
     #[expect(clippy::disallowed_methods, reason = "a writer that does nothing but be fast")]
     fn replace(&mut self, text: &str) {
         let temp = self.dir.join("new");
@@ -87,7 +87,7 @@ impl Desk {
         self.replace(&state(revision, parts));
     }
 
-    /// Changes bytes of the state where they are.
+    /// Writes the state in place.
     fn overwrite(&self, text: &str) {
         let mut file =
             OpenOptions::new().write(true).truncate(true).open(self.state_file()).unwrap();
@@ -106,7 +106,7 @@ fn down(reason: &str) -> Value {
     json!({ "windows": { "w": { "opened_at": "2026-11-22T03:00:00Z", "reason": reason } } })
 }
 
-/// So many ignore rules, all of them paths below `/rule`.
+/// This many ignore rules, all of them paths below `/rule`.
 fn rules(number: usize) -> Value {
     let rule = |n| (format!("r{n}"), json!({ "kind": "path", "value": format!("/rule/{n}") }));
     Value::Object((1..=number).map(rule).collect())
@@ -120,7 +120,7 @@ fn is_blocked(gate: &Gate, path: &str) -> bool {
     matches!(gate.answer(&get(path)), Answer::Reply(_))
 }
 
-/// Waits for a fact, and not for a time.
+/// Waits for a fact rather than for a time.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();

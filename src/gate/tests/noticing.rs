@@ -91,7 +91,7 @@ fn requirement_21_a_file_is_unsettled_while_another_change_could_look_the_same()
         (key(1, now - 1), true),
         // The clock of a server is a little ahead.
         (key(now + SECOND / 2, now + SECOND / 2), true),
-        // FAT has every other second only.
+        // FAT counts in steps of two seconds.
         (key(999 * SECOND, 7), true),
         (key(998 * SECOND, 7), false),
         (Look::Missing, false),
@@ -115,7 +115,7 @@ fn requirement_23_a_million_answers_read_the_state_once() {
         let _ = gate.revision();
         !gate.0.live.current.load().is_unsettled
     });
-    // Looked at once more, since the file was new, and found to be the same.
+    // The file was new, so it was read once more, and found to be the same.
     let now = gate.0.live.current.load_full();
     assert!(Arc::ptr_eq(&content, &now.content), "0 of 1000000 read it again");
     for _ in 0..1_000 {
@@ -159,7 +159,7 @@ fn with_a_recheck_interval_one_of_many_looks() {
     let gate = Gate::open_with(&Site::at(&desk.dir), options).unwrap();
     desk.put(2, &json!({}));
     assert_eq!(gate.revision(), 1, "not yet");
-    // As if the hour were over: of all that come at once, one has to look.
+    // As if the hour were over: of all requests that come at once, one has to look.
     gate.0.live.next_look.store(1, Ordering::Relaxed);
     assert!(gate.0.live.put_off(1) && !gate.0.live.put_off(1), "the second comes too late");
     gate.0.live.next_look.store(0, Ordering::Relaxed);

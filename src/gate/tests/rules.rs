@@ -1,5 +1,5 @@
-//! Ignore rules by the thousand: windows never wait for them, and they are not
-//! compiled again unless they change.
+//! Ignore rules by the thousand: they hold up no window, and they are compiled
+//! again only if they change.
 
 use super::*;
 use crate::state::MAX_RULES;
@@ -78,7 +78,7 @@ fn requirement_58_many_rules_that_are_no_good_take_the_whole_state_with_them() {
     let told = desk.told();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("`r7`") && told[0].contains("revision 1, stays"), "{told:?}");
-    // However it is gone over again, there is no moment at which half of it counts.
+    // However often it is read again, half of it never counts.
     desk.put(3, &with(&many, true));
     for _ in 0..100 {
         assert!(!is_blocked(&gate, "/"));

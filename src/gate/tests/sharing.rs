@@ -1,4 +1,4 @@
-//! What may be kept for others, and what not.
+//! What caches may share, and what they may not.
 
 use super::*;
 use crate::state::bypass;

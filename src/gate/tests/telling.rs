@@ -1,4 +1,4 @@
-//! Requirement 24: trouble is told once a minute, and when it is over.
+//! Requirement 24: trouble is reported once a minute, and when it is over.
 
 use super::trouble::{Failing, TOLD_EVERY, Trouble};
 use super::*;
@@ -10,7 +10,7 @@ fn requirement_24_a_minute_is_a_minute_whatever_happens_in_between() {
     let second = Duration::from_secs(1);
     let mut times = Vec::new();
     let mut failing: Option<Failing> = None;
-    // Ten minutes of a file that breaks and is mended again and again.
+    // Ten minutes of a file that breaks and is fixed again and again.
     for number in 0..600 {
         let (now, is_due) = trouble.of_state(failing, start + second * number);
         failing = (number % 7 != 0).then_some(now);
@@ -104,7 +104,7 @@ fn who_is_told_may_ask_the_gate() {
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         fs::remove_file(desk.state_file()).unwrap();
-        // What cannot be looked at is tried again by whoever asks.
+        // A file that cannot be read is tried again on every request.
         fs::create_dir(desk.state_file()).unwrap();
         let _ = gate.revision();
         fs::remove_dir(desk.state_file()).unwrap();
@@ -145,7 +145,7 @@ fn a_link_into_a_directory_that_is_gone_does_not_bring_the_site_up() {
     std::os::unix::fs::symlink("shared/app.json", desk.state_file()).unwrap();
     let gate = desk.gate();
     assert!(is_blocked(&gate, "/"));
-    // A volume that is not there any more.
+    // The volume is gone.
     fs::remove_dir_all(&shared).unwrap();
     assert!(is_blocked(&gate, "/"));
     assert!(Gate::open(&Site::at(&desk.dir)).is_err());

@@ -69,8 +69,8 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Fails where writing on to this length would not fail but end the process: past
-/// `RLIMIT_FSIZE` the kernel sends SIGXFSZ.
+/// Fails where writing up to this length would end the process: past
+/// `RLIMIT_FSIZE` the kernel sends SIGXFSZ (setrlimit(2)).
 fn check_size_limit(length: u64) -> io::Result<()> {
     match rustix::process::getrlimit(rustix::process::Resource::Fsize).current {
         Some(limit) if length > limit => Err(Errno::FBIG.into()),
@@ -88,17 +88,17 @@ pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
             written => bytes = &bytes[written..],
         }
     }
-    // What was said to be written is not always there, and nobody looks again before
-    // the file takes the place of a good one.
+    // What the kernel reports as written is not always there, and this is the last
+    // look before the file takes the place of a good one.
     if file.metadata()?.len() < length {
         return Err(io::Error::other("fewer bytes arrived than were written"));
     }
     Ok(())
 }
 
-/// Writes to standard error, come what may. Not by way of the standard library: it
-/// panics where nobody reads any more, and has a lock that a process forked off
-/// may find held for ever.
+/// Writes to standard error, and ignores failure. The standard library would panic
+/// once nobody reads it any more, and a forked process may find its lock held
+/// forever.
 pub(crate) fn say(text: &str) {
     let _ = retry(|| rustix::io::write(io::stderr(), text.as_bytes()));
 }
@@ -106,8 +106,8 @@ pub(crate) fn say(text: &str) {
 /// Replaces the content of a small advisory file such as the lock.
 pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     check_size_limit(bytes.len() as u64)?;
-    // Cut afterwards: a file that is cut to nothing first loses its block on the disk,
-    // and the sync of the state would pay for finding it a new one.
+    // Truncate last: a file that is first cut to nothing loses its block on the disk,
+    // and the sync of the state would pay for a new one.
     let written = retry(|| rustix::io::pwrite(file, bytes, 0));
     let length = written.as_ref().map_or(0, |&length| length as u64);
     retry(|| rustix::fs::ftruncate(file, length))?;
@@ -165,7 +165,7 @@ pub(crate) fn names(path: &Path) -> io::Result<Vec<OsString>> {
 }
 
 /// Makes a directory that everyone may enter and read, whatever the umask. As
-/// root it goes to the owner of the directory it is in, if `hand_over`.
+/// root it gets the owner of the directory it is in, if `hand_over`.
 pub(crate) fn create_dir(path: &Path, hand_over: bool) -> io::Result<()> {
     retry(|| rustix::fs::mkdir(path, permissions(0o755)))?;
     let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
@@ -181,7 +181,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| rustix::fs::rename(from, to))
 }
 
-/// Renames unless `to` exists, which is `AlreadyExists`.
+/// Renames unless `to` exists (`AlreadyExists`). Where the system cannot do that,
+/// `to` is replaced.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
@@ -198,7 +199,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     rename(from, to)
 }
 
-/// Gives two existing files each other's name, where the file system can.
+/// Swaps the names of two existing files, where the file system can.
 pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
@@ -279,7 +280,7 @@ fn key_of_stat(stat: &rustix::fs::Stat) -> FileKey {
 }
 
 /// A clock that never goes back and is cheap to read, in nanoseconds; on Linux
-/// it moves on every few milliseconds.
+/// it advances every few milliseconds.
 pub(crate) fn coarse_clock() -> u64 {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = rustix::time::ClockId::MonotonicCoarse;

@@ -41,15 +41,15 @@ fn file_system_name(magic: u32) -> Option<&'static str> {
 /// What a file system has left for this process.
 pub(crate) struct Room {
     pub(crate) bytes: u64,
-    /// Absent where files need no number.
+    /// Absent where the file system does not count them.
     pub(crate) files: Option<u64>,
     pub(crate) is_read_only: bool,
 }
 
-/// The room on the file system of a path, if it can be told.
+/// The room on the file system of a path, if known.
 pub(crate) fn room(path: &Path) -> Option<Room> {
     let vfs = rustix::fs::statvfs(path).ok()?;
-    // Root may use the blocks that are kept back for it.
+    // Root may use the blocks that are reserved for it.
     let (blocks, files) =
         if is_root() { (vfs.f_bfree, vfs.f_ffree) } else { (vfs.f_bavail, vfs.f_favail) };
     Some(Room {
@@ -62,7 +62,7 @@ pub(crate) fn room(path: &Path) -> Option<Room> {
 /// Whether a path is itself a mount point; on older kernels according to
 /// `proc_pid_mountinfo(5)`.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
-    // Since Linux 5.8 statx(2) tells, without reading a table that may be long.
+    // Since Linux 5.8 statx(2) shows it, without reading a table that may be long.
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};

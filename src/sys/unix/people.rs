@@ -6,7 +6,7 @@ use rustix::io::Errno;
 pub(crate) fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| {
-        // EPERM: it is there, and somebody else's.
+        // EPERM: it exists and belongs to somebody else.
         !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
     })
 }
