@@ -29,7 +29,7 @@ const PARTS: [Part; 3] = [
     },
     Part {
         name: "decide",
-        files: "src/gate/plan.rs src/gate/index.rs src/gate/link.rs src/state/bypass.rs src/state/window.rs \
+        files: "src/gate/plan.rs src/gate/rules.rs src/gate/index.rs src/gate/link.rs src/state/bypass.rs src/state/window.rs \
             src/time.rs src/rules/** src/request/**",
         target: "vectors",
         without: "noticing:: a_client_never_chooses thousand_ a_million_networks state::parts \
@@ -37,7 +37,7 @@ const PARTS: [Part; 3] = [
     },
     Part {
         name: "read",
-        files: "src/gate/snapshot.rs src/load.rs src/watch.rs src/gate/reload.rs",
+        files: "src/gate/snapshot.rs src/gate/content.rs src/load.rs src/watch.rs src/gate/reload.rs",
         target: "gate",
         without: "gate::index requirement_39_ requirement_37_ state:: stress:: doctor:: thousand_",
     },
