@@ -277,7 +277,7 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
     let dir = place.dir.join(name.replace([' ', ','], "-"));
     fs::create_dir(&dir)?;
     let site = Site::at(dir.join(".maint"));
-    site.create(false)?;
+    store::create(&site)?;
     set(&site, true)?;
     let options = Options::new("bench");
     let Some(rules) = rules else {

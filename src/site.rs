@@ -176,29 +176,6 @@ impl Site {
         Self { dir: dir.into(), found: Found::Given }
     }
 
-    /// Creates the site directory with an empty `templates/`, unless it exists.
-    /// Everyone may enter and read, whatever the umask. As root, the directory gets
-    /// the owner of the one it is in, unless `keep_root`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if it cannot be made.
-    pub fn create(&self, keep_root: bool) -> Result<()> {
-        if self.dir.is_dir() {
-            return Ok(());
-        }
-        let above = self.dir.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
-        for dir in [self.dir.clone(), self.templates()] {
-            match sys::create_dir(&dir, !keep_root) {
-                // Another process made it at the same time.
-                Err(cause) if cause.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
-                other => other.map_err(|source| Error::io("create", &dir, source))?,
-            }
-        }
-        Ok(())
-    }
-
     /// Returns the site directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

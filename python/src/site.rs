@@ -97,7 +97,7 @@ impl Site {
         let author = Author::new(py, None, None)?;
         let made = py.detach(|| {
             let options = author.options().purpose(Purpose::Create);
-            site.create(false)?;
+            store::create(&site)?;
             store::update(&site, &options, |_, _| Ok(()))
         });
         made.map_err(|error| raise(py, &error))?;

@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::custody::Custody;
-use super::options::Options;
+use super::create::make_directory;
 use super::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::error::{Error, Result};
 use crate::page::template::{self, Template};
@@ -55,15 +54,11 @@ impl TemplateFile<'_> {
 }
 
 /// Writes or removes a template so that it can be undone.
-pub(super) fn put<'a>(
-    template: &TemplateFile<'a>,
-    options: &Options<'_>,
-    custody: Custody,
-) -> Result<Earlier<'a>> {
+pub(super) fn put<'a>(template: &TemplateFile<'a>) -> Result<Earlier<'a>> {
     let path = template.path;
     let earlier = Earlier::keep(path)?;
     let written = match template.change {
-        FileChange::Write { text, .. } => write_template(path, text, options, custody),
+        FileChange::Write { text, .. } => write_template(path, text),
         FileChange::Remove { .. } => {
             sys::unlink(path).map_err(|source| Error::io("remove", path, source))
         }
@@ -77,11 +72,10 @@ pub(super) fn put<'a>(
     }
 }
 
-fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custody) -> Result<()> {
+fn write_template(path: &Path, text: &str) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.is_dir() {
-        sys::create_dir(directory, !options.keep_root)
-            .map_err(|source| Error::io("create", directory, source))?;
+        make_directory(directory)?;
     }
     let old = match fs::symlink_metadata(path) {
         Ok(metadata) => Some(metadata),
@@ -102,8 +96,6 @@ fn write_template(path: &Path, text: &str, options: &Options<'_>, custody: Custo
             key: sys::key(&metadata),
             ownership: sys::ownership(&metadata),
         }),
-        owner: custody.owner(),
-        keep_root: options.keep_root,
         backup: None,
     });
     match replaced {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::create::make;
 use super::current::Current;
 use super::lock::Lock;
 use super::replace;
@@ -11,9 +12,9 @@ use crate::site::{Files, Found, Site};
 use crate::sys::{self, Ownership};
 
 /// Checks the directory; creates the user's own one on first use.
-pub(super) fn prepare(site: &Site, files: &Files, keep_root: bool) -> Result<Ownership> {
+pub(super) fn prepare(site: &Site, files: &Files) -> Result<Ownership> {
     if site.found() == Found::User {
-        site.create(keep_root)?;
+        make(site)?;
     }
     let look = |path: &Path| {
         fs::metadata(path)

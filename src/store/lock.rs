@@ -214,7 +214,7 @@ mod tests {
                 command: "on".to_owned(),
                 since: Timestamp::UNIX_EPOCH,
             },
-            custody: Custody::new(Ownership { uid: 0, gid: 0, mode: 0o755 }, true),
+            custody: Custody(Ownership { uid: 0, gid: 0, mode: 0o755 }),
             on_wait: None,
         }
     }

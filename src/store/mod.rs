@@ -4,10 +4,12 @@
 //! again on a newer state, so it does nothing but change the state it is given.
 
 mod beside;
+mod create;
 mod current;
 mod custody;
 mod guard;
 pub(crate) mod history;
+mod identity;
 mod lock;
 mod options;
 mod replace;
@@ -17,6 +19,7 @@ mod transaction;
 mod trial;
 mod update;
 
+pub use create::create;
 pub use lock::{OnWait, PATIENCE};
 pub use options::{Applied, Options, Purpose, Stamp};
 pub use restore::{preview_restore, restore};

@@ -17,8 +17,6 @@ pub struct Options<'a> {
     pub patience: Duration,
     /// Whether to take the lock. Without it two writers can lose a change.
     pub locking: bool,
-    /// As root, leave new files to root instead of the directory's owner.
-    pub keep_root: bool,
     /// In whose name the change is made.
     pub actor: Actor,
     /// The command, without the name of the program, for the history.
@@ -38,7 +36,6 @@ impl<'a> Options<'a> {
         Self {
             patience: lock::PATIENCE,
             locking: true,
-            keep_root: false,
             actor: Actor::current(),
             command: command.into(),
             now: None,
@@ -79,13 +76,6 @@ impl<'a> Options<'a> {
     #[must_use]
     pub fn locking(mut self, locking: bool) -> Self {
         self.locking = locking;
-        self
-    }
-
-    /// Sets whether root keeps the files that it creates.
-    #[must_use]
-    pub fn keep_root(mut self, keep_root: bool) -> Self {
-        self.keep_root = keep_root;
         self
     }
 

@@ -25,10 +25,6 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The file that is there now.
     pub(crate) old: Option<OldFile>,
-    /// Who gets a new file; the caller if absent.
-    pub(crate) owner: Option<Ownership>,
-    /// Leave the file to root even if the old one had another owner.
-    pub(crate) keep_root: bool,
     /// Where the old file is kept.
     pub(crate) backup: Option<&'a Path>,
 }
@@ -125,10 +121,9 @@ fn carry_over(
     warnings: &mut Vec<String>,
 ) -> io::Result<()> {
     let new = sys::ownership(&file.metadata()?);
-    let wanted = replacement.old.map(|old| old.ownership).or(replacement.owner);
+    let wanted = replacement.old.map(|old| old.ownership);
     if let Some(wanted) = wanted {
-        let uid = (sys::is_root() && !replacement.keep_root && wanted.uid != new.uid)
-            .then_some(wanted.uid);
+        let uid = (sys::is_root() && wanted.uid != new.uid).then_some(wanted.uid);
         let gid = (wanted.gid != new.gid).then_some(wanted.gid);
         // The group matters only if it may do more than others may.
         let group_counts = (wanted.mode >> 3) & !wanted.mode & 0o7 != 0;

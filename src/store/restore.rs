@@ -1,6 +1,7 @@
 //! Going back by one generation.
 
 use super::beside::Beside;
+use super::identity::as_owner;
 use super::options::{Applied, Options, Purpose};
 use super::transaction::transact;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::state::{State, diff};
 /// [`update`](super::update()).
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
     // Check first, so that without a backup not even a lock is made.
-    backup(site)?;
+    as_owner(site, || backup(site))?;
     let options = Options { purpose: Purpose::Restore, ..options.clone() };
     transact(site, &options, Beside::Salvage, |state, _| {
         // Read it again under the lock: a writer that was waited for has left
@@ -34,15 +35,17 @@ pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<()>> {
 
 /// Returns what [`restore`] would do, without a lock and without writing.
 pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
-    let files = site.files()?;
-    let backup = backup(site)?;
-    let (before, salvaged) = match load::read(&files.state) {
-        Err(Error::Corrupt { .. }) => (State::default(), true),
-        other => (other?, false),
-    };
-    let after = restored(&before, &backup, salvaged);
-    let changes = diff(&before, &after);
-    Ok(Applied::unwritten((), before, after, changes, files.state))
+    as_owner(site, || {
+        let files = site.files()?;
+        let backup = backup(site)?;
+        let (before, salvaged) = match load::read(&files.state) {
+            Err(Error::Corrupt { .. }) => (State::default(), true),
+            other => (other?, false),
+        };
+        let after = restored(&before, &backup, salvaged);
+        let changes = diff(&before, &after);
+        Ok(Applied::unwritten((), before, after, changes, files.state))
+    })
 }
 
 /// The backup, as the successor of the current state.

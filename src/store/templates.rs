@@ -1,6 +1,7 @@
 //! Templates, which change together with the state.
 
 use super::beside::{Beside, FileChange, TemplateFile};
+use super::identity::as_owner;
 use super::options::{Applied, Options};
 use super::transaction::transact;
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ pub fn remove_template(
     options: &Options<'_>,
     name: &str,
 ) -> Result<Applied<Vec<Template>>> {
-    let found = template::find(&site.templates(), name)?;
+    let found = as_owner(site, || template::find(&site.templates(), name))?;
     let mut applied = None;
     for file in &found {
         let change = FileChange::Remove { files: &found };

@@ -7,6 +7,7 @@ use super::current::{Current, set_aside, settled};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
 use super::history::{self, Record, Revisions};
+use super::identity::as_owner;
 use super::lock::{self, Lock};
 use super::options::{Applied, Options, Purpose, Stamp};
 use super::replace::{self, Failure, Replacement};
@@ -26,6 +27,16 @@ const MAX_RECORDED: usize = 100;
 
 /// Makes a change, and makes it again if the state changed meanwhile.
 pub(super) fn transact<T>(
+    site: &Site,
+    options: &Options<'_>,
+    beside: Beside<'_>,
+    change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
+) -> Result<Applied<T>> {
+    as_owner(site, || in_turn(site, options, beside, change))
+}
+
+/// The same, in the identity that is needed here.
+fn in_turn<T>(
     site: &Site,
     options: &Options<'_>,
     beside: Beside<'_>,
@@ -84,7 +95,7 @@ struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
         let files = site.files()?;
-        let custody = Custody::new(prepare(site, &files, options.keep_root)?, options.keep_root);
+        let custody = Custody(prepare(site, &files)?);
         let lock = if options.locking { Some(take_lock(&files, options, custody)?) } else { None };
         Ok(Self { site, options, beside, files, custody, lock })
     }
@@ -147,7 +158,7 @@ impl<'a> Transaction<'a> {
         let mut warnings = warnings_about(&self.files, current, self.lock.as_ref());
         let history = history::complete(&self.files, &current.state, self.custody);
         let template = match self.beside {
-            Beside::Template(file) => Some(put(file, self.options, self.custody)?),
+            Beside::Template(file) => Some(put(file)?),
             Beside::Nothing | Beside::Salvage => None,
         };
         if current.revision.is_none() {
@@ -158,8 +169,6 @@ impl<'a> Transaction<'a> {
             path: &self.files.state,
             bytes: &bytes,
             old: current.old,
-            owner: self.custody.owner(),
-            keep_root: self.options.keep_root,
             backup: has_backup.then_some(self.files.backup.as_path()),
         });
         if let Some(template) = template {

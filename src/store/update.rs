@@ -1,6 +1,7 @@
 //! Changing the state of a site.
 
 use super::beside::Beside;
+use super::identity::as_owner;
 use super::options::{Applied, Options, Stamp};
 use super::transaction::{run, transact, try_templates};
 use crate::error::Result;
@@ -34,9 +35,11 @@ pub fn preview<T>(
     options: &Options<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
-    let files = site.files()?;
-    let before = load::read(&files.state)?;
-    let (value, after, changes) = run(&before, options.stamp(), &change)?;
-    try_templates(site, options, &before, &after)?;
-    Ok(Applied::unwritten(value, before, after, changes, files.state))
+    as_owner(site, || {
+        let files = site.files()?;
+        let before = load::read(&files.state)?;
+        let (value, after, changes) = run(&before, options.stamp(), &change)?;
+        try_templates(site, options, &before, &after)?;
+        Ok(Applied::unwritten(value, before, after, changes, files.state))
+    })
 }

@@ -64,7 +64,7 @@ pub(crate) fn sync_dir(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn create_dir(path: &Path, _hand_over: bool) -> io::Result<()> {
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 

@@ -98,9 +98,6 @@ pub(crate) struct Global {
     /// Write without a lock, on file systems that have none; two writers can lose a change
     #[arg(long, global = true, help_heading = "Global options", display_order = 106)]
     pub(crate) no_lock: bool,
-    /// As root, give new files to root and not to the owner of the directory
-    #[arg(long, global = true, help_heading = "Global options", display_order = 107)]
-    pub(crate) keep_root: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

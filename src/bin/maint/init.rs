@@ -81,7 +81,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let mut wanted = State::default();
     change(&mut wanted);
     wanted.validate()?;
-    site.create(session.keep_root())?;
+    store::create(&site)?;
     let starter = begin(session, &site)?;
     let mut applied = session.write(|options| {
         let options = options.clone().purpose(Purpose::Create);

@@ -46,10 +46,6 @@ impl Session {
         self.global.site.as_deref()
     }
 
-    pub(crate) fn keep_root(&self) -> bool {
-        self.global.keep_root
-    }
-
     /// How this command changes the state.
     fn options<'a>(&self, on_wait: OnWait<'a>) -> maint::Result<Options<'a>> {
         let patience = match (&self.global.wait, self.global.no_wait) {
@@ -60,7 +56,6 @@ impl Session {
         Ok(Options::new(command_line())
             .patience(patience)
             .locking(!self.global.no_lock)
-            .keep_root(self.global.keep_root)
             .now(self.clock.fixed())
             .on_wait(on_wait))
     }

@@ -1,7 +1,7 @@
 //! Files: every call that reads, writes, names or describes one.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -10,7 +10,6 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::is_root;
 use crate::sys::{FileKey, Look, Ownership};
 
 /// How often an interrupted call is repeated before the interruption is reported.
@@ -164,17 +163,11 @@ pub(crate) fn names(path: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Makes a directory that everyone may enter and read, whatever the umask. As
-/// root it gets the owner of the directory it is in, if `hand_over`.
-pub(crate) fn create_dir(path: &Path, hand_over: bool) -> io::Result<()> {
+/// Makes a directory that everyone may enter and read, whatever the umask.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     retry(|| rustix::fs::mkdir(path, permissions(0o755)))?;
     let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, 0)?;
-    set_mode(&dir, 0o755)?;
-    if hand_over && is_root() {
-        let above = ownership(&fs::metadata(path.parent().unwrap_or(Path::new("/")))?);
-        set_owner(&dir, Some(above.uid), Some(above.gid))?;
-    }
-    Ok(())
+    set_mode(&dir, 0o755)
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {

@@ -52,6 +52,18 @@ pub(crate) fn account(name: &str) -> Option<Account> {
     Some(Account { uid: user.uid.as_raw(), gids })
 }
 
+/// A user by its number. The primary group of one without an entry in the user database
+/// is `gid`.
+pub(crate) fn account_of(uid: u32, gid: u32) -> Account {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
+    let Some(user) = user else { return Account { uid, gids: vec![gid] } };
+    let primary = user.gid.as_raw();
+    let mut gids = vec![primary];
+    gids.extend(groups(&user.name, user.gid).unwrap_or_default());
+    gids.dedup();
+    Account { uid, gids }
+}
+
 #[cfg(not(target_vendor = "apple"))]
 fn groups(name: &str, primary: nix::unistd::Gid) -> Option<Vec<u32>> {
     let name = std::ffi::CString::new(name).ok()?;

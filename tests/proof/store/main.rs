@@ -29,6 +29,7 @@ mod overtaken;
 mod ownership;
 mod planted;
 mod power;
+mod root;
 #[path = "../../common/say.rs"]
 mod say;
 mod sequence;

@@ -106,22 +106,6 @@ fn requirement_29_the_pages_that_root_adds_are_the_owners_too() {
 }
 
 #[test]
-fn requirement_29_keep_root_leaves_files_to_root() {
-    if !can_be_others() {
-        return;
-    }
-    let site = TestSite::new();
-    site.give_to(DEPLOY);
-    site.ok(&["on", "-m", "one", "--keep-root"]);
-    for name in ["state.json", "lock", "history.jsonl"] {
-        assert_eq!(owner(&site.file(name)), 0, "{name}");
-    }
-    let done = run(&mut as_user(DEPLOY, &site.dir, &["on", "-m", "two"]));
-    assert_eq!(done.code, 3, "as `--keep-root` asks: {done:?}");
-    assert!(done.stderr.contains("permission denied"), "{done:?}");
-}
-
-#[test]
 fn requirement_29_init_as_root_leaves_the_site_to_the_owner_of_the_project() {
     if !can_be_others() {
         return;

@@ -1,0 +1,191 @@
+//! Requirement 61: root is no more than the owner of a site there.
+
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::TempDir;
+
+use crate::can::can_be_others;
+use crate::env::{DEPLOY, NOBODY, Run, TestSite, chmod, maint, names, owner, run};
+use crate::say::figure;
+
+/// How often root is raced. In each try the owner exchanges the directory all the time.
+const TRIES: usize = 50;
+
+/// A directory that is root's alone, with a state of root's in it.
+struct Vault {
+    _temp: TempDir,
+    dir: PathBuf,
+}
+
+impl Vault {
+    fn new() -> Self {
+        let temp = tempfile::Builder::new().prefix("maint-vault-").tempdir().unwrap();
+        // Others may come by but not write.
+        chmod(temp.path(), 0o755);
+        let dir = temp.path().join("vault");
+        fs::create_dir(&dir).unwrap();
+        chmod(&dir, 0o755);
+        Self { _temp: temp, dir }
+    }
+
+    /// Everything in it: name, owner and bytes.
+    fn content(&self) -> Vec<(String, u32, Vec<u8>)> {
+        let read = |name: String| {
+            let path = self.dir.join(&name);
+            let bytes = fs::read(&path).unwrap_or_default();
+            (name, owner(&path), bytes)
+        };
+        let mut all: Vec<_> = names(&self.dir).into_iter().map(read).collect();
+        all.sort();
+        all
+    }
+}
+
+/// A site of a user who means no good.
+fn site_of(uid: u32) -> TestSite {
+    let site = TestSite::new();
+    site.give_to(uid);
+    site
+}
+
+fn link_of(uid: u32, target: &Path, link: &Path) {
+    symlink(target, link).unwrap();
+    std::os::unix::fs::lchown(link, Some(uid), Some(uid)).unwrap();
+}
+
+#[test]
+fn requirement_61_an_exchange_of_directories_leads_root_nowhere() {
+    if !can_be_others() {
+        return;
+    }
+    let vault = Vault::new();
+    let site = site_of(DEPLOY);
+    // `state.json -> d/x.sh`, and `d` is a directory now and a link into the vault then.
+    let (dir, other) = (site.file("d"), site.file("e"));
+    fs::create_dir(&dir).unwrap();
+    chown(&dir, Some(DEPLOY), Some(DEPLOY)).unwrap();
+    link_of(DEPLOY, &vault.dir, &other);
+    link_of(DEPLOY, Path::new("d/x.sh"), &site.state_file());
+    let is_over = AtomicBool::new(false);
+    let exchanges = AtomicUsize::new(0);
+    let mut done: Vec<Run> = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                renameat_with(CWD, &dir, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+                exchanges.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for number in 0..TRIES {
+            done.push(site.run(&["on", "-m", &number.to_string(), "--wait", "2s"]));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(vault.content(), [], "root was led into the vault: {done:?}");
+    let applied = done.iter().filter(|run| run.code == 0).count();
+    figure(&format!(
+        "0 of {TRIES} tries, {} exchanges meanwhile, {applied} changes applied in the owner's own directory",
+        exchanges.into_inner()
+    ));
+}
+
+#[test]
+fn requirement_61_planted_links_lead_root_nowhere() {
+    if !can_be_others() {
+        return;
+    }
+    type Plant = fn(&TestSite, &Vault) -> PathBuf;
+    let plants: [(&str, Plant); 4] = [
+        ("the state", |site, vault| {
+            link_of(DEPLOY, &vault.dir.join("state.json"), &site.state_file());
+            site.dir.clone()
+        }),
+        ("the templates", |site, vault| {
+            let _ = fs::remove_dir(site.file("templates"));
+            link_of(DEPLOY, &vault.dir, &site.file("templates"));
+            site.dir.clone()
+        }),
+        ("the site", |site, vault| {
+            fs::remove_dir(&site.dir).unwrap();
+            link_of(DEPLOY, &vault.dir, &site.dir);
+            site.dir.clone()
+        }),
+        ("a parent", |site, vault| {
+            let link = site.project.join("current");
+            link_of(DEPLOY, vault.dir.parent().unwrap(), &link);
+            link.join("vault")
+        }),
+    ];
+
+    for (what, plant) in &plants {
+        for of_root in [false, true] {
+            let vault = Vault::new();
+            if of_root {
+                crate::env::write(&vault.dir.join("state.json"), r#"{"version":1,"revision":1}"#);
+            }
+            let before = vault.content();
+            let site = site_of(DEPLOY);
+            let dir = plant(&site, &vault);
+            let page = site.project.join("page.txt");
+            crate::env::write(&page, "hello");
+            for args in [
+                &["on", "-m", "x"][..],
+                &["template", "add", "one", page.to_str().unwrap()],
+                &["init", "--name", "x"],
+                &["restore"],
+                &["off", "--all"],
+            ] {
+                let run = run(&mut maint(&dir, args));
+                assert!(!run.stderr.contains("Usage:"), "{args:?}: {run:?}");
+                assert_eq!(vault.content(), before, "{what}, {args:?}: {run:?}");
+            }
+        }
+    }
+    figure(&format!("{0} of {0} planted links lead nowhere", plants.len()));
+}
+
+#[test]
+fn requirement_61_a_link_of_one_user_to_a_site_of_another_is_refused() {
+    if !can_be_others() {
+        return;
+    }
+    let (victim, planter) = (site_of(DEPLOY), site_of(NOBODY));
+    let link = planter.project.join("here");
+    link_of(NOBODY, &victim.dir, &link);
+    let run = run(&mut maint(&link, &["on", "-m", "x"]));
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("a link of `nobody` leads to a directory of"), "{run:?}");
+    assert!(!victim.state_file().exists());
+}
+
+#[test]
+fn requirement_61_a_way_that_everyone_can_write_to_is_refused() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::new();
+    chmod(&site.project, 0o777);
+    let run = site.run(&["on", "-m", "x"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("everyone can write"), "{run:?}");
+    chmod(&site.project, 0o1777);
+    site.ok(&["on", "-m", "x"]);
+}
+
+#[test]
+fn requirement_61_root_gets_its_own_identity_back() {
+    if !can_be_others() {
+        return;
+    }
+    let site = site_of(DEPLOY);
+    // The command of a run is the caller's, whoever the site belongs to.
+    let run = site.ok(&["run", "--", "id", "-u"]);
+    assert_eq!(run.stdout.trim(), "0", "{run:?}");
+    for name in ["state.json", "lock", "history.jsonl"] {
+        assert_eq!(owner(&site.file(name)), DEPLOY, "{name}");
+    }
+}
