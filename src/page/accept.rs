@@ -4,29 +4,30 @@ use crate::request::Request;
 use crate::request::field::trim;
 use crate::state::page::Format;
 
-/// The weight of what has none, in thousandths.
+/// The weight of a range that has none, in thousandths.
 const HEAVIEST: u16 = 1000;
 
-/// What was asked for.
+/// What the client wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) format: Format,
-    /// The client named the format, and does not merely take anything.
+    /// Whether the client named the format, rather than accepting any.
     pub(crate) is_explicit: bool,
 }
 
 /// Reads every `Accept` line of a request.
 ///
-/// A type that is named goes before a wildcard, whatever their weights, so that
-/// `application/json, text/plain, */*` gets JSON; then the heavier goes first,
-/// then the earlier. Who says nothing, or accepts nothing there is, gets HTML.
+/// A named type goes before a wildcard, whatever their weights, so that
+/// `application/json, text/plain, */*` gets JSON. Then the heavier goes first, then
+/// the earlier. A client that accepts none of the formats, or sends no `Accept`, gets
+/// HTML.
 pub(crate) fn wanted(request: &impl Request) -> Wanted {
     let mut refused = Vec::new();
     let mut best: Option<(u16, Format)> = None;
     let mut wildcards = Vec::new();
     request.header("accept", &mut |line| {
         for range in line.split(|&byte| byte == b',') {
-            // Nothing goes before this one any more.
+            // A named type with the highest weight cannot be beaten.
             if best.is_some_and(|(heaviest, _)| heaviest == HEAVIEST) {
                 return;
             }
@@ -38,7 +39,7 @@ pub(crate) fn wanted(request: &impl Request) -> Wanted {
                 (Some(format), _) if best.is_none_or(|(heaviest, _)| weight > heaviest) => {
                     best = Some((weight, format));
                 }
-                // They only count where nothing is named.
+                // Wildcards count only if no type is named.
                 (None, 1..) if best.is_none() => wildcards.push((weight, covered(media))),
                 _ => {}
             }
@@ -84,7 +85,7 @@ fn covered(media: &[u8]) -> &'static [Format] {
     }
 }
 
-/// The weight of `q=0.8`, in thousandths; what cannot be read counts as none given.
+/// The weight of `q=0.8`, in thousandths; `None` if it cannot be read.
 fn weight(parameter: &[u8]) -> Option<u16> {
     let [b'q' | b'Q', b'=', value @ ..] = parameter else { return None };
     let value: f32 = str::from_utf8(value).ok()?.trim().parse().ok()?;

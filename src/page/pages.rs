@@ -15,9 +15,9 @@ use crate::request::url::UrlParts;
 use crate::state::page::{Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
-/// Of which site, and with which templates.
+/// What a page takes from its site.
 pub struct SiteDefaults<'s> {
-    /// What visitors know the site as.
+    /// The name that visitors know the site by.
     pub name: Option<&'s str>,
     /// The page settings of the site.
     pub settings: &'s PageSettings,
@@ -32,7 +32,7 @@ pub struct Pages {
     /// In seconds, while no end is known.
     retry_after: u32,
     html: Arc<Page>,
-    /// To a request that must not be sent twice.
+    /// For a request that must not be sent twice.
     html_of_post: Arc<Page>,
     json: Arc<Page>,
     txt: Arc<Page>,
@@ -42,24 +42,24 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Renders the page of a window. What fails is told, and the built-in page
-    /// takes its place.
+    /// Renders the page of a window. The built-in page takes the place of a template
+    /// that fails, and `errors` gets the reason.
     #[must_use]
     pub fn new(
         name: &str,
         window: &Window,
-        around: &SiteDefaults<'_>,
+        site: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
-        let settings = window.page.over(around.settings);
-        let context = Context::of(window, around.name, &settings);
-        Self::render(Some(name), window.promised_end(), &settings, &context, around, errors)
+        let settings = window.page.over(site.settings);
+        let context = Context::of(window, site.name, &settings);
+        Self::render(Some(name), window.promised_end(), &settings, &context, site, errors)
     }
 
     /// Renders the page of a view that is always down.
-    pub(crate) fn without_window(around: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
-        let context = Context::without_window(around.name, around.settings);
-        Self::render(None, None, around.settings, &context, around, errors)
+    pub(crate) fn without_window(site: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
+        let context = Context::without_window(site.name, site.settings);
+        Self::render(None, None, site.settings, &context, site, errors)
     }
 
     fn render(
@@ -67,10 +67,10 @@ impl Pages {
         end: Option<Timestamp>,
         settings: &PageSettings,
         context: &Context,
-        around: &SiteDefaults<'_>,
+        site: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
-        let mut maker = Maker { settings, around, errors };
+        let mut maker = Maker { settings, site, errors };
         let html = maker.page(Format::Html, context);
         let of_post = Context { comes_back: false, ..context.clone() };
         let txt = maker.page(Format::Txt, context);
@@ -94,7 +94,7 @@ impl Pages {
         }
     }
 
-    /// The answer to a request that is blocked.
+    /// The answer to a blocked request.
     #[must_use]
     pub fn reply(&self, request: &impl Request, now: Timestamp) -> Reply {
         let method = request.method();
@@ -119,7 +119,7 @@ impl Pages {
         }
         let is_read = matches!(method, "GET" | "HEAD");
         match wanted.format {
-            // Who opens a socket does not read a page.
+            // A client that opens a WebSocket does not read a page.
             Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
                 &self.txt
             }
@@ -143,7 +143,7 @@ impl Pages {
 
 struct Maker<'m> {
     settings: &'m PageSettings,
-    around: &'m SiteDefaults<'m>,
+    site: &'m SiteDefaults<'m>,
     errors: &'m mut Vec<Error>,
 }
 
@@ -153,7 +153,7 @@ impl Maker<'_> {
         let mut fields = vec![("content-type", media_type(format).to_owned())];
         if format == Format::Html {
             let policy = if template.is_some() {
-                policy::of_templates(self.around.templates.sources(format))
+                policy::of_templates(self.site.templates.sources(format))
             } else {
                 policy::of_builtin()
             };
@@ -163,9 +163,9 @@ impl Maker<'_> {
         Arc::new(Page::new(context.status, fields, body).made(made))
     }
 
-    /// The body, and the template of the site that it is made from, if it is.
+    /// The body, and the template of the site that it is made from, if any.
     fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>) {
-        let templates = self.around.templates;
+        let templates = self.site.templates;
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
         match templates.render(own, format, context) {
@@ -197,9 +197,9 @@ fn media_type(format: Format) -> &'static str {
     }
 }
 
-/// A call that is over before it began: `Trailers-Only` in
+/// Ends a call before it begins: `Trailers-Only` in
 /// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, where the
-/// status of HTTP is 200 and 14 means `UNAVAILABLE`.
+/// HTTP status is 200 and 14 means `UNAVAILABLE`.
 fn grpc(context: &Context) -> Arc<Page> {
     const MAX_LENGTH: usize = 1_000;
     let message = context.reason.as_deref().unwrap_or(context.title);
@@ -217,7 +217,7 @@ fn grpc(context: &Context) -> Arc<Page> {
     Arc::new(Page::new(200, fields, Body::from(String::new())))
 }
 
-/// The media type of a call of gRPC, or of gRPC-Web, which a page makes.
+/// The media type of a gRPC call, or of a gRPC-Web call, which comes from a page.
 fn grpc_kind(request: &impl Request) -> Option<&'static str> {
     let kind = only_header(request, "content-type")?;
     ["application/grpc-web-text", "application/grpc-web", "application/grpc"].into_iter().find(
@@ -228,7 +228,7 @@ fn grpc_kind(request: &impl Request) -> Option<&'static str> {
     )
 }
 
-/// Whether a script asks, and not somebody who looks at a window (Fetch Metadata).
+/// Whether a script sent the request, rather than a navigation (Fetch Metadata).
 fn is_script(request: &impl Request) -> bool {
     let mode = only_header(request, "sec-fetch-mode");
     mode.is_some_and(|mode| mode != b"navigate")
@@ -255,21 +255,20 @@ mod tests {
     fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
         let templates = Arc::new(Templates::empty());
         let settings = PageSettings::default();
-        let around =
-            SiteDefaults { name: Some("Shop"), settings: &settings, templates: &templates };
+        let site = SiteDefaults { name: Some("Shop"), settings: &settings, templates: &templates };
         let mut errors = Vec::new();
         let pages = if let Some(window) = window {
             let window = serde_json::from_value(window).unwrap();
-            Pages::new("w", &window, &around, &mut errors)
+            Pages::new("w", &window, &site, &mut errors)
         } else {
-            Pages::without_window(&around, &mut errors)
+            Pages::without_window(&site, &mut errors)
         };
         assert!(errors.is_empty(), "{errors:?}");
         let request = RequestParts::new(method, "/").with("Accept", "text/plain");
         pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap())
     }
 
-    fn told(method: &str, window: Option<serde_json::Value>) -> String {
+    fn body(method: &str, window: Option<serde_json::Value>) -> String {
         String::from_utf8(reply(method, window).body().to_vec()).unwrap()
     }
 
@@ -278,7 +277,7 @@ mod tests {
         let window = json!({
             "opened_at": "2026-11-22T03:00:00Z", "end": "2026-11-22T03:31:00Z", "lease": 60,
         });
-        assert!(!told("GET", Some(window.clone())).contains("until"));
+        assert!(!body("GET", Some(window.clone())).contains("until"));
         let reply = reply("GET", Some(window));
         assert_eq!(
             reply.header("retry-after"),
@@ -290,16 +289,16 @@ mod tests {
     fn plain_text_says_what_the_page_says() {
         let (start, end) = ("2026-11-22T03:00:00Z", "2026-11-23T04:30:00Z");
         assert_eq!(
-            told("GET", None),
+            body("GET", None),
             "Down for maintenance: Shop\n\nWe are working on it, and will be back soon.\n"
         );
         assert_eq!(
-            told("GET", Some(json!({"opened_at": start, "end": end, "reason": "Bigger disks"}))),
+            body("GET", Some(json!({"opened_at": start, "end": end, "reason": "Bigger disks"}))),
             "Down for maintenance: Shop\n\nBigger disks\n\n\
              Since 2026-11-22 03:00 UTC, until 2026-11-23 04:30 UTC.\n"
         );
         assert_eq!(
-            told("POST", Some(json!({"opened_at": start, "scope": {"read_only": true}}))),
+            body("POST", Some(json!({"opened_at": start, "scope": {"read_only": true}}))),
             "Read-only for now: Shop\n\n\
              You can look around, but nothing can be changed for the moment.\n\n\
              Since 2026-11-22 03:00 UTC.\n\n\
@@ -317,7 +316,7 @@ mod tests {
             let formats = wanted(&request);
             request.headers.extend(lines.into_iter().map(|line| ("Accept".to_owned(), line)));
             let also = wanted(&request);
-            // Only who names a format is taken to have asked for it.
+            // Only a client that names a format counts as having asked for it.
             prop_assert!(formats.is_explicit || !shaped.is_empty() || formats.format == Format::Html);
             prop_assert!(also.is_explicit || !formats.is_explicit || also.format == formats.format);
         }

@@ -20,10 +20,9 @@ pub(super) fn of_builtin() -> String {
     POLICY.clone()
 }
 
-/// The policy of a page of the site: what the site itself serves, inline
-/// styles, and the inline scripts that stand in the templates as they are. A
-/// script that Jinja fills in is not among them, since a visitor could have
-/// had a hand in what it says.
+/// The policy of a page of the site. It allows what the site itself serves, inline
+/// styles, and inline scripts that the templates contain as they are. It refuses a
+/// script that Jinja fills in, since a visitor could influence its text.
 pub(super) fn of_templates<'t>(sources: impl IntoIterator<Item = &'t str>) -> String {
     let script = hashes(sources, "script");
     format!(
@@ -42,7 +41,7 @@ fn hashes<'t>(sources: impl IntoIterator<Item = &'t str>, element: &str) -> Stri
             blocks(&source, element).into_iter().map(str::to_owned).collect::<Vec<_>>()
         })
         .filter(|block| !["{{", "{%", "{#"].iter().any(|mark| block.contains(mark)))
-        // A parser of HTML reads every line end as one line feed.
+        // An HTML parser reads every line ending as one line feed.
         .map(|block| block.replace("\r\n", "\n").replace('\r', "\n"))
         .map(|block| format!(" 'sha256-{}'", sha256_base64(block.as_bytes())))
         .collect();
@@ -51,14 +50,14 @@ fn hashes<'t>(sources: impl IntoIterator<Item = &'t str>, element: &str) -> Stri
     found.concat()
 }
 
-/// A template without what Jinja leaves out.
+/// A template without its Jinja comments.
 fn without_comments(source: &str) -> String {
     let mut parts = source.split("{#");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |kept, part| kept + part.split_once("#}").map_or("", |(_, rest)| rest))
 }
 
-/// What stands inside of each element of a name.
+/// The content of each element of a name.
 fn blocks<'s>(source: &'s str, element: &str) -> Vec<&'s str> {
     let lower = source.to_ascii_lowercase();
     let (opening, closing) = (format!("<{element}"), format!("</{element}"));

@@ -1,4 +1,4 @@
-//! Templates to text: what they are told, and what they may take.
+//! Rendering templates: what they can use, and how much they may cost.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,44 +15,44 @@ use crate::error::{Error, Result};
 use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, PageSettings};
 use crate::state::window::{Scope, Window};
 
-/// What the page says first.
+/// The title of the page.
 const DOWN: &str = "Down for maintenance";
 
-/// What it says first while reading goes on.
+/// Its title while reading goes on.
 const READ_ONLY: &str = "Read-only for now";
 
-/// The largest page that a template may become, in bytes.
+/// The largest page that a template may make, in bytes.
 pub const MAX_PAGE_SIZE: usize = 1024 * 1024;
 
-/// How many steps a template may take, each worth up to 64 bytes of what it makes:
-/// loops in loops must not keep a server busy, and doublings must not fill its memory.
+/// How many steps a template may take, each worth up to 64 bytes of what it makes.
+/// Nested loops must not keep a server busy, and doublings must not fill its memory.
 const FUEL: u64 = 1_000_000;
 
-/// All that a template is told: nothing of the visitor, the operator or the rules.
+/// All that a template can use: nothing of the visitor, the operator or the rules.
 ///
-/// Every field is always there; what is not known is `none`.
+/// Every field is always present; an unknown one is `none`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Context {
     /// `Down for maintenance` or `Read-only for now`.
     pub title: &'static str,
-    /// What the operator tells visitors: text, not markup.
+    /// The operator's words to visitors: text, not markup.
     pub reason: Option<String>,
-    /// What visitors know the site as.
+    /// The name that visitors know the site by.
     pub site: Option<String>,
-    /// Since when, as RFC 3339 in UTC, in whole seconds; `none` where a view
-    /// is always down.
+    /// When the maintenance began: RFC 3339 in UTC, in whole seconds. `none` where a
+    /// view is always down.
     pub start: Option<String>,
-    /// Until when, likewise; `none` if that is not known.
+    /// When it ends, in the same form; `none` if that is not known.
     pub end: Option<String>,
-    /// The seconds of the `Retry-After` that goes with the page.
+    /// The `Retry-After` of the page, in seconds.
     pub retry_after: u32,
     /// The status code.
     pub status: u16,
-    /// Whether only writes are held up.
+    /// Whether only writes are blocked.
     pub read_only: bool,
-    /// Whether the page may take the visitor back by itself. Not after a POST,
-    /// which must not be sent twice.
+    /// Whether the page may take the visitor back by itself. False for all but GET and
+    /// HEAD, since a POST must not be sent twice.
     pub comes_back: bool,
 }
 
@@ -70,9 +70,9 @@ impl Context {
         "comes_back",
     ];
 
-    /// What the page of a window is told.
+    /// Makes the context of a window's page.
     ///
-    /// `site` is what visitors know the site as, and `settings` are those of the
+    /// `site` is the name that visitors know the site by. `settings` are those of the
     /// window [over](PageSettings::over) those of the site.
     #[must_use]
     pub fn of(window: &Window, site: Option<&str>, settings: &PageSettings) -> Self {
@@ -86,7 +86,7 @@ impl Context {
         }
     }
 
-    /// What the page of a view is told that is always down.
+    /// Makes the context of a view that is always down.
     pub(crate) fn without_window(site: Option<&str>, settings: &PageSettings) -> Self {
         Self {
             title: DOWN,
@@ -101,7 +101,7 @@ impl Context {
         }
     }
 
-    /// A window that ends in half an hour, for trying a template out.
+    /// Makes a context to try a template with: a window that ends in half an hour.
     #[must_use]
     pub fn sample() -> Self {
         let window = sample_window(crate::time::now());
@@ -110,8 +110,8 @@ impl Context {
     }
 }
 
-/// A window that began now and ends in half an hour, for looking at a page
-/// while nothing is down.
+/// Makes a window that begins now and ends in half an hour, to look at a page while the
+/// site is up.
 #[must_use]
 pub fn sample_window(now: Timestamp) -> Window {
     Window {
@@ -127,16 +127,16 @@ pub fn sample_window(now: Timestamp) -> Window {
     }
 }
 
-/// A time as templates are told it.
+/// Formats a time as templates get it.
 pub(crate) fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The templates of a site, read and understood, with the built-in ones beneath.
+/// The templates of a site, parsed, with the built-in ones to fall back on.
 pub struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, String>,
-    /// What is wrong with those that were left out, by file name.
+    /// Why templates were left out, by file name.
     broken: BTreeMap<String, String>,
 }
 
@@ -147,13 +147,13 @@ static BUILTINS: LazyLock<Templates> = LazyLock::new(|| {
     let mut templates = Templates::empty();
     for format in Format::ALL {
         let name = file_name(BUILTIN, format);
-        // Tests render each of them.
+        // It cannot fail: tests render each of them.
         let _ = templates.add(name, builtin(format).to_owned());
     }
     templates
 });
 
-/// The source of the built-in page, which is also what a new template begins with.
+/// The source of the built-in page. A new template begins as a copy of it.
 #[must_use]
 pub fn builtin(format: Format) -> &'static str {
     match format {
@@ -174,7 +174,7 @@ impl PartialEq for Templates {
 }
 
 impl Templates {
-    /// No templates.
+    /// Makes a set without templates.
     #[must_use]
     pub fn empty() -> Self {
         let mut environment = Environment::new();
@@ -183,7 +183,7 @@ impl Templates {
         Self { environment, sources: BTreeMap::new(), broken: BTreeMap::new() }
     }
 
-    /// Reads the templates of a directory, and tells of those that are no good.
+    /// Reads the templates of a directory, and reports those that cannot be used.
     #[must_use]
     pub fn read(directory: &Path) -> (Self, Vec<Error>) {
         let mut templates = Self::empty();
@@ -207,8 +207,8 @@ impl Templates {
         (templates, errors)
     }
 
-    /// Tries one template of a directory out in every format that it has,
-    /// together with the others, on which it may build.
+    /// Tries one template of a directory in each of its formats, together with the
+    /// others, on which it may build.
     ///
     /// # Errors
     ///
@@ -219,14 +219,14 @@ impl Templates {
         files.iter().try_for_each(|file| templates.try_file(file))
     }
 
-    /// Tries out a file of the directory that these templates were read from.
+    /// Tries a file of the directory that these templates were read from.
     ///
     /// # Errors
     ///
     /// As [`template::read`], [`Templates::add`] and [`Templates::try_out`].
     pub fn try_file(&mut self, file: &Template) -> Result<()> {
         if !self.has(&file.name, file.format) {
-            // It was left out, and this says why.
+            // It was left out. Adding it again gives the reason.
             self.add(file.file_name(), template::read(&file.path)?)?;
         }
         self.try_out(&file.name, file.format)
@@ -236,12 +236,12 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if it is too large, or with the line of the mistake
-    /// if it is not Jinja.
+    /// [`Error::Invalid`] if it is larger than [`MAX_SIZE`], or, with the line of the
+    /// mistake, if it is not Jinja.
     pub fn add(&mut self, file_name: String, source: String) -> Result<()> {
         if source.len() > MAX_SIZE {
             return Err(Error::invalid(format!(
-                "a template has at most {MAX_SIZE} bytes, this one has {}",
+                "a template has at most {MAX_SIZE} bytes; this one has {}",
                 source.len()
             )));
         }
@@ -252,7 +252,7 @@ impl Templates {
         Ok(())
     }
 
-    /// The same without one of them.
+    /// Removes a template.
     #[must_use]
     pub(crate) fn without(mut self, file_name: &str) -> Self {
         self.environment.remove_template(file_name);
@@ -278,7 +278,8 @@ impl Templates {
         self.sources.keys().cloned().collect()
     }
 
-    /// Whether the pages change as time goes by, and not just with the state.
+    /// Whether the pages change with time, and not just with the state. Any template that
+    /// mentions `retry_after` makes them do so.
     #[must_use]
     pub(crate) fn are_live(&self) -> bool {
         self.sources.values().any(|source| source.contains("retry_after"))
@@ -300,7 +301,7 @@ impl Templates {
     /// # Errors
     ///
     /// [`Error::Unknown`] if there is none of that name in that format, and
-    /// [`Error::Invalid`] if it fails, or becomes too large.
+    /// [`Error::Invalid`] if it fails or makes more than [`MAX_PAGE_SIZE`].
     pub fn render(&self, name: Option<&str>, format: Format, context: &Context) -> Result<String> {
         let Some(name) = name else {
             return BUILTINS.render(Some(BUILTIN), format, context);
@@ -315,20 +316,21 @@ impl Templates {
         template
             .render_captured_to(Serde(context), &mut page)
             .map_err(|cause| mistake(&file_name, &cause))?;
-        String::from_utf8(page.0).map_err(|_| Error::invalid("the template makes no UTF-8"))
+        String::from_utf8(page.0)
+            .map_err(|_| Error::invalid("what the template makes is not UTF-8"))
     }
 
-    /// Tries a template out with all that it may be told.
+    /// Renders a template with and without every field that may be missing.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if it asks for a field that there is not, if it
-    /// fails, or if it is to make JSON and makes something else.
+    /// [`Error::Invalid`] if it asks for a field that does not exist, if it
+    /// fails, or if it should make JSON and makes something else.
     pub fn try_out(&self, name: &str, format: Format) -> Result<()> {
         self.attempt(name, format).map_err(|error| self.explain(error))
     }
 
-    /// Adds what is wrong with a template that another one misses.
+    /// Adds as a hint why a template that another one needs was left out.
     fn explain(&self, error: Error) -> Error {
         let Error::Invalid { message, hint } = error else { return error };
         let missed = self.broken.iter().find(|(file_name, _)| message.contains(file_name.as_str()));
@@ -355,9 +357,7 @@ impl Templates {
             let line = line_of(&self.sources[&file_name], first);
             let line = line.map_or_else(String::new, |line| format!(" on line {line}"));
             return Err(Error::invalid_with(
-                format!(
-                    "the template `{file_name}` asks for `{first}`{line}, which no page is told"
-                ),
+                format!("the template `{file_name}` asks for `{first}`{line}, which no page has"),
                 format!("it may use {}", Context::FIELDS.join(", ")),
             ));
         }
@@ -376,7 +376,8 @@ impl Templates {
     }
 }
 
-/// With and without everything that may be missing, and a reason that needs escaping.
+/// Contexts with and without every field that may be missing, and with a reason that
+/// needs escaping.
 fn samples() -> [Context; 2] {
     let full =
         Context { reason: Some("\"</script>' & \\ \n\u{e9}".to_owned()), ..Context::sample() };
@@ -418,7 +419,7 @@ fn line_of(source: &str, name: &str) -> Option<usize> {
 
 /// What is wrong with a template, with its name and line.
 fn mistake(file_name: &str, cause: &minijinja::Error) -> Error {
-    // Where one template builds on another, the innermost says most.
+    // Where one template builds on another, the innermost error is the most precise.
     let mut innermost = cause;
     while let Some(inner) =
         std::error::Error::source(innermost).and_then(<dyn std::error::Error>::downcast_ref)
@@ -435,7 +436,7 @@ fn mistake(file_name: &str, cause: &minijinja::Error) -> Error {
     Error::invalid(format!("the template `{name}` has a mistake{line}: {detail}"))
 }
 
-/// Takes no more than a page may have.
+/// A buffer that holds no more than [`MAX_PAGE_SIZE`].
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {
@@ -505,17 +506,23 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_with_its_file_and_line() {
-        let told = |source: &str| {
+        let message = |source: &str| {
             let added = Templates::empty().add("x.html".to_owned(), source.to_owned());
             added.map_or_else(|error| error.to_string(), |()| tried("x.html", source))
         };
-        assert!(told("<p>{{ reason }}</p>\n{% if %}").contains("`x.html` has a mistake on line 2"));
-        assert!(told("\n\n{{ 1 / 0 }}").contains("`x.html` has a mistake on line 3"));
+        assert!(
+            message("<p>{{ reason }}</p>\n{% if %}").contains("`x.html` has a mistake on line 2")
+        );
+        assert!(message("\n\n{{ 1 / 0 }}").contains("`x.html` has a mistake on line 3"));
         let prose = "resaon\n{# resaon #}\n{{ my_resaon }}\n{% if title == resaon %}{% endif %}";
-        assert!(told(prose).contains("`x.html` asks for `my_resaon` on line 3"), "{}", told(prose));
+        assert!(
+            message(prose).contains("`x.html` asks for `my_resaon` on line 3"),
+            "{}",
+            message(prose)
+        );
         let prose = prose.replace("{{ my_resaon }}", "{{ title }} resaon");
-        assert!(told(&prose).contains("asks for `resaon` on line 4"), "{}", told(&prose));
-        assert!(told(&"x".repeat(MAX_SIZE + 1)).contains("has at most 262144 bytes"));
+        assert!(message(&prose).contains("asks for `resaon` on line 4"), "{}", message(&prose));
+        assert!(message(&"x".repeat(MAX_SIZE + 1)).contains("has at most 262144 bytes"));
         let mut templates = with("base.html", "\n{{ 1 / 0 }}");
         templates.add("x.html".to_owned(), "{% include 'base.html' %}".to_owned()).unwrap();
         let error = templates.try_out("x", Format::Html).unwrap_err().to_string();
@@ -543,8 +550,8 @@ mod tests {
             "{% for a in range(10000) %}{% for b in range(10000) %}.{% endfor %}{% endfor %}";
         assert!(tried("x.html", loops).contains("too many steps"));
         let wide = "{% for a in range(10000) %}{{ 'x' * 10000 }}{% endfor %}";
-        let told = tried("x.html", wide);
-        assert!(told.contains("mistake"), "{told}");
+        let message = tried("x.html", wide);
+        assert!(message.contains("mistake"), "{message}");
         assert!(tried("x.html", "{% include 'x.html' %}").contains("mistake"));
     }
 
@@ -555,8 +562,8 @@ mod tests {
             "{% for i in range(10000) %}{{ ('x' * 99999999)|length }}{% endfor %}",
             "{{ 'x\ny'|indent(99999999999) }}",
         ] {
-            let told = tried("x.html", source);
-            assert!(told.contains("too many steps"), "{source}: {told}");
+            let message = tried("x.html", source);
+            assert!(message.contains("too many steps"), "{source}: {message}");
         }
     }
 

@@ -9,12 +9,11 @@ use arc_swap::ArcSwapOption;
 use super::render::{Context, Templates};
 use crate::state::page::Format;
 
-/// The header field by which everyone can tell an answer of maint from one of
-/// the app, whatever its status: the page itself does, when it looks whether
-/// the site is back.
+/// The header field that marks an answer of maint, whatever its status. The page looks
+/// for it to find out whether the site is back.
 pub const MARK: &str = "maint-decision";
 
-/// What every answer has (requirement 49): nobody may keep it, whichever cache.
+/// What every answer has, so that no cache of any kind may keep it.
 const ALWAYS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
     ("surrogate-control", "no-store"),
@@ -24,16 +23,16 @@ const ALWAYS: [(&str, &str); 6] = [
     (MARK, "block"),
 ];
 
-/// An answer that is sent instead of asking the app.
+/// A finished answer, sent instead of asking the app.
 #[derive(Clone)]
 pub struct Reply {
     page: Arc<Page>,
     body: Arc<[u8]>,
     /// In seconds.
     retry_after: Option<u32>,
-    /// To HEAD, whose answer has the header fields of the one to GET (RFC 9110, 9.3.2).
+    /// Whether it answers HEAD, with the header fields of GET (RFC 9110, 9.3.2).
     is_head: bool,
-    /// Fields that this answer has and the next one may not.
+    /// Header fields of this answer alone.
     own: Vec<(&'static str, String)>,
     window: Option<Arc<str>>,
 }
@@ -46,7 +45,7 @@ impl Reply {
     }
 
     /// The header fields, with names in lower case. Values are visible ASCII
-    /// and spaces. `content-length` is the one that GET gets, for HEAD too.
+    /// and spaces. HEAD gets the `content-length` of GET.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let borrow = |(name, value): &'_ (&'static str, String)| (*name, Cow::Owned(value.clone()));
         let fixed =
@@ -69,32 +68,33 @@ impl Reply {
         if self.is_head { &[] } else { &self.body }
     }
 
-    /// The body, shared with every other answer that has the same.
+    /// The body, shared with every other answer that has the same; empty for HEAD.
     #[must_use]
     pub fn into_body(self) -> Arc<[u8]> {
         if self.is_head { Arc::default() } else { self.body }
     }
 
-    /// The window that blocks; absent where a view is always down, and where a
-    /// visitor is sent on.
+    /// The window that blocks; `None` where a view is always down, and for a bypass
+    /// link.
     #[must_use]
     pub fn window(&self) -> Option<&str> {
         self.window.as_deref()
     }
 
-    /// What the page is; absent where there is none: a redirect, a bypass link, gRPC.
+    /// The format of the page; `None` where there is none: a redirect, a bypass link, gRPC.
     #[must_use]
     pub fn format(&self) -> Option<Format> {
         self.page.made.as_ref().map(|made| made.format)
     }
 
-    /// The template of the site that the page was made from; absent if it is built in.
+    /// The template of the site that the page was made from; `None` if it is built in.
     #[must_use]
     pub fn template(&self) -> Option<&str> {
         self.page.made.as_ref()?.template.as_deref()
     }
 
-    /// What a template is told, for a framework that makes a page of its own.
+    /// What a template can use, for a framework that makes a page of its own; `None`
+    /// where there is no page.
     #[must_use]
     pub fn context(&self) -> Option<Context> {
         let mut context = self.page.made.as_ref()?.context.clone();
@@ -104,14 +104,14 @@ impl Reply {
         Some(context)
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.own.push((name, value));
         self
     }
 
     /// Sends a visitor who came by a bypass link on to the same place without
-    /// the token, which a cookie then carries (requirement 46).
+    /// the token, which a cookie then carries.
     pub(crate) fn see_other(location: String, cookie: String) -> Self {
         static PAGE: LazyLock<Arc<Page>> = LazyLock::new(|| {
             let fields = [("referrer-policy", "no-referrer".to_owned())];
@@ -130,7 +130,7 @@ impl Reply {
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The cookie carries a token, and this ends up in logs (requirement 46).
+        // The cookie carries a token, and this ends up in logs.
         let printable = |(name, value)| match name {
             "set-cookie" => (name, Cow::Borrowed("…")),
             _ => (name, value),
@@ -143,7 +143,7 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// An answer to everyone who asks for it in one form.
+/// An answer in one form, for every request that wants it.
 pub(super) struct Page {
     status: u16,
     headers: Vec<(&'static str, Box<str>)>,
@@ -170,7 +170,7 @@ impl Page {
         Self { status, headers, body, made: None }
     }
 
-    /// The same, and what it was made from.
+    /// Records what the page was made from.
     pub(super) fn made(self, made: Made) -> Self {
         Self { made: Some(made), ..self }
     }
@@ -193,7 +193,7 @@ impl Page {
     }
 }
 
-/// Leaves out what would end a header field or is not ASCII (RFC 9110, 5.5).
+/// Leaves out what would end a header field or is not printable ASCII (RFC 9110, 5.5).
 fn field_value(text: &str) -> Box<str> {
     text.chars().filter(|c| matches!(c, ' '..='~')).collect()
 }
@@ -201,7 +201,7 @@ fn field_value(text: &str) -> Box<str> {
 /// The bytes of a page.
 pub(super) enum Body {
     Fixed(Arc<[u8]>),
-    /// The template shows for how long to wait, so it becomes another page each second.
+    /// The template shows how long to wait, so the page changes each second.
     Live(Box<Live>),
 }
 
@@ -225,7 +225,7 @@ pub(super) struct Live {
     pub(super) name: String,
     pub(super) format: Format,
     pub(super) context: Context,
-    /// The last page that was made, and for how many seconds to wait it was.
+    /// The last page that was made, and the seconds to wait that it shows.
     last: ArcSwapOption<(u32, Arc<[u8]>)>,
 }
 
@@ -250,8 +250,8 @@ impl Live {
         }
         let context = Context { retry_after, ..self.context.clone() };
         let made = self.templates.render(Some(&self.name), self.format, &context);
-        // It was tried when the state was read. Should it fail for these seconds
-        // alone, the built-in page still says what happens.
+        // It was tried when the state was read. If it fails for these seconds alone,
+        // the built-in page takes its place.
         let made = made.or_else(|_| Templates::empty().render(None, self.format, &context));
         let bytes: Arc<[u8]> = made.unwrap_or_default().into_bytes().into();
         self.last.store(Some(Arc::new((retry_after, bytes.clone()))));

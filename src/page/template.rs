@@ -16,24 +16,28 @@ pub const MAX_SIZE: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Template {
-    /// The name that `--template` takes.
+    /// The name, without the extension.
     pub name: String,
-    /// What it becomes.
+    /// The format of the page that it makes.
     pub format: Format,
-    /// Where it is.
+    /// Where the file is.
     pub path: PathBuf,
 }
 
 impl Template {
-    /// Its name with the extension.
+    /// The name with the extension.
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.{}", self.name, self.format)
     }
 }
 
-/// The templates in a directory, sorted by name. Other files are passed over;
-/// a missing directory has none.
+/// Lists the templates in a directory, sorted by name. Other files are skipped; a
+/// missing directory has none.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`] if the directory cannot be read.
 pub fn list(directory: &Path) -> Result<Vec<Template>> {
     let names = match sys::names(directory) {
         Ok(names) => names,
@@ -51,7 +55,7 @@ pub fn list(directory: &Path) -> Result<Vec<Template>> {
     Ok(templates)
 }
 
-/// The files of one template, at least one.
+/// Finds the files of one template, one for each format that it has.
 ///
 /// # Errors
 ///
@@ -68,13 +72,18 @@ pub fn find(directory: &Path, name: &str) -> Result<Vec<Template>> {
     Ok(found)
 }
 
-/// Reads a template, refusing links, special files and too much text.
+/// Reads a template.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] for a symbolic link, a special file, more than [`MAX_SIZE`] bytes
+/// and text that is not UTF-8; [`Error::Unreadable`] if it cannot be read.
 pub fn read(path: &Path) -> Result<String> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let corrupt = |reason: String| Error::Corrupt { path: path.to_owned(), reason };
     if fs::symlink_metadata(path).map_err(unreadable)?.is_symlink() {
         return Err(corrupt(
-            "it is a symbolic link, and a template must lie in its directory".to_owned(),
+            "it is a symbolic link; a template must be a file in its directory".to_owned(),
         ));
     }
     let file = sys::open_read(path).map_err(unreadable)?;
@@ -90,8 +99,8 @@ pub fn read(path: &Path) -> Result<String> {
     String::from_utf8(text).map_err(|_| corrupt("it is not UTF-8".to_owned()))
 }
 
-/// The digest under which the state remembers a template, so that readers
-/// notice a change with the one file they watch.
+/// The digest of a template in the state, so that readers notice a change by watching
+/// the state file alone.
 #[must_use]
 pub fn digest(text: &str) -> String {
     sha256(text.as_bytes())

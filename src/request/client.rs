@@ -1,8 +1,8 @@
-//! The client's address, where proxies stand in between.
+//! The client's address behind proxies.
 //!
 //! A proxy appends the address that it saw, so only the right end of the header
-//! field was written by somebody who is trusted. What is left of the first hop
-//! that is not trusted may be the client's invention and is never looked at.
+//! field comes from someone trusted. What stands left of the first hop that is not
+//! trusted may be made up by the client and is ignored.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,19 +11,19 @@ use super::field::{is_token, trim};
 use super::proxies::{ProxyHeader, TrustedProxies};
 use super::url::host_and_port;
 
-/// The most that is read of the header field, in bytes.
+/// The largest header field read, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
 
-/// The most hops that are read.
+/// The most hops read.
 const MAX_HOPS: usize = 1_000;
 
-/// The address of the client, or `None` if it cannot be told.
+/// Finds the client's address; `None` if it is unknown.
 ///
-/// What the app found out by itself goes before all else. Without proxies, or if
-/// the peer is none of them, it is the peer's. Otherwise it is the right-most hop
-/// of the one configured header field that is not a proxy itself, and unknown if
-/// there is none or if something on the way to it is not an address.
-/// IPv4-mapped IPv6 is IPv4.
+/// An address that the app determined goes first. Without proxies, or if the peer is
+/// not one of them, the client is the peer. Otherwise it is the right-most hop of the
+/// configured header field that is not a proxy itself. The client is unknown if there
+/// is no such hop, or if something on the way to it is not an address.
+/// IPv4-mapped IPv6 counts as IPv4.
 #[must_use]
 pub fn address(request: &impl Request, proxies: Option<&TrustedProxies>) -> Option<IpAddr> {
     if let Some(client) = request.client() {
@@ -35,7 +35,7 @@ pub fn address(request: &impl Request, proxies: Option<&TrustedProxies>) -> Opti
     };
     let header = proxies.header;
     let joined = join(request, header)?;
-    // In `X-Forwarded-For` a quote is no more than a bad character.
+    // `X-Forwarded-For` has no quoting, so a quote there is just a bad character.
     let hops = split(&joined, b',', header == ProxyHeader::Forwarded);
     if hops.len() > MAX_HOPS {
         return None;
@@ -60,14 +60,14 @@ fn trusts(proxies: &TrustedProxies, address: IpAddr) -> bool {
         IpAddr::V6(_) => None,
     };
     proxies.networks.iter().any(|network| {
-        // A network may be spelled as IPv4-mapped too. With a prefix of up to 96
-        // it would be all of IPv4, which nobody meant.
+        // A network may be written as IPv4-mapped, too. With a prefix of up to 96 it
+        // would include all of IPv4, which cannot be meant.
         network.contains(&address)
             || network.prefix_len() > 96 && mapped.is_some_and(|mapped| network.contains(&mapped))
     })
 }
 
-/// All lines of the header field as one list, or `None` if it is too large.
+/// Joins all lines of the header field to one list; `None` if it is too large.
 fn join(request: &impl Request, header: ProxyHeader) -> Option<Vec<u8>> {
     let name = header.name().to_ascii_lowercase();
     let mut joined = Vec::new();
@@ -84,10 +84,10 @@ fn join(request: &impl Request, header: ProxyHeader) -> Option<Vec<u8>> {
     fits.then_some(joined)
 }
 
-/// Cuts a text at a separator, but not within quotes where there are quotes.
+/// Splits a text at a separator; with `with_quotes`, not within quotes.
 ///
-/// A quote that stays open swallows the rest. The last part is then no sound
-/// element, so a client that opens one makes itself unknown.
+/// A quote that stays open swallows the rest. The last part is then malformed, so a
+/// client that opens one only makes itself unknown.
 fn split(text: &[u8], separator: u8, with_quotes: bool) -> Vec<&[u8]> {
     let mut quoted = false;
     let mut escaped = false;
@@ -106,8 +106,8 @@ fn split(text: &[u8], separator: u8, with_quotes: bool) -> Vec<&[u8]> {
 
 /// The address in one element of `Forwarded` (RFC 7239, 4).
 ///
-/// All of the element must be sound, not just its `for`: what a client
-/// smuggled into a quoted value then spoils the hop instead of becoming one.
+/// The whole element must be well-formed, not just its `for`. What a client smuggles
+/// into a quoted value then spoils the hop instead of becoming one.
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     for pair in split(element, b';', true).into_iter().map(trim).filter(|pair| !pair.is_empty()) {
@@ -115,7 +115,7 @@ fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
         let name = str::from_utf8(&pair[..equals]).ok().filter(|name| is_token(name))?;
         let value = value(&pair[equals + 1..])?;
         if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
-            // Two readers could take two of them.
+            // Two readers could choose two different ones.
             return None;
         }
     }
@@ -141,7 +141,7 @@ fn value(text: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads the address of a hop, with or without a port.
 ///
-/// `unknown`, obfuscated names, zones and other spellings are no addresses.
+/// `unknown`, obfuscated names, zones and other spellings are not addresses.
 fn node(text: &[u8], header: ProxyHeader) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     if header == ProxyHeader::XForwardedFor

@@ -3,24 +3,24 @@
 use super::Request;
 use super::field::trim;
 
-/// The cookie that carries a token.
+/// The name of the cookie that carries a bypass token.
 pub const COOKIE: &str = "maint_bypass";
 
-/// The same where the connection is encrypted: browsers then take it from this
+/// Its name on an encrypted connection. Browsers accept a `__Host-` cookie from this
 /// host alone (RFC 6265bis, 4.1.3).
 pub(crate) const HOST_COOKIE: &str = "__Host-maint_bypass";
 
-/// Both, the better one first.
+/// Both names, the stricter first.
 pub(crate) const COOKIES: [&str; 2] = [HOST_COOKIE, COOKIE];
 
-/// The parameter of a query that carries a token in a link.
+/// The query parameter that carries the token of a bypass link.
 pub const PARAMETER: &str = "maint_bypass";
 
-/// How many values of one name are looked at. Browsers send few; whoever sends
-/// more does not get more work out of a server.
+/// How many values are tried. Browsers send few, and a client that sends more causes
+/// no more work.
 const MAX_VALUES: usize = 8;
 
-/// Finds the first of the values that cookies of these names have and that is meant.
+/// Finds the first value of a cookie of these names that `is_meant` accepts.
 pub(crate) fn find<T>(
     request: &impl Request,
     names: &[&str],

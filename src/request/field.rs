@@ -1,4 +1,4 @@
-//! Header field values and the few rules of their syntax that decisions need (RFC 9110, 5).
+//! The syntax of header field values, as far as decisions need it (RFC 9110, 5).
 
 use std::net::IpAddr;
 
@@ -12,8 +12,7 @@ pub(crate) fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Whether a `Host` is this very machine: `localhost` or a loopback address, on
-/// any port.
+/// Whether a `Host` names this machine: `localhost` or a loopback address, on any port.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     let name = url::host(host);
@@ -21,7 +20,7 @@ pub fn is_loopback(host: &str) -> bool {
     bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// The only value of a header field; `None` if there is none, or more than one.
+/// Returns the only value of a header field; `None` if there is none, or more than one.
 pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>> {
     let mut found = None;
     let mut number = 0;
@@ -32,7 +31,7 @@ pub(crate) fn only_header(request: &impl Request, name: &str) -> Option<Vec<u8>>
     found.filter(|_| number == 1)
 }
 
-/// Takes off the spaces and tabs around a field value (RFC 9110, 5.5).
+/// Removes the spaces and tabs around a field value (RFC 9110, 5.5).
 pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
         text = rest;

@@ -13,17 +13,17 @@ use std::net::IpAddr;
 pub use parts::RequestParts;
 pub use proxies::{ProxyHeader, TrustedProxies};
 
-/// The facts of a request, asked for one by one and only when they matter.
+/// The facts of a request, each read only when the decision depends on it.
 ///
-/// While the site is up nothing is asked at all, and the user, who may cost a
-/// query of the database, is asked for last.
+/// While the site is up none is read. The user is read last, since finding out who
+/// it is may take a database query.
 pub trait Request {
     /// The path of the request target as it was sent: not decoded, without the
-    /// query. Never that of another header field.
+    /// query. Never take it from a header field.
     fn path(&self) -> &[u8];
 
-    /// What follows the `?` of the request target, as it was sent; a link with
-    /// a bypass token has it there.
+    /// The query, which follows the `?` of the request target, as it was sent. A
+    /// bypass link carries its token there.
     fn query(&self) -> Option<&[u8]> {
         None
     }
@@ -31,29 +31,30 @@ pub trait Request {
     /// The method, in upper case (RFC 9110, 9.1).
     fn method(&self) -> &str;
 
-    /// The host that was asked for, as sent: with its port, in any case.
+    /// The requested host as it was sent: with its port if any, in any case.
     fn host(&self) -> Option<&str>;
 
-    /// Whether the visitor's connection is encrypted, where the server knows:
-    /// it decides on the attributes of the bypass cookie.
+    /// Whether the visitor's connection is encrypted; `None` if the server does not
+    /// know. The attributes of the bypass cookie depend on it.
     fn is_https(&self) -> Option<bool> {
         None
     }
 
-    /// The address that connects; absent for a Unix socket.
+    /// The address that connects; `None` for a Unix socket.
     fn peer(&self) -> Option<IpAddr>;
 
-    /// The client's address, where the app has found it out by itself; then neither
-    /// the peer nor any header field is looked at.
+    /// The client's address, if the app determines it itself. The peer and the header
+    /// fields are then ignored.
     fn client(&self) -> Option<IpAddr> {
         None
     }
 
-    /// Hands over every value of a header field, in order. Names are compared
-    /// without case, and are in lower case here.
+    /// Calls `each` with every value of a header field, in order. `name` is in lower
+    /// case; field names are compared without case.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));
 
-    /// Who is logged in; absent where nobody knows of users.
+    /// The user, who may be [anonymous](User::anonymous); `None` where the app does
+    /// not say.
     fn user(&self) -> Option<User> {
         None
     }
@@ -63,22 +64,22 @@ pub trait Request {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User {
-    /// Somebody is logged in.
+    /// Whether somebody is logged in.
     pub is_authenticated: bool,
-    /// The framework knows them as staff.
+    /// Whether the framework knows them as staff.
     pub is_staff: bool,
-    /// The framework knows them as a superuser.
+    /// Whether the framework knows them as a superuser.
     pub is_superuser: bool,
 }
 
 impl User {
-    /// Somebody who is not logged in.
+    /// Makes a visitor who is not logged in.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::default()
     }
 
-    /// Somebody who is logged in, and neither staff nor a superuser.
+    /// Makes a user who is logged in, and neither staff nor a superuser.
     #[must_use]
     pub fn authenticated() -> Self {
         Self { is_authenticated: true, ..Self::default() }

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use super::cookie::COOKIE;
 use super::{Request, User};
 
-/// A request whose facts are all known beforehand: one that is described rather
-/// than received.
+/// A request whose facts are all known beforehand, for tests and tools.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestParts {
@@ -29,7 +28,7 @@ pub struct RequestParts {
 }
 
 impl RequestParts {
-    /// A request for a target: a path, with or without a query.
+    /// Makes a request for a target: a path, with or without a query.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
@@ -41,7 +40,7 @@ impl RequestParts {
         }
     }
 
-    /// Sets the host that was asked for.
+    /// Sets the requested host.
     #[must_use]
     pub fn with_host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
@@ -55,7 +54,7 @@ impl RequestParts {
         self
     }
 
-    /// Sets who is logged in.
+    /// Sets the user.
     #[must_use]
     pub fn with_user(mut self, user: impl Into<Option<User>>) -> Self {
         self.user = user.into();
@@ -69,14 +68,14 @@ impl RequestParts {
         self
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// The same from somebody who presents a bypass token.
+    /// Adds a cookie that carries a bypass token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         self.with("cookie", &format!("{}={token}", COOKIE))

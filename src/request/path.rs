@@ -7,13 +7,13 @@ use std::collections::HashSet;
 /// How many readings an ambiguous path may have before it counts as any path.
 const MAX_READINGS: usize = 64;
 
-/// An ambiguous path longer than this, in bytes, counts as any path. Without both
-/// bounds a hostile path could cost as much as it likes.
+/// An ambiguous path longer than this, in bytes, counts as any path. Without these
+/// two limits the cost of a hostile path would have no bound.
 const MAX_AMBIGUOUS: usize = 2 * 1024;
 
 /// A request path, decoded once, and whether servers could disagree on it.
 ///
-/// A path is **ambiguous** if as sent it holds a dot segment, `//`, `\`, `;`, `#`,
+/// A path is **ambiguous** if, as sent, it has a dot segment, `//`, `\`, `;`, `#`,
 /// an encoded slash, dot, backslash, semicolon, percent sign or NUL, a broken
 /// escape, a control character, or bytes that are not UTF-8 once decoded; or if it
 /// does not begin with `/`, as in the absolute form (RFC 9112, 3.2.2).
@@ -22,7 +22,7 @@ pub struct PathForms<'r> {
     raw: &'r [u8],
     plain: Cow<'r, [u8]>,
     is_clear: bool,
-    /// Made when a scope asks for them, since only an ambiguous path has any.
+    /// Made on demand: only an ambiguous path that meets a scope needs them.
     readings: OnceCell<Readings>,
 }
 
@@ -36,7 +36,7 @@ enum Readings {
 }
 
 impl<'r> PathForms<'r> {
-    /// Reads a path as it was sent. What follows a `?` is not looked at.
+    /// Reads a path as it was sent. A `?` and what follows it are ignored.
     #[must_use]
     pub fn new(raw: &'r [u8]) -> Self {
         if is_plain(raw) {
@@ -66,14 +66,14 @@ impl<'r> PathForms<'r> {
         !self.is_clear
     }
 
-    /// The path, if everybody reads it the same way.
+    /// The decoded path; `None` if it is ambiguous.
     #[must_use]
     pub fn clear(&self) -> Option<&[u8]> {
         self.is_clear.then_some(&*self.plain)
     }
 
-    /// Whether some server may take the path for one that is meant, for the
-    /// direction in which yes is the safe answer.
+    /// Whether some server may read the path as one that is meant. A path with too
+    /// many readings counts as meant, so use it where yes is the safe answer.
     pub fn is_any(&self, is_meant: impl Fn(&[u8]) -> bool) -> bool {
         if self.is_clear {
             return is_meant(&self.plain);
@@ -85,10 +85,10 @@ impl<'r> PathForms<'r> {
     }
 }
 
-/// Whether a path can be seen to be clear at one glance, as most can: every byte
-/// stands for itself, and no segment but the last is empty or begins with a dot.
+/// Whether a path is clear at a glance, as most are: every byte stands for itself, no
+/// segment begins with a dot, and only the last may be empty.
 pub(crate) fn is_plain(path: &[u8]) -> bool {
-    // Without an early end, several bytes are looked at in one step.
+    // Without an early exit, the compiler checks several bytes in one step.
     let is_odd =
         |byte: u8| !byte.is_ascii_graphic() | matches!(byte, b'%' | b'?' | b'#' | b'\\' | b';');
     let has_odd = path.iter().fold(false, |odd, &byte| odd | is_odd(byte));
@@ -97,11 +97,11 @@ pub(crate) fn is_plain(path: &[u8]) -> bool {
     path.starts_with(b"/") && !has_odd && !pairs.any(is_apart)
 }
 
-/// Something that a server may do to a path before it looks at it.
+/// Something that a server may do to a path before using it.
 type Step = fn(&[u8]) -> Vec<u8>;
 
-/// Everything that servers may make of a path: each of the steps below may be
-/// taken or not, in any order, and more than once.
+/// Lists what servers may make of a path: they may take each of the steps below or
+/// not, in any order, and more than once.
 fn readings(raw: &[u8]) -> Readings {
     const STEPS: [Step; 8] = [
         |path| decode(path).0,
@@ -113,8 +113,8 @@ fn readings(raw: &[u8]) -> Readings {
         |path| path.split(|&byte| byte == b'#').next().unwrap_or_default().to_vec(),
         |path| path.strip_suffix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(path).to_vec(),
     ];
-    // What does not begin with `/` is no path but may hold one, and servers differ
-    // in where they see it: `http://a/b`, `http:/b`.
+    // A target that does not begin with `/` is not a path but may contain one, and
+    // servers differ in where it begins: `http://a/b`, `http:/b`.
     if raw.len() > MAX_AMBIGUOUS || !raw.starts_with(b"/") {
         return Readings::Any;
     }
@@ -147,7 +147,7 @@ fn join<'s>(segments: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
     path
 }
 
-/// `/a;x=1/b` as `/a/b` (RFC 3986, 3.3, leaves parameters to whoever made them).
+/// `/a;x=1/b` as `/a/b` (RFC 3986, 3.3, leaves the meaning of parameters open).
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     join(
         segments(path)
@@ -188,8 +188,8 @@ pub(crate) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/')
 }
 
-/// Decodes percent escapes once (RFC 3986, 2.1). `false`: one of them is broken, or
-/// stands for a character that changes how the rest is read.
+/// Decodes percent escapes once (RFC 3986, 2.1). The flag is `false` if one of them is
+/// broken, or stands for a character that changes how the rest is read.
 fn decode(raw: &[u8]) -> (Vec<u8>, bool) {
     let mut plain = Vec::with_capacity(raw.len());
     let mut is_clear = true;

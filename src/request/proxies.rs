@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// Whose word on the client's address is taken.
+/// The proxies trusted for the client's address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -25,14 +25,14 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// The proxies in these networks, which set this header field.
+    /// Trusts the proxies in these networks, which set this header field.
     #[must_use]
     pub fn new(header: ProxyHeader, networks: impl Into<Vec<IpNet>>) -> Self {
         Self { header, networks: networks.into(), extra: Map::new() }
     }
 }
 
-/// The header field in which proxies pass the client's address on.
+/// The header field in which proxies pass on the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -60,7 +60,7 @@ pub(crate) fn validate_proxies(networks: &[IpNet]) -> Result<()> {
     if networks.is_empty() {
         return Err(Error::invalid("the list of trusted proxies is empty"));
     }
-    // `::ffff:0:0/96` is all of IPv4 for whoever reads mapped addresses as IPv4.
+    // `::ffff:0:0/96` is all of IPv4 where mapped addresses are read as IPv4.
     let is_everybody = |network: &IpNet| match network {
         IpNet::V4(v4) => v4.prefix_len() == 0,
         IpNet::V6(v6) => {

@@ -1,14 +1,14 @@
-//! URLs and the authority in them, split and not judged (RFC 3986, 3).
+//! URLs and the authority in them, split but not validated (RFC 3986, 3).
 
-/// The parts of a URL, or of a path of this host.
+/// The parts of a URL, or of a path on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UrlParts<'u> {
     /// What stands before `://`; absent for a path.
     pub scheme: Option<&'u str>,
-    /// What names the host; empty for a path.
+    /// The host, with the port and the user name if any; empty for a path.
     pub authority: &'u str,
-    /// The path and the query as a client sends them: without the fragment, and at
-    /// least `/`.
+    /// The path and the query as a client sends them: without the fragment, and never
+    /// empty.
     pub target: Target<'u>,
 }
 
@@ -17,8 +17,7 @@ pub struct UrlParts<'u> {
 pub struct Target<'u>(&'u str);
 
 impl<'u> UrlParts<'u> {
-    /// Splits `scheme://authority/path?query#fragment`, or the same without what comes
-    /// before the path.
+    /// Splits `scheme://authority/path?query#fragment`, or what begins with the path.
     #[must_use]
     pub fn of(url: &'u str) -> Self {
         let (scheme, rest) = match url.split_once("://") {
@@ -40,7 +39,7 @@ impl<'u> UrlParts<'u> {
 }
 
 impl<'u> Target<'u> {
-    /// The path, which is `/` where the URL has none.
+    /// The path; `/` if the URL has none.
     #[must_use]
     pub fn path(self) -> &'u str {
         match self.0.split('?').next() {
@@ -67,7 +66,7 @@ pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The host in a `Host` header field. What follows it counts only if it is a number.
+/// The host in a `Host` header field. Only a number is cut off as a port.
 pub(crate) fn host(authority: &str) -> &str {
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let (host, port) = host_and_port(authority);

@@ -6,13 +6,13 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::request::field::is_token;
 
-/// Fields that carry secrets. The state file can be read by everyone.
+/// Fields that carry secrets, which a file that everyone can read must not hold.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// A header field with its exact value.
 ///
-/// Whoever can send the field gets through, and whoever can read the state file
-/// knows it. A bypass token is the tool for people.
+/// Anyone who sends the field gets through, and anyone who can read the state file
+/// knows it. For people, use a bypass token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderMatch {
@@ -23,11 +23,13 @@ pub struct HeaderMatch {
 }
 
 impl HeaderMatch {
-    /// Reads a header field without looking for secrets, as it is in a request.
+    /// Reads a header field of a request. Unlike [`FromStr`], it accepts fields that
+    /// carry secrets.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if it is not a field name, a colon and a value.
+    /// [`Error::Invalid`] if it is not a field name, a colon and a value in printable
+    /// ASCII, or if it has more than 1024 bytes.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
             Error::invalid_with(
@@ -44,11 +46,11 @@ impl HeaderMatch {
         Ok(Self { name: name.to_ascii_lowercase(), value: value.to_owned() })
     }
 
-    /// Which requests are meant, in words.
+    /// Describes which requests match.
     #[must_use]
     pub fn describe(&self) -> String {
         format!(
-            "whoever sends the header `{}: {}`, which anyone can who knows it",
+            "requests with the header `{}: {}`, from anyone who knows it",
             self.name, self.value
         )
     }
@@ -67,11 +69,8 @@ impl FromStr for HeaderMatch {
         let header = Self::parse(text)?;
         if SECRET.contains(&header.name.as_str()) {
             return Err(Error::invalid_with(
-                format!(
-                    "`{}` carries a secret, and the state file can be read by everyone",
-                    header.name
-                ),
-                "make a bypass token, of which the state holds only a digest",
+                format!("`{}` carries a secret, and everyone can read the state file", header.name),
+                "use a bypass token: the state holds only its digest",
             ));
         }
         Ok(header)

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// A host name as in the `Host` header field, without its port, in lower case.
+/// A pattern over the host of a request, without its port, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostPattern {
@@ -14,12 +14,12 @@ pub enum HostPattern {
     Any,
     /// `example.com`: that host and no other.
     Exact(String),
-    /// `*.example.com`: every host below it, at any depth, but not itself.
+    /// `*.example.com`: every host below `example.com`, at any depth, but not itself.
     Below(String),
 }
 
 impl HostPattern {
-    /// Which requests are meant, in words.
+    /// Describes which requests match.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -77,7 +77,7 @@ impl FromStr for HostPattern {
     }
 }
 
-/// RFC 1123, 2.1, with the underscore that real internal names have.
+/// Whether it is a host name (RFC 1123, 2.1). Internal names may have underscores.
 fn is_host_name(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::request::field::is_token;
 
-/// The safe methods of RFC 9110, 9.2.1: a read-only window lets them through.
+/// The safe methods (RFC 9110, 9.2.1), which a read-only window lets through.
 pub(crate) const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 
 /// Methods that completion offers.
@@ -13,7 +13,8 @@ pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH",
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if it is not a token of RFC 9110, 5.6.2.
+/// [`Error::Invalid`] if it is not a token (RFC 9110, 5.6.2), or if it has more than 64
+/// bytes.
 pub fn parse(text: &str) -> Result<String> {
     if is_token(text) && text.len() <= 64 {
         Ok(text.to_ascii_uppercase())

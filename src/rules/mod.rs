@@ -35,13 +35,13 @@ pub enum Kind {
     Ip,
     /// The request method.
     Method,
-    /// The host that was asked for: [`HostPattern`].
+    /// The requested host: [`HostPattern`].
     Host,
     /// The class of the user: [`UserClass`].
     User,
     /// A header field with its value: [`HeaderMatch`].
     Header,
-    /// A kind of a later version. It is kept, and never lets anybody through.
+    /// A kind of a later version. It is kept and lets nobody through.
     #[serde(untagged)]
     Unknown(String),
 }
@@ -84,7 +84,7 @@ pub struct Rule {
     /// Why the rule exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// From this moment on the rule lets nobody through.
+    /// From this moment on the rule has no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
     pub expires_at: Option<Timestamp>,
@@ -102,7 +102,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule with nothing else set. What it says is not checked.
+    /// Makes a rule with nothing else set, and does not check it.
     #[must_use]
     pub fn new(kind: Kind, value: impl Into<String>) -> Self {
         Self {
@@ -116,13 +116,17 @@ impl Rule {
         }
     }
 
-    /// Whether the rule is past its expiry. Half-open: at `expires_at` it has expired.
+    /// Whether the rule has expired; at `expires_at` it has.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         has_come(self.expires_at, now)
     }
 
-    /// What the rule matches, or `None` for a kind of a later version.
+    /// Parses what the rule matches; `None` for a kind of a later version.
+    ///
+    /// # Errors
+    ///
+    /// As [`Matcher::parse`].
     pub fn matcher(&self) -> Result<Option<Matcher>> {
         match self.kind {
             Kind::Unknown(_) => Ok(None),
@@ -131,7 +135,7 @@ impl Rule {
     }
 }
 
-/// A rule's value, understood.
+/// A rule's value, parsed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Matcher {
@@ -186,7 +190,7 @@ impl Matcher {
         }
     }
 
-    /// Whether the rule would let everyone in, which must be asked for explicitly.
+    /// Whether the rule would let everyone in, and so needs a confirmation.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         match self {
@@ -201,7 +205,7 @@ impl Matcher {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`], without a way to say that it is meant.
+    /// [`Error::Invalid`] if it would. It cannot be confirmed here.
     pub fn refuse_everything(&self) -> Result<()> {
         if self.is_everything() {
             return Err(Error::invalid(format!(
@@ -211,13 +215,13 @@ impl Matcher {
         Ok(())
     }
 
-    /// Whether people write this when they mean more than it matches.
+    /// Whether this is the path `/` alone, often written where every path is meant.
     #[must_use]
     pub fn is_root_path(&self) -> bool {
         matches!(self, Self::Path(PathPattern::Exact(path)) if path == "/")
     }
 
-    /// Whom the rule lets in, in words.
+    /// Describes whom the rule lets in.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -232,7 +236,7 @@ impl Matcher {
 }
 
 impl fmt::Display for Matcher {
-    /// The normalised notation, as the state file holds it.
+    /// Writes the normalised notation, as the state file holds it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(pattern) => pattern.fmt(f),

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::{Error, Result};
 
-/// Reads an address or a network. IPv4-mapped IPv6 is IPv4.
+/// Reads an address or a network. IPv4-mapped IPv6 becomes IPv4.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ fn unmap(network: IpNet) -> IpNet {
     network
 }
 
-/// The one spelling of a network: a single address without its prefix.
+/// Writes a network in its one spelling: a single address without its prefix.
 #[must_use]
 pub fn normalised(network: &IpNet) -> String {
     if network.prefix_len() == network.max_prefix_len() {
@@ -57,7 +57,7 @@ pub fn normalised(network: &IpNet) -> String {
     }
 }
 
-/// Which clients are meant, with their number.
+/// Describes which clients are meant, and how many.
 #[must_use]
 pub(crate) fn describe(network: &IpNet) -> String {
     if network.prefix_len() == 0 {
@@ -77,13 +77,7 @@ pub(crate) fn describe(network: &IpNet) -> String {
     };
     let loopback = network.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST))
         || network.contains(&IpAddr::V6(std::net::Ipv6Addr::LOCALHOST));
-    if loopback {
-        format!(
-            "{clients}; behind a proxy on this host that is every client, unless the proxy is trusted"
-        )
-    } else {
-        clients
-    }
+    if loopback { format!("{clients}; behind an untrusted local proxy, everyone") } else { clients }
 }
 
 fn thousands(number: u64) -> String {
@@ -111,6 +105,6 @@ mod tests {
             say("2001:db8::/32"),
             "2^96 addresses, 2001:db8:: to 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
         );
-        assert!(say("127.0.0.1").contains("behind a proxy"));
+        assert!(say("127.0.0.1").contains("behind an untrusted local proxy"));
     }
 }

@@ -9,10 +9,11 @@ use crate::request::path::is_plain;
 /// The longest pattern accepted, in bytes.
 const MAX_LENGTH: usize = 2048;
 
-/// The compiled size up to which a regular expression is accepted, in bytes.
+/// The largest regular expression accepted, compiled, in bytes.
 const REGEX_SIZE: usize = 256 * 1024;
 
-/// A pattern over the percent-decoded path of a request. Case counts.
+/// A pattern of at most 2048 bytes over the percent-decoded path of a request. Case
+/// matters.
 ///
 /// ```
 /// use maint::rules::path::PathPattern;
@@ -47,8 +48,8 @@ impl PathPattern {
                 glob.ends_with("/**")
                     && glob[1..].split('/').all(|segment| segment.starts_with('*'))
             }
-            // Nobody can list what a regular expression matches, but one that
-            // matches all of these was not written to pick out a path.
+            // What a regular expression matches cannot be listed, but one that matches
+            // all of these was not written to pick out a path.
             Self::Regex(pattern) => compile(pattern).is_ok_and(|regex| {
                 ["/a", "/x9/q", "/Admin/7/edit.php", "/~-_/\u{e9}/0"]
                     .iter()
@@ -57,7 +58,7 @@ impl PathPattern {
         }
     }
 
-    /// What matches, in words, with a near miss where people expect one.
+    /// Describes what matches, with a near miss where people expect a match.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -106,11 +107,11 @@ impl FromStr for PathPattern {
         };
         if text.len() > MAX_LENGTH {
             return Err(Error::invalid(format!(
-                "a path pattern has at most {MAX_LENGTH} bytes, this one has {}",
+                "a path pattern has at most {MAX_LENGTH} bytes; this one has {}",
                 text.len()
             )));
         }
-        // Most need no closer look.
+        // Most patterns need no closer look.
         let above = text.strip_suffix("/**").filter(|above| !above.ends_with('/'));
         let path = above.unwrap_or(text);
         if is_plain(path.as_bytes()) && !path.contains(['*', '#']) {
@@ -118,14 +119,14 @@ impl FromStr for PathPattern {
             return Ok(if above.is_some() { Self::Subtree(path) } else { Self::Exact(path) });
         }
         if text.chars().any(char::is_control) {
-            return Err(bad("it holds a control character", ""));
+            return Err(bad("it contains a control character", ""));
         }
         if let Some(pattern) = text.strip_prefix("re:") {
             compile(pattern).map_err(|why| bad(&why, ""))?;
             return Ok(Self::Regex(pattern.to_owned()));
         }
         if text == "*" || text == "**" {
-            return Err(bad("it does not start with `/`", "everything is `/**`"));
+            return Err(bad("it does not start with `/`", "write `/**` for every path"));
         }
         if !text.starts_with('/') {
             return Err(bad(
@@ -152,11 +153,11 @@ impl FromStr for PathPattern {
         let last = segments.len() - 1;
         for (position, segment) in segments.iter().enumerate() {
             match *segment {
-                "" if position < last => return Err(bad("it holds `//`", "")),
+                "" if position < last => return Err(bad("it contains `//`", "")),
                 "." | ".." => return Err(bad("dot segments never match", "")),
                 "**" if position < last => {
                     return Err(bad(
-                        "`**` can only stand at the end",
+                        "`**` can only be the last segment",
                         "`*` stands for one segment",
                     ));
                 }
@@ -183,7 +184,7 @@ impl FromStr for PathPattern {
     }
 }
 
-/// Compiles a regular expression anchored at both ends, or says why it cannot be.
+/// Compiles a regular expression anchored at both ends, or says why it cannot.
 fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String> {
     if pattern.is_empty() {
         return Err("the regular expression is empty".to_owned());
@@ -203,7 +204,7 @@ fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String> {
                 }
             })
     };
-    // By itself first: `a)|(?:b` is only valid inside the anchors, and escapes them.
+    // Compile it alone first: `a)|(?:b` is valid only within the anchors, and escapes them.
     build(pattern)?;
     build(&format!(r"\A(?:{pattern})\z"))
 }

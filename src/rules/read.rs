@@ -1,8 +1,8 @@
-//! Reading rules from JSON, of which there can be very many.
+//! Reading rules from JSON, quickly, since there can be very many.
 //!
-//! What serde derives for a structure that keeps unknown fields, or for an
-//! enumeration that keeps unknown words, puts every part aside before it reads
-//! it. This reads each where it stands.
+//! For a struct that keeps unknown fields, or an enum that keeps unknown words, serde
+//! derives code that buffers every part before reading it. This code reads each part
+//! in place.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for RuleVisitor {
     }
 }
 
-/// Fills what was empty so far.
+/// Fills a field that is still empty.
 fn put<T, E: Error>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), E> {
     match place.replace(value) {
         None => Ok(()),

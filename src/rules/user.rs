@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// What a framework knows about the user of a request.
+/// A class of users, by what a framework knows about the user of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UserClass {
-    /// Nobody is logged in.
+    /// The visitor is not logged in.
     Anonymous,
-    /// Somebody is logged in.
+    /// The user is logged in.
     Authenticated,
     /// The user may enter the admin site.
     Staff,
@@ -34,7 +34,7 @@ impl UserClass {
         }
     }
 
-    /// Who is meant, in words.
+    /// Describes who is meant.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl FromStr for UserClass {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| {
             Error::invalid_with(
-                format!("`{}` is not a class of users", text.escape_debug()),
+                format!("`{}` is not a user class", text.escape_debug()),
                 "write `anonymous`, `authenticated`, `staff` or `superuser`",
             )
         })

@@ -1,6 +1,6 @@
-//! Bypass tokens: a secret for people who must see the site while it is down.
+//! Bypass tokens: secrets for people who must see the site while it is down.
 //!
-//! The state file can be read by everyone, so it holds only SHA-256 digests.
+//! Everyone can read the state file, so it holds only SHA-256 digests.
 //! A token has 160 random bits, which makes a slow hash unnecessary.
 
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ pub struct BypassToken {
     /// Whom the token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// From this moment on the token lets nobody through.
+    /// From this moment on the token has no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
     pub expires_at: Option<Timestamp>,
@@ -50,7 +50,7 @@ pub struct BypassToken {
 }
 
 impl BypassToken {
-    /// What the state holds of a token: its digest, with nothing else set.
+    /// Makes what the state holds of a token: its digest, with nothing else set.
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl BypassToken {
         }
     }
 
-    /// Whether the token is past its expiry. Half-open: at `expires_at` it has expired.
+    /// Whether the token has expired; at `expires_at` it has.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         has_come(self.expires_at, now)
@@ -81,19 +81,20 @@ impl BypassToken {
     }
 }
 
-/// Makes a new token with 160 bits from the operating system.
+/// Makes a new token: `maint_` and 40 hexadecimal digits, which are 160 random bits
+/// from the operating system.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if the operating system has no randomness to give.
+/// [`Error::Invalid`] if the operating system cannot give random bits.
 pub fn generate() -> Result<String> {
     let mut bytes = [0_u8; 20];
     getrandom::fill(&mut bytes)
-        .map_err(|cause| Error::invalid(format!("no randomness for a token: {cause}")))?;
+        .map_err(|cause| Error::invalid(format!("cannot get random bits for a token: {cause}")))?;
     Ok(format!("{PREFIX}{}", hexadecimal(&bytes)))
 }
 
-/// The digest under which a token is stored.
+/// The digest under which a token is stored: SHA-256 in lower-case hexadecimal.
 #[must_use]
 pub fn digest(token: &str) -> String {
     sha256(token.as_bytes())

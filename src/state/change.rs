@@ -13,22 +13,22 @@ use super::State;
 pub struct Change {
     /// The place in the state file as a JSON pointer (RFC 6901).
     pub at: String,
-    /// What was there; absent if nothing was.
+    /// The value before; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// What is there now; absent if nothing is.
+    /// The value after; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 
-/// What differs, apart from the revision and the note on the last change.
+/// Lists what differs, apart from the revision and the last change.
 #[must_use]
 pub fn diff(before: &State, after: &State) -> Vec<Change> {
     let mut changes = Vec::new();
     diff_items("/windows", &before.windows, &after.windows, &mut changes);
     diff_items("/ignore", &before.ignore, &after.ignore, &mut changes);
     diff_items("/bypass", &before.bypass, &after.bypass, &mut changes);
-    // What is left is small, so that comparing it as JSON costs nothing.
+    // The rest is small, so comparing it as JSON is cheap.
     let rest =
         |state: &State| serde_json::to_value(state.clone_without_items()).unwrap_or_default();
     diff_values("", Some(&rest(before)), Some(&rest(after)), &mut changes);

@@ -13,12 +13,12 @@ use crate::rules::{Matcher, Rule};
 use crate::state::page::PageSettings;
 use crate::time::has_come;
 
-/// What `on` asks of a window. Whatever is left out has its default, also when
-/// a window of that name is open already.
+/// The settings of a window to open. What is left out gets its default, even if a
+/// window of that name is already open.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WindowSettings {
-    /// What visitors are told.
+    /// The reason shown to visitors.
     pub reason: Option<String>,
     /// When it begins; at once if absent.
     pub start: Option<Timestamp>,
@@ -28,18 +28,18 @@ pub struct WindowSettings {
     pub scope: Scope,
     /// How its page is answered.
     pub page: PageSettings,
-    /// Seconds by which a live holder moves `end` on.
+    /// The lease, in seconds: a live holder keeps `end` this far ahead.
     pub lease: Option<u32>,
 }
 
 impl WindowSettings {
-    /// The defaults.
+    /// Starts from the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what visitors are told.
+    /// Sets the reason shown to visitors.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
@@ -74,7 +74,7 @@ impl WindowSettings {
         self
     }
 
-    /// Makes its end move on, by this many seconds, while a holder lives.
+    /// Sets the lease, in seconds: a live holder keeps the end this far ahead.
     #[must_use]
     pub fn lease(mut self, lease: impl Into<Option<u32>>) -> Self {
         self.lease = lease.into();
@@ -82,20 +82,20 @@ impl WindowSettings {
     }
 }
 
-/// What an ignore rule is added with.
+/// The settings of an ignore rule to add.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RuleSettings {
     /// Why the rule exists.
     pub note: Option<String>,
-    /// From this moment on the rule lets nobody through.
+    /// From this moment on the rule has no effect.
     pub expires_at: Option<Timestamp>,
-    /// Confirms a rule that lets everyone in, or the home page alone.
+    /// Confirms a rule for everyone, or for the home page alone.
     pub everything: bool,
 }
 
 impl RuleSettings {
-    /// The defaults.
+    /// Starts from the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -115,7 +115,7 @@ impl RuleSettings {
         self
     }
 
-    /// Confirms a rule that lets everyone in, or the home page alone.
+    /// Confirms a rule for everyone, or for the home page alone.
     #[must_use]
     pub fn everything(mut self, everything: bool) -> Self {
         self.everything = everything;
@@ -145,12 +145,15 @@ pub struct Closed {
 impl State {
     /// Opens a window, or replaces the settings of the one that has this name.
     ///
-    /// A window that is open already keeps the moment and the person it was
-    /// opened by, so that `status` goes on telling how long visitors wait.
+    /// A window that is already open keeps when and by whom it was opened, so that
+    /// `status` shows how long visitors have waited. Opening also removes windows that
+    /// ended more than a week ago, and bypass tokens left from a maintenance that the
+    /// clock ended.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the end is not after the start, or has passed.
+    /// [`Error::Invalid`] if the name or a setting is not acceptable, or if the end is
+    /// not after the start or has passed.
     pub fn open_window(
         &mut self,
         name: &str,
@@ -190,8 +193,7 @@ impl State {
         Ok(opened)
     }
 
-    /// Closes one window. With the last one go the bypass tokens that were not
-    /// made to be kept.
+    /// Closes a window. Closing the last one revokes the bypass tokens without `keep`.
     ///
     /// # Errors
     ///
@@ -208,8 +210,8 @@ impl State {
         Ok(Closed { windows, revoked: self.revoke_with_last_window(now) })
     }
 
-    /// Puts a window back as it was before somebody changed it for a while, or
-    /// takes it away if there was none.
+    /// Puts a window back as it was before a temporary change, or removes it if there
+    /// was none.
     ///
     /// # Errors
     ///
@@ -238,7 +240,8 @@ impl State {
         Ok(())
     }
 
-    /// Closes every window, scheduled ones included.
+    /// Closes every window, including scheduled ones, and revokes the bypass tokens
+    /// without `keep`.
     pub fn close_all_windows(&mut self, now: Timestamp) -> Closed {
         let windows = std::mem::take(&mut self.windows)
             .into_iter()
@@ -247,8 +250,7 @@ impl State {
         Closed { windows, revoked: self.revoke_with_last_window(now) }
     }
 
-    /// Refuses to let a template go that the site or a window uses, unless that
-    /// window has ended.
+    /// Refuses to remove a template in use by the site, or by a window that has not ended.
     pub(crate) fn refuse_if_used(&self, template: &str, now: Timestamp) -> Result<()> {
         let uses = |page: &PageSettings| page.template.as_deref() == Some(template);
         let mut windows = self.windows.iter();
@@ -261,8 +263,8 @@ impl State {
         Err(Error::TemplateInUse { name: template.to_owned(), window })
     }
 
-    /// Revokes the tokens of a maintenance that the clock alone ended: nobody
-    /// closed its last window, so nobody revoked them.
+    /// Revokes the tokens of a maintenance that the clock ended. Its last window was
+    /// never closed, so they were not revoked then.
     fn revoke_from_before(&mut self, now: Timestamp) {
         if self.windows.values().any(|window| window.phase(now) != Phase::Ended) {
             return;
@@ -282,11 +284,12 @@ impl State {
         revoked
     }
 
-    /// Moves the end of a leased window on.
+    /// Moves the end of a leased window to one lease after `now`.
     ///
     /// # Errors
     ///
-    /// [`Error::Unknown`] if somebody closed it meanwhile.
+    /// [`Error::Unknown`] if there is no leased window of that name, for example since
+    /// somebody closed it.
     pub fn renew_lease(&mut self, name: &str, now: Timestamp) -> Result<()> {
         match self.windows.get_mut(name) {
             Some(Window { lease: Some(seconds), end, .. }) => {
@@ -301,14 +304,13 @@ impl State {
         }
     }
 
-    /// Adds an ignore rule and returns its id. The same rule once more keeps its
-    /// id and takes the new note and expiry.
+    /// Adds an ignore rule and returns its id. Adding the same rule again keeps the id
+    /// and replaces the note and the expiry.
     ///
     /// # Errors
     ///
-    /// [`Error::Unconfirmed`] for a rule that lets everyone in, and for the home page
-    /// alone, unless `everything` confirms it; [`Error::Invalid`] for an expiry in
-    /// the past.
+    /// [`Error::Unconfirmed`] for a rule for everyone, or for the home page alone,
+    /// unless `everything` confirms it; [`Error::Invalid`] for an expiry in the past.
     pub fn add_rule(
         &mut self,
         matcher: &Matcher,
@@ -392,8 +394,9 @@ impl State {
         })
     }
 
-    /// Trusts what the proxies in these networks say of the client's address,
-    /// in addition to those already trusted. `header` replaces the one in use.
+    /// Trusts the proxies in these networks for the client's address, in addition to
+    /// those already trusted. `header` replaces the one in use, which is
+    /// `X-Forwarded-For` at first.
     pub fn trust_proxies(&mut self, networks: &[IpNet], header: Option<ProxyHeader>) {
         let proxies = self
             .trusted_proxies
@@ -430,7 +433,8 @@ impl State {
         Ok(())
     }
 
-    /// An id that was never used: the revision that this change makes is in it.
+    /// A new id. It starts from the revision that this change makes, so that ids are
+    /// not used again.
     fn next_id(&self, letter: char, taken: impl Fn(&Self, &str) -> bool) -> String {
         let mut number = self.revision.saturating_add(1);
         loop {
@@ -450,7 +454,7 @@ fn refuse_expired(expires_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// When a lease of so many seconds ends.
+/// The end of a lease of so many seconds that begins at `now`.
 #[must_use]
 pub fn lease_end(now: Timestamp, seconds: u32) -> Timestamp {
     now.saturating_add(jiff::SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)

@@ -11,7 +11,7 @@ const INDENTED_UP_TO: usize = 256 * 1024;
 /// Why a text is not a state.
 #[derive(Debug)]
 pub(crate) enum Malformed {
-    /// A later version that this one cannot decide on.
+    /// A later version that this one cannot act on.
     Newer(u64),
     /// Anything else, in words.
     Broken(String),
@@ -20,8 +20,8 @@ pub(crate) enum Malformed {
 impl State {
     /// Reads a state from JSON.
     ///
-    /// Duplicate keys, too much of anything and values that make no sense are
-    /// refused; fields of later versions are kept in `extra`.
+    /// It refuses duplicate keys, invalid values and whatever exceeds its limit. Fields
+    /// of later versions are kept in `extra`.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, Malformed> {
         #[derive(Deserialize)]
         struct Header {
@@ -51,7 +51,7 @@ impl State {
         Ok(state)
     }
 
-    /// The state as it is written: indented while it is small.
+    /// Writes the state as JSON, indented while it is small.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         let impossible = |cause: serde_json::Error| {
             Error::invalid(format!("the state cannot be written as JSON: {cause}"))

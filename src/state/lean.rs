@@ -1,8 +1,8 @@
-//! Ignore rules as deciding needs them: whom they let through, and until when.
+//! Ignore rules as decisions need them: whom they let through, and until when.
 //!
-//! There can be so many that a whole [`crate::rules::Rule`] for each, and a look
-//! at the text for every question, takes too long. This goes over the text once
-//! and is as strict as reading the whole state.
+//! With many rules, it takes too long to make a whole [`crate::rules::Rule`] of each
+//! and to go over the text once per check. This module goes over the text once and is
+//! as strict as the reader of whole states.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,10 +17,10 @@ use crate::error::Result;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher};
 
-/// What deciding needs of one ignore rule.
+/// What decisions need of one ignore rule.
 pub(crate) struct LeanRule<'t> {
     pub(crate) id: Cow<'t, str>,
-    /// Absent for a kind of a later version.
+    /// `None` for a kind of a later version.
     pub(crate) matcher: Option<Matcher>,
     pub(crate) expires_at: Option<Timestamp>,
 }
@@ -29,14 +29,14 @@ pub(crate) struct LeanRule<'t> {
 pub(super) fn read(text: &str) -> serde_json::Result<Vec<LeanRule<'_>>> {
     let Rules(mut rules) = serde_json::from_str(text)?;
     let most = |what: &str, number: usize, most: usize| {
-        let told = format_args!("{number} {what}, {most} are allowed");
-        if number > most { Err(serde_json::Error::custom(told)) } else { Ok(()) }
+        let message = format_args!("{number} {what}; {most} are allowed");
+        if number > most { Err(serde_json::Error::custom(message)) } else { Ok(()) }
     };
     most("rules", rules.len(), MAX_RULES)?;
     let is_regex =
         |rule: &&LeanRule<'_>| matches!(rule.matcher, Some(Matcher::Path(PathPattern::Regex(_))));
     most("regular expressions", rules.iter().filter(is_regex).count(), MAX_REGEXES)?;
-    // They are written in the order of their ids, and then no two are equal.
+    // Rules are written in the order of their ids, and then no two are equal.
     if !rules.is_sorted_by(|one, next| one.id < next.id) {
         let mut seen = HashSet::new();
         if let Some(rule) = rules.iter().find(|rule| !seen.insert(&*rule.id)) {
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for RulesVisitor {
     }
 }
 
-/// The fields of one rule that matter; the others are looked at all the same.
+/// The fields of one rule that matter; the others are only checked.
 struct Fields {
     matcher: Result<Option<Matcher>>,
     expires_at: Option<Timestamp>,

@@ -43,7 +43,7 @@ pub const MAX_SIZE: usize = 8 * 1024 * 1024;
 /// How many ignore rules a state may have.
 pub const MAX_RULES: usize = 10_000;
 
-/// How many of them may be regular expressions.
+/// How many ignore rules may be regular expressions.
 pub const MAX_REGEXES: usize = 1_000;
 
 /// The longest note on a rule or token, in bytes.
@@ -52,14 +52,14 @@ pub const MAX_NOTE: usize = 1_024;
 /// The longest name of a site, in bytes.
 const MAX_NAME: usize = 200;
 
-/// All that `maint` knows of a site but its templates.
+/// All that `maint` knows of a site, except its templates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct State {
     /// The version of the format. This is version 1.
     pub version: u64,
-    /// The oldest version whose readers still decide safely on this file.
+    /// The oldest version whose readers can decide safely on this file.
     #[serde(default = "oldest")]
     pub min_reader: u64,
     /// Rises by one with each change.
@@ -67,7 +67,7 @@ pub struct State {
     /// The last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change: Option<LastChange>,
-    /// What visitors know the site as.
+    /// The name that visitors know the site by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The maintenance windows, by name.
@@ -79,17 +79,17 @@ pub struct State {
     /// The bypass tokens, by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bypass: BTreeMap<String, BypassToken>,
-    /// How pages are answered where a window does not say.
+    /// How pages are answered, unless a window says otherwise.
     #[serde(default, skip_serializing_if = "PageSettings::is_default")]
     pub page: PageSettings,
-    /// The proxies whose word on the client's address is taken. Absent: nobody's.
+    /// The proxies trusted for the client's address; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<TrustedProxies>,
     /// SHA-256 digests of the templates by file name, as last written by `maint`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, String>,
-    /// The user that the web server runs as, so that a state it could not read
-    /// is noticed when it is written.
+    /// The user that the web server runs as. A change warns if that user could not
+    /// read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_user: Option<String>,
     /// Fields of later versions, kept as they are.
@@ -221,7 +221,8 @@ impl State {
         self.windows_in(Phase::Open, now).next().is_some()
     }
 
-    /// The next moment after `now` at which the clock alone changes a phase.
+    /// The next moment after `now` at which the clock alone changes a phase; `None` if
+    /// there is none.
     #[must_use]
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
         self.windows.values().filter_map(|window| window.next_edge(now)).min()
@@ -240,7 +241,7 @@ pub fn by_number<T>(items: &BTreeMap<String, T>) -> Vec<(&str, &T)> {
     sorted
 }
 
-/// The number of an id, which rises with each new one.
+/// The number in an id, which rises with each new one.
 fn number(id: &str) -> u64 {
     id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(u64::MAX)
 }

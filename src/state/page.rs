@@ -12,14 +12,14 @@ use crate::request::url::{UrlParts, host_and_port};
 /// The longest `Retry-After` accepted, in seconds: one week.
 pub const MAX_RETRY_AFTER: u32 = 7 * 24 * 3600;
 
-/// The status of the page where nothing else is said.
+/// The status of the page, unless it is set.
 pub const DEFAULT_STATUS: u16 = 503;
 
-/// `Retry-After` in seconds where neither an end nor anything else is known.
+/// `Retry-After` in seconds, unless it is set or an end is known.
 pub const DEFAULT_RETRY_AFTER: u32 = 120;
 
-/// How the page is answered. What a window leaves open, the site decides, and
-/// what the site leaves open has a default.
+/// How the page is answered. The settings of a window go before those of the site, and
+/// these before the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -45,7 +45,7 @@ pub struct PageSettings {
 }
 
 impl PageSettings {
-    /// The defaults.
+    /// Starts from the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -85,7 +85,8 @@ impl PageSettings {
         *self == Self::default()
     }
 
-    /// These settings, and where they say nothing, those of the site.
+    /// Returns these settings, with those of the site for what is left out. `extra` is
+    /// empty.
     #[must_use]
     pub fn over(&self, site: &Self) -> Self {
         Self {
@@ -97,11 +98,11 @@ impl PageSettings {
         }
     }
 
-    /// Checks every setting by itself.
+    /// Checks each setting on its own.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] names the first that cannot be.
+    /// [`Error::Invalid`] names the first that is not acceptable.
     pub fn validate(&self) -> Result<()> {
         if let Some(status) = self.status {
             validate_status(status)?;
@@ -119,19 +120,20 @@ impl PageSettings {
     }
 }
 
-/// Refuses statuses that have no body, or that redirect, which is `redirect`'s task.
+/// Accepts 200, and 400 to 599. Other statuses have no body, or redirect, which is what
+/// `redirect` is for.
 pub fn validate_status(status: u16) -> Result<()> {
     if status == 200 || (400..=599).contains(&status) {
         Ok(())
     } else {
         Err(Error::invalid_with(
             format!("`{status}` cannot be the status of the page"),
-            "use 503, or another from 400 to 599; 200 is possible, but caches and search engines will keep the page",
+            "use 503 or another from 400 to 599; with 200, caches keep the page",
         ))
     }
 }
 
-/// Refuses zero, and more than a week.
+/// Accepts one second to one week.
 pub fn validate_retry_after(seconds: u32) -> Result<()> {
     if (1..=MAX_RETRY_AFTER).contains(&seconds) {
         Ok(())
@@ -157,21 +159,21 @@ pub fn validate_redirect(url: &str) -> Result<()> {
         return bad("it is longer than 2048 bytes");
     }
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return bad("it holds characters that have to be percent-encoded");
+        return bad("it contains characters that must be percent-encoded");
     }
     if url.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^']) {
-        return bad("it holds characters that have to be percent-encoded");
+        return bad("it contains characters that must be percent-encoded");
     }
     if let Some(path) = url.strip_prefix('/') {
         return if path.starts_with('/') { bad("`//` names another host") } else { Ok(()) };
     }
     let parts = UrlParts::of(url);
     if !parts.is_http() {
-        return bad("only `http`, `https` and paths of this site are known");
+        return bad("it is neither an `http` or `https` URL nor a path of this site");
     }
     let authority = parts.authority;
     if authority.contains('@') {
-        return bad("it holds a user name");
+        return bad("it contains a user name");
     }
     let (host, port) = host_and_port(authority);
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
@@ -183,7 +185,7 @@ pub fn validate_redirect(url: &str) -> Result<()> {
     }
 }
 
-/// What a template becomes.
+/// The format of a page and of the template that makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Format {
@@ -199,7 +201,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Txt];
 
-    /// The media type that asks for it (RFC 9110, 8.3.1).
+    /// The media type that requests it (RFC 9110, 8.3.1).
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -252,7 +254,7 @@ pub fn validate_template_name(name: &str) -> Result<()> {
     ))
 }
 
-/// What the file of a template says by its name: `503.html` is `503` as HTML.
+/// Splits the file name of a template: `503.html` is `503` as HTML.
 pub(crate) fn parse_file_name(file_name: &str) -> Option<(&str, Format)> {
     let (name, extension) = file_name.rsplit_once('.')?;
     validate_template_name(name).ok()?;

@@ -1,8 +1,8 @@
-//! A state in two parts, so that a reader need not read its rules again when
+//! A state in two parts, so that a reader need not read the rules again when
 //! something else changed.
 //!
-//! The ignore rules can be megabytes and seldom change; all else is small, and
-//! `maint on` and `maint off` change it.
+//! The ignore rules can be megabytes and seldom change. Everything else is small, and
+//! every `maint on` and `maint off` changes it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use super::{LeanRule, Malformed, State, lean};
 /// A state without its ignore rules.
 pub(crate) struct Parts<'t> {
     pub(crate) state: State,
-    /// The text of the ignore rules; absent if it is the known one.
+    /// The text of the ignore rules; `None` if it is the known one.
     pub(crate) rules: Option<&'t str>,
 }
 
@@ -27,14 +27,15 @@ struct Top<'t> {
 
 /// Reads all of a state but its ignore rules.
 ///
-/// That the whole is JSON is checked; what the rules say is left to [`rules`].
-/// If they are `known`, and so have been read before, they are not gone over again.
+/// It checks that the whole is JSON and leaves the content of the rules to [`rules`].
+/// Rules that are the `known` ones were read before and are skipped.
 pub(crate) fn split<'t>(bytes: &'t [u8], known: Option<&str>) -> Result<Parts<'t>, Malformed> {
     if bytes.len() <= super::MAX_SIZE {
         if let Some(rest) = known.and_then(|known| without(bytes, known)) {
             return Ok(Parts { state: State::from_json(&rest)?, rules: None });
         }
-        // What cannot be split is refused by the one reader of whole states, in its words.
+        // What cannot be split goes to the reader of whole states, so that errors have
+        // one wording.
         if let Ok(Top { ignore: Some(raw) }) = serde_json::from_slice(bytes) {
             let rest = cut(bytes, offset(raw, bytes), raw.get().len());
             return Ok(Parts { state: State::from_json(&rest)?, rules: Some(raw.get()) });
@@ -44,11 +45,11 @@ pub(crate) fn split<'t>(bytes: &'t [u8], known: Option<&str>) -> Result<Parts<'t
     Ok(Parts { state, rules: (known != Some(EMPTY)).then_some(EMPTY) })
 }
 
-/// A state without its rules, if they are the known ones.
+/// Returns the state without its rules, if they are the known ones.
 ///
-/// They are taken for known if their text stands where `ignore` first does and
-/// if, with `{}` in its place, those two characters are the rules of the state:
-/// one JSON value may stand for another.
+/// The text after the first `"ignore":` must be the known one. With `{}` in its place,
+/// that `{}` must be the rules of the state, since the key may first occur elsewhere.
+/// Replacing one JSON value by another changes nothing else.
 fn without(bytes: &[u8], known: &str) -> Option<Vec<u8>> {
     const NAME: &[u8] = b"\"ignore\":";
     let name = bytes.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
@@ -62,12 +63,12 @@ fn without(bytes: &[u8], known: &str) -> Option<Vec<u8>> {
     is_there.then_some(rest)
 }
 
-/// Puts `{}` in the place of a value.
+/// Replaces a value by `{}`.
 fn cut(bytes: &[u8], start: usize, length: usize) -> Vec<u8> {
     [&bytes[..start], EMPTY.as_bytes(), &bytes[start + length..]].concat()
 }
 
-/// Where in a text a value stands.
+/// The position of a value in its text.
 fn offset(raw: &RawValue, bytes: &[u8]) -> usize {
     raw.get().as_ptr().addr() - bytes.as_ptr().addr()
 }
@@ -86,10 +87,10 @@ mod tests {
     use crate::rules::{Matcher, Rule};
     use crate::state::by_number;
 
-    /// A state without its rules, and what matters of these.
+    /// A state without its rules, and what decisions need of these.
     type Both = (State, Vec<(String, Option<Matcher>, Option<Timestamp>)>);
 
-    fn told(cause: Malformed) -> String {
+    fn message(cause: Malformed) -> String {
         match cause {
             Malformed::Newer(version) => format!("newer {version}"),
             Malformed::Broken(reason) => reason,
@@ -97,14 +98,14 @@ mod tests {
     }
 
     fn in_parts(text: &str) -> Result<Both, String> {
-        let parts = split(text.as_bytes(), None).map_err(told)?;
-        let rules = rules(parts.rules.unwrap_or(EMPTY)).map_err(told)?;
+        let parts = split(text.as_bytes(), None).map_err(message)?;
+        let rules = rules(parts.rules.unwrap_or(EMPTY)).map_err(message)?;
         let lean = |rule: LeanRule<'_>| (rule.id.into_owned(), rule.matcher, rule.expires_at);
         Ok((parts.state, rules.into_iter().map(lean).collect()))
     }
 
     fn whole(text: &str) -> Result<Both, String> {
-        let mut state = State::from_json(text.as_bytes()).map_err(told)?;
+        let mut state = State::from_json(text.as_bytes()).map_err(message)?;
         let ignore = std::mem::take(&mut state.ignore);
         let lean =
             |(id, rule): (&str, &Rule)| (id.to_owned(), rule.matcher().unwrap(), rule.expires_at);
@@ -184,8 +185,8 @@ mod tests {
     fn rules_that_are_known_are_told_from_others() {
         const KNOWN: &str = r#"{"r1":{"kind":"path","value":"/a"}}"#;
         let is_known = |text: &str| {
-            let parts = split(text.as_bytes(), Some(KNOWN)).map_err(told)?;
-            let mut rest = State::from_json(text.as_bytes()).map_err(told)?;
+            let parts = split(text.as_bytes(), Some(KNOWN)).map_err(message)?;
+            let mut rest = State::from_json(text.as_bytes()).map_err(message)?;
             rest.ignore.clear();
             assert_eq!(parts.state, rest);
             Ok::<_, String>(parts.rules.is_none())
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(is_known(&with_rules("{}")), Ok(false));
         assert_eq!(is_known(&with_rules(&KNOWN.replace("/a", "/b"))), Ok(false));
         assert_eq!(is_known(r#"{"version":1,"revision":1}"#), Ok(false));
-        // Only where they are the rules of the state, and nothing else is.
+        // The same text elsewhere is not the rules of the state.
         let elsewhere = format!(r#"{{"later":{{"ignore":{KNOWN}}},"version":1,"revision":1}}"#);
         assert_eq!(is_known(&elsewhere), Ok(false));
         let first = elsewhere.replace("\"version\"", "\"ignore\":{},\"version\"");

@@ -1,4 +1,4 @@
-//! Holds `docs/state.schema.json` against the Rust types.
+//! Compares `docs/state.schema.json` with the Rust types.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn the_committed_schema_is_the_one_of_the_types() {
     assert!(committed == fresh, "docs/state.schema.json is stale; run `make generate`");
 }
 
-/// A state that says everything a state can say.
+/// A state with every field set.
 pub(crate) fn full() -> Value {
     json!({
         "version": 1, "min_reader": 1, "revision": 7, "later": true,

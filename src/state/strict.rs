@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Reads through a whole document and keeps nothing.
+/// Checks a whole document and keeps none of it.
 pub(super) fn check(bytes: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Strict>(bytes).map(drop)
 }
@@ -69,7 +69,8 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-/// The keys of one object. Most have a few, which are sooner compared than hashed.
+/// The keys of one object. Most objects have few keys; comparing them is faster than
+/// hashing.
 #[derive(Default)]
 pub(super) struct Keys<'de> {
     few: Vec<Cow<'de, str>>,
@@ -91,7 +92,7 @@ impl<'de> Keys<'de> {
     }
 }
 
-/// A text, without a copy of it where JSON has it as it is.
+/// A text, borrowed where the JSON has no escapes in it.
 pub(super) struct Text<'de>(pub(super) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {

@@ -26,7 +26,7 @@ pub const MAX_WINDOWS: usize = 1_000;
 /// How many entries of each kind a scope may have.
 pub const MAX_SCOPES: usize = 1_000;
 
-/// For how long `on` leaves windows that have ended in the state.
+/// How long windows that have ended stay in the state before `on` removes them.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One named maintenance window.
@@ -37,21 +37,21 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Window {
-    /// What visitors are told.
+    /// The reason shown to visitors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the window was opened, or for a scheduled one, written down.
+    /// When the window was opened, or recorded if it was scheduled.
     #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
     pub opened_at: Timestamp,
     /// Who opened it.
     #[serde(default, skip_serializing_if = "Actor::is_unknown")]
     pub opened_by: Actor,
-    /// The first moment of the window. Absent: it has begun, whatever a
+    /// The first moment of the window. If absent, it has begun, whatever a
     /// reader's clock says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
     pub start: Option<Timestamp>,
-    /// The first moment after the window. Absent: it stays until it is closed.
+    /// The first moment after the window. If absent, it stays until it is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
     pub end: Option<Timestamp>,
@@ -61,7 +61,7 @@ pub struct Window {
     /// How the page is answered.
     #[serde(default, skip_serializing_if = "PageSettings::is_default")]
     pub page: PageSettings,
-    /// Seconds by which `end` is moved on while a `maint run` is alive. Present
+    /// The lease, in seconds: a live `maint run` keeps `end` this far ahead. Present
     /// only in a window that ends by itself when its holder dies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<u32>,
@@ -71,7 +71,7 @@ pub struct Window {
     pub extra: Map<String, Value>,
 }
 
-/// Where a window stands at some moment.
+/// Where a window stands at a given moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -106,26 +106,27 @@ impl Window {
         }
     }
 
-    /// Whether it holds the requests it covers at `now`.
+    /// Whether it blocks the requests it covers at `now`.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.phase(now) == Phase::Open
     }
 
-    /// Since when the window holds, or will hold, the site down.
+    /// When the window began, or will begin, to hold the site down.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.start.unwrap_or(self.opened_at)
     }
 
-    /// The end that visitors may be told. That of a lease moves on for as long as
-    /// its holder lives, so it is no promise.
+    /// The end that visitors may see; `None` for a lease, since its end moves for as long
+    /// as its holder lives.
     #[must_use]
     pub fn promised_end(&self) -> Option<Timestamp> {
         self.end.filter(|_| self.lease.is_none())
     }
 
-    /// The next moment after `now` at which the clock alone changes the phase.
+    /// The next moment after `now` at which the clock alone changes the phase; `None` if
+    /// there is none.
     #[must_use]
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
         [self.start, self.end].into_iter().flatten().filter(|&edge| edge > now).min()
@@ -149,7 +150,7 @@ impl Window {
     }
 }
 
-/// Which requests a window covers. An empty list does not restrict.
+/// Which requests a window covers. An empty list restricts nothing.
 ///
 /// A request is covered if it matches one entry of every list that has entries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -170,18 +171,18 @@ pub struct Scope {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
     /// Fields of later versions, kept as they are. An unknown restriction is
-    /// not obeyed, so that the window covers more rather than less.
+    /// ignored, so that the window covers more rather than less.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
     pub extra: Map<String, Value>,
 }
 
 impl Scope {
-    /// A scope of patterns as people write them.
+    /// Parses the patterns of a scope as people write them.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a pattern that cannot be understood.
+    /// [`Error::Invalid`] for a pattern that cannot be parsed.
     pub fn parse(
         paths: &[String],
         methods: &[String],
@@ -281,7 +282,7 @@ pub(crate) fn validate_text(what: &str, text: &str, longest: usize) -> Result<()
         )));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(Error::invalid(format!("{what} holds a control character")));
+        return Err(Error::invalid(format!("{what} contains a control character")));
     }
     Ok(())
 }
@@ -309,17 +310,17 @@ mod tests {
         }
     }
 
-    /// The last second of year 9999, and the first of year 1.
+    /// The last second that a `Timestamp` holds, and the first of year 1.
     const LAST: i64 = 253_402_207_200;
     const FIRST: i64 = -62_135_596_800;
 
-    /// How often the phase is another than a naive model's, in so many random cases,
-    /// each phase among them.
+    /// Counts how often the phase differs from a naive model's, in so many random cases
+    /// that include each phase.
     fn disagreements(cases: u32, phase_of: impl Fn(&Window, Timestamp) -> Phase) -> u32 {
         let mut chance = TestRng::deterministic_rng(RngAlgorithm::XorShift);
         let (mut disagreements, mut seen) = (0, [0_u32; 3]);
         for _ in 0..cases {
-            // As often near each other as anywhere between the first year and the last.
+            // Half are near each other, half anywhere between the first year and the last.
             let mut moment = || {
                 if chance.random() {
                     chance.random_range(-10..10)

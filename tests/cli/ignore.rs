@@ -12,7 +12,7 @@ fn all_six_kinds_are_added_and_say_whom_they_let_in() {
         ("method", "get", "every `GET` request"),
         ("host", "*.example.com", "any host below `example.com`"),
         ("user", "staff", "users whom the framework knows as staff"),
-        ("header", "X-Probe: blue", "whoever sends the header `x-probe: blue`"),
+        ("header", "X-Probe: blue", "requests with the header `x-probe: blue`"),
     ] {
         let text = env.ok(&["ignore", "add", kind, value, "--note", "why"]);
         assert!(text.contains(lets_in), "{kind}: {text}");

@@ -47,7 +47,7 @@ fn proxies(header: ProxyHeader, networks: &[&str]) -> TrustedProxies {
 
 const NETWORKS: [&str; 3] = ["10.0.0.0/8", "fd00::/8", "127.0.0.1/32"];
 
-/// What the client's address is if the peer passes these lines on.
+/// The client's address if the peer passes these lines on.
 fn passed_on<L: AsRef<[u8]>>(
     peer: &str,
     header: ProxyHeader,
@@ -129,7 +129,7 @@ fn requirement_39_x_forwarded_for() {
         ("10.0.0.1", &["[fe80::1%25eth0]:80"], ""),
         ("10.0.0.1", &["6.6.6.6, fd00::2%1"], ""),
         ("10.0.0.1", &["203.0.113.7%1"], ""),
-        // The walk ends at what is no address, also behind a proxy.
+        // The walk ends at anything that is not an address, also behind a proxy.
         ("10.0.0.1", &["unknown"], ""),
         ("10.0.0.1", &["_hidden"], ""),
         ("10.0.0.1", &["6.6.6.6, unknown"], ""),
@@ -149,7 +149,7 @@ fn requirement_39_x_forwarded_for() {
         ("10.0.0.1", &["203.0.113.7\0"], ""),
         ("10.0.0.1", &["203.0.113.7\u{b}"], ""),
         ("10.0.0.1", &["\u{663}.0.113.7"], ""),
-        // Blanks and empty elements count for nothing.
+        // Blanks and empty elements are ignored.
         ("10.0.0.1", &["203.0.113.7,"], "203.0.113.7"),
         ("10.0.0.1", &[",,6.6.6.6,, 203.0.113.7 , ,\t,"], "203.0.113.7"),
         ("10.0.0.1", &["6.6.6.6,\t203.0.113.7\t,\t10.0.0.2\t"], "203.0.113.7"),
@@ -158,7 +158,7 @@ fn requirement_39_x_forwarded_for() {
         ("10.0.0.1", &[], ""),
         ("10.0.0.1", &[""], ""),
         ("10.0.0.1", &[" , ,"], ""),
-        // Proxies alone are no client.
+        // A chain of proxies alone has no client.
         ("10.0.0.1", &["10.0.0.1"], ""),
         ("10.0.0.1", &["10.0.0.3, 127.0.0.1, fd00::2"], ""),
         // The edges of what is trusted.
@@ -166,7 +166,7 @@ fn requirement_39_x_forwarded_for() {
         ("10.0.0.1", &["6.6.6.6, 10.255.255.255"], "6.6.6.6"),
         ("10.0.0.1", &["6.6.6.6, 127.0.0.2"], "127.0.0.2"),
         ("10.0.0.1", &["6.6.6.6, fe00::1"], "fe00::1"),
-        // A peer that is no proxy is the client, whatever it says.
+        // A peer that is not a proxy is the client, whatever it sends.
         ("203.0.113.7", &["6.6.6.6"], "203.0.113.7"),
         ("203.0.113.7", &["10.0.0.1"], "203.0.113.7"),
         ("203.0.113.7", &["unknown"], "203.0.113.7"),
@@ -238,7 +238,7 @@ fn requirement_39_forwarded() {
         ("10.0.0.1", &["for="], ""),
         ("10.0.0.1", &["for=\"\""], ""),
         ("10.0.0.1", &["for=\""], ""),
-        // Hops that say nothing, or nothing readable.
+        // Hops without a readable address.
         ("10.0.0.1", &["for=unknown"], ""),
         ("10.0.0.1", &["for=Unknown, for=10.0.0.2"], ""),
         ("10.0.0.1", &["for=_hidden"], ""),
@@ -345,7 +345,7 @@ fn requirement_39_the_work_is_bounded() {
         assert_eq!(xff(&[vec!["203.0.113.7".to_owned()], lines].concat()), expected);
     }
     assert_eq!(xff(&[",".repeat(MAX_HOPS) + "203.0.113.7"]), None);
-    // One line that does not fit spoils all, and not just itself.
+    // One line that does not fit spoils the whole field.
     assert_eq!(xff(&["x".repeat(MAX_SIZE), "203.0.113.7".to_owned()]), None);
     assert_eq!(xff(&["203.0.113.7".to_owned(), "x".repeat(MAX_SIZE)]), None);
 }
@@ -386,8 +386,8 @@ fn garbage() -> impl Strategy<Value = String> {
 /// and whether the proxy begins a line of its own.
 type Hop = (&'static str, Option<String>, bool);
 
-/// The client's lines and what the proxies append to them: first the client,
-/// or that it is not told, then each other.
+/// The client's lines and what the proxies append to them: first the client, or a
+/// word that hides it, then each other.
 fn chain() -> impl Strategy<Value = (Vec<String>, Vec<Hop>)> {
     let hop = |seen: &[&'static str]| {
         let host = prop::option::of(garbage());
