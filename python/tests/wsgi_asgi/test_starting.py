@@ -53,7 +53,7 @@ def log_of_failure(
 
 def test_no_site(case: tuple[Start, str, tuple[str, ...]], apps: Path, tmp_path: Path) -> None:
     log = log_of_failure(case, apps, tmp_path / "nowhere")
-    assert f"`{tmp_path}/nowhere` is not a site: no such file or directory" in log
+    assert f"`{tmp_path}/nowhere` is not a site: there is no such directory" in log
     assert f"`{tmp_path}/nowhere` is not a site" in log and "`maint init`" in log
 
 
