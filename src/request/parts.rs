@@ -78,7 +78,7 @@ impl RequestParts {
     /// Adds a cookie that carries a bypass token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
-        self.with("cookie", &format!("{}={token}", COOKIE))
+        self.with("cookie", &format!("{COOKIE}={token}"))
     }
 }
 
