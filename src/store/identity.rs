@@ -14,7 +14,7 @@ use crate::error::{Error, Result, describe};
 use crate::site::Site;
 use crate::sys::{self, Identity, Ownership, Place, Step};
 
-/// The number of links that a path may lead through, as in the kernel (path_resolution(7)).
+/// The number of links that a path may lead through, as in the kernel, see `path_resolution(7)`.
 const MAX_LINKS: usize = 40;
 
 /// Does something in a site, as its owner if the caller is root and the site is not.

@@ -45,6 +45,9 @@ impl Vault {
     }
 }
 
+/// Plants a link, and returns the site that root then works in.
+type Plant = fn(&TestSite, &Vault) -> PathBuf;
+
 /// A site of a user who means no good.
 fn site_of(uid: u32) -> TestSite {
     let site = TestSite::new();
@@ -98,7 +101,6 @@ fn requirement_61_planted_links_lead_root_nowhere() {
     if !can_be_others() {
         return;
     }
-    type Plant = fn(&TestSite, &Vault) -> PathBuf;
     let plants: [(&str, Plant); 4] = [
         ("the state", |site, vault| {
             link_of(DEPLOY, &vault.dir.join("state.json"), &site.state_file());
