@@ -15,7 +15,7 @@ use crate::sys::{FileKey, Look, Ownership};
 /// How often an interrupted call is repeated before the interruption is reported.
 const RETRIES: usize = 100;
 
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     for _ in 0..RETRIES {
         match call() {
             Err(Errno::INTR) => {}

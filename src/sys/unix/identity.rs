@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
+use super::files::retry;
 use super::{Account, account_of};
 use crate::sys::Ownership;
 
@@ -39,10 +40,10 @@ impl Identity {
             groups: getgroups()?,
             _thread: std::marker::PhantomData,
         };
-        set_thread_groups(&gids)?;
-        set_thread_res_gid(None, gids.first().copied(), None)?;
+        retry(|| set_thread_groups(&gids))?;
+        retry(|| set_thread_res_gid(None, gids.first().copied(), None))?;
         // From here on dropping `own` undoes everything, whatever fails.
-        set_thread_res_uid(None, Uid::from_raw(uid), None)?;
+        retry(|| set_thread_res_uid(None, Uid::from_raw(uid), None))?;
         Ok(own)
     }
 }
@@ -53,9 +54,9 @@ impl Drop for Identity {
         use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
         // The saved user id is still root's, so this cannot fail; if it did, the thread
         // would go on with fewer rights.
-        let _ = set_thread_res_uid(None, self.uid, None);
-        let _ = set_thread_res_gid(None, self.gid, None);
-        let _ = set_thread_groups(&self.groups);
+        let _ = retry(|| set_thread_res_uid(None, self.uid, None));
+        let _ = retry(|| set_thread_res_gid(None, self.gid, None));
+        let _ = retry(|| set_thread_groups(&self.groups));
     }
 }
 
@@ -88,12 +89,12 @@ impl Place {
     /// The root of the file system.
     pub(crate) fn root() -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open("/", flags, Mode::empty())?))
+        Ok(Self(retry(|| rustix::fs::open("/", flags, Mode::empty()))?))
     }
 
     /// Whose it is.
     pub(crate) fn ownership(&self) -> io::Result<Ownership> {
-        Ok(ownership(&rustix::fs::fstat(&self.0)?))
+        Ok(ownership(&retry(|| rustix::fs::fstat(&self.0))?))
     }
 
     /// Looks at a name, without following it.
@@ -102,17 +103,17 @@ impl Place {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let found = match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
-            Ok(found) => found,
-            #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            Err(rustix::io::Errno::LOOP | rustix::io::Errno::MLINK) => {
-                let stat =
-                    rustix::fs::statat(&self.0, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        // A link cannot be opened there, only be looked at.
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let nofollow = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            let stat = retry(|| rustix::fs::statat(&self.0, name, nofollow))?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
                 return self.link(name, &stat);
             }
-            Err(cause) => return Err(cause.into()),
-        };
-        let stat = rustix::fs::fstat(&found)?;
+        }
+        let found = retry(|| rustix::fs::openat(&self.0, name, flags, Mode::empty()))?;
+        let stat = retry(|| rustix::fs::fstat(&found))?;
         Ok(match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Step::Directory(Self(found), ownership(&stat)),
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -123,7 +124,7 @@ impl Place {
 
     /// Reads a link; on Linux an empty name is the link that the descriptor is.
     fn link(&self, name: &OsStr, stat: &rustix::fs::Stat) -> io::Result<Step> {
-        let target = rustix::fs::readlinkat(&self.0, name, Vec::new())?;
+        let target = retry(|| rustix::fs::readlinkat(&self.0, name, Vec::new()))?;
         let target = PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes()));
         Ok(Step::Link(target, ownership(stat)))
     }

@@ -97,6 +97,9 @@ impl Scene {
         }
         if matches!(self, Self::Fresh | Self::First | Self::Restored) && is_root() {
             site.give_to(DEPLOY);
+        } else if is_root() {
+            // A group of its own, which root has to carry over.
+            std::os::unix::fs::chown(site.state_file(), None, Some(DEPLOY)).unwrap();
         }
         site
     }

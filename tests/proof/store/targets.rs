@@ -110,7 +110,7 @@ fn requirement_12_another_name_for_the_state_is_warned_of() {
     let other = site.project.join("other-name");
     fs::hard_link(site.state_file(), &other).unwrap();
     let done = site.ok(&["on", "-m", "three"]);
-    assert!(done.stderr.contains("2 names"), "{done:?}");
+    assert!(done.stderr.contains("2 hard links"), "{done:?}");
     let done = site.ok(&["on", "-m", "four"]);
     assert_eq!(done.stderr, "", "no warning for the backup");
     figure("1 of 1 warned of, 0 for the backup");

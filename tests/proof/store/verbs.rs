@@ -38,7 +38,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` looks at a preview
 /// that serves; here it finds nothing to serve.
-pub(crate) const READING: [&[&str]; 20] = [
+pub(crate) const READING: [&[&str]; 21] = [
     &["status"],
     &["wait", "off"],
     &["check", "/"],
@@ -54,6 +54,7 @@ pub(crate) const READING: [&[&str]; 20] = [
     &["path"],
     &["completions", "bash"],
     &["man", "{elsewhere}"],
+    &["help", "on"],
     &["on", "--dry-run"],
     &["off", "--if-open", "--dry-run"],
     &["ignore", "add", "path", "/health", "--dry-run"],
