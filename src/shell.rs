@@ -3,8 +3,8 @@
 /// Quotes a word for a shell, in single quotes where it needs them.
 ///
 /// ```
-/// assert_eq!(maint::shell::word("deploy-42"), "deploy-42");
-/// assert_eq!(maint::shell::word("it's"), r"'it'\''s'");
+/// assert_eq!(maint::internal::word("deploy-42"), "deploy-42");
+/// assert_eq!(maint::internal::word("it's"), r"'it'\''s'");
 /// ```
 #[must_use]
 pub fn word(text: &str) -> String {

@@ -16,7 +16,7 @@ const REGEX_SIZE: usize = 256 * 1024;
 /// matters.
 ///
 /// ```
-/// use maint::rules::path::PathPattern;
+/// use maint::rules::PathPattern;
 ///
 /// let pattern: PathPattern = "/static/**".parse()?;
 /// assert_eq!(pattern, PathPattern::Subtree("/static".into()));
