@@ -11,7 +11,7 @@ pub mod doctor {
 }
 
 pub mod history {
-    pub use crate::store::history::{PYTHON, Record, Revisions, read, shortened};
+    pub use crate::store::history::{PYTHON, Record, Revisions, backwards, read, shortened};
 }
 
 pub mod load {

@@ -1,6 +1,6 @@
 //! Opening a state file safely: bounded, never blocking, never creating anything.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -12,7 +12,6 @@ use crate::sys::{self, FileKey, Ownership};
 /// A state file as it was read.
 pub(crate) struct Loaded {
     pub(crate) state: State,
-    pub(crate) file: File,
     pub(crate) key: FileKey,
     pub(crate) ownership: Ownership,
     pub(crate) hard_links: u64,
@@ -40,13 +39,12 @@ impl Site {
 
 /// Reads a state file with what a writer has to know about it.
 pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
-    let Some((file, metadata, bytes)) = open(path)? else {
+    let Some((metadata, bytes)) = open(path)? else {
         return Ok(None);
     };
     let state = State::from_json(&bytes).map_err(|cause| malformed(path, cause))?;
     Ok(Some(Loaded {
         state,
-        file,
         key: sys::key(&metadata),
         ownership: sys::ownership(&metadata),
         hard_links: sys::hard_links(&metadata),
@@ -55,7 +53,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
 
 /// Reads the bytes of a state file, and the key that it had before they were read.
 pub(crate) fn bytes(path: &Path) -> Result<Option<(FileKey, Vec<u8>)>> {
-    Ok(open(path)?.map(|(_, metadata, bytes)| (sys::key(&metadata), bytes)))
+    Ok(open(path)?.map(|(metadata, bytes)| (sys::key(&metadata), bytes)))
 }
 
 /// What is wrong with the text of a state file.
@@ -70,7 +68,7 @@ pub(crate) fn malformed(path: &Path, cause: Malformed) -> Error {
 
 /// Opens a state file, describes it and reads its bytes, in this order, so that a
 /// change made in place meanwhile shows in the next description.
-fn open(path: &Path) -> Result<Option<(File, Metadata, Vec<u8>)>> {
+fn open(path: &Path) -> Result<Option<(Metadata, Vec<u8>)>> {
     let file = match sys::open_read(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -102,7 +100,7 @@ fn open(path: &Path) -> Result<Option<(File, Metadata, Vec<u8>)>> {
         .take(state::MAX_SIZE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| unreadable(path, source))?;
-    Ok(Some((file, metadata, bytes)))
+    Ok(Some((metadata, bytes)))
 }
 
 fn unreadable(path: &Path, source: io::Error) -> Error {

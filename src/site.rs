@@ -248,6 +248,8 @@ pub struct Files {
     pub backup: PathBuf,
     /// The lock, which keeps writers apart.
     pub lock: PathBuf,
+    /// A second lock, which is there while somebody writes.
+    pub(crate) turn: PathBuf,
     /// The history: one line of JSON for each change.
     pub history: PathBuf,
     /// The older history, set aside when it grew beyond 8 MiB.
@@ -257,10 +259,8 @@ pub struct Files {
 impl Files {
     fn beside(state: &Path, links: Vec<PathBuf>) -> Self {
         // One directory may hold the real state files of several sites.
-        let prefix = match state.file_name().and_then(|name| name.to_str()) {
-            Some("state.json") | None => String::new(),
-            Some(name) => format!("{name}."),
-        };
+        let name = state.file_name().and_then(|name| name.to_str()).unwrap_or("state.json");
+        let prefix = if name == "state.json" { String::new() } else { format!("{name}.") };
         let mut backup = state.as_os_str().to_owned();
         backup.push(".bak");
         Self {
@@ -268,6 +268,7 @@ impl Files {
             links,
             backup: backup.into(),
             lock: state.with_file_name(format!("{prefix}lock")),
+            turn: state.with_file_name(format!(".{name}.turn")),
             history: state.with_file_name(format!("{prefix}history.jsonl")),
             old_history: state.with_file_name(format!("{prefix}history.jsonl.1")),
         }

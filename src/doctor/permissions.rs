@@ -195,14 +195,37 @@ pub(super) fn writers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     ];
     needs.extend(template_files(patient).into_iter().map(|path| (path, READ, Level::Warning)));
 
+    let group = if owner.mode & 0o020 == 0 {
+        Vec::new()
+    } else {
+        lacking(&needs, &Account { uid: ANYBODY, gids: vec![owner.gid] })
+    };
+    if let Some(level) = group.iter().map(|&(_, level)| level).min() {
+        let words: Vec<String> = group.iter().map(|(path, _)| word(path)).collect();
+        findings.push(
+            Finding::new(
+                level,
+                "group-locked-out",
+                format!(
+                    "the group of {} may write there, but has no access to {}",
+                    tick(directory),
+                    listed(&group)
+                ),
+            )
+            .fixed_by(format!("`chgrp {0} {1} && chmod g+rwX {1}`", owner.gid, words.join(" ")))
+            .at(group[0].0),
+        );
+    }
     let name = sys::user_name(owner.uid);
-    let account = sys::account(&name).unwrap_or(Account { uid: owner.uid, gids: vec![owner.gid] });
-    let missing = lacking(&needs, &account);
-    let had_findings = !missing.is_empty();
+    let account = sys::account(&name);
+    let login = if account.is_some() { name.clone() } else { owner.uid.to_string() };
+    let account = account.unwrap_or(Account { uid: owner.uid, gids: vec![owner.gid] });
+    // What is opened for the group is open for an owner in it.
+    let is_member = account.gids.contains(&owner.gid);
+    let mut missing = lacking(&needs, &account);
+    missing.retain(|(path, _)| !is_member || group.iter().all(|(other, _)| other != path));
     if let Some(level) = missing.iter().map(|&(_, level)| level).min() {
         let words: Vec<String> = missing.iter().map(|(path, _)| word(path)).collect();
-        let login =
-            if sys::account(&name).is_some() { name.clone() } else { owner.uid.to_string() };
         findings.push(
             Finding::new(
                 level,
@@ -214,27 +237,6 @@ pub(super) fn writers(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 ),
             )
             .fixed_by(format!("`sudo chown {login} {}`", words.join(" ")))
-            .at(missing[0].0),
-        );
-    }
-    if owner.mode & 0o020 == 0 || had_findings {
-        return;
-    }
-    let member = Account { uid: ANYBODY, gids: vec![owner.gid] };
-    let missing = lacking(&needs, &member);
-    if let Some(level) = missing.iter().map(|&(_, level)| level).min() {
-        let words: Vec<String> = missing.iter().map(|(path, _)| word(path)).collect();
-        findings.push(
-            Finding::new(
-                level,
-                "group-locked-out",
-                format!(
-                    "the group of {} may write there, but has no access to {}",
-                    tick(directory),
-                    listed(&missing)
-                ),
-            )
-            .fixed_by(format!("`chgrp {0} {1} && chmod g+rwX {1}`", owner.gid, words.join(" ")))
             .at(missing[0].0),
         );
     }

@@ -1,21 +1,16 @@
 //! The state as a writer finds it.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use super::history;
-use super::lock;
 use super::replace::OldFile;
 use crate::error::{Error, Result, describe};
 use crate::load::{self, Loaded};
 use crate::site::Files;
 use crate::state::{State, VERSION};
 use crate::sys;
-
-/// How long to wait for a state file that another process holds, once the lock
-/// proper is ours. See [`settled`].
-const SECOND_LOCK: Duration = Duration::from_secs(2);
 
 /// The state as a writer finds it.
 pub(super) struct Current {
@@ -24,34 +19,30 @@ pub(super) struct Current {
     pub(super) revision: Option<u64>,
     pub(super) old: Option<OldFile>,
     pub(super) hard_links: u64,
-    /// Keeps the second lock.
-    _file: Option<fs::File>,
 }
 
-/// Reads the state once no other writer can be about to replace it.
-///
-/// The lock file can be deleted by others, and then two writers can each hold
-/// "the" lock. So the state file that was read is locked as well. Only the
-/// holder of this second lock replaces the file. Whoever gets it afterwards finds
-/// a new file at the path and starts again: `None`. Anyone who may read the file
-/// could hold the second lock, so the wait for it is bounded.
-pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
+impl Current {
+    /// Whether the state file is still the one that was read.
+    pub(super) fn is_still_there(&self, files: &Files) -> bool {
+        match fs::metadata(&files.state) {
+            Ok(metadata) => self.old.is_some_and(|old| old.key == sys::key(&metadata)),
+            Err(cause) => self.old.is_none() && cause.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Reads the state; a corrupt one only for `salvage`.
+pub(super) fn read(files: &Files, salvage: bool) -> Result<Current> {
     let loaded = match load::load(&files.state) {
         Err(Error::Corrupt { reason, path }) if salvage => {
-            return broken(files, path, reason).map(Some);
+            return broken(files, path, reason);
         }
         other => other?,
     };
-    let Some(Loaded { state, file, key, ownership, hard_links }) = loaded else {
+    let Some(Loaded { state, key, ownership, hard_links, .. }) = loaded else {
         // A deleted state means "off", but its revisions are used up.
         let state = State { revision: last_known_revision(files), ..State::default() };
-        return Ok(Some(Current {
-            revision: Some(state.revision),
-            state,
-            old: None,
-            hard_links: 1,
-            _file: None,
-        }));
+        return Ok(Current { revision: Some(state.revision), state, old: None, hard_links: 1 });
     };
     if state.version > VERSION {
         return Err(Error::Newer {
@@ -60,22 +51,12 @@ pub(super) fn settled(files: &Files, salvage: bool) -> Result<Option<Current>> {
             known: VERSION,
         });
     }
-    let begun = Instant::now();
-    while let Ok(false) = lock::try_lock_state(&file) {
-        if begun.elapsed() > SECOND_LOCK {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let is_still_there =
-        fs::metadata(&files.state).is_ok_and(|metadata| sys::key(&metadata) == key);
-    Ok(is_still_there.then(|| Current {
+    Ok(Current {
         revision: Some(state.revision),
         state,
         old: Some(OldFile { key, ownership }),
         hard_links,
-        _file: Some(file),
-    }))
+    })
 }
 
 /// A corrupt state, for `restore` to replace.
@@ -91,7 +72,6 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
         revision: None,
         old: Some(OldFile { key: sys::key(&metadata), ownership: sys::ownership(&metadata) }),
         hard_links: 1,
-        _file: None,
     })
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attached;
 use super::custody::Custody;
 use crate::actor::Actor;
 use crate::site::Files;
@@ -21,9 +22,6 @@ const MAX_SIZE: u64 = 8 * 1024 * 1024;
 
 /// A line of more bytes than this is written without its changes.
 const MAX_LINE: usize = 64 * 1024;
-
-/// How many bytes at the end of a history are read first.
-const SHORT_LINES: u64 = 4 * 1024;
 
 /// The longest command line that is recorded, in characters.
 const MAX_COMMAND: usize = 2_000;
@@ -82,43 +80,49 @@ const fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// A history that is complete up to the state; `None` if there is none yet.
+/// A history that is complete up to the state; `None` if it begins anew.
 pub(crate) struct Complete(Option<File>);
 
-/// Opens the history and writes the line that the previous writer may have owed.
+/// Opens the history, writes the line that the previous writer may have owed, and sets
+/// aside a history that has grown too long.
 ///
 /// Call it before the state is replaced. The state records only its last change,
 /// so a line still owed by then is lost if this writer dies as well.
 pub(crate) fn complete(files: &Files, state: &State, custody: Custody) -> io::Result<Complete> {
-    let path = &files.history;
-    rotate(files)?;
-    let mut text = Vec::new();
-    let mut file = match sys::open_append(path) {
+    let mut file = match sys::open_append(&files.history) {
         Ok(file) => Some(file),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => return Err(cause),
     };
+    let mut text = Vec::new();
     let mut last = None;
     if let Some(file) = &file {
-        if let Some(kind) = sys::special_kind(&file.metadata()?) {
-            return Err(io::Error::other(format!("it is {kind}")));
-        }
-        let tail = tail(file)?;
-        last = last_record(&tail);
-        if tail.last().is_some_and(|&byte| byte != b'\n') {
+        let mut lines = Lines::of(file.try_clone()?)?;
+        if !lines.ends_with_a_line()? {
             text.push(b'\n');
         }
+        last = lines.last_record()?;
+    }
+    // The last line may be in the part that was set aside.
+    if last.is_none() {
+        last = last_of(&files.old_history);
     }
     if let Some(owed) = owed(last.as_ref(), state) {
         text.extend(line(&owed)?);
         if file.is_none() {
-            file = Some(create(path, custody)?);
+            file = Some(create(files, custody)?);
         }
     }
     if let Some(file) = &file
         && !text.is_empty()
     {
         sys::write_all(file, &text)?;
+    }
+    if let Some(open) = &file
+        && open.metadata()?.len() > MAX_SIZE
+    {
+        sys::rename(&files.history, &files.old_history)?;
+        file = None;
     }
     Ok(Complete(file))
 }
@@ -132,26 +136,24 @@ pub(crate) fn append(
 ) -> io::Result<()> {
     let file = match history.0 {
         Some(file) => file,
-        None => create(&files.history, custody)?,
+        None => create(files, custody)?,
     };
     sys::write_all(&file, &line(record)?)
 }
 
-fn create(path: &Path, custody: Custody) -> io::Result<File> {
-    drop(sys::create_new(path)?);
-    let file = sys::open_append(path)?;
+fn create(files: &Files, custody: Custody) -> io::Result<File> {
+    drop(sys::create_new(&files.history)?);
+    let file = sys::open_append(&files.history)?;
     // The history is for the site's own people; only the state is for everyone.
     custody.hand_over(&file, 0o640)?;
-    Ok(file)
-}
-
-fn rotate(files: &Files) -> io::Result<()> {
-    match fs::symlink_metadata(&files.history) {
-        Ok(metadata) if metadata.is_file() && metadata.len() > MAX_SIZE => {
-            sys::rename(&files.history, &files.old_history)
-        }
-        _ => Ok(()),
+    // Whoever may read the part before may read this one. What cannot be kept of that
+    // closes the history and harms nothing else.
+    if let Ok(metadata) = fs::symlink_metadata(&files.old_history)
+        && metadata.is_file()
+    {
+        attached::carry_over(&files.old_history, sys::ownership(&metadata), &file)?;
     }
+    Ok(file)
 }
 
 fn line(record: &Record) -> io::Result<Vec<u8>> {
@@ -185,33 +187,14 @@ fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
     })
 }
 
-/// The end of the file, long enough for one line.
-fn tail(mut file: &File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    let mut bytes = Vec::new();
-    // Most lines are short, and reading the longest possible one takes longer than
-    // everything else about the history.
-    for most in [SHORT_LINES, 2 * MAX_LINE as u64] {
-        let start = length.saturating_sub(most);
-        file.seek(SeekFrom::Start(start))?;
-        bytes.clear();
-        bytes.reserve(usize::try_from(length - start).unwrap_or(0) + 1);
-        file.take(2 * most).read_to_end(&mut bytes)?;
-        if start == 0 || last_record(&bytes).is_some() {
-            break;
-        }
-    }
-    Ok(bytes)
-}
-
-fn last_record(bytes: &[u8]) -> Option<Record> {
-    bytes.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
-}
-
 /// The revision of the last line, to continue from when the state is lost.
 pub(crate) fn last_revision(files: &Files) -> Option<u64> {
-    let tail = tail(&sys::open_read(&files.history).ok()?).ok()?;
-    last_record(&tail).map(|record| record.revision.after)
+    let last = last_of(&files.history).or_else(|| last_of(&files.old_history));
+    last.map(|record| record.revision.after)
+}
+
+fn last_of(path: &Path) -> Option<Record> {
+    Lines::of(sys::open_read(path).ok()?).ok()?.last_record().ok()?
 }
 
 /// Returns every record, oldest first, and how many lines could not be read.
@@ -220,33 +203,155 @@ pub(crate) fn last_revision(files: &Files) -> Option<u64> {
 ///
 /// Fails if a file exists and cannot be read; a missing history is empty.
 pub fn read(files: &Files) -> crate::Result<(Vec<Record>, usize)> {
-    let mut records = Vec::new();
-    let mut broken = 0;
-    for path in [&files.old_history, &files.history] {
-        let text = match read_bytes(path) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => return Err(crate::Error::Unreadable { path: path.clone(), source }),
-        };
-        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(record) => records.push(record),
-                Err(_) => broken += 1,
-            }
+    let (mut records, mut broken) = (Vec::new(), 0);
+    for record in backwards(files)? {
+        match record? {
+            Some(record) => records.push(record),
+            None => broken += 1,
         }
     }
+    records.reverse();
     Ok((records, broken))
 }
 
-/// Reads a file of the history, but refuses one that was swapped for a pipe.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let file = sys::open_read(path)?;
-    if let Some(kind) = sys::special_kind(&file.metadata()?) {
-        return Err(io::Error::other(format!("it is {kind}")));
+/// Returns every record, newest first, and `None` for each line that cannot be read. What
+/// is not asked for is not read.
+///
+/// # Errors
+///
+/// Fails if a file exists and cannot be read; a missing history is empty.
+pub fn backwards(
+    files: &Files,
+) -> crate::Result<impl Iterator<Item = crate::Result<Option<Record>>>> {
+    let open = |path: &Path| match sys::open_read(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(unreadable(path, source)),
+    };
+    let mut newest = open(&files.history)?;
+    let older = open(&files.old_history)?;
+    // A writer may have set it aside between the two looks.
+    if let (Some(one), Some(other)) = (&newest, &older) {
+        let metadata = |file: &File, path| file.metadata().map_err(|cause| unreadable(path, cause));
+        let one = metadata(one, &files.history)?;
+        if sys::same_file(&one, &metadata(other, &files.old_history)?) {
+            newest = open(&files.history)?;
+        }
     }
-    let mut bytes = Vec::new();
-    file.take(2 * MAX_SIZE).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let part = |file: Option<File>, path: &Path| {
+        let lines = file.map(|file| Lines::of(file).map_err(|cause| unreadable(path, cause)));
+        Ok(lines.transpose()?.into_iter().flatten().map({
+            let path = path.to_owned();
+            move |line| line.map_err(|cause| unreadable(&path, cause))
+        }))
+    };
+    let lines = part(newest, &files.history)?.chain(part(older, &files.old_history)?);
+    Ok(lines.map(|line| line.map(|line| serde_json::from_slice(&line).ok())))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> crate::Error {
+    crate::Error::Unreadable { path: path.to_owned(), source }
+}
+
+/// The lines of a file that are not empty, last one first.
+struct Lines {
+    file: File,
+    /// Where the part begins that was read.
+    from: u64,
+    /// Reading stops here.
+    until: u64,
+    /// How much is read next. Most lines are short; it doubles, so that a long one costs
+    /// no more than its length.
+    next: u64,
+    /// The end of a line whose beginning was not read yet.
+    rest: Vec<u8>,
+    /// Whole lines, the last one last.
+    whole: Vec<Vec<u8>>,
+}
+
+impl Lines {
+    /// The first part of a history that is read, in bytes.
+    const FIRST: u64 = 4 * 1024;
+
+    /// Refuses what was swapped for a pipe.
+    fn of(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if let Some(kind) = sys::special_kind(&metadata) {
+            return Err(io::Error::other(format!("it is {kind}")));
+        }
+        Ok(Self {
+            file,
+            from: metadata.len(),
+            until: metadata.len().saturating_sub(2 * MAX_SIZE),
+            next: Self::FIRST,
+            rest: Vec::new(),
+            whole: Vec::new(),
+        })
+    }
+
+    /// Whether the last line is whole. Ask before any line is taken.
+    fn ends_with_a_line(&mut self) -> io::Result<bool> {
+        if self.from == 0 {
+            return Ok(true);
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::Start(self.from - 1))?;
+        self.file.read_exact(&mut last)?;
+        Ok(last == *b"\n")
+    }
+
+    /// The last record; what is no record is passed over.
+    fn last_record(self) -> io::Result<Option<Record>> {
+        for line in self {
+            if let Ok(record) = serde_json::from_slice(&line?) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the part before; false if there is none.
+    fn read_on(&mut self) -> io::Result<bool> {
+        if self.from <= self.until {
+            return Ok(false);
+        }
+        let start = self.from.saturating_sub(self.next).max(self.until);
+        let mut bytes = vec![0; usize::try_from(self.from - start).map_err(io::Error::other)?];
+        self.file.seek(SeekFrom::Start(start))?;
+        self.file.read_exact(&mut bytes)?;
+        bytes.append(&mut self.rest);
+        (self.from, self.next) = (start, self.next * 2);
+        let whole = match bytes.iter().position(|&byte| byte == b'\n') {
+            _ if start == self.until => 0,
+            Some(at) => at + 1,
+            None => bytes.len(),
+        };
+        let lines = bytes[whole..].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        self.whole = lines.map(<[u8]>::to_vec).collect();
+        bytes.truncate(whole);
+        self.rest = bytes;
+        Ok(true)
+    }
+}
+
+impl Iterator for Lines {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(line) = self.whole.pop() {
+                return Some(Ok(line));
+            }
+            match self.read_on() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(cause) => {
+                    self.from = self.until;
+                    return Some(Err(cause));
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -273,12 +378,13 @@ mod tests {
         }
         for (after, command) in [(201, "on".to_owned()), (202, "x".repeat(20_000))] {
             sys::write_all(&file, &line(&record(after, &command)).unwrap()).unwrap();
-            let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
-            assert_eq!(last_record(&tail).unwrap().revision.after, after);
+            assert_eq!(last_of(&path).unwrap().revision.after, after);
         }
         // A line that a killed writer left unfinished is skipped.
         sys::write_all(&file, b"{\"time\":\"20").unwrap();
-        let tail = tail(&sys::open_read(&path).unwrap()).unwrap();
-        assert_eq!(last_record(&tail).unwrap().revision.after, 202);
+        assert_eq!(last_of(&path).unwrap().revision.after, 202);
+        let mut lines = Lines::of(sys::open_read(&path).unwrap()).unwrap();
+        assert!(!lines.ends_with_a_line().unwrap());
+        assert_eq!(lines.count(), 203, "each line once, over all parts that are read");
     }
 }

@@ -1,10 +1,14 @@
-//! The lock that keeps writers apart.
+//! The locks that keep writers apart.
 //!
-//! It is a file of its own, since replacing the state file gives its name a new
-//! inode. It is never deleted or renamed, readers never touch it, and the
-//! kernel releases it when its holder dies.
+//! The [`Lock`] is a file of its own, since replacing the state file gives its name a
+//! new inode. It is never deleted or renamed, readers never touch it, and the kernel
+//! releases it when its holder dies.
+//!
+//! Others do delete it, and then two writers hold "the" lock, each its own. So whoever
+//! writes takes a [`Turn`] as well: a second file, which is there while somebody writes.
+//! Both belong to those who may write. Nobody else can open them, let alone hold them.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,13 +44,56 @@ pub(crate) struct Request<'a> {
 
 /// The lock, held until it is dropped.
 pub(crate) struct Lock {
-    #[cfg_attr(not(test), expect(dead_code, reason = "dropping it releases the lock"))]
     file: File,
+    /// The process that took it. A child that was forked meanwhile has the file as well.
+    pid: u32,
     /// False where the file could be opened for reading only.
     pub(crate) is_writable: bool,
 }
 
-impl Lock {}
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child keeps the file open for as long as it lives, and with it a lock that
+        // nobody gives up by name. See flock(2).
+        if self.pid == std::process::id() {
+            let _ = fs2::FileExt::unlock(&self.file);
+        }
+    }
+}
+
+/// The turn to write, had until it is dropped.
+pub(crate) struct Turn<'a> {
+    path: &'a Path,
+    lock: Lock,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.lock.pid == std::process::id() && is_same(&self.lock.file, self.path) != Some(false)
+        {
+            let _ = sys::unlink(self.path);
+        }
+    }
+}
+
+/// Takes the turn to write, after the lock proper; `None` where that cannot be had.
+///
+/// # Errors
+///
+/// [`Error::Busy`] if another writer kept it.
+pub(crate) fn take_turn<'a>(request: &Request<'a>) -> Result<Option<Turn<'a>>> {
+    let was_there = fs::symlink_metadata(request.path).is_ok();
+    match acquire(request) {
+        Ok(lock) => Ok(Some(Turn { path: request.path, lock })),
+        Err(busy @ Error::Busy { .. }) => Err(busy),
+        Err(_) => {
+            if !was_there {
+                let _ = sys::unlink(request.path);
+            }
+            Ok(None)
+        }
+    }
+}
 
 /// Takes the lock, waiting as long as the request allows.
 ///
@@ -64,10 +111,11 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
             // If the file was deleted after it was opened, its lock guards
             // nothing: start again with the new one.
             Ok(()) if is_at(&file, request.path) => {
+                let lock = Lock { file, pid: std::process::id(), is_writable };
                 if is_writable {
-                    sign(&file, &request.holder);
+                    sign(&lock.file, &request.holder, begun.elapsed());
                 }
-                return Ok(Lock { file, is_writable });
+                return Ok(lock);
             }
             Ok(()) => {}
             Err(cause) if is_contended(&cause) => {}
@@ -105,23 +153,6 @@ fn try_lock(file: &File) -> io::Result<()> {
         }
     }
     Err(io::ErrorKind::WouldBlock.into())
-}
-
-/// Tries to lock a state file itself, which may be open for reading only; `Ok(false)` if
-/// another writer holds it.
-///
-/// It is a second line of defence for when the lock file was deleted, so callers may treat
-/// an error as "not available here".
-pub(super) fn try_lock_state(file: &File) -> io::Result<bool> {
-    if !cfg!(unix) {
-        // Locks are mandatory on Windows and would keep readers out.
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    match try_lock(file) {
-        Ok(()) => Ok(true),
-        Err(cause) if is_contended(&cause) => Ok(false),
-        Err(cause) => Err(cause),
-    }
 }
 
 /// Whether another writer holds the lock.
@@ -164,17 +195,26 @@ fn open(request: &Request<'_>) -> Result<(File, bool)> {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let same = |one: Metadata, other: Metadata| sys::same_file(&one, &other);
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(open), Ok(named)) => same(open, named),
-        _ => false,
+    is_same(file, path) == Some(true)
+}
+
+/// Whether a file is the one at a path; `None` if that cannot be found out.
+fn is_same(file: &File, path: &Path) -> Option<bool> {
+    let open = file.metadata().ok()?;
+    match fs::symlink_metadata(path) {
+        Ok(named) => Some(sys::same_file(&open, &named)),
+        Err(cause) => (cause.kind() == io::ErrorKind::NotFound).then_some(false),
     }
 }
 
 /// Writes down who holds the lock. If that fails, waiting writers miss the name
 /// and nothing else.
-fn sign(file: &File, holder: &Holder) {
-    if let Ok(mut text) = serde_json::to_vec(holder) {
+fn sign(file: &File, holder: &Holder, waited: Duration) {
+    let since = jiff::SignedDuration::try_from(waited)
+        .ok()
+        .and_then(|waited| holder.since.checked_add(waited).ok())
+        .unwrap_or(holder.since);
+    if let Ok(mut text) = serde_json::to_vec(&Holder { since, ..holder.clone() }) {
         text.push(b'\n');
         let _ = sys::overwrite(file, &text);
     }
@@ -263,6 +303,53 @@ mod tests {
         assert!(path.is_file(), "deleted by its holder");
         let next = acquire(&request(&path, Duration::ZERO)).unwrap();
         assert!(sys::same_file(&before, &next.file.metadata().unwrap()), "another one");
+    }
+
+    #[test]
+    fn requirement_66_a_child_that_was_forked_meanwhile_does_not_keep_the_lock() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let lock = acquire(&request(&path, Duration::ZERO)).unwrap();
+        // What a child has after fork(2): the same open file.
+        let of_child = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(acquire(&request(&path, Duration::ZERO)).is_ok());
+        drop(of_child);
+    }
+
+    #[test]
+    fn requirement_66_a_child_gives_up_nothing_of_its_parent() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let lock = acquire(&request(&path, Duration::ZERO)).unwrap();
+        let file = lock.file.try_clone().unwrap();
+        drop(Lock { file, pid: lock.pid + 1, is_writable: true });
+        assert!(matches!(acquire(&request(&path, Duration::ZERO)), Err(Error::Busy { .. })));
+    }
+
+    #[test]
+    fn requirement_64_the_turn_is_for_writers_alone_and_leaves_nothing_behind() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join(".state.json.turn");
+        let turn = take_turn(&request(&path, Duration::ZERO)).unwrap().unwrap();
+        assert_eq!(sys::ownership(&fs::metadata(&path).unwrap()).mode & 0o077, 0);
+        assert!(matches!(take_turn(&request(&path, Duration::ZERO)), Err(Error::Busy { .. })));
+        drop(turn);
+        assert!(!path.exists());
+        // One that a killed writer left is nobody's.
+        drop(sys::create_new(&path).unwrap());
+        drop(take_turn(&request(&path, Duration::ZERO)).unwrap().unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_time_of_a_holder_counts_from_when_it_got_the_lock() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = sys::create_new(&temp.path().join("lock")).unwrap();
+        let waited = Duration::from_secs(3);
+        sign(&file, &request(temp.path(), Duration::ZERO).holder, waited);
+        let text = fs::read_to_string(temp.path().join("lock")).unwrap();
+        assert!(text.contains("1970-01-01T00:00:03Z"), "{text}");
     }
 
     #[test]

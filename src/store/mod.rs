@@ -3,6 +3,7 @@
 //! A change is a function from state to state. It runs under the lock and may run
 //! again on a newer state, so it does nothing but change the state it is given.
 
+mod attached;
 mod beside;
 mod create;
 mod current;

@@ -1,8 +1,8 @@
 //! Replacing a file as a whole, so that after a crash it holds either the old
 //! bytes or the new ones.
 //!
-//! In the target's own directory: a new private file, written, given the mode,
-//! owner and access list of the old one, synced, renamed over it, and the
+//! In the target's own directory: a new private file, written, given the mode, owner
+//! and attributes of the old one, synced, renamed over it, and the
 //! directory synced. See rename(2) and fsync(2).
 
 use std::fs;
@@ -10,8 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::lock;
-use crate::access::ACCESS_LIST;
+use super::attached;
 use crate::digest::hexadecimal;
 use crate::error::Error;
 use crate::sys::{self, FileKey, Ownership};
@@ -47,21 +46,13 @@ pub(crate) enum Failure {
     Unsynced(PathBuf, io::Error),
 }
 
-/// A file that was replaced.
-pub(crate) struct Replaced {
-    /// The new file, with a flock(2) that holds off other writers until it is dropped.
-    pub(crate) file: fs::File,
-    /// What could not be carried over, in words.
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Replaces a file.
-pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure> {
+/// Replaces a file, and returns in words what could not be carried over.
+pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Vec<String>, Failure> {
     let path = replacement.path;
     let temp = temporary_name(path).map_err(Failure::NotApplied)?;
     let mut warnings = Vec::new();
     let mut kept = None;
-    let result = write_temp(&temp, replacement, &mut warnings).and_then(|file| {
+    let result = write_temp(&temp, replacement, &mut warnings).and_then(|()| {
         if let Some(backup) = replacement.backup
             && replacement.old.is_some()
         {
@@ -74,24 +65,21 @@ pub(crate) fn replace(replacement: &Replacement<'_>) -> Result<Replaced, Failure
                 )),
             }
         }
-        rename_over(&temp, replacement).map(|()| file)
+        rename_over(&temp, replacement)
     });
-    let file = match result {
-        Ok(file) => file,
-        Err(failure) => {
-            let _ = sys::unlink(&temp);
-            if let Some(earlier) = kept {
-                earlier.undo();
-            }
-            return Err(failure);
+    if let Err(failure) = result {
+        let _ = sys::unlink(&temp);
+        if let Some(earlier) = kept {
+            earlier.undo();
         }
-    };
+        return Err(failure);
+    }
     if let Some(earlier) = kept {
         earlier.settle();
     }
     let directory = path.parent().unwrap_or(Path::new("/"));
     match sys::sync_dir(directory) {
-        Ok(()) => Ok(Replaced { file, warnings }),
+        Ok(()) => Ok(warnings),
         Err(cause) => Err(Failure::Unsynced(directory.to_owned(), cause)),
     }
 }
@@ -100,7 +88,7 @@ fn write_temp(
     temp: &Path,
     replacement: &Replacement<'_>,
     warnings: &mut Vec<String>,
-) -> Result<fs::File, Failure> {
+) -> Result<(), Failure> {
     let failed =
         |action| move |source| Failure::NotApplied(Error::io(action, replacement.path, source));
     let file = sys::create_new(temp).map_err(failed("create a new version of"))?;
@@ -108,42 +96,13 @@ fn write_temp(
     if let Some(old) = replacement.old {
         raise_mtime(&file, old.key.mtime_ns).map_err(failed("date a new version of"))?;
     }
-    carry_over(&file, replacement, warnings).map_err(failed("set the mode of a new version of"))?;
-    sys::sync(&file).map_err(failed("sync a new version of"))?;
-    let _ = lock::try_lock_state(&file);
-    Ok(file)
-}
-
-/// Carries over owner, group, mode and access list. Never adds a permission.
-fn carry_over(
-    file: &fs::File,
-    replacement: &Replacement<'_>,
-    warnings: &mut Vec<String>,
-) -> io::Result<()> {
-    let new = sys::ownership(&file.metadata()?);
-    let wanted = replacement.old.map(|old| old.ownership);
-    if let Some(wanted) = wanted {
-        let uid = (sys::is_root() && wanted.uid != new.uid).then_some(wanted.uid);
-        let gid = (wanted.gid != new.gid).then_some(wanted.gid);
-        // The group matters only if it may do more than others may.
-        let group_counts = (wanted.mode >> 3) & !wanted.mode & 0o7 != 0;
-        let is_lost = (uid.is_some() || gid.is_some()) && sys::set_owner(file, uid, gid).is_err();
-        if is_lost && (uid.is_some() || group_counts) {
-            warnings.push(format!(
-                "could not keep the owner and the group of `{}`",
-                replacement.path.display()
-            ));
-        }
+    match replacement.old {
+        Some(old) => attached::carry_over(replacement.path, old.ownership, &file)
+            .map(|unkept| warnings.extend(unkept)),
+        None => sys::set_mode(&file, NEW_FILE),
     }
-    sys::set_mode(file, replacement.old.map_or(NEW_FILE, |old| old.ownership.mode & 0o777))?;
-    if replacement.old.is_some()
-        && let Some(list) = sys::attribute(replacement.path, ACCESS_LIST)
-        && sys::set_attribute(file, ACCESS_LIST, &list).is_err()
-    {
-        warnings
-            .push(format!("could not keep the access list of `{}`", replacement.path.display()));
-    }
-    Ok(())
+    .map_err(failed("set the mode of a new version of"))?;
+    sys::sync(&file).map_err(failed("sync a new version of"))
 }
 
 /// Gives a file a later modification time than its predecessor, so that the time
@@ -244,10 +203,11 @@ fn keep_backup<'a>(path: &Path, backup: &'a Path) -> io::Result<Earlier<'a>> {
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let bytes = fs::read(from)?;
-    let mode = sys::ownership(&fs::metadata(from)?).mode & 0o777;
+    let ownership = sys::ownership(&fs::metadata(from)?);
     let file = sys::create_new(to)?;
     sys::write_all(&file, &bytes)?;
-    sys::set_mode(&file, mode)?;
+    // What a backup cannot keep, the new state cannot either, and that is told.
+    attached::carry_over(from, ownership, &file)?;
     sys::sync(&file)
 }
 

@@ -1,14 +1,15 @@
 //! One change on its way from the lock to the history.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::beside::{Beside, put};
-use super::current::{Current, set_aside, settled};
+use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
 use super::history::{self, Record, Revisions};
 use super::identity::as_owner;
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, Turn};
 use super::options::{Applied, Options, Purpose, Stamp};
 use super::replace::{self, Failure, Replacement};
 use super::trial;
@@ -90,14 +91,28 @@ struct Transaction<'a> {
     files: Files,
     custody: Custody,
     lock: Option<Lock>,
+    /// When the wait for other writers began.
+    begun: Instant,
 }
 
 impl<'a> Transaction<'a> {
     fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
         let files = site.files()?;
         let custody = Custody(prepare(site, &files)?);
-        let lock = if options.locking { Some(take_lock(&files, options, custody)?) } else { None };
-        Ok(Self { site, options, beside, files, custody, lock })
+        let begun = Instant::now();
+        let lock = match lock_request(&files.lock, options, custody, options.patience) {
+            request if options.locking => Some(lock::acquire(&request)?),
+            _ => None,
+        };
+        Ok(Self { site, options, beside, files, custody, lock, begun })
+    }
+
+    fn take_turn(&self) -> Result<Option<Turn<'_>>> {
+        if self.lock.is_none() {
+            return Ok(None);
+        }
+        let patience = self.options.patience.saturating_sub(self.begun.elapsed());
+        lock::take_turn(&lock_request(&self.files.turn, self.options, self.custody, patience))
     }
 
     /// Reads, changes and writes; `None` if another writer came first.
@@ -105,9 +120,7 @@ impl<'a> Transaction<'a> {
         &self,
         change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
     ) -> Result<Option<Applied<T>>> {
-        let Some(current) = settled(&self.files, matches!(self.beside, Beside::Salvage))? else {
-            return Ok(None);
-        };
+        let current = current::read(&self.files, matches!(self.beside, Beside::Salvage))?;
         check_target(&self.files, &current)?;
         if self.lock.is_some() {
             for leftover in leftovers(self.site, &self.files) {
@@ -126,6 +139,12 @@ impl<'a> Transaction<'a> {
             return Ok(Some(Applied::unwritten(value, current.state, after, changes, file)));
         }
         sign(&mut after, &current.state, stamp, self.options)?;
+        // Had until the history is written, so that a writer that reads the new state
+        // waits even if the lock file was deleted.
+        let _turn = self.take_turn()?;
+        if !current.is_still_there(&self.files) {
+            return Ok(None);
+        }
         let Some(mut warnings) = self.commit(&current, &after, &changes)? else {
             return Ok(None);
         };
@@ -181,20 +200,15 @@ impl<'a> Transaction<'a> {
             let record = self.record(current, after, changes);
             history::append(history, &self.files, &record, self.custody)
         };
-        // Held until the history is written, so that a writer that reads the new
-        // state waits even if the lock file was deleted.
-        let _second_lock = match replaced {
-            Ok(done) => {
-                warnings.extend(done.warnings);
-                done.file
-            }
+        match replaced {
+            Ok(unkept) => warnings.extend(unkept),
             Err(Failure::Overtaken) => return Ok(None),
             Err(Failure::NotApplied(error)) => return Err(error),
             Err(Failure::Unsynced(path, source)) => {
                 let _ = history.and_then(record);
                 return Err(Error::Unsynced { path, revision: after.revision, source });
             }
-        };
+        }
         if let Err(cause) = history.and_then(record) {
             let path = self.files.history.display();
             warnings.push(format!("could not write the history `{path}`: {}", describe(&cause)));
@@ -231,10 +245,15 @@ fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'
     Ok(())
 }
 
-fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<Lock> {
-    lock::acquire(&lock::Request {
-        path: &files.lock,
-        patience: options.patience,
+fn lock_request<'a>(
+    path: &'a Path,
+    options: &'a Options<'_>,
+    custody: Custody,
+    patience: Duration,
+) -> lock::Request<'a> {
+    lock::Request {
+        path,
+        patience,
         holder: Holder {
             pid: options.actor.pid,
             host: options.actor.host.clone(),
@@ -243,7 +262,7 @@ fn take_lock(files: &Files, options: &Options<'_>, custody: Custody) -> Result<L
         },
         custody,
         on_wait: options.on_wait,
-    })
+    }
 }
 
 /// The files that killed writers left behind. Only the lock makes it certain that

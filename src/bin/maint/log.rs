@@ -15,23 +15,39 @@ use crate::wait::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
     let files = session.site()?.files()?;
-    let (records, broken) = history::read(&files)?;
+    let (mut records, mut broken, mut last) = (Vec::new(), 0, None);
+    for record in history::backwards(&files)? {
+        if args.lines.is_some_and(|lines| records.len() >= lines) && last.is_some() {
+            break;
+        }
+        let Some(record) = record? else {
+            broken += 1;
+            continue;
+        };
+        last = last.or(Some(record.revision.after));
+        if is_shown(args, &record) {
+            records.push(record);
+        }
+    }
+    records.truncate(args.lines.unwrap_or(usize::MAX));
     if broken > 0 {
         session
             .output
             .note(&format!("{broken} lines of the history cannot be read and are skipped"));
     }
-    let last = records.last().map(|record| record.revision.after);
-    let shown: Vec<&Record> = records.iter().filter(|record| args.all || !record.renewal).collect();
-    let skipped = args.lines.map_or(0, |lines| shown.len().saturating_sub(lines));
     let mut text = String::new();
-    for record in &shown[skipped..] {
+    for record in records.iter().rev() {
         text += &line(session, record)?;
     }
     if !session.output.text(&text)? || !args.follow {
         return Ok(Exit::Done);
     }
     follow(session, args, &files, last)
+}
+
+/// Renewals of leases are left out unless they are asked for.
+fn is_shown(args: &Log, record: &Record) -> bool {
+    args.all || !record.renewal
 }
 
 /// Prints new records until the reader goes away.
@@ -45,13 +61,17 @@ fn follow(session: &Session, args: &Log, files: &Files, mut last: Option<u64>) -
             continue;
         }
         seen = now;
-        let (records, _) = history::read(files)?;
-        for record in &records {
-            if Some(record.revision.after) <= last {
-                continue;
+        let mut records = Vec::new();
+        for record in history::backwards(files)? {
+            match record? {
+                Some(record) if Some(record.revision.after) <= last => break,
+                Some(record) => records.push(record),
+                None => {}
             }
+        }
+        for record in records.iter().rev() {
             last = Some(record.revision.after);
-            if (args.all || !record.renewal) && !session.output.text(&line(session, record)?)? {
+            if is_shown(args, record) && !session.output.text(&line(session, record)?)? {
                 return Ok(Exit::Done);
             }
         }

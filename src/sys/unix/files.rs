@@ -174,8 +174,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| rustix::fs::rename(from, to))
 }
 
-/// Renames unless `to` exists (`AlreadyExists`). Where the system cannot do that,
-/// `to` is replaced.
+/// Renames unless `to` exists (`AlreadyExists`). Where the file system can neither do
+/// that nor link, `to` is replaced.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
@@ -189,7 +189,11 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
             other => return other,
         }
     }
-    rename(from, to)
+    match link(from, to) {
+        Ok(()) => unlink(from),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Err(cause),
+        Err(_) => rename(from, to),
+    }
 }
 
 /// Swaps the names of two existing files, where the file system can.
@@ -320,26 +324,63 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
+/// The names of the extended attributes of a file; none where there is no support.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn attributes(path: &Path) -> Vec<OsString> {
+    // As long as Linux lets the list become (xattr(7)).
+    let mut names = vec![0; 64 * 1024];
+    let length = retry(|| rustix::fs::listxattr(path, &mut names)).unwrap_or(0);
+    names.truncate(length);
+    let names = names.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| OsStr::from_bytes(name).to_owned()).collect()
+}
+
 /// The value of an extended attribute, or `None` if there is none or no support.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn attribute(path: &Path, name: impl AsRef<OsStr>) -> Option<Vec<u8>> {
     let mut value = vec![0; 64 * 1024];
-    let length = rustix::fs::getxattr(path, name, &mut value).ok()?;
+    let length = retry(|| rustix::fs::getxattr(path, name.as_ref(), &mut value)).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
+/// The same of an open file.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn attribute_of(file: &File, name: &OsStr) -> Option<Vec<u8>> {
+    let mut value = vec![0; 64 * 1024];
+    let length = retry(|| rustix::fs::fgetxattr(file, name, &mut value)).ok()?;
     value.truncate(length);
     Some(value)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) fn set_attribute(file: &File, name: &str, value: &[u8]) -> io::Result<()> {
+pub(crate) fn set_attribute(file: &File, name: &OsStr, value: &[u8]) -> io::Result<()> {
     retry(|| rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn attribute(_path: &Path, _name: &str) -> Option<Vec<u8>> {
-    None
+mod attributes {
+    use std::ffi::{OsStr, OsString};
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    pub(crate) fn attributes(_path: &Path) -> Vec<OsString> {
+        Vec::new()
+    }
+
+    pub(crate) fn attribute(_path: &Path, _name: impl AsRef<OsStr>) -> Option<Vec<u8>> {
+        None
+    }
+
+    pub(crate) fn attribute_of(_file: &File, _name: &OsStr) -> Option<Vec<u8>> {
+        None
+    }
+
+    pub(crate) fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn set_attribute(_file: &File, _name: &str, _value: &[u8]) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
+pub(crate) use attributes::*;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -183,10 +184,11 @@ fn requirement_19_only_the_lock_proper_is_needed() {
     if !can_trace() {
         return;
     }
-    // The state file is locked too, where that is possible.
+    // A second lock is taken while it writes, where that is possible.
     let site = TestSite::in_use();
     let done = without_flock(&site, "ENOLCK", ":when=2+", &["on", "-m", "three"]);
     assert_eq!((done.code, site.reason().as_deref()), (0, Some("three")), "{done:?}");
+    assert!(!site.file(".state.json.turn").exists());
 }
 
 #[test]
@@ -238,10 +240,58 @@ fn requirement_18_a_lock_that_can_only_be_read_still_locks_and_is_mentioned() {
 }
 
 #[test]
-fn requirement_18_a_reader_who_locks_the_state_delays_a_writer_and_no_more() {
+fn requirement_64_who_may_only_read_holds_nobody_up() {
+    if !can_trace() {
+        return;
+    }
     let site = TestSite::in_use();
-    let state = File::open(site.state_file()).unwrap();
-    flock(&state, FlockOperation::LockExclusive).unwrap();
-    site.ok(&["on", "-m", "three", "--no-wait"]);
-    assert_eq!(site.reason().as_deref(), Some("three"));
+    let (done, calls) = traced(&site.dir, &["on", "-m", "three"], |_| ());
+    assert_eq!(done.code, 0, "{done:?}");
+    let mut locked: Vec<&str> = Vec::new();
+    for call in calls.iter().filter(|call| call.name == "flock") {
+        let file = call.arguments.split('>').next().unwrap();
+        locked.push(file.rsplit('/').next().unwrap());
+    }
+    locked.sort_unstable();
+    locked.dedup();
+    assert_eq!(locked, [".state.json.turn", "lock"]);
+    // Both are private from the call on that makes them: see lock.rs.
+    figure("2 locks are taken, and a stranger can open neither");
+}
+
+#[test]
+fn requirement_64_eight_writers_at_once_pass_a_reader_who_locks_each_state() {
+    let site = TestSite::in_use();
+    let is_over = AtomicBool::new(false);
+    let held = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut held = Vec::new();
+            while !is_over.load(Ordering::Relaxed) && held.len() < 500 {
+                let kind = [
+                    FlockOperation::NonBlockingLockShared,
+                    FlockOperation::NonBlockingLockExclusive,
+                ];
+                if let Ok(state) = File::open(site.state_file())
+                    && flock(&state, kind[held.len() % 2]).is_ok()
+                {
+                    held.push(state);
+                }
+            }
+            held.len()
+        });
+        let site = &site;
+        let writers: Vec<_> = (0..8)
+            .map(|n| scope.spawn(move || site.run(&["ignore", "add", "path", &format!("/{n}")])))
+            .collect();
+        for writer in writers {
+            let done = writer.join().unwrap();
+            assert_eq!(done.code, 0, "{done:?}");
+        }
+        site.ok(&["on", "-m", "three", "--no-wait"]);
+        is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(held > 0, "the reader never held a lock");
+    assert_eq!((site.state().ignore.len(), site.reason().as_deref()), (8, Some("three")));
+    figure(&format!("8 of 8 writers at once, exit 0, while a reader held {held} locks"));
 }

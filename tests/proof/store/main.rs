@@ -5,6 +5,7 @@
 //! they cannot run. None of them depends on how long things take.
 #![cfg(target_os = "linux")]
 
+mod attached;
 #[path = "../../common/can.rs"]
 mod can;
 mod caps;
@@ -30,6 +31,7 @@ mod ownership;
 mod planted;
 mod power;
 mod root;
+mod rotation;
 #[path = "../../common/say.rs"]
 mod say;
 mod sequence;
