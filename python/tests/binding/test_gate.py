@@ -425,6 +425,36 @@ def test_a_gate_works_on_after_a_fork(site: maint.Site) -> None:
     assert by(gate.answer_environ(environ())) == "blocked"
 
 
+def test_requirement_66_a_child_forked_during_a_change_keeps_no_lock(site: maint.Site, run: Any) -> None:
+    ends, children, is_over = os.pipe(), [], threading.Event()
+
+    def write() -> None:
+        while not is_over.is_set():
+            site.on()
+            site.off()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(200):
+            pid = os.fork()
+            if pid == 0:
+                # It lives until the parent closes its end.
+                os.close(ends[1])
+                os.read(ends[0], 1)
+                os._exit(0)
+            children.append(pid)
+    finally:
+        is_over.set()
+        writer.join(timeout=60)
+    # Each child lives, and none holds anybody up.
+    done = run("on", "--no-wait")
+    os.close(ends[1])
+    for pid in children:
+        os.waitpid(pid, 0)
+    assert done.returncode == 0, done.stderr
+
+
 def test_reading_needs_no_right_to_write(site: maint.Site) -> None:
     if os.geteuid() != 0:
         pytest.skip("SKIPPED: only root can become somebody else")
