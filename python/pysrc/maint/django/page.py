@@ -119,9 +119,7 @@ class Page:
             context.update(self._variables_of_the_team(request))
         return context
 
-    def _render(
-        self, template: Any, context: dict[str, Any], request: HttpRequest | None
-    ) -> bytes:
+    def _render(self, template: Any, context: dict[str, Any], request: HttpRequest | None) -> bytes:
         text: str = template.render(context, request)
         return text.encode()
 

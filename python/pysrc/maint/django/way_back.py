@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -20,10 +21,8 @@ def logins() -> list[str]:
 
 
 def _logins() -> Iterator[str]:
-    try:
+    with suppress(NoReverseMatch):
         yield reverse("admin:login")
-    except NoReverseMatch:
-        pass
     try:
         path = str(resolve_url(settings.LOGIN_URL)).partition("?")[0]
         get_resolver().resolve(path)
