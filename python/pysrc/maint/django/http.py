@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -241,11 +241,8 @@ def leave_session_alone(request: HttpRequest) -> None:
         # This is how the middleware notices that there is no session.
         raise AttributeError("maint answered, and the session did not change")
 
-    try:
+    with suppress(AttributeError):  # It may not be a session of Django's.
         session.is_empty = is_empty
-    except AttributeError:
-        # Not a session of Django's.
-        pass
 
 
 class _Headers(ResponseHeaders):

@@ -1,4 +1,4 @@
-"""Whether the superuser who took the site down in a browser gets back in after losing the session."""
+"""Whether a superuser who took the site down in a browser and was logged out gets back in."""
 
 from __future__ import annotations
 
