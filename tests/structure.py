@@ -53,6 +53,7 @@ src/bin/maint/ on bypass ignore wait
 src/bin/maint/ check completions doctor help init log man off path proxy restore run status template
 src/bin/maint/ main
 python/        src
+python/pysrc/maint/ _asking
 python/pysrc/maint/ __init__ _middleware
 python/pysrc/maint/ asgi wsgi django testing
 """

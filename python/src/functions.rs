@@ -18,8 +18,10 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) fn new(name: &'static str, callable: Py<PyAny>) -> Self {
-        Self { name, callable, reported_at: Mutex::new(None) }
+    /// Guards the function: one that is away or slow is not asked by each visitor.
+    pub(crate) fn new(py: Python<'_>, name: &'static str, callable: Py<PyAny>) -> PyResult<Self> {
+        let guarded = py.import("maint._asking")?.call_method1("guarded", (name, callable))?;
+        Ok(Self { name, callable: guarded.unbind(), reported_at: Mutex::new(None) })
     }
 
     /// What it returns for a request; `None` if that is unknown.

@@ -56,8 +56,10 @@ use crate::site::Site;
 ///
 /// `format`, `user` and `client` may be functions. They are called with the
 /// request (the environ, the scope, the Django request), and only if their
-/// answer matters. If one raises, its answer is unknown, and the logger
-/// `maint` gets an error, at most once a minute.
+/// answer matters, one at a time. If one raises, its answer is unknown, and
+/// the logger `maint` gets an error, at most once a minute. One that cannot
+/// reach its database, or needs more than a second, is called once in 10 s
+/// until it works again; its answer is unknown meanwhile.
 ///
 /// Raises `MaintError` if the site or its state cannot be used, and
 /// `ValueError` for a rule or setting that cannot be; its text begins with
@@ -104,8 +106,8 @@ impl Gate {
         let mut options = Options::new().recheck(recheck).on_error(policy(on_error)?).app(app);
         options.on_problem = Some(reporter(on_problem));
         let functions = Functions {
-            user: user.map(|function| Function::new("user", function)),
-            client: client.map(|function| Function::new("client", function)),
+            user: user.map(|function| Function::new(py, "user", function)).transpose()?,
+            client: client.map(|function| Function::new(py, "client", function)).transpose()?,
             format: format.map(wanted).transpose()?,
             is_plain_http: plain_http,
         };
@@ -320,5 +322,5 @@ fn wanted(format: &Bound<'_, PyAny>) -> PyResult<Wanted> {
     if !format.is_callable() {
         return Err(PyTypeError::new_err("format: write `html`, `json` or a function"));
     }
-    Ok(Wanted::Asked(Function::new("format", format.clone().unbind())))
+    Ok(Wanted::Asked(Function::new(format.py(), "format", format.clone().unbind())?))
 }

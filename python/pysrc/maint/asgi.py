@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from maint import PRIVATE, Gate, Pass, Reply, Site, User
+from maint._asking import Asking, aattempt, mark_guarded
 from maint._middleware import GateOptions, choose_gate, is_left_on
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class MaintenanceMiddleware:
     ) -> None:
         self.app = app
         self._user = cast("AsyncUser | None", user if _is_async(user) else None)
+        self._asking = Asking("the function for `user`")
         self._failure: Exception | None = None
         asked = _found_user if self._user else cast("SyncUser | None", user)
         try:
@@ -105,7 +107,7 @@ class MaintenanceMiddleware:
         if isinstance(answer, Pass) or not question.is_asked:
             return answer
         try:
-            question.user = await self._user(scope)
+            question.user = await aattempt(self._asking, self._user, scope)
         except Exception:
             # An unknown user counts as nobody and gets the page.
             _logger.exception("the function `user` failed")
@@ -130,6 +132,10 @@ def _found_user(scope: Scope) -> User | None:
         return None
     question.is_asked = True
     return question.user
+
+
+# It only passes on what was found.
+mark_guarded(_found_user)
 
 
 def _is_built_late() -> bool:

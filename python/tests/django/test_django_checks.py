@@ -25,6 +25,12 @@ SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
+@pytest.fixture(autouse=True)
+def login_stays_up(site):
+    """The project has the views for superusers, and W010 is about those."""
+    site.add_rule("path", "/login/")
+
+
 def found():
     return [(message.id, message.msg, message.hint) for message in check_maintenance()]
 
@@ -258,7 +264,7 @@ def test_w006_the_site_is_that_of_the_user(configure, tmp_path, monkeypatch):
     monkeypatch.delenv("MAINT_SITE", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / ".maint").rename(tmp_path / "away")
-    Site.create(tmp_path / "state" / "maint")
+    Site.create(tmp_path / "state" / "maint").add_rule("path", "/login/")
     configure(MAINT_SITE=None, BASE_DIR=tmp_path)
     message = only()
     assert message.id == "maint.W006"
@@ -325,6 +331,37 @@ def test_w008_the_other_package_is_still_there(monkeypatch, setting):
     monkeypatch.setattr(settings._wrapped, setting, [*getattr(settings, setting), value])
     monkeypatch.delitem(settings.__dict__, setting, raising=False)
     assert only().id == "maint.W008"
+
+
+@pytest.mark.parametrize(
+    ("rules", "settings", "is_told"),
+    [
+        ([], {}, True),
+        # Only whoever is logged in has any use of this one.
+        ([("user", "superuser")], {}, True),
+        ([("path", "/admin/")], {}, True),
+        ([("path", "/admin/login/")], {}, False),
+        ([("path", "/login/")], {}, False),
+        ([], {"MAINTENANCE_MODE_IGNORE_ADMIN_SITE": True}, False),
+        ([], {"MAINTENANCE_MODE_IGNORE_ANONYMOUS_USER": True}, False),
+        # Without the views nobody takes it down in the browser.
+        ([], {"ROOT_URLCONF": "project.urls_other"}, False),
+    ],
+)
+def test_w010_a_superuser_who_is_logged_out_cannot_log_in(
+    site, configure, rules, settings, is_told
+):
+    for name in site.state()["ignore"]:
+        site.remove_rule(name)
+    for kind, value in rules:
+        site.add_rule(kind, value)
+    configure(**settings)
+    assert [id for id, _, _ in found()] == (["maint.W010"] if is_told else [])
+    if is_told:
+        assert only().hint == (
+            "`maint ignore add path /admin/login/` or MAINTENANCE_MODE_IGNORE_ADMIN_SITE = True; "
+            "`maint off` on the host works always"
+        )
 
 
 def test_a_broken_list_of_middleware_is_for_django_to_tell(configure):

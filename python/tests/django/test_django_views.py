@@ -158,6 +158,48 @@ def test_the_form_says_how_it_is_and_is_not_kept(visit, site):
     assert b"It is on now, held by deploy-42" in visit(OFF).content
 
 
+@pytest.mark.parametrize("path", [ON, OFF])
+def test_no_other_site_shows_the_form_in_a_frame(visit, configure, path):
+    from django.conf import settings
+
+    clickjacking = "django.middleware.clickjacking.XFrameOptionsMiddleware"
+    for middleware in (settings.MIDDLEWARE, [clickjacking, *settings.MIDDLEWARE]):
+        configure(MIDDLEWARE=middleware, X_FRAME_OPTIONS="SAMEORIGIN")
+        response = visit(path, user="root")
+        assert response["x-frame-options"] == "DENY"
+        policy = response["content-security-policy"].split("; ")
+        assert {"frame-ancestors 'none'", "default-src 'none'", "form-action 'self'"} < set(policy)
+        assert "no-store" in response["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings", "login"),
+    [
+        (None, {}, None),
+        ("/login/", {}, "/login/"),
+        ("/admin/**", {}, "/admin/login/"),
+        (None, {"MAINTENANCE_MODE_IGNORE_ADMIN_SITE": True}, "/admin/login/"),
+        (None, {"MAINTENANCE_MODE_IGNORE_URLS": ["/login/"]}, "/login/"),
+        (None, {"MAINTENANCE_MODE_IGNORE_STAFF": True}, None),
+    ],
+)
+def test_the_form_says_the_way_back_of_a_superuser_who_is_logged_out(
+    visit, post, site, configure, rule, settings, login
+):
+    configure(**settings)
+    if rule:
+        site.add_rule("path", rule)
+    form = visit(ON, user="root").content.decode()
+    assert ("maint off" in form) == (login is None)
+    assert login is None or f'log in again at <a href="{login}">' in form
+    post(ON)
+    # It is as the form says.
+    reached = [
+        path for path in ("/admin/login/", "/login/") if Client().get(path).status_code == 200
+    ]
+    assert reached == ([login] if login else [])
+
+
 def test_off_says_what_still_holds_the_site(post, site):
     site.on()
     site.on("deploy-42")

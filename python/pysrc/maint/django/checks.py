@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.urls import get_resolver, is_valid_path
@@ -16,6 +17,7 @@ from maint.django.conf import find_site, open_gate
 from maint.django.settings import LOGOUTS, READERS, USER_RULES, read
 from maint.django.settings.mistake import Mistake
 from maint.django.settings.rules import prefix_patterns
+from maint.django.way_back import login_that_stays_up, logins
 
 MIDDLEWARE = "maint.django.middleware.MaintenanceModeMiddleware"
 
@@ -53,6 +55,9 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
     if values.get("MAINTENANCE_MODE_IGNORE_URLS"):
         messages += _paths_with_more_below(settings.MAINTENANCE_MODE_IGNORE_URLS)
     messages += _middleware(has_user_rules)
+    messages += _readers_before_ours(has_user_rules)
+    if not mistakes:
+        messages += _way_back(values)
     return messages
 
 
@@ -161,6 +166,80 @@ def _prefixes() -> Iterator[checks.CheckMessage]:
             hint=f"for those write {instead!r}; for the path alone end it with `$`",
             id="maint.W007",
         )
+
+
+def _way_back(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Warns if a superuser who loses the session cannot log in to bring the site back."""
+    try:
+        if not _has_view(get_resolver()):
+            return
+        paths = logins()
+        if login_that_stays_up(find_site(values["MAINT_SITE"]), values) is not None:
+            return
+    except Exception:
+        # Other checks report what is wrong with the URLs and the site.
+        return
+    hints = [f"`maint ignore add path {path}`" for path in paths[:1]]
+    if "admin" in get_resolver().app_dict:
+        hints.append("MAINTENANCE_MODE_IGNORE_ADMIN_SITE = True")
+    hints.append("`maint off` on the host works always")
+    yield checks.Warning(
+        "The view maintenance_mode_off is for superusers, and no login stays up: whoever takes "
+        "the site down in the browser and is logged out meanwhile cannot bring it back there.",
+        hint="; ".join([" or ".join(hints[:-1]), hints[-1]]) if hints[1:] else hints[0],
+        id="maint.W010",
+    )
+
+
+def _has_view(resolver: Any, depth: int = 9) -> bool:
+    from maint.django.views import maintenance_mode_off
+
+    return any(
+        _has_view(pattern, depth - 1)
+        if hasattr(pattern, "url_patterns")
+        else pattern.callback is maintenance_mode_off
+        for pattern in (resolver.url_patterns if depth else ())
+    )
+
+
+#: Middleware that reads the database with every request, or every one with a session.
+_CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+_SITE = "django.contrib.sites.middleware.CurrentSiteMiddleware"
+_REMOTE = "django.contrib.auth.middleware.RemoteUserMiddleware"
+
+#: Backends of sessions that need neither a database nor a cache.
+_INDEPENDENT_SESSIONS = frozenset(
+    f"django.contrib.sessions.backends.{name}" for name in ("file", "signed_cookies")
+)
+
+
+def _readers_before_ours(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
+    """Warns of middleware that needs the database before ours answers."""
+    order = [_imported(path) for path in settings.MIDDLEWARE]
+    ours = _position(order, MIDDLEWARE)
+    if ours is None:
+        return
+    place = "put that of maint before it"
+    if has_user_rules:
+        place += ", after AuthenticationMiddleware"
+    for path, why in _readers():
+        theirs = _position(order, path)
+        if theirs is not None and theirs < ours:
+            yield checks.Warning(
+                f"{path.rsplit('.', 1)[1]} comes before the middleware of maint and {why}, so "
+                "visitors get an error in place of the page while that is away.",
+                hint=place,
+                id="maint.W009",
+            )
+
+
+def _readers() -> Iterator[tuple[str, str]]:
+    stored = settings.SESSION_ENGINE not in _INDEPENDENT_SESSIONS
+    if settings.CSRF_USE_SESSIONS and stored:
+        yield _CSRF, "reads the session, since CSRF_USE_SESSIONS is True"
+    if apps.is_installed("django.contrib.sites"):
+        yield _SITE, "reads the site from the database"
+    yield _REMOTE, "reads the user from the database"
 
 
 def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:

@@ -18,6 +18,7 @@ from django.core.signals import setting_changed
 from django.db import connections
 
 from maint import Gate, MaintError, Site, User
+from maint._asking import Asking, attempt, mark_guarded
 from maint.django.page import Page
 from maint.django.settings import LOGOUTS, USER_RULES, read
 from maint.django.settings.mistake import Mistake
@@ -37,6 +38,8 @@ class Configuration:
     logout: tuple[bool | None, bool | None, bool | None]
     #: Finds the user of a request, or `None`. May raise what the team's function raises.
     find_user: Callable[[Any], Any]
+    #: Whether users can be asked for: their sessions may be in a database that is away.
+    asking: Asking
     page: Page
 
     @cached_property
@@ -51,13 +54,14 @@ def configuration() -> Configuration:
 
     Raises `ImproperlyConfigured` with the name of the setting.
     """
-    values, mistakes = _read_anywhere()
+    values, mistakes = read_anywhere()
     if mistakes:
         raise ImproperlyConfigured(str(mistakes[0])) from mistakes[0]
     find_user = _user_finder(values["MAINTENANCE_MODE_GET_AUTHENTICATED_USER"])
+    asking = Asking("the look-up of the user")
     try:
         site = find_site(values["MAINT_SITE"])
-        gate = open_gate(site, values, find_user)
+        gate = open_gate(site, values, _facts(find_user, asking))
     except MaintError as error:
         raise ImproperlyConfigured(f"MAINT_SITE: {error}") from error
     except Mistake as mistake:
@@ -70,11 +74,12 @@ def configuration() -> Configuration:
         is_admin_ignored=values["MAINTENANCE_MODE_IGNORE_ADMIN_SITE"],
         logout=(logout_user, logout_staff, logout_superuser),
         find_user=find_user,
+        asking=asking,
         page=Page(values["MAINTENANCE_MODE_TEMPLATE"], values["MAINTENANCE_MODE_GET_CONTEXT"]),
     )
 
 
-def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
+def read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
     """Reads the settings. Servers load an app on the event loop, where functions of the team
     must not query the database, so a thread does it there."""
     try:
@@ -88,25 +93,27 @@ def _read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:
             thread.submit(connections.close_all).result()
 
 
-def open_gate(site: Site, values: dict[str, Any], find_user: Callable[[Any], Any]) -> Gate:
-    """Opens the gate of the site with the settings.
+def open_gate(
+    site: Site, values: dict[str, Any], facts: Callable[[Any], User | None], **options: Any
+) -> Gate:
+    """Opens the gate of the site with the settings, and options that go before them.
 
     Raises `MaintError` for the site, `Mistake` for a setting that the gate refuses.
     """
     try:
-        return Gate(
-            site,
-            down=False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
-            ignore=_rules(values),
-            format=_by_keyword(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
-            user=_facts(find_user),
-            client=values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
-            recheck=values["MAINT_RECHECK"],
-            plain_http=values["MAINT_PLAIN_HTTP"],
-            status=values["MAINTENANCE_MODE_STATUS_CODE"],
-            retry_after=values["MAINTENANCE_MODE_RETRY_AFTER"],
-            redirect=values["MAINTENANCE_MODE_REDIRECT_URL"],
-        )
+        given: dict[str, Any] = {
+            "down": False if is_ignored_test_run(values) else values["MAINTENANCE_MODE"],
+            "ignore": _rules(values),
+            "format": _by_keyword(values["MAINTENANCE_MODE_RESPONSE_TYPE"]),
+            "user": facts,
+            "client": values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
+            "recheck": values["MAINT_RECHECK"],
+            "plain_http": values["MAINT_PLAIN_HTTP"],
+            "status": values["MAINTENANCE_MODE_STATUS_CODE"],
+            "retry_after": values["MAINTENANCE_MODE_RETRY_AFTER"],
+            "redirect": values["MAINTENANCE_MODE_REDIRECT_URL"],
+        }
+        return Gate(site, **{**given, **options})
     except ValueError as error:
         # It begins with the name of the rule, which is that of the setting.
         setting, _, problem = str(error).partition(": ")
@@ -149,9 +156,9 @@ def _user_finder(get_user: Callable[..., Any] | None) -> Callable[[Any], Any]:
     return find_user
 
 
-def _facts(find_user: Callable[[Any], Any]) -> Callable[[Any], User | None]:
-    def facts(request: Any) -> User | None:
-        user = None if hasattr(request, "_maint_user_is_left_out") else find_user(request)
+def _facts(find_user: Callable[[Any], Any], asking: Asking) -> Callable[[Any], User | None]:
+    def look(request: Any) -> User | None:
+        user = find_user(request)
         if user is None:
             return None
         return User(
@@ -160,7 +167,12 @@ def _facts(find_user: Callable[[Any], Any]) -> Callable[[Any], User | None]:
             is_superuser=bool(getattr(user, "is_superuser", False)),
         )
 
-    return facts
+    def facts(request: Any) -> Any:
+        if hasattr(request, "_maint_user_is_left_out"):
+            return None
+        return attempt(asking, look, request)
+
+    return mark_guarded(facts)
 
 
 def _by_keyword(response_type: Any) -> Any:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.auth import logout
-from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import ResponseHeaders
 from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
 from maint import PRIVATE, Pass, Reply, overrides_cache_control
+from maint._asking import attempt
 from maint.django.conf import Configuration, configuration
 from maint.django.marks import OFF, ON, is_used
 
@@ -179,12 +179,22 @@ def _resolve_path(request: HttpRequest, path: str) -> Any:
 
 def _log_out(request: HttpRequest, current: Configuration) -> None:
     try:
-        user = current.find_user(request)
-        if user is not None and user.is_authenticated and _is_to_leave(user, current):
-            logout(request)
-            request._maint_logged_out = True
+        attempt(current.asking, _log_out_now, request, current)
     except Exception:
         logger.exception("a user could not be logged out")
+
+
+def _log_out_now(request: HttpRequest, current: Configuration) -> None:
+    user = current.find_user(request)
+    if user is None or not user.is_authenticated or not _is_to_leave(user, current):
+        return
+    try:
+        logout(request)
+    except Exception:
+        # Half of it may have happened. The session middleware would try to save that.
+        request.session.modified = False
+        raise
+    request._maint_logged_out = True
 
 
 def _is_to_leave(user: Any, current: Configuration) -> bool:
@@ -201,23 +211,38 @@ def _is_to_leave(user: Any, current: Configuration) -> bool:
 
 def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
     """Makes the response, from the team's template if visitors get that one."""
-    template = current.page.find(reply)
-    if template is None:
-        return _response(reply)
-    body = current.page.kept(reply) or current.page.render(template, reply, request)
-    return _response(reply) if body is None else _response_of_the_team(request, reply, body)
+    body = current.page.body(reply, request)
+    response = _response(reply) if body is None else _response_of_the_team(request, reply, body)
+    leave_session_alone(request)
+    return response
 
 
 async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
     """Does the same as `respond`, and renders in a thread, since context processors may query
     the database."""
-    try:
-        is_quick = current.page.find(reply) is None or current.page.kept(reply) is not None
-    except SynchronousOnlyOperation:
-        is_quick = False
-    if is_quick:
+    if current.page.is_quick(reply):
         return respond(request, reply, current)
     return await sync_to_async(respond)(request, reply, current)
+
+
+def leave_session_alone(request: HttpRequest) -> None:
+    """Keeps `SessionMiddleware` from reading and saving a session that did not change.
+
+    With `SESSION_SAVE_EVERY_REQUEST` it does so after each request, in a database that may be
+    away. A change of the session is saved as ever.
+    """
+    session: Any = getattr(request, "session", None)
+    if session is None:
+        return
+
+    def is_empty() -> bool:
+        if session.modified:
+            return bool(type(session).is_empty(session))
+        # This is how the middleware notices that there is no session.
+        raise AttributeError("maint answered, and the session did not change")
+
+    with suppress(AttributeError):  # It may not be a session of Django's.
+        session.is_empty = is_empty
 
 
 class _Headers(ResponseHeaders):

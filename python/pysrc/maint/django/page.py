@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist, engines
 from django.template.backends.django import DjangoTemplates
@@ -27,6 +26,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from maint import Reply
+from maint._asking import Asking, attempt
 
 logger = logging.getLogger("maint.django")
 
@@ -49,22 +49,51 @@ class Page:
         self._get_context = get_context
         self._kept: dict[tuple[Any, ...], bytes] = {}
         self._reported: dict[str, float] = {}
+        self._asking = Asking(f"template `{name}`")
+        self._asking_team = Asking("MAINTENANCE_MODE_GET_CONTEXT")
 
-    def find(self, reply: Reply) -> Any:
-        """Finds the template for a reply; `None` if there is none, or it cannot be used now.
-
-        Raises `SynchronousOnlyOperation` on an event loop, if a loader queries a database.
-        """
-        # A template of the site, which an operator has chosen, goes first.
-        if self.name is None or reply.format != "html" or reply.template is not None:
-            return None
+    def is_quick(self, reply: Reply) -> bool:
+        """Whether `body` neither waits for a database nor renders for this visitor alone."""
+        if not self._is_for(reply):
+            return True
         try:
-            return self._found if self._are_templates_kept else self._look()
-        except SynchronousOnlyOperation:
-            raise
+            return self._are_templates_kept and (
+                self._found is None or self.kept(reply) is not None
+            )
+        except Exception:
+            # `body` reports it. Some loaders query a database, which an event loop forbids.
+            return False
+
+    def body(self, reply: Reply, request: HttpRequest) -> bytes | None:
+        """Returns the page for a reply; `None` for the built-in page, say because a database is
+        down."""
+        if not self._is_for(reply):
+            return None
+        # Loaders, context processors and tags may ask a database.
+        try:
+            template = self._find()
+            page = None if template is None else self.kept(reply)
         except Exception:
             self._report(f"template `{self.name}` cannot be loaded; visitors get the built-in page")
             return None
+        if template is None or page is not None:
+            return page
+        context = self._context(reply, request)
+        try:
+            page = attempt(self._asking, self._render, template, context, request)
+        except Exception:
+            self._report(
+                f"template `{self.name}` cannot be rendered; visitors get the built-in page"
+            )
+            _forget_messages_were_shown(request)
+        return page
+
+    def _is_for(self, reply: Reply) -> bool:
+        # A template of the site, which an operator has chosen, goes first.
+        return self.name is not None and reply.format == "html" and reply.template is None
+
+    def _find(self) -> Any:
+        return self._found if self._are_templates_kept else attempt(self._asking, self._look)
 
     def kept(self, reply: Reply) -> bytes | None:
         """Returns the page for a reply, if it is the same for every request; else `None`."""
@@ -76,34 +105,23 @@ class Page:
         page = self._kept.get(shown)
         if page is None:
             page = self._render(self._found, context, None)
-            if page is None:
-                return None
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             self._kept[shown] = page
         return page
 
-    def render(self, template: Any, reply: Reply, request: HttpRequest) -> bytes | None:
-        """Renders the page for a visitor; `None` if that fails, say because a database is down."""
+    def _context(self, reply: Reply, request: HttpRequest) -> dict[str, Any]:
         context = dict(reply.context or {})
         for name in ("start", "end"):
             # As times, so that a template can format them.
             context[name] = _time(context.get(name))
         if self._get_context is not None:
             context.update(self._variables_of_the_team(request))
-        return self._render(template, context, request)
+        return context
 
-    def _render(
-        self, template: Any, context: dict[str, Any], request: HttpRequest | None
-    ) -> bytes | None:
-        try:
-            text: str = template.render(context, request)
-            return text.encode()
-        except Exception:
-            self._report(
-                f"template `{self.name}` cannot be rendered; visitors get the built-in page"
-            )
-            return None
+    def _render(self, template: Any, context: dict[str, Any], request: HttpRequest | None) -> bytes:
+        text: str = template.render(context, request)
+        return text.encode()
 
     def _report(self, trouble: str) -> None:
         """Logs the exception being handled: at once, then at most once a minute."""
@@ -114,11 +132,14 @@ class Page:
 
     def _variables_of_the_team(self, request: HttpRequest) -> dict[str, Any]:
         try:
-            assert self._get_context is not None
-            return dict(self._get_context(request=request) or {})
+            return dict(attempt(self._asking_team, self._ask_team, request) or {})
         except Exception:
             self._report("MAINTENANCE_MODE_GET_CONTEXT failed; the page lacks its variables")
             return {}
+
+    def _ask_team(self, request: HttpRequest) -> Any:
+        assert self._get_context is not None
+        return self._get_context(request=request)
 
     def _look(self) -> Any:
         try:
@@ -147,6 +168,13 @@ class Page:
         names: set[str] = set()
         is_plain = _is_plain(self._found.template.nodelist, names)
         return tuple(sorted(names)) if is_plain else None
+
+
+def _forget_messages_were_shown(request: HttpRequest) -> None:
+    """`MessageMiddleware` would otherwise look for them again to remove them."""
+    messages = getattr(request, "_messages", None)
+    if messages is not None:
+        messages.used = False
 
 
 def _are_renderings_watched() -> bool:

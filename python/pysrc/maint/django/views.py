@@ -19,11 +19,23 @@ from django.views.decorators.http import require_http_methods
 from maint import MaintError
 from maint.django import conf, core
 from maint.django.decorators import force_maintenance_mode_off
+from maint.django.settings.mistake import Mistake
+from maint.django.way_back import login_that_stays_up
 
 logger = logging.getLogger("maint.django")
 
 # An engine of its own works whatever TEMPLATES says.
 _engine = Engine(dirs=[str(Path(__file__).parent / "templates")])
+
+
+#: A page of another site must not show the button in a frame, under something harmless.
+_HEADERS = {
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+}
 
 
 def _guarded(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,9 +85,19 @@ def _form(
         "message": message,
         "csrf_token": get_token(request),
         "next": _next(request),
+        "way_back": _way_back(),
     }
     page = _engine.get_template("maint/confirm.html").render(Context(context))
-    return HttpResponse(page, status=status)
+    return HttpResponse(page, status=status, headers=_HEADERS)
+
+
+def _way_back() -> str | None:
+    """The path of a login that stays up; `None` if there is none."""
+    values, mistakes = conf.read_anywhere()
+    try:
+        return None if mistakes else login_that_stays_up(conf.configuration().site, values)
+    except (MaintError, Mistake):
+        return None
 
 
 def _open_windows() -> list[str]:
