@@ -19,7 +19,7 @@ pub mod load {
 }
 
 pub mod page {
-    pub use crate::page::pages::{Pages, SiteDefaults};
+    pub use crate::page::pages::{Pages, SiteDefaults, status_of_sending};
     pub use crate::page::render::{MAX_PAGE_SIZE, Templates, builtin, sample_window};
     pub use crate::page::reply::MARK;
 }

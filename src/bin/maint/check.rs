@@ -1,11 +1,14 @@
 //! `maint check`
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
+use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::internal::request::PathForms;
 use maint::internal::request::{PARAMETER, UrlParts};
 use maint::request::{Request as _, RequestParts, User};
@@ -44,10 +47,12 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
         Decision::Bypassed(_) => ("pass", "token"),
         Decision::Blocked(_) => ("block", "window"),
     };
+    let status = status(&state, decision, &request, now);
     let object = json!({
         "decision": word,
         "why": kind,
         "by": decision.by(),
+        "status": status,
         "at": now,
         "method": request.method,
         "path": String::from_utf8_lossy(&request.path),
@@ -57,6 +62,9 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
         "file": lossy(&site.state_file()),
     });
     let mut text = explain(session, &state, decision, args.at.is_some().then_some(now));
+    if let Some(status) = status {
+        let _ = writeln!(text, "  it is answered with status {status}");
+    }
     if is_ambiguous {
         text +=
             "  servers could disagree on what this path means, so no path rule lets it through\n";
@@ -66,6 +74,24 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     }
     session.output.done(&text, &object)?;
     Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
+}
+
+/// The status of the answer; `None` if the app answers.
+fn status(
+    state: &State,
+    decision: Decision<'_>,
+    request: &RequestParts,
+    now: Timestamp,
+) -> Option<u16> {
+    let Decision::Blocked(Some(name)) = decision else { return None };
+    // No template changes the status, so none is read.
+    let site = SiteDefaults {
+        name: None,
+        settings: &state.page,
+        templates: &Arc::new(Templates::empty()),
+    };
+    let pages = Pages::new(name, state.windows.get(&**name)?, &site, &mut Vec::new());
+    Some(pages.reply(request, now).status())
 }
 
 fn explain(
