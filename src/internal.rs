@@ -55,5 +55,6 @@ pub mod template {
 }
 
 pub mod time {
-    pub use crate::time::{has_come, now, parse_duration, parse_time, zone};
+    pub use crate::time::{has_come, now, parse_duration, parse_time};
+    pub use crate::zone::Zone;
 }

@@ -131,7 +131,9 @@ impl Vector {
         };
         if verdict != self.decision || !named_rightly {
             let (decision, named) = (self.decision, &self.by);
-            return Some(format!("{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"));
+            return Some(format!(
+                "{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"
+            ));
         }
         let expected = self.status?;
         let found = self.answered(&state, by?);
