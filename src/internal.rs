@@ -28,6 +28,7 @@ pub mod request {
     pub use crate::request::client::address;
     pub use crate::request::cookie::{COOKIE, PARAMETER};
     pub use crate::request::field::is_loopback;
+    pub use crate::request::host::is_host;
     pub use crate::request::path::PathForms;
     pub use crate::request::url::UrlParts;
 }

@@ -19,6 +19,12 @@ pub(crate) fn read(sent: &str) -> Option<String> {
     if port.is_none_or(is_port) { normal(host) } else { None }
 }
 
+/// Whether a host as it was sent is one.
+#[must_use]
+pub fn is_host(sent: &str) -> bool {
+    read(sent).is_some()
+}
+
 /// Returns a host name in lower case without its final dot, or an IPv6 address in
 /// brackets in its shortest form; `None` for anything else.
 pub(crate) fn normal(host: &str) -> Option<String> {

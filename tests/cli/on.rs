@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::env::TestEnv;
+use crate::env::{Ran, TestEnv};
+use crate::say::figure;
 
 #[test]
 fn on_opens_the_default_window_and_says_where_it_is_written() {
@@ -155,6 +156,61 @@ fn local_times_are_echoed_with_their_zone() {
 }
 
 #[test]
+fn requirement_73_a_local_time_needs_a_known_zone() {
+    let env = TestEnv::new();
+    env.write("not-a-zone", "TZif? no");
+    let file = env.dir().join("not-a-zone").into_os_string().into_string().unwrap();
+    let run = |tz: &str, tzdir: Option<&str>, args: &[&str]| {
+        let mut command = env.command(args);
+        command.env("TZ", tz);
+        tzdir.map(|dir| command.env("TZDIR", dir));
+        Ran::from(command.output().unwrap())
+    };
+    let unknown = [
+        ("Europe/Nowhere", None, "Europe/Nowhere"),
+        ("/no/such/zone", None, "does not exist"),
+        (file.as_str(), None, "not a zone file"),
+        ("Europe/Paris", Some("/no/zone/data"), "no zone data"),
+    ];
+    for (tz, tzdir, part) in unknown {
+        for args in [
+            ["on", "--until", "05:00"].as_slice(),
+            &["on", "--at", "2026-11-23 05:00"],
+            &["ignore", "add", "path", "/x", "--until", "05:00"],
+            &["check", "/", "--at", "05:00"],
+        ] {
+            let before = env.files();
+            let ran = run(tz, tzdir, args);
+            assert_eq!(ran.code, 2, "{tz} {args:?}: {ran:?}");
+            assert!(ran.stderr.contains("the time zone is unknown"), "{tz}: {ran:?}");
+            assert!(ran.stderr.contains(part) && ran.stderr.contains("hint: "), "{tz}: {ran:?}");
+            assert_eq!(before, env.files(), "{tz} {args:?}");
+        }
+        for args in [
+            ["on", "--until", "2026-11-22T05:00:00+01:00"].as_slice(),
+            &["on", "--for", "1h"],
+            &["status"],
+            &["log"],
+        ] {
+            let ran = run(tz, tzdir, args);
+            assert_eq!(ran.code, 0, "{tz} {args:?}: {ran:?}");
+            assert!(ran.stdout.contains("UTC"), "{tz} {args:?}: {ran:?}");
+        }
+    }
+    for (tz, tzdir, end) in [
+        ("EST5EDT,M3.2.0,M11.1.0", None, "2026-11-22T10:00:00Z"),
+        ("CET-1", None, "2026-11-22T04:00:00Z"),
+        ("UTC", Some("/no/zone/data"), "2026-11-22T05:00:00Z"),
+        ("", None, "2026-11-22T05:00:00Z"),
+    ] {
+        let ran = run(tz, tzdir, &["on", "--until", "05:00"]);
+        assert_eq!(ran.code, 0, "{tz}: {ran:?}");
+        assert_eq!(env.state()["windows"]["default"]["end"], end, "{tz}");
+    }
+    figure(&format!("{0} of {0} unknown zones read no local time", unknown.len()));
+}
+
+#[test]
 fn requirement_37_an_end_that_is_not_after_the_start_is_refused() {
     let env = TestEnv::new();
     for args in [
@@ -172,4 +228,8 @@ fn a_status_that_is_no_error_is_warned_about() {
     let env = TestEnv::new();
     let ran = env.run(&["on", "--status", "200"]);
     assert!(ran.code == 0 && ran.stderr.contains("search engines"), "{ran:?}");
+    let told = "page: status 200 for GET and HEAD, 503 for all else";
+    assert!(ran.stdout.contains(told), "{ran:?}");
+    let text = env.ok(&["on", "--status", "404"]);
+    assert!(text.contains("page: status 404\n"), "{text}");
 }

@@ -9,8 +9,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
 use maint::internal::page::{Pages, SiteDefaults, Templates};
-use maint::internal::request::PathForms;
-use maint::internal::request::{PARAMETER, UrlParts};
+use maint::internal::request::{PARAMETER, PathForms, UrlParts, is_host};
 use maint::request::{Request as _, RequestParts, User};
 use maint::rules::HeaderMatch;
 use maint::{Error, State};
@@ -68,6 +67,9 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     if is_ambiguous {
         text +=
             "  servers could disagree on what this path means, so no path rule lets it through\n";
+    }
+    if request.host.as_deref().is_some_and(|host| !is_host(host)) {
+        text += "  what it names is no host, so windows by host cover it, and no host rule lets it through\n";
     }
     if request.peer.is_some() && address.is_none() {
         text += "  the client's address is unknown: a trusted proxy sent no valid one\n";
@@ -164,7 +166,9 @@ fn linked(facts: &RequestParts) -> Vec<String> {
 fn target(text: &str) -> Result<(Option<String>, String)> {
     let parts = UrlParts::of(text);
     if parts.is_http() {
-        return Ok((Some(parts.authority.to_owned()), parts.target.to_string()));
+        // A client keeps the user name for itself (RFC 9110, 4.2.4).
+        let host = parts.authority.rsplit('@').next().unwrap_or_default();
+        return Ok((Some(host.to_owned()), parts.target.to_string()));
     }
     if text.starts_with('/') {
         return Ok((None, text.to_owned()));
