@@ -148,7 +148,7 @@ impl State {
     /// A window that is already open keeps when and by whom it was opened, so that
     /// `status` shows how long visitors have waited. Opening also removes windows that
     /// ended more than a week ago, and bypass tokens left from a maintenance that the
-    /// clock ended.
+    /// clock ended; [`Applied::revoked`](crate::store::Applied::revoked) names these.
     ///
     /// # Errors
     ///

@@ -146,6 +146,19 @@ fn a_dry_run_shows_the_difference_and_writes_nothing() {
 }
 
 #[test]
+fn tokens_that_go_with_a_maintenance_the_clock_ended_are_named() {
+    let mut env = TestEnv::new();
+    env.ok(&["on", "--for", "10m"]);
+    env.ok(&["bypass", "new"]);
+    env.set_now("2026-11-22T04:00:00Z");
+    let planned = env.json(&["on", "next", "--dry-run"]);
+    assert_eq!(planned["revoked"], json!(["b3"]));
+    let text = env.ok(&["on", "next"]);
+    assert!(text.contains("tokens of the previous maintenance are revoked: b3"), "{text}");
+    assert_eq!(env.json(&["on", "again"])["revoked"], json!([]));
+}
+
+#[test]
 fn local_times_are_echoed_with_their_zone() {
     let env = TestEnv::new();
     let output =
