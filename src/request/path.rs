@@ -108,8 +108,8 @@ const STEPS: [Step; 8] = [
     (|path| path.contains(&b'%'), |path| decode(path).0),
     (|path| path.contains(&b'\\'), with_slashes),
     (|path| path.contains(&b';'), without_parameters),
-    (|path| has_pair(path, b"//"), without_empty_segments),
-    (|path| has_pair(path, b"/."), without_dot_segments),
+    (|path| has_pair(path, *b"//"), without_empty_segments),
+    (|path| has_pair(path, *b"/."), without_dot_segments),
     (|path| path.contains(&0), |path| before(path, 0)),
     (|path| path.contains(&b'#'), |path| before(path, b'#')),
     (|path| path.ends_with(b"/"), without_final_slash),
@@ -143,10 +143,8 @@ fn readings(raw: &[u8]) -> Readings {
 }
 
 /// Whether a path has two bytes side by side.
-fn has_pair(path: &[u8], pair: &[u8; 2]) -> bool {
-    // Without an early exit, the compiler checks several bytes in one step.
-    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
-    pairs.fold(false, |found, (&one, &next)| found | ((one == pair[0]) & (next == pair[1])))
+fn has_pair(path: &[u8], pair: [u8; 2]) -> bool {
+    path.windows(2).any(|window| window == pair)
 }
 
 /// `/a\b` as `/a/b`.
