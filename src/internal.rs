@@ -19,7 +19,7 @@ pub mod load {
 }
 
 pub mod page {
-    pub use crate::page::pages::{Pages, SiteDefaults};
+    pub use crate::page::pages::{Pages, SiteDefaults, status_of_sending};
     pub use crate::page::render::{MAX_PAGE_SIZE, Templates, builtin, sample_window};
     pub use crate::page::reply::MARK;
 }
@@ -28,6 +28,7 @@ pub mod request {
     pub use crate::request::client::address;
     pub use crate::request::cookie::{COOKIE, PARAMETER};
     pub use crate::request::field::is_loopback;
+    pub use crate::request::host::is_host;
     pub use crate::request::path::PathForms;
     pub use crate::request::url::UrlParts;
 }
@@ -55,5 +56,6 @@ pub mod template {
 }
 
 pub mod time {
-    pub use crate::time::{has_come, now, parse_duration, parse_time, zone};
+    pub use crate::time::{has_come, now, parse_duration, parse_time};
+    pub use crate::zone::Zone;
 }

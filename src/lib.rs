@@ -115,6 +115,7 @@ mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod watch;
+mod zone;
 
 pub use actor::{Actor, Holder};
 pub use error::{Error, ErrorKind, Result, SiteProblem};

@@ -5,6 +5,7 @@ use jiff::tz::{Disambiguation, TimeZone};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Zoned};
 
 use crate::error::{Error, Result};
+use crate::zone::Zone;
 
 /// The longest duration accepted, so that adding it to any time stays in range.
 const MAX_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366 * 10);
@@ -22,27 +23,6 @@ pub fn now() -> Timestamp {
 #[must_use]
 pub fn has_come(end: Option<Timestamp>, now: Timestamp) -> bool {
     end.is_some_and(|end| end <= now)
-}
-
-/// Returns the time zone of this system, or UTC if it has none.
-///
-/// jiff walks the whole zone database to find a zone, which takes longer than
-/// everything else in `maint status`. If the system names one file, that file is
-/// read instead; the answer is the same.
-#[must_use]
-pub fn zone() -> TimeZone {
-    zone_file().unwrap_or_else(|| TimeZone::try_system().unwrap_or(TimeZone::UTC))
-}
-
-/// The zone that `/etc/localtime` links to, unless `TZ` or `TZDIR` is set.
-fn zone_file() -> Option<TimeZone> {
-    const LINK: &str = "/etc/localtime";
-    if !cfg!(unix) || ["TZ", "TZDIR"].iter().any(|name| std::env::var_os(name).is_some()) {
-        return None;
-    }
-    let target = std::fs::read_link(LINK).ok()?;
-    let (_, name) = target.to_str()?.rsplit_once("zoneinfo/")?;
-    TimeZone::tzif(name, &std::fs::read(LINK).ok()?).ok()
 }
 
 /// Reads a duration such as `90s`, `30m`, `1h30m`, `2d` or `PT30M`.
@@ -82,18 +62,20 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration> {
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if it cannot be read, or if `zone` skips or repeats that
-/// local time (daylight saving), since guessing would be off by an hour.
-pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp> {
+/// [`Error::Invalid`] if it cannot be read; and for a local time, if `zone` is unknown,
+/// or skips or repeats it (daylight saving): guessing would be off by hours.
+pub fn parse_time(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp> {
     let text = text.trim();
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
     if text.contains('[') {
-        return text
-            .parse::<Zoned>()
-            .map(|zoned| zoned.timestamp())
-            .map_err(|cause| Error::invalid(format!("`{text}` is not a time: {cause}")));
+        return text.parse::<Zoned>().map(|zoned| zoned.timestamp()).map_err(|cause| {
+            Error::invalid_with(
+                format!("`{text}` is not a time: {cause}"),
+                "write it with an offset, like `2026-11-22T03:00:00+01:00`",
+            )
+        });
     }
     // jiff ignores an offset without a date, and would return another moment than
     // the one that was meant.
@@ -107,11 +89,12 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
     if let Ok(local) = text.parse::<civil::DateTime>() {
         // A bare date parses as midnight, which people would have to guess.
         if text.contains(':') {
-            return resolve(text, local, zone);
+            return resolve(text, local, zone.of_local(text)?);
         }
     } else if let Ok(time) = text.parse::<civil::Time>()
         && text.contains(':')
     {
+        let zone = zone.of_local(text)?;
         let today = now.to_zoned(zone.clone()).date();
         let next = resolve(text, today.to_datetime(time), zone);
         return match next {
@@ -152,21 +135,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn paris() -> TimeZone {
+    fn paris() -> Zone {
         // POSIX rules, so that the test needs no time zone database.
-        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
-    }
-
-    #[test]
-    fn the_zone_read_from_its_file_is_the_one_jiff_finds() {
-        let found = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        let zone = zone();
-        assert_eq!(zone.iana_name(), found.iana_name());
-        for text in
-            ["1950-07-01T00:00Z", "2026-01-01T00:00Z", "2026-07-01T00:00Z", "2050-07-01T00:00Z"]
-        {
-            assert_eq!(zone.to_offset(at(text)), found.to_offset(at(text)), "{text}");
-        }
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap().into()
     }
 
     #[test]
@@ -244,7 +215,7 @@ mod tests {
             assert!(error.to_string().contains("an offset needs a date"), "{error}");
         }
         // Too late to be a moment, and so not a local time either.
-        assert!(parse_time("9999-12-30T21:59-02:00", now, &TimeZone::UTC).is_err());
+        assert!(parse_time("9999-12-30T21:59-02:00", now, &TimeZone::UTC.into()).is_err());
     }
 
     #[test]

@@ -36,6 +36,7 @@ FLOORS = """
 src/           sys digest shell
 src/           actor
 src/           error
+src/           zone
 src/           time access site
 src/           request
 src/           rules

@@ -8,10 +8,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use maint::State;
 use maint::gate::Plan;
+use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::request::{RequestParts, User};
 use say::figure;
 use serde::Deserialize;
@@ -32,6 +34,7 @@ struct Vector {
     now: Timestamp,
     decision: Verdict,
     by: Option<Deciders>,
+    status: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -93,7 +96,18 @@ impl Asked {
 }
 
 impl Vector {
-    /// What is wrong with the decision, if anything.
+    /// The status of the page of a window.
+    fn answered(&self, state: &State, window: &str) -> u16 {
+        let site = SiteDefaults {
+            name: None,
+            settings: &state.page,
+            templates: &Arc::new(Templates::empty()),
+        };
+        let pages = Pages::new(window, &state.windows[window], &site, &mut Vec::new());
+        pages.reply(&self.request.facts(), self.now).status()
+    }
+
+    /// What is wrong with the decision or the status, if anything.
     fn failure(&self) -> Option<String> {
         let state = match serde_json::from_value::<State>(self.state.clone()) {
             Ok(state) => state,
@@ -115,9 +129,15 @@ impl Vector {
             (Some(Deciders::AnyOf(expected)), Some(by)) => expected.iter().any(|one| one == by),
             _ => false,
         };
-        (verdict != self.decision || !named_rightly).then(|| {
-            format!("{:?} by {:?} expected, {verdict:?} by {by:?} found", self.decision, self.by)
-        })
+        if verdict != self.decision || !named_rightly {
+            let (decision, named) = (self.decision, &self.by);
+            return Some(format!(
+                "{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"
+            ));
+        }
+        let expected = self.status?;
+        let found = self.answered(&state, by?);
+        (found != expected).then(|| format!("status {expected} expected, {found} found"))
     }
 }
 

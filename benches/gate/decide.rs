@@ -48,6 +48,49 @@ pub(crate) fn decide(_: &Place, rounds: usize) -> Result<String> {
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 
+/// Under a path scope, with paths that servers could read differently.
+pub(crate) fn paths(_: &Place, rounds: usize) -> Result<String> {
+    const SHAPES: [&str; 4] = ["/a;b/..\\%2e%2e//./%252f;c", "/%252e%252e", "/a;x//..;/%5c", "//"];
+    let mut state = state(true, rules(0, 0));
+    for window in state.windows.values_mut() {
+        window.scope.paths = vec!["/shop/**".to_owned(), "re:/v[0-9]+/.*".to_owned()];
+    }
+    let (plan, now) = (Plan::new(&state)?, Timestamp::now());
+    let mut rows = vec![("a clear path of 1.6 kB".to_owned(), format!("/{}", "x".repeat(1_600)))];
+    for length in [200, 400, 800, 1_600, 2_000] {
+        let filled = |shape: &&str| format!("/{}{shape}", "x".repeat(length - shape.len() - 1));
+        let repeated = |shape: &&str| shape.repeat(length / shape.len());
+        let paths: Vec<String> =
+            SHAPES.iter().map(filled).chain(SHAPES.iter().map(repeated)).collect();
+        let cost = |path: &String| {
+            let request = RequestParts::new("GET", path);
+            mean(16, |_| {
+                black_box(plan.decide(black_box(&request), now));
+            })
+        };
+        let costs = paths.iter().map(|path| (cost(path), path));
+        let (_, worst) = costs.max_by(|one, other| one.0.total_cmp(&other.0)).expect("some");
+        rows.push((
+            format!("the worst of {} ambiguous ones of {length} B", paths.len()),
+            worst.clone(),
+        ));
+    }
+    let contenders = rows.into_iter().map(|(name, path)| {
+        let request = RequestParts::new("GET", &path);
+        let plan = &plan;
+        let run = move || {
+            Ok(mean(64, |_| {
+                black_box(plan.decide(black_box(&request), now));
+            }))
+        };
+        (name, run)
+    });
+    let times = race_seconds(rounds, 11, &mut contenders.collect::<Vec<_>>())?;
+    let budgets = [1, 2, 3, 4, 5].map(|row| (row, Budget::Seconds(200e-6)));
+    let title = "The decision under a path scope, for paths made to be costly";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
 /// With negotiation and the finished page, without a look at the file.
 pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
     let interval = Some(Duration::from_secs(1));

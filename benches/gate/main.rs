@@ -28,11 +28,12 @@ use common::{Place, Result, print_machine, rounds};
 
 type Part = fn(&Place, usize) -> Result<String>;
 
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("fresh", fresh::always),
     ("recheck", fresh::recheck),
     ("threads", fresh::threads),
     ("decide", decide::decide),
+    ("paths", decide::paths),
     ("blocked", decide::blocked),
     ("notice", notice::notice),
     ("render", notice::render),

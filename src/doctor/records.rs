@@ -76,7 +76,7 @@ fn about_revisions(records: &[Record], state: Option<&State>, path: &Path) -> Op
                 .fixed_by("`maint log` shows what is lost"),
             );
         }
-        if last + 1 == revision {
+        if last.checked_add(1) == Some(revision) {
             return Some(Finding::note(
                 "history-behind",
                 format!("{name} lacks revision {revision}; the next change adds it"),

@@ -15,7 +15,6 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use crate::error::{Error, Result};
 use crate::request::path::segments;
-use crate::request::url;
 use crate::rules::host::HostPattern;
 use crate::rules::path::PathPattern;
 
@@ -285,17 +284,18 @@ impl HostIndex {
         self.any.is_empty() && self.exact.is_empty() && self.below.is_empty()
     }
 
-    /// An entry in force that matches a host as it was sent.
+    /// An entry in force that matches a host as [`crate::request::host::read`] returns
+    /// it. Only `*` matches what is no host.
     pub(crate) fn find(&self, host: Option<&str>, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
         let live = |entries: &[u32]| entries.iter().copied().find(|&entry| is_live(entry));
         if let Some(entry) = live(&self.any) {
             return Some(entry);
         }
-        let host = bare_host(host?);
-        if let Some(entry) = self.exact.get(&host).and_then(|entries| live(entries)) {
+        let host = host?;
+        if let Some(entry) = self.exact.get(host).and_then(|entries| live(entries)) {
             return Some(entry);
         }
-        let mut rest = host.as_str();
+        let mut rest = host;
         while let Some((label, above)) = rest.split_once('.') {
             if !label.is_empty()
                 && let Some(entry) = self.below.get(above).and_then(|entries| live(entries))
@@ -306,13 +306,6 @@ impl HostIndex {
         }
         None
     }
-}
-
-/// A host in lower case, without port and final dot.
-fn bare_host(host: &str) -> String {
-    let host = host.trim();
-    let name = url::host(host);
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 /// A table with keys of the operator's choice. A request can only look keys up, so
@@ -470,7 +463,7 @@ mod tests {
             ("*.example.com".parse().unwrap(), 1),
             ("[2001:db8::1]".parse().unwrap(), 2),
         ]);
-        let find = |host| index.find(Some(host), &|_| true);
+        let find = |sent| index.find(crate::request::host::read(sent).as_deref(), &|_| true);
         assert_eq!(find("Example.COM:8080"), Some(0));
         assert_eq!(find("example.com."), Some(0));
         assert_eq!(find("a.b.example.com"), Some(1));

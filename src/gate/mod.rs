@@ -43,7 +43,7 @@ use crate::error::Result;
 use crate::page::Reply;
 use crate::request::Request;
 use crate::site::Site;
-use crate::state::State;
+use crate::state::{PageSettings, Scope, State, Window};
 use app::AppPlan;
 use content::Source;
 use reload::Live;
@@ -327,14 +327,17 @@ impl fmt::Debug for Gate {
 
 /// A state that blocks everything until the real one can be read.
 fn closed() -> State {
-    let mut state = State::default();
-    let now = crate::time::now();
-    let settings = crate::state::WindowSettings {
-        page: crate::state::page::PageSettings { retry_after: Some(30), ..Default::default() },
-        ..Default::default()
+    // Made by hand: an edit of the state could fail, and nothing would be blocked.
+    let window = Window {
+        reason: None,
+        opened_at: crate::time::now(),
+        opened_by: crate::Actor::default(),
+        start: None,
+        end: None,
+        scope: Scope::default(),
+        page: PageSettings::new().retry_after(30),
+        lease: None,
+        extra: serde_json::Map::new(),
     };
-    let actor = crate::Actor::default();
-    // These settings are valid, so this cannot fail; if it did, nothing would be blocked.
-    let _ = state.open_window("unreadable-state", &settings, now, &actor);
-    state
+    State { windows: [("unreadable-state".to_owned(), window)].into(), ..State::default() }
 }

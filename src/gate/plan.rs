@@ -9,8 +9,9 @@ use super::app::{self, AppPlan};
 use super::index::{HostIndex, PathIndex};
 use super::rules::{RulesPlan, find_user};
 use crate::error::Result;
+use crate::request::field::is_token;
 use crate::request::path::PathForms;
-use crate::request::{Request, TrustedProxies, client, cookie};
+use crate::request::{Request, TrustedProxies, client, cookie, host};
 use crate::rules::method::SAFE;
 use crate::state::State;
 use crate::state::bypass;
@@ -238,15 +239,21 @@ impl WindowPlan {
     fn covers(&self, request: &impl Request, path: &PathForms) -> bool {
         let Scope { paths, methods, hosts, read_only, .. } = &self.window.scope;
         let is_safe = *read_only && SAFE.contains(&request.method());
+        // Some servers take `post` for `POST`.
+        let is_named = |name: &String| name.eq_ignore_ascii_case(request.method());
         let is_other_method =
-            !methods.is_empty() && !methods.iter().any(|method| method == request.method());
+            !methods.is_empty() && is_token(request.method()) && !methods.iter().any(is_named);
         let is_other_path = || {
             let covers = |form: &[u8]| self.paths.find(form, &|_| true).is_some();
             !paths.is_empty() && !path.is_any(covers)
         };
+        // What is no host could be any.
         let is_other_host = || {
-            let is_named = request.host().is_some();
-            !hosts.is_empty() && is_named && self.hosts.find(request.host(), &|_| true).is_none()
+            !hosts.is_empty()
+                && request
+                    .host()
+                    .and_then(host::read)
+                    .is_some_and(|host| self.hosts.find(Some(&host), &|_| true).is_none())
         };
         !(is_safe || is_other_method || is_other_path() || is_other_host())
     }

@@ -9,7 +9,7 @@ use super::index::{HostIndex, NetworkIndex, PathIndex};
 use crate::error::Result;
 use crate::request::field::trim;
 use crate::request::path::PathForms;
-use crate::request::{Request, TrustedProxies, User, client};
+use crate::request::{Request, TrustedProxies, User, client, host};
 use crate::rules::header::HeaderMatch;
 use crate::rules::user::UserClass;
 use crate::rules::{Matcher, Rule};
@@ -96,8 +96,11 @@ impl RulesPlan {
             let address = is_needed.then(|| client::address(request, proxies)).flatten()?;
             self.networks.find(address, &is_live)
         };
-        let by_host =
-            || if self.hosts.is_empty() { None } else { self.hosts.find(request.host(), &is_live) };
+        let by_host = || {
+            let is_needed = !self.hosts.is_empty();
+            let host = is_needed.then(|| request.host().and_then(host::read)).flatten();
+            self.hosts.find(host.as_deref(), &is_live)
+        };
         let by_header = || {
             self.headers.iter().find(|(header, entry)| is_live(*entry) && carries(request, header))
         };

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::request::Request;
 use crate::request::field::only_header;
 use crate::request::url::UrlParts;
-use crate::state::page::{Format, MAX_RETRY_AFTER, PageSettings};
+use crate::state::page::{DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
 /// What a page takes from its site.
@@ -31,14 +31,19 @@ pub struct Pages {
     end: Option<Timestamp>,
     /// In seconds, while no end is known.
     retry_after: u32,
-    html: Arc<Page>,
-    /// For a request that must not be sent twice.
-    html_of_post: Arc<Page>,
-    json: Arc<Page>,
-    txt: Arc<Page>,
-    txt_of_post: Arc<Page>,
+    /// For GET and HEAD.
+    reading: Forms,
+    /// For every other method: never sent twice, and never taken for success.
+    sending: Forms,
     grpc: Arc<Page>,
     redirect: Option<(String, Arc<Page>)>,
+}
+
+/// The page in each format.
+struct Forms {
+    html: Arc<Page>,
+    json: Arc<Page>,
+    txt: Arc<Page>,
 }
 
 impl Pages {
@@ -71,9 +76,23 @@ impl Pages {
         errors: &mut Vec<Error>,
     ) -> Self {
         let mut maker = Maker { settings, site, errors };
-        let html = maker.page(Format::Html, context);
-        let of_post = Context { comes_back: false, ..context.clone() };
-        let txt = maker.page(Format::Txt, context);
+        let reading = Forms {
+            html: maker.page(Format::Html, context),
+            json: maker.page(Format::Json, context),
+            txt: maker.page(Format::Txt, context),
+        };
+        let status = status_of_sending(context.status);
+        let of_sending = Context { comes_back: false, status, ..context.clone() };
+        let sending = Forms {
+            html: maker.page(Format::Html, &of_sending),
+            // In JSON nothing differs but the status.
+            json: if status == context.status {
+                reading.json.clone()
+            } else {
+                maker.page(Format::Json, &Context { status, ..context.clone() })
+            },
+            txt: maker.page(Format::Txt, &of_sending),
+        };
         let redirect = settings.redirect.as_ref().map(|url| {
             let body = Body::from(format!("{}: {url}\n", context.title));
             let fields =
@@ -84,12 +103,9 @@ impl Pages {
             window: name.map(Into::into),
             end,
             retry_after: context.retry_after,
-            html_of_post: maker.page(Format::Html, &of_post),
-            txt_of_post: maker.page(Format::Txt, &of_post),
-            json: maker.page(Format::Json, context),
             grpc: grpc(context),
-            html,
-            txt,
+            reading,
+            sending,
             redirect,
         }
     }
@@ -109,7 +125,11 @@ impl Pages {
 
     fn page(&self, request: &impl Request, method: &str) -> &Arc<Page> {
         let wanted = wanted(request);
-        if wanted.is_explicit
+        let is_read = matches!(method, "GET" | "HEAD");
+        // A client that follows a redirect after a POST takes the target's 200 for
+        // the answer to what it sent.
+        if is_read
+            && wanted.is_explicit
             && wanted.format == Format::Html
             && let Some((url, page)) = &self.redirect
             && !is_script(request)
@@ -117,17 +137,15 @@ impl Pages {
         {
             return page;
         }
-        let is_read = matches!(method, "GET" | "HEAD");
+        let forms = if is_read { &self.reading } else { &self.sending };
         match wanted.format {
             // A client that opens a WebSocket does not read a page.
             Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
-                &self.txt
+                &forms.txt
             }
-            Format::Html if is_read => &self.html,
-            Format::Html => &self.html_of_post,
-            Format::Json => &self.json,
-            Format::Txt if is_read => &self.txt,
-            Format::Txt => &self.txt_of_post,
+            Format::Html => &forms.html,
+            Format::Json => &forms.json,
+            Format::Txt => &forms.txt,
         }
     }
 
@@ -139,6 +157,13 @@ impl Pages {
         u32::try_from(seconds.max(1))
             .map_or(MAX_RETRY_AFTER, |seconds| seconds.min(MAX_RETRY_AFTER))
     }
+}
+
+/// The status for a method that sends something, where the page has this one: a client
+/// must not take the page for success, and lose what it sent.
+#[must_use]
+pub fn status_of_sending(status: u16) -> u16 {
+    if status < 400 { DEFAULT_STATUS } else { status }
 }
 
 struct Maker<'m> {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Request, url};
+use super::{Request, host};
 
 /// Whether a text is a token of RFC 9110, 5.6.2.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -15,9 +15,9 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// Whether a `Host` names this machine: `localhost` or a loopback address, on any port.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
-    let name = url::host(host);
+    let Some(name) = host::read(host) else { return false };
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    bare == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// Returns the only value of a header field; `None` if there is none, or more than one.

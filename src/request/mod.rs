@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod cookie;
 pub(crate) mod field;
+pub(crate) mod host;
 mod parts;
 pub(crate) mod path;
 pub(crate) mod proxies;
@@ -31,7 +32,8 @@ pub trait Request {
     /// The method, in upper case (RFC 9110, 9.1).
     fn method(&self) -> &str;
 
-    /// The requested host as it was sent: with its port if any, in any case.
+    /// The requested host as it was sent: with its port if any, in any case. `None` if
+    /// there is none, or more than one.
     fn host(&self) -> Option<&str>;
 
     /// Whether the visitor's connection is encrypted; `None` if the server does not

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashSet;
 
 /// How many readings an ambiguous path may have before it counts as any path.
 const MAX_READINGS: usize = 64;
 
-/// An ambiguous path longer than this, in bytes, counts as any path. Without these
-/// two limits the cost of a hostile path would have no bound.
+/// An ambiguous path longer than this, in bytes, counts as any path.
 const MAX_AMBIGUOUS: usize = 2 * 1024;
+
+/// How many bytes all readings together may have before the path counts as any. The
+/// longer a path is, the fewer readings it may have: without these three limits the
+/// cost of a hostile path would have no bound.
+const MAX_MADE: usize = 16 * 1024;
 
 /// A request path, decoded once, and whether servers could disagree on it.
 ///
@@ -97,42 +100,66 @@ pub(crate) fn is_plain(path: &[u8]) -> bool {
     path.starts_with(b"/") && !has_odd && !pairs.any(is_apart)
 }
 
-/// Something that a server may do to a path before using it.
-type Step = fn(&[u8]) -> Vec<u8>;
+/// Something that a server may do to a path before using it: whether it could change
+/// this one, at a glance, and what it makes of it.
+type Step = (fn(&[u8]) -> bool, fn(&[u8]) -> Vec<u8>);
 
-/// Lists what servers may make of a path: they may take each of the steps below or
+const STEPS: [Step; 8] = [
+    (|path| path.contains(&b'%'), |path| decode(path).0),
+    (|path| path.contains(&b'\\'), with_slashes),
+    (|path| path.contains(&b';'), without_parameters),
+    (|path| has_pair(path, *b"//"), without_empty_segments),
+    (|path| has_pair(path, *b"/."), without_dot_segments),
+    (|path| path.contains(&0), |path| before(path, 0)),
+    (|path| path.contains(&b'#'), |path| before(path, b'#')),
+    (|path| path.ends_with(b"/"), without_final_slash),
+];
+
+/// Lists what servers may make of a path: they may take each of the steps above or
 /// not, in any order, and more than once.
 fn readings(raw: &[u8]) -> Readings {
-    const STEPS: [Step; 8] = [
-        |path| decode(path).0,
-        |path| path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect(),
-        without_parameters,
-        without_empty_segments,
-        without_dot_segments,
-        |path| path.split(|&byte| byte == 0).next().unwrap_or_default().to_vec(),
-        |path| path.split(|&byte| byte == b'#').next().unwrap_or_default().to_vec(),
-        |path| path.strip_suffix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(path).to_vec(),
-    ];
     // A target that does not begin with `/` is not a path but may contain one, and
     // servers differ in where it begins: `http://a/b`, `http:/b`.
     if raw.len() > MAX_AMBIGUOUS || !raw.starts_with(b"/") {
         return Readings::Any;
     }
-    let mut known = HashSet::from([raw.to_vec()]);
     let mut readings = vec![raw.to_vec()];
-    let mut next = 0;
+    let (mut next, mut made) = (0, raw.len());
     while let Some(reading) = readings.get(next).cloned() {
-        for other in STEPS.map(|step| step(&reading)) {
-            if known.insert(other.clone()) {
+        for (_, step) in STEPS.iter().filter(|(could_change, _)| could_change(&reading)) {
+            let other = step(&reading);
+            made += other.len();
+            if made > MAX_MADE || readings.len() > MAX_READINGS {
+                return Readings::Any;
+            }
+            // Few are known, and most differ in length, which is compared first.
+            if !readings.contains(&other) {
                 readings.push(other);
             }
         }
-        if readings.len() > MAX_READINGS {
-            return Readings::Any;
-        }
         next += 1;
     }
-    Readings::Several(readings)
+    if readings.len() > MAX_READINGS { Readings::Any } else { Readings::Several(readings) }
+}
+
+/// Whether a path has two bytes side by side.
+fn has_pair(path: &[u8], pair: [u8; 2]) -> bool {
+    path.windows(2).any(|window| window == pair)
+}
+
+/// `/a\b` as `/a/b`.
+fn with_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect()
+}
+
+/// `/a/` as `/a`.
+fn without_final_slash(path: &[u8]) -> Vec<u8> {
+    path.strip_suffix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(path).to_vec()
+}
+
+/// What stands before a byte.
+fn before(path: &[u8], end: u8) -> Vec<u8> {
+    path.split(|&byte| byte == end).next().unwrap_or_default().to_vec()
 }
 
 fn join<'s>(segments: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
@@ -328,7 +355,63 @@ mod tests {
         }
     }
 
+    /// Paths of all lengths that have as many readings as they can.
+    fn hostile() -> Vec<String> {
+        let parts = ["/a;b/..\\%2e%2e//./%252f;c", "/%252e%252e", "/a;x//..;/%5c", "//", "/%00#;"];
+        let ends = ["", ";", "/", "%2f", "#"];
+        let lengths = [64, 200, 400, 800, 1_000, 1_600, 2_000, MAX_AMBIGUOUS];
+        let of_length = |part: &str, end: &str, length: usize| {
+            let few = format!("/{}{part}{end}", "x".repeat(length - part.len() - end.len() - 1));
+            let many = part.repeat(length / part.len());
+            [few, many]
+        };
+        let mut paths = Vec::new();
+        for (part, end) in parts.iter().flat_map(|part| ends.map(|end| (part, end))) {
+            paths.extend(lengths.into_iter().flat_map(|length| of_length(part, end, length)));
+        }
+        paths
+    }
+
+    #[test]
+    fn requirement_41_the_work_for_a_hostile_path_is_bounded_whatever_its_length() {
+        let mut most = 0;
+        for path in hostile() {
+            if let Readings::Several(readings) = readings(path.as_bytes()) {
+                let bytes = readings.iter().map(Vec::len).sum::<usize>();
+                assert!(bytes <= MAX_MADE && readings.len() <= MAX_READINGS, "{path:.60}");
+                most = most.max(bytes);
+            }
+        }
+        assert!(most > MAX_MADE / 4, "{most}: no path comes near the limit");
+    }
+
+    #[test]
+    fn requirement_41_long_paths_with_one_oddity_are_thought_through() {
+        let tail = "/a-segment-of-a-long-path".repeat(60);
+        for head in ["/about/", "/x/../about", "/about;jsessionid=1", "/%61bout%2f"] {
+            let path = format!("{head}{tail}");
+            let forms = PathForms::new(path.as_bytes());
+            assert!(forms.is_ambiguous() && path.len() > 1_500, "{head}");
+            assert!(!forms.is_any(|form| form.starts_with(b"/shop")), "{head}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn requirement_41_no_step_leads_out_of_the_readings(
+            raw in r"/([a-b%./;#\\\x00]|%2e|%2f|%5c|%25|%00|%3b|//|/\.\./){0,8}",
+        ) {
+            if let Readings::Several(all) = readings(raw.as_bytes()) {
+                for (reading, (could_change, step)) in
+                    all.iter().flat_map(|reading| STEPS.map(|step| (reading, step)))
+                {
+                    let other = step(reading);
+                    proptest::prop_assert!(all.contains(&other), "{reading:?} to {other:?}");
+                    proptest::prop_assert!(could_change(reading) || other == *reading);
+                }
+            }
+        }
+
         #[test]
         fn requirement_41_a_glance_sees_what_a_closer_look_does(raw in "/?[ -~/./a]{0,12}") {
             let (glance, look) = (PathForms::new(raw.as_bytes()), PathForms::of_any(raw.as_bytes()));

@@ -66,13 +66,6 @@ pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The host in a `Host` header field. Only a number is cut off as a port.
-pub(crate) fn host(authority: &str) -> &str {
-    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let (host, port) = host_and_port(authority);
-    if port.is_none_or(is_number) { host } else { authority }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +93,5 @@ mod tests {
         assert_eq!(host_and_port("[::1]:80"), ("[::1]", Some("80")));
         assert_eq!(host_and_port("[::1]"), ("[::1]", None));
         assert_eq!(host_and_port("h"), ("h", None));
-        assert_eq!((host("h:80"), host("h:"), host("h:x")), ("h", "h", "h:x"));
     }
 }

@@ -1,10 +1,11 @@
 //! Host patterns.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::request::host;
 
 /// A pattern over the host of a request, without its port, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,20 +50,17 @@ impl FromStr for HostPattern {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let lower = text.to_ascii_lowercase();
-        let (below, name) = match lower.strip_prefix("*.") {
-            Some(name) => (true, name),
-            None => (false, lower.as_str()),
-        };
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if !below && is_ipv6_literal(name) {
-            return Ok(Self::Exact(name.to_owned()));
-        }
-        if !is_host_name(name) {
+        let below = text.strip_prefix("*.");
+        let name = host::normal(below.unwrap_or(text));
+        // Nothing is below an address.
+        let name = name.filter(|name| below.is_none() || !is_address(name));
+        let Some(name) = name else {
             let hint = if text.contains("://") {
                 "leave out the scheme and the path"
             } else if text.contains(':') {
                 "leave out the port: a rule covers the host on every port"
+            } else if text.contains('@') {
+                "leave out the user name"
             } else if !text.is_ascii() {
                 "write an international name in its ASCII form, `xn--…`"
             } else {
@@ -72,26 +70,11 @@ impl FromStr for HostPattern {
                 format!("`{}` is not a host", text.escape_debug()),
                 hint,
             ));
-        }
-        Ok(if below { Self::Below(name.to_owned()) } else { Self::Exact(name.to_owned()) })
+        };
+        Ok(if below.is_some() { Self::Below(name) } else { Self::Exact(name) })
     }
 }
 
-/// Whether it is a host name (RFC 1123, 2.1). Internal names may have underscores.
-fn is_host_name(name: &str) -> bool {
-    name.len() <= 253
-        && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
-}
-
-fn is_ipv6_literal(name: &str) -> bool {
-    name.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+fn is_address(name: &str) -> bool {
+    name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok()
 }

@@ -3,9 +3,9 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::State;
 use super::bypass::BypassToken;
 use super::window::{self, Phase, Scope, Window};
+use super::{State, next_number};
 use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::request::{ProxyHeader, TrustedProxies};
@@ -148,7 +148,7 @@ impl State {
     /// A window that is already open keeps when and by whom it was opened, so that
     /// `status` shows how long visitors have waited. Opening also removes windows that
     /// ended more than a week ago, and bypass tokens left from a maintenance that the
-    /// clock ended.
+    /// clock ended; [`Applied::revoked`](crate::store::Applied::revoked) names these.
     ///
     /// # Errors
     ///
@@ -433,17 +433,16 @@ impl State {
         Ok(())
     }
 
-    /// A new id. It starts from the revision that this change makes, so that ids are
-    /// not used again.
-    fn next_id(&self, letter: char, taken: impl Fn(&Self, &str) -> bool) -> String {
-        let mut number = self.revision.saturating_add(1);
-        loop {
-            let id = format!("{letter}{number}");
-            if !taken(self, &id) {
-                return id;
-            }
-            number = number.wrapping_add(1);
+    /// A new id. Its number is the revision that this change makes, or higher if an id
+    /// had that already, so that ids are not used again.
+    fn next_id(&mut self, letter: char, taken: impl Fn(&Self, &str) -> bool) -> String {
+        let revision = next_number(self.revision);
+        let mut number = self.last_id.map_or(revision, |last| revision.max(next_number(last)));
+        while taken(self, &format!("{letter}{number}")) {
+            number = next_number(number);
         }
+        self.last_id = Some(number);
+        format!("{letter}{number}")
     }
 }
 
@@ -604,6 +603,39 @@ mod tests {
         assert_eq!(add(&mut state, Some("probe".to_owned())), "r7");
         assert_eq!(state.ignore["r7"].note.as_deref(), Some("probe"));
         assert_eq!(state.ignore.len(), 1);
+    }
+
+    #[test]
+    fn ids_are_not_used_again_by_later_changes() {
+        let mut state = State { revision: 6, ..State::default() };
+        let mut seen = std::collections::HashSet::new();
+        let mut paths = (0..).map(|number| Matcher::parse(&Kind::Path, &format!("/{number}")));
+        let mut add = |state: &mut State| {
+            let matcher = paths.next().unwrap().unwrap();
+            let id = state.add_rule(&matcher, &RuleSettings::new(), at(1), &actor("ann")).unwrap();
+            assert!(seen.insert(id.clone()), "{id} comes back");
+            id
+        };
+        let ids = [add(&mut state), add(&mut state), add(&mut state)];
+        assert_eq!(ids, ["r7", "r8", "r9"]);
+        state.remove_rule("r9").unwrap();
+        assert_eq!(add(&mut state), "r10", "in the same change");
+        for revision in 7..12 {
+            state.revision = revision;
+            let id = add(&mut state);
+            state.remove_rule(&id).unwrap();
+        }
+        assert_eq!(add(&mut state), "r16");
+    }
+
+    #[test]
+    fn the_last_number_is_followed_by_one_that_is_free() {
+        let mut state = State { revision: crate::state::MAX_REVISION, ..State::default() };
+        let mut add = |path: &str| {
+            let matcher = Matcher::parse(&Kind::Path, path).unwrap();
+            state.add_rule(&matcher, &RuleSettings::new(), at(1), &actor("ann")).unwrap()
+        };
+        assert_eq!([add("/a"), add("/b")], ["r1", "r2"]);
     }
 
     #[test]

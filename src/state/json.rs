@@ -35,6 +35,9 @@ impl State {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Malformed::Broken("it is empty".to_owned()));
         }
+        if let Some(reason) = strange_encoding(bytes) {
+            return Err(Malformed::Broken(reason));
+        }
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Malformed::Broken("it is not a JSON object".to_owned()));
         }
@@ -71,13 +74,40 @@ impl State {
     }
 }
 
+/// How a text is written, if not as UTF-8 alone: what some editors and a power cut
+/// leave looks like a state and cannot be read.
+fn strange_encoding(bytes: &[u8]) -> Option<String> {
+    let save = "save it as UTF-8 without a byte order mark (RFC 8259, 8.1)";
+    // The mark of UTF-32 begins with that of UTF-16.
+    let marks: [(&[u8], &str); 5] = [
+        (b"\xef\xbb\xbf", "it begins with a byte order mark"),
+        (b"\xff\xfe\0\0", "it is UTF-32"),
+        (b"\0\0\xfe\xff", "it is UTF-32"),
+        (b"\xff\xfe", "it is UTF-16"),
+        (b"\xfe\xff", "it is UTF-16"),
+    ];
+    if let Some((_, what)) = marks.iter().find(|(mark, _)| bytes.starts_with(mark)) {
+        return Some(format!("{what}; {save}"));
+    }
+    let first = bytes.iter().position(|&byte| byte == 0)?;
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Some(format!("it is {} zero bytes, as after a power cut", bytes.len()));
+    }
+    // In UTF-16 and UTF-32, ASCII has a zero byte at least in every second place.
+    if first <= 1 && matches!(bytes, [b'{', 0, ..] | [0, b'{', ..] | [0, 0, 0, b'{', ..]) {
+        return Some(format!("it is UTF-16 or UTF-32; {save}"));
+    }
+    Some(format!("byte {} of it is zero", first + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
     use serde_json::Value;
 
     use super::*;
-    use crate::state::schema_test;
+    use crate::state::parts::split;
+    use crate::state::{MAX_REVISION, schema_test};
 
     fn read(text: &str) -> Result<State, String> {
         State::from_json(text.as_bytes()).map_err(|cause| match cause {
@@ -172,6 +202,58 @@ mod tests {
         }
         let error = State::from_json(&vec![b' '; MAX_SIZE + 1]).unwrap_err();
         assert!(matches!(error, Malformed::Broken(reason) if reason.contains("larger")));
+    }
+
+    #[test]
+    fn requirement_11_another_encoding_is_called_by_its_name_in_every_reader() {
+        let text = "{\"version\":1,\"revision\":1,\"ignore\":{}}";
+        let wide = |big: bool| -> Vec<u8> {
+            let order = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            text.encode_utf16().flat_map(order).collect()
+        };
+        let marked = |mark: &[u8], rest: &[u8]| [mark, rest].concat();
+        for (bytes, part) in [
+            (marked(b"\xef\xbb\xbf", text.as_bytes()), "byte order mark; save it as UTF-8"),
+            (marked(b"\xef\xbb\xbf", b""), "byte order mark"),
+            (marked(b"\xff\xfe", &wide(false)), "UTF-16; save it as UTF-8"),
+            (marked(b"\xfe\xff", &wide(true)), "UTF-16; save it as UTF-8"),
+            (marked(b"\xff\xfe\0\0", b"{\0\0\0}\0\0\0"), "it is UTF-32"),
+            (wide(false), "UTF-16 or UTF-32"),
+            (wide(true), "UTF-16 or UTF-32"),
+            (marked(b"\0\0\0", b"{\0\0\0}"), "UTF-16 or UTF-32"),
+            (vec![0; 4_096], "4096 zero bytes, as after a power cut"),
+            (marked(text.as_bytes(), b"\0\0"), "byte 39 of it is zero"),
+            (Vec::new(), "it is empty"),
+            (b"\n\n".to_vec(), "it is empty"),
+            (b"null".to_vec(), "not a JSON object"),
+        ] {
+            let message = |cause| match cause {
+                Malformed::Broken(reason) => reason,
+                Malformed::Newer(version) => format!("newer {version}"),
+            };
+            let whole = State::from_json(&bytes).map_err(message).unwrap_err();
+            assert!(whole.contains(part), "{whole}");
+            for known in [None, Some("{}")] {
+                let lean = split(&bytes, known).map(drop).map_err(message).unwrap_err();
+                assert_eq!(lean, whole);
+            }
+        }
+    }
+
+    #[test]
+    fn requirement_11_numbers_that_grow_are_exact_for_readers_of_doubles() {
+        for (number, is_read) in
+            [(MAX_REVISION, true), (MAX_REVISION + 1, false), (u64::MAX, false)]
+        {
+            for text in [
+                format!(r#"{{"version":1,"revision":{number}}}"#),
+                format!(r#"{{"version":1,"revision":1,"last_id":{number}}}"#),
+            ] {
+                let found = read(&text);
+                assert_eq!(found.is_ok(), is_read, "{text}");
+                assert!(is_read || found.unwrap_err().contains("9007199254740991 is the largest"));
+            }
+        }
     }
 
     proptest::proptest! {

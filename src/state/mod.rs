@@ -37,6 +37,10 @@ use crate::rules::{Kind, Rule};
 /// The version of the state file that this library writes, and the newest it reads.
 pub const VERSION: u64 = 1;
 
+/// The largest revision that is read or written: readers in other languages keep
+/// numbers as doubles, which tell no larger ones apart (RFC 8259, 6).
+pub const MAX_REVISION: u64 = (1 << 53) - 1;
+
 /// The largest state file read or written, in bytes.
 pub const MAX_SIZE: usize = 8 * 1024 * 1024;
 
@@ -62,8 +66,13 @@ pub struct State {
     /// The oldest version whose readers can decide safely on this file.
     #[serde(default = "oldest")]
     pub min_reader: u64,
-    /// Rises by one with each change.
+    /// Rises by one with each change; after the largest, 2^53 - 1, comes 1.
+    #[cfg_attr(test, schemars(range(max = 9_007_199_254_740_991_u64)))]
     pub revision: u64,
+    /// The highest number in an id, where one change made several: ids are not used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(max = 9_007_199_254_740_991_u64)))]
+    pub last_id: Option<u64>,
     /// The last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change: Option<LastChange>,
@@ -125,6 +134,7 @@ impl Default for State {
             version: VERSION,
             min_reader: oldest(),
             revision: 0,
+            last_id: None,
             last_change: None,
             name: None,
             windows: BTreeMap::new(),
@@ -155,6 +165,14 @@ impl State {
                 Ok(())
             }
         };
+        let numbers = [("revision", Some(self.revision)), ("last id", self.last_id)];
+        for (what, number) in numbers {
+            if let Some(number) = number.filter(|&number| number > MAX_REVISION) {
+                return Err(Error::invalid(format!(
+                    "the {what} is {number}; {MAX_REVISION} is the largest"
+                )));
+            }
+        }
         within("windows", self.windows.len(), MAX_WINDOWS)?;
         within("ignore rules", self.ignore.len(), MAX_RULES)?;
         within("bypass tokens", self.bypass.len(), MAX_TOKENS)?;
@@ -227,6 +245,12 @@ impl State {
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
         self.windows.values().filter_map(|window| window.next_edge(now)).min()
     }
+}
+
+/// The number after one that only grows. There is always a next one, so that no number
+/// in a state, however it got there, keeps the site from being changed.
+pub(crate) fn next_number(number: u64) -> u64 {
+    if number < MAX_REVISION { number + 1 } else { 1 }
 }
 
 fn validate_note(note: Option<&str>) -> Result<()> {

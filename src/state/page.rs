@@ -24,7 +24,8 @@ pub const DEFAULT_RETRY_AFTER: u32 = 120;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PageSettings {
-    /// The status code (RFC 9110, 15): 200, or 400 to 599. Default 503.
+    /// The status code (RFC 9110, 15): 200, or 400 to 599. Default 503. With 200,
+    /// requests other than GET and HEAD get 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(range(min = 200, max = 599)))]
     pub status: Option<u16>,

@@ -46,7 +46,7 @@ fn the_committed_schema_is_the_one_of_the_types() {
 /// A state with every field set.
 pub(crate) fn full() -> Value {
     json!({
-        "version": 1, "min_reader": 1, "revision": 7, "later": true,
+        "version": 1, "min_reader": 1, "revision": 7, "last_id": 9, "later": true,
         "last_change": {"at": "2026-11-22T03:00:00Z", "by": {"user": "a", "host": "h", "pid": 1}, "command": "on"},
         "windows": {"default": {
             "reason": "Back at noon", "opened_at": "2026-11-22T03:00:00Z",

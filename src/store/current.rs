@@ -9,7 +9,7 @@ use super::replace::OldFile;
 use crate::error::{Error, Result, describe};
 use crate::load::{self, Loaded};
 use crate::site::Files;
-use crate::state::{State, VERSION};
+use crate::state::{MAX_REVISION, State, VERSION, next_number};
 use crate::sys;
 
 /// The state as a writer finds it.
@@ -66,7 +66,7 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
     if sys::special_kind(&metadata).is_some() {
         return Err(Error::Corrupt { path, reason });
     }
-    let revision = last_known_revision(files).saturating_add(1);
+    let revision = next_number(last_known_revision(files));
     Ok(Current {
         state: State { revision, ..State::default() },
         revision: None,
@@ -78,7 +78,7 @@ fn broken(files: &Files, path: PathBuf, reason: String) -> Result<Current> {
 /// The highest revision in the backup or the history.
 pub(super) fn last_known_revision(files: &Files) -> u64 {
     let backup = load::read(&files.backup).map_or(0, |state| state.revision);
-    backup.max(history::last_revision(files).unwrap_or(0))
+    backup.max(history::last_revision(files).unwrap_or(0)).min(MAX_REVISION)
 }
 
 /// Keeps a corrupt state for whoever wants to find out what broke it.

@@ -139,6 +139,14 @@ pub struct Applied<T> {
 }
 
 impl<T> Applied<T> {
+    /// The ids of the bypass tokens that are gone: with the last window, or because a
+    /// window opened after a maintenance that the clock had ended.
+    #[must_use]
+    pub fn revoked(&self) -> Vec<&str> {
+        let ids = self.before.bypass.keys().filter(|id| !self.after.bypass.contains_key(*id));
+        ids.map(String::as_str).collect()
+    }
+
     pub(super) fn unwritten(
         value: T,
         before: State,

@@ -50,8 +50,12 @@ pub fn preview_restore(site: &Site) -> Result<Applied<()>> {
 
 /// The backup, as the successor of the current state.
 fn restored(now: &State, backup: &State, salvaged: bool) -> State {
-    let mut state =
-        State { revision: now.revision, last_change: now.last_change.clone(), ..backup.clone() };
+    let mut state = State {
+        revision: now.revision,
+        last_id: now.last_id.max(backup.last_id),
+        last_change: now.last_change.clone(),
+        ..backup.clone()
+    };
     if !salvaged {
         state.bypass.retain(|id, _| now.bypass.contains_key(id));
     }

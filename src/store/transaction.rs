@@ -17,7 +17,7 @@ use crate::access;
 use crate::actor::Holder;
 use crate::error::{Error, Result, describe};
 use crate::site::{Files, Site};
-use crate::state::{Change, LastChange, State, diff};
+use crate::state::{Change, LastChange, State, diff, next_number};
 use crate::sys;
 
 /// How often a change is run again because the state changed meanwhile.
@@ -138,7 +138,7 @@ impl<'a> Transaction<'a> {
         if changes.is_empty() && !self.is_owed(&current) {
             return Ok(Some(Applied::unwritten(value, current.state, after, changes, file)));
         }
-        sign(&mut after, &current.state, stamp, self.options)?;
+        sign(&mut after, &current.state, stamp, self.options);
         // Had until the history is written, so that a writer that reads the new state
         // waits even if the lock file was deleted.
         let _turn = self.take_turn()?;
@@ -232,17 +232,15 @@ impl<'a> Transaction<'a> {
 }
 
 /// Gives a state the next revision, and signs it.
-fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) -> Result<()> {
-    after.revision = before
-        .revision
-        .checked_add(1)
-        .ok_or_else(|| Error::invalid("the revision cannot rise any further"))?;
+fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) {
+    after.revision = next_number(before.revision);
+    // New ids begin after the revision anyway.
+    after.last_id = after.last_id.filter(|&last| last > after.revision);
     after.last_change = Some(LastChange {
         at: stamp.now,
         by: stamp.actor.clone(),
         command: options.command.clone(),
     });
-    Ok(())
 }
 
 fn lock_request<'a>(

@@ -356,12 +356,12 @@ impl<B> request::Request for HttpRequest<'_, B> {
     }
 
     /// The host of the target, as in HTTP/2, or else of the header field. It is
-    /// unknown if they differ or a field repeats: servers could disagree on which is
-    /// meant.
+    /// unknown if they differ, a field repeats or is not text: servers could disagree
+    /// on which is meant.
     fn host(&self) -> Option<&str> {
         let target = self.request.uri().authority().map(http::uri::Authority::as_str);
         let mut fields = self.request.headers().get_all(HOST).iter();
-        let field = fields.next().and_then(|value| value.to_str().ok());
+        let field = fields.next().map(HeaderValue::to_str).transpose().ok()?;
         match (target, field) {
             _ if fields.next().is_some() => None,
             (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),

@@ -37,6 +37,43 @@ fn a_decision_names_what_decided_and_answers_by_its_exit_code() {
 }
 
 #[test]
+fn requirement_72_the_status_of_the_answer_is_told() {
+    let env = TestEnv::new();
+    env.ok(&["on", "--status", "200", "--path", "/shop"]);
+    for (args, status) in [
+        (["/shop"].as_slice(), Some(200)),
+        (&["/shop", "--method", "HEAD"], Some(200)),
+        (&["/shop", "--method", "POST"], Some(503)),
+        (&["/shop", "--method", "OPTIONS"], Some(503)),
+        (&["/shop", "--method", "POST", "--header", "Content-Type: application/grpc"], Some(200)),
+        (&["/"], None),
+    ] {
+        let args: Vec<&str> = ["check"].iter().chain(args).copied().collect();
+        let ran = env.run(&args);
+        let told = status.map(|status| format!("  it is answered with status {status}\n"));
+        assert!(told.is_none_or(|told| ran.stdout.contains(&told)), "{args:?}: {ran:?}");
+        let json: Vec<&str> = ["--json"].iter().chain(&args).copied().collect();
+        let object: serde_json::Value = serde_json::from_str(&env.run(&json).stdout).unwrap();
+        assert_eq!(object["status"], serde_json::json!(status), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_no_host_is_explained() {
+    let env = TestEnv::new();
+    env.ok(&["on", "--host", "shop.example"]);
+    for host in ["user@other.example", "other.example:x", "", "other.example/", "a, b"] {
+        let ran = env.run(&["check", "/", "--host", host]);
+        assert_eq!(ran.code, 1, "{host}: {ran:?}");
+        assert!(ran.stdout.contains("is no host"), "{host}: {ran:?}");
+    }
+    for url in ["https://other.example/", "https://user@other.example/"] {
+        let ran = env.run(&["check", url]);
+        assert!(ran.code == 0 && !ran.stdout.contains("is no host"), "{url}: {ran:?}");
+    }
+}
+
+#[test]
 fn requirement_41_an_ambiguous_path_is_explained() {
     let env = with_shop_closed();
     for path in

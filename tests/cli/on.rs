@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::env::TestEnv;
+use crate::env::{Ran, TestEnv};
+use crate::say::figure;
 
 #[test]
 fn on_opens_the_default_window_and_says_where_it_is_written() {
@@ -145,6 +146,19 @@ fn a_dry_run_shows_the_difference_and_writes_nothing() {
 }
 
 #[test]
+fn tokens_that_go_with_a_maintenance_the_clock_ended_are_named() {
+    let mut env = TestEnv::new();
+    env.ok(&["on", "--for", "10m"]);
+    env.ok(&["bypass", "new"]);
+    env.set_now("2026-11-22T04:00:00Z");
+    let planned = env.json(&["on", "next", "--dry-run"]);
+    assert_eq!(planned["revoked"], json!(["b3"]));
+    let text = env.ok(&["on", "next"]);
+    assert!(text.contains("tokens of the previous maintenance are revoked: b3"), "{text}");
+    assert_eq!(env.json(&["on", "again"])["revoked"], json!([]));
+}
+
+#[test]
 fn local_times_are_echoed_with_their_zone() {
     let env = TestEnv::new();
     let output =
@@ -152,6 +166,61 @@ fn local_times_are_echoed_with_their_zone() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("from 05:00 CET (in 1 h)"), "{text}");
     assert_eq!(env.state()["windows"]["default"]["start"], "2026-11-22T04:00:00Z");
+}
+
+#[test]
+fn requirement_73_a_local_time_needs_a_known_zone() {
+    let env = TestEnv::new();
+    env.write("not-a-zone", "TZif? no");
+    let file = env.dir().join("not-a-zone").into_os_string().into_string().unwrap();
+    let run = |tz: &str, tzdir: Option<&str>, args: &[&str]| {
+        let mut command = env.command(args);
+        command.env("TZ", tz);
+        tzdir.map(|dir| command.env("TZDIR", dir));
+        Ran::from(command.output().unwrap())
+    };
+    let unknown = [
+        ("Europe/Nowhere", None, "Europe/Nowhere"),
+        ("/no/such/zone", None, "does not exist"),
+        (file.as_str(), None, "not a zone file"),
+        ("Europe/Paris", Some("/no/zone/data"), "no zone data"),
+    ];
+    for (tz, tzdir, part) in unknown {
+        for args in [
+            ["on", "--until", "05:00"].as_slice(),
+            &["on", "--at", "2026-11-23 05:00"],
+            &["ignore", "add", "path", "/x", "--until", "05:00"],
+            &["check", "/", "--at", "05:00"],
+        ] {
+            let before = env.files();
+            let ran = run(tz, tzdir, args);
+            assert_eq!(ran.code, 2, "{tz} {args:?}: {ran:?}");
+            assert!(ran.stderr.contains("the time zone is unknown"), "{tz}: {ran:?}");
+            assert!(ran.stderr.contains(part) && ran.stderr.contains("hint: "), "{tz}: {ran:?}");
+            assert_eq!(before, env.files(), "{tz} {args:?}");
+        }
+        for args in [
+            ["on", "--until", "2026-11-22T05:00:00+01:00"].as_slice(),
+            &["on", "--for", "1h"],
+            &["status"],
+            &["log"],
+        ] {
+            let ran = run(tz, tzdir, args);
+            assert_eq!(ran.code, 0, "{tz} {args:?}: {ran:?}");
+            assert!(ran.stdout.contains("UTC"), "{tz} {args:?}: {ran:?}");
+        }
+    }
+    for (tz, tzdir, end) in [
+        ("EST5EDT,M3.2.0,M11.1.0", None, "2026-11-22T10:00:00Z"),
+        ("CET-1", None, "2026-11-22T04:00:00Z"),
+        ("UTC", Some("/no/zone/data"), "2026-11-22T05:00:00Z"),
+        ("", None, "2026-11-22T05:00:00Z"),
+    ] {
+        let ran = run(tz, tzdir, &["on", "--until", "05:00"]);
+        assert_eq!(ran.code, 0, "{tz}: {ran:?}");
+        assert_eq!(env.state()["windows"]["default"]["end"], end, "{tz}");
+    }
+    figure(&format!("{0} of {0} unknown zones read no local time", unknown.len()));
 }
 
 #[test]
@@ -172,4 +241,8 @@ fn a_status_that_is_no_error_is_warned_about() {
     let env = TestEnv::new();
     let ran = env.run(&["on", "--status", "200"]);
     assert!(ran.code == 0 && ran.stderr.contains("search engines"), "{ran:?}");
+    let told = "page: status 200 for GET and HEAD, 503 for all else";
+    assert!(ran.stdout.contains(told), "{ran:?}");
+    let text = env.ok(&["on", "--status", "404"]);
+    assert!(text.contains("page: status 404\n"), "{text}");
 }

@@ -36,6 +36,29 @@ fn a_broken_state_is_replaced_and_kept_aside() {
 }
 
 #[test]
+fn no_revision_keeps_the_site_down_for_good() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    env.ok(&["off"]);
+    let at = |revision: u64| {
+        let window = r#"{"w":{"opened_at":"2026-11-22T03:00:00Z"}}"#;
+        format!(r#"{{"version":1,"revision":{revision},"windows":{window}}}"#)
+    };
+    for revision in [u64::MAX, 1 << 53] {
+        env.write(".maint/state.json", &at(revision));
+        assert!(env.fails(8, &["off", "w"]).contains("9007199254740991 is the largest"));
+    }
+    env.ok(&["restore"]);
+    env.ok(&["off", "--all"]);
+    env.write(".maint/state.json", &at((1 << 53) - 1));
+    env.ok(&["off", "w"]);
+    assert_eq!(env.json(&["status"])["state"], "off");
+    env.ok(&["on"]);
+    env.ok(&["off"]);
+    assert_eq!(env.state()["revision"], 3);
+}
+
+#[test]
 fn without_a_backup_nothing_is_restored() {
     let env = TestEnv::new();
     let error = env.fails(2, &["restore"]);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::client::Client;
 use crate::env::{Server, TestSite, eventually};
 use crate::golden::{AXIOS, BROWSER, expected, fields};
+use crate::say::figure;
 
 const WEEK: i64 = 7 * 24 * 3600;
 
@@ -110,6 +111,48 @@ fn the_status_is_the_one_that_was_asked_for_and_the_rest_stays() {
 }
 
 #[test]
+fn requirement_72_a_success_code_is_for_reading() {
+    let site = TestSite::new();
+    let server = serve(&site);
+    let mut client = server.client();
+    site.ok(&["on", "--status", "200", "--retry-after", "5m"]);
+    let kinds = [
+        (BROWSER, "text/html; charset=utf-8"),
+        ("application/json", "application/problem+json"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+    ];
+    let (mut taken, mut asked) = (Vec::new(), 0);
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "MKCOL", "OPTIONS"] {
+        for (accept, kind) in kinds {
+            let response = client.ask(method, "/hooks/payment", &[("Accept", accept)]);
+            asked += 1;
+            if response.status < 400 {
+                taken.push((method, accept, response.status));
+                continue;
+            }
+            assert_eq!(response.status, 503, "{method} {accept}");
+            assert_eq!(response.header("content-type"), Some(kind), "{method} {accept}");
+            assert_eq!(response.header("retry-after"), Some("300"), "{method} {accept}");
+            if kind.ends_with("json") {
+                let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+                assert_eq!(problem["status"], 503, "{method}");
+            } else {
+                assert!(response.text().contains("has not been processed"), "{method} {accept}");
+            }
+        }
+    }
+    for (method, (accept, _)) in
+        ["GET", "HEAD"].iter().flat_map(|method| kinds.map(|kind| (method, kind)))
+    {
+        let response = client.ask(method, "/", &[("Accept", accept)]);
+        assert_eq!(response.status, 200, "{method} {accept}");
+    }
+    assert!(taken.is_empty(), "taken for success: {taken:?}");
+    figure(&format!("{asked} of {asked} requests of seven methods are not told of success"));
+}
+
+#[test]
 fn requirement_49_only_browsers_are_redirected_and_only_for_now() {
     let site = TestSite::new();
     let server = serve(&site);
@@ -122,7 +165,7 @@ fn requirement_49_only_browsers_are_redirected_and_only_for_now() {
         &[browser, ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")],
         &[("Accept", "text/html")],
     ] {
-        for method in ["GET", "HEAD", "POST"] {
+        for method in ["GET", "HEAD"] {
             let response = client.ask(method, "/shop?id=7", headers);
             assert_eq!(response.status, 302, "{method} {headers:?}: {response:?}");
             let body = format!("Down for maintenance: {url}\n");
@@ -132,6 +175,12 @@ fn requirement_49_only_browsers_are_redirected_and_only_for_now() {
             assert_eq!(fields(&response), expected, "{method} {headers:?}");
             assert_eq!(response.text(), if method == "HEAD" { "" } else { &body });
         }
+    }
+    // What sends something would take the target's 200 for its answer.
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "MKCOL", "OPTIONS"] {
+        let response = client.ask(method, "/shop", &[browser]);
+        assert_eq!((response.status, response.header("location")), (503, None), "{method}");
+        assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"), "{method}");
     }
     for headers in [
         &[("Accept", AXIOS)][..],

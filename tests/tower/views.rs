@@ -24,6 +24,32 @@ fn statuses(client: &mut Client) -> [u16; 5] {
 }
 
 #[test]
+fn what_is_no_host_is_covered_by_a_scope_of_hosts() {
+    let site = TestSite::new();
+    site.ok(&["on", "--host", "shop.example"]);
+    let server = Server::start(Router::new().fallback(get(async || "app")).layer(site.layer()));
+    let mut client = server.client();
+    for host in
+        ["blog.example", "blog.example:8080", "BLOG.example.", "[2001:db8::1]", "203.0.113.7"]
+    {
+        assert_eq!(client.ask("GET", "/", &[("Host", host)]).status, 200, "{host}");
+    }
+    for host in
+        ["", "blog.example:x", "user@blog.example", "blog.example/", "127.1", "blog%2eexample"]
+    {
+        // A server may refuse it, too.
+        let status = client.ask("GET", "/", &[("Host", host)]).status;
+        assert!(matches!(status, 400 | 503), "{host:?}: {status}");
+        client = server.client();
+    }
+    let two = [("Host", "blog.example"), ("Host", "blog.example")];
+    assert_ne!(client.ask("GET", "/", &two).status, 200, "two of them");
+    let mut client = server.client();
+    let other = client.ask("GET", "http://blog.example/", &[("Host", "shop.example")]).status;
+    assert_ne!(other, 200, "the target and the field differ");
+}
+
+#[test]
 fn a_view_is_down_or_up_whatever_the_state_says() {
     let site = TestSite::new();
     let server = serve(&site);

@@ -218,7 +218,7 @@ pub(crate) struct WindowArgs {
     /// Cover writes only: GET, HEAD, OPTIONS and TRACE pass
     #[arg(long, conflicts_with = "method", help_heading = "Scope", display_order = 13)]
     pub(crate) read_only: bool,
-    /// The status code of the page [default: 503]
+    /// The status code of the page [default: 503]; with 200, all but GET and HEAD get 503
     #[arg(long, value_name = "CODE", help_heading = "Page", display_order = 20)]
     pub(crate) status: Option<u16>,
     /// When clients may try again if there is no end

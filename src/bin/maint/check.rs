@@ -1,13 +1,15 @@
 //! `maint check`
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::internal::request::PathForms;
-use maint::internal::request::{PARAMETER, UrlParts};
+use maint::internal::page::{Pages, SiteDefaults, Templates};
+use maint::internal::request::{PARAMETER, PathForms, UrlParts, is_host};
 use maint::request::{Request as _, RequestParts, User};
 use maint::rules::HeaderMatch;
 use maint::{Error, State};
@@ -44,10 +46,12 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
         Decision::Bypassed(_) => ("pass", "token"),
         Decision::Blocked(_) => ("block", "window"),
     };
+    let status = status(&state, decision, &request, now);
     let object = json!({
         "decision": word,
         "why": kind,
         "by": decision.by(),
+        "status": status,
         "at": now,
         "method": request.method,
         "path": String::from_utf8_lossy(&request.path),
@@ -57,15 +61,39 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
         "file": lossy(&site.state_file()),
     });
     let mut text = explain(session, &state, decision, args.at.is_some().then_some(now));
+    if let Some(status) = status {
+        let _ = writeln!(text, "  it is answered with status {status}");
+    }
     if is_ambiguous {
         text +=
             "  servers could disagree on what this path means, so no path rule lets it through\n";
+    }
+    if request.host.as_deref().is_some_and(|host| !is_host(host)) {
+        text += "  what it names is no host, so windows by host cover it, and no host rule lets it through\n";
     }
     if request.peer.is_some() && address.is_none() {
         text += "  the client's address is unknown: a trusted proxy sent no valid one\n";
     }
     session.output.done(&text, &object)?;
     Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
+}
+
+/// The status of the answer; `None` if the app answers.
+fn status(
+    state: &State,
+    decision: Decision<'_>,
+    request: &RequestParts,
+    now: Timestamp,
+) -> Option<u16> {
+    let Decision::Blocked(Some(name)) = decision else { return None };
+    // No template changes the status, so none is read.
+    let site = SiteDefaults {
+        name: None,
+        settings: &state.page,
+        templates: &Arc::new(Templates::empty()),
+    };
+    let pages = Pages::new(name, state.windows.get(&**name)?, &site, &mut Vec::new());
+    Some(pages.reply(request, now).status())
 }
 
 fn explain(
@@ -138,7 +166,9 @@ fn linked(facts: &RequestParts) -> Vec<String> {
 fn target(text: &str) -> Result<(Option<String>, String)> {
     let parts = UrlParts::of(text);
     if parts.is_http() {
-        return Ok((Some(parts.authority.to_owned()), parts.target.to_string()));
+        // A client keeps the user name for itself (RFC 9110, 4.2.4).
+        let host = parts.authority.rsplit('@').next().unwrap_or_default();
+        return Ok((Some(host.to_owned()), parts.target.to_string()));
     }
     if text.starts_with('/') {
         return Ok((None, text.to_owned()));

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use maint::internal::time::Zone;
 
 use crate::text::duration;
 
@@ -11,7 +12,7 @@ use crate::text::duration;
 pub(crate) struct Clock {
     fixed: Option<Timestamp>,
     /// Found when it is first needed.
-    zone: OnceCell<TimeZone>,
+    zone: OnceCell<Zone>,
 }
 
 impl Clock {
@@ -28,14 +29,19 @@ impl Clock {
         self.fixed.unwrap_or_else(maint::internal::time::now)
     }
 
-    pub(crate) fn zone(&self) -> &TimeZone {
-        self.zone.get_or_init(maint::internal::time::zone)
+    /// The zone in which local times are read.
+    pub(crate) fn zone(&self) -> &Zone {
+        self.zone.get_or_init(Zone::of_system)
+    }
+
+    fn shown(&self) -> TimeZone {
+        self.zone().shown().clone()
     }
 
     /// `03:45 UTC`, with the date unless it is today, and seconds unless they are zero.
     pub(crate) fn time(&self, time: Timestamp) -> String {
-        let local = time.to_zoned(self.zone().clone());
-        let today = self.now().to_zoned(self.zone().clone()).date();
+        let local = time.to_zoned(self.shown());
+        let today = self.now().to_zoned(self.shown()).date();
         let date = if local.date() == today { "" } else { "%Y-%m-%d " };
         let clock = if local.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
         local.strftime(&format!("{date}{clock} %Z")).to_string()
@@ -56,6 +62,6 @@ impl Clock {
 
     /// The whole time, for the history.
     pub(crate) fn full(&self, time: Timestamp) -> String {
-        time.to_zoned(self.zone().clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+        time.to_zoned(self.shown()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 }

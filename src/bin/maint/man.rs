@@ -126,7 +126,10 @@ fn ending(name: &str) -> Roff {
             &[
                 ("MAINT_SITE", "The site directory, unless --site is given."),
                 ("NO_COLOR", "If it is not empty, no colour is used."),
-                ("TZ", "The time zone of local times."),
+                (
+                    "TZ",
+                    "The time zone of local times: a rule, a name or a file. If it is unknown, local times are refused.",
+                ),
                 ("VISUAL, EDITOR", "The editor that template edit runs."),
                 (
                     "HOME, XDG_STATE_HOME",

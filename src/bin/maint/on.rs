@@ -43,6 +43,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         json!({
             "dry_run": args.dry_run.dry_run,
             "opened": applied.value == Opened::New,
+            "revoked": applied.revoked(),
             "window": report::window_object(&args.name, window, now),
         }),
     );
@@ -70,8 +71,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         }
     };
     text += &report::window_text(name, window, &session.clock);
-    let revoked: Vec<&str> =
-        applied.changes.iter().filter_map(|change| change.at.strip_prefix("/bypass/")).collect();
+    let revoked = applied.revoked();
     if !revoked.is_empty() {
         text += &format!(
             "  bypass tokens of the previous maintenance are revoked: {}\n",

@@ -1,6 +1,7 @@
 //! How windows and changes read, for the verbs that show them.
 
 use jiff::Timestamp;
+use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
 use maint::state::Change;
 use maint::state::{Phase, Window};
@@ -112,7 +113,10 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> String 
 fn page_text(window: &Window) -> String {
     let page = &window.page;
     let parts = [
-        page.status.map(|status| format!("status {status}")),
+        page.status.map(|status| match status_of_sending(status) {
+            same if same == status => format!("status {status}"),
+            other => format!("status {status} for GET and HEAD, {other} for all else"),
+        }),
         page.retry_after.map(|seconds| format!("retry after {seconds} s")),
         page.template.as_ref().map(|name| format!("template {name}")),
         page.redirect.as_ref().map(|url| format!("redirects browsers to {url}")),

@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::first_line;
 use crate::time::{parse_duration, parse_time};
+use crate::zone::Zone;
 
 /// POSIX rules, so that the test needs no time zone database.
-static ZONES: LazyLock<[TimeZone; 3]> = LazyLock::new(|| {
+static ZONES: LazyLock<[Zone; 3]> = LazyLock::new(|| {
     let zone = |rules| TimeZone::posix(rules).unwrap();
     [TimeZone::UTC, zone("CET-1CEST,M3.5.0,M10.5.0/3"), zone("LHST-10:30LHDT-11,M10.1.0,M4.1.0")]
+        .map(Zone::from)
 });
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
