@@ -3,7 +3,7 @@
 
 pub use crate::actor::owner_of;
 pub use crate::error::describe;
-pub use crate::shell::word;
+pub use crate::shell::{base_name, recorded, word};
 pub use crate::watch::Watch;
 
 pub mod doctor {

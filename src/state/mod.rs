@@ -113,8 +113,9 @@ pub struct LastChange {
     /// Who changed it.
     #[serde(default)]
     pub by: Actor,
-    /// The command, without the name of the program.
-    #[serde(default)]
+    /// The command, without the name of the program, and without the arguments of a command
+    /// that it ran.
+    #[serde(default, deserialize_with = "crate::shell::read_recorded")]
     pub command: String,
 }
 

@@ -19,7 +19,8 @@ pub struct Options<'a> {
     pub locking: bool,
     /// In whose name the change is made.
     pub actor: Actor,
-    /// The command, without the name of the program, for the history.
+    /// The command, without the name of the program, for the history. Everyone may read it
+    /// in the state, so it must hold no secret.
     pub command: String,
     /// The time; that of the system clock if absent.
     pub now: Option<Timestamp>,

@@ -7,8 +7,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
 use maint::internal::history::shortened;
+use maint::internal::recorded;
 use maint::internal::time::{parse_duration, parse_time};
-use maint::internal::word;
 use maint::site::Found;
 use maint::store::{self, Applied, Options, Stamp};
 use maint::store::{OnWait, PATIENCE};
@@ -124,9 +124,8 @@ impl Session {
     }
 }
 
-/// The command line without the name of the program, quoted for a shell.
+/// The command line without the name of the program and without secrets, quoted for a shell.
 fn command_line() -> String {
-    let words: Vec<String> =
-        std::env::args_os().skip(1).map(|text| word(&text.to_string_lossy())).collect();
-    shortened(words.join(" "))
+    let words = std::env::args_os().skip(1);
+    shortened(recorded(words.map(|text| text.to_string_lossy().into_owned())))
 }
