@@ -6,6 +6,10 @@ pub use crate::error::describe;
 pub use crate::shell::{base_name, recorded, word};
 pub use crate::watch::Watch;
 
+pub mod claim {
+    pub use crate::store::claim::{Claim, Standing, standing, sweep};
+}
+
 pub mod doctor {
     pub use crate::doctor::{Finding, Level, examine};
 }
