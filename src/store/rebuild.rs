@@ -15,32 +15,41 @@ pub(super) fn last_known(files: &Files, backup: &State) -> Result<State, String>
 
 fn rebuild(records: &[Record], backup: &State) -> Result<State, String> {
     let mut revision = backup.revision;
-    let mut state = serde_json::to_value(backup).map_err(|cause| cause.to_string())?;
+    let mut state = value_of(backup);
     for record in records.iter().filter(|record| record.revision.after > backup.revision) {
         let after = record.revision.after;
         if after <= revision {
             // The same line twice says nothing new.
             continue;
         }
-        let is_whole = record.revision.before == Some(revision) && record.left_out == 0;
-        if !is_whole || record.recovered {
-            return Err(format!(
-                "the history lacks the change to revision {after}, or a part of it"
-            ));
+        if record.revision.before.is_none() {
+            // A broken state was mended: this is the whole of what came in its place.
+            state = value_of(&State::default());
+        } else if record.revision.before != Some(revision) {
+            state = Err(format!("the history lacks the change before revision {after}"));
         }
-        for change in &record.changes {
-            make(&mut state, change)
-                .ok_or_else(|| format!("revision {after} of the history does not fit"))?;
+        if record.left_out > 0 || record.recovered {
+            state = Err(format!("the history has only a part of the change to revision {after}"));
+        }
+        if let Ok(value) = &mut state
+            && record.changes.iter().any(|change| make(value, change).is_none())
+        {
+            state = Err(format!("the change to revision {after} in the history does not fit"));
         }
         revision = after;
     }
     if revision == backup.revision {
-        return Err(format!("the history ends before the change of revision {revision}"));
+        return Err(format!("the history ends at or before revision {revision}"));
     }
+    let state = state?;
     let state: State = serde_json::from_value(state).map_err(|cause| cause.to_string())?;
     let state = State { revision, ..state };
     state.validate().map_err(|error| error.to_string())?;
     Ok(state)
+}
+
+fn value_of(state: &State) -> Result<Value, String> {
+    serde_json::to_value(state).map_err(|cause| cause.to_string())
 }
 
 /// Makes one change; `None` if what it changes is not as it was then.
@@ -103,6 +112,17 @@ mod tests {
         assert_eq!(rebuild(&records, &two).unwrap(), three);
         let twice = [records[0].clone(), records[0].clone(), records[1].clone()];
         assert_eq!(rebuild(&twice, &one).unwrap(), three, "a line that was written twice");
+    }
+
+    #[test]
+    fn requirement_70_a_mended_state_is_known_whole() {
+        let [one, two, three] = three();
+        let gone = State { revision: 1, ..State::default() };
+        let mut mended = record(&gone, &two);
+        mended.revision.before = None;
+        assert_eq!(rebuild(&[mended.clone(), record(&two, &three)], &one).unwrap(), three);
+        let part = Record { left_out: 1, ..mended };
+        assert!(rebuild(&[part, record(&two, &three)], &one).is_err());
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// Print the history, newest last
     Log(Log),
-    /// Bring back the state before the last change, or mend a broken one; repeat to undo
+    /// Bring back the state before the last change; repeat to undo
     Restore(Restore),
     /// Find what would go wrong, and the fix; exit 1 on a problem
     Doctor(Doctor),
@@ -757,8 +757,12 @@ pub(crate) struct Log {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+In place of a broken state comes the last known one: the backup with every change that
+the history has since. It is refused where the history lacks one, since windows that
+were open could be lost.")]
 pub(crate) struct Restore {
-    /// Take the backup even if the history does not tell what was open last
+    /// In place of a broken state take the backup, even if that may open the site
     #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
