@@ -64,7 +64,10 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     sweep(&site, &opened.after);
     session.output.note(&format!("window `{name}` is open"));
     let scope = &opened.after.windows[&name].scope;
-    session.output.note(report::gaps_text(scope).trim_end());
+    let gaps = report::gaps_text(scope);
+    if !gaps.is_empty() {
+        session.output.note(gaps.trim_end());
+    }
 
     let was_there = matches!(opened.value, Opened::Replaced(_));
     let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };
