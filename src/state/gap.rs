@@ -137,7 +137,7 @@ fn beside_host(host: &HostPattern, all: &[HostPattern]) -> Option<Beside> {
 fn beside_methods(methods: &[String]) -> Option<Beside> {
     let is_given = |method: &&str| methods.iter().any(|given| given == method);
     let mut missing: Vec<&str> = Vec::new();
-    if WRITES.iter().any(|method| is_given(method)) {
+    if WRITES.iter().any(is_given) {
         missing.extend(WRITES.iter().filter(|method| !is_given(method)));
     }
     if is_given(&"GET") && !is_given(&"HEAD") {

@@ -133,10 +133,10 @@ mod tests {
         let recovered = Record { recovered: true, changes: Vec::new(), ..first.clone() };
         for (what, records) in [
             ("no line", &[][..]),
-            ("one is missing", &[second.clone()]),
+            ("one is missing", std::slice::from_ref(&second)),
             ("a part is missing", &[short, second.clone()]),
             ("its changes are missing", &[recovered, second.clone()]),
-            ("another state", &[Record { changes: second.changes, ..first }]),
+            ("another state", &[Record { changes: second.changes.clone(), ..first }]),
         ] {
             assert!(rebuild(records, &one).is_err(), "{what}");
         }
