@@ -122,11 +122,10 @@ fn open(
         let has_ended = window.phase(now) == Phase::Ended;
         let run = window.run.as_deref().map(|id| standing(site, id)).transpose()?;
         let is_left = match &run {
-            Some(Standing::Going(_)) => false,
             Some(Standing::Ended) => true,
             // A lease that has lapsed says so.
             Some(Standing::Unknown(_)) => has_ended,
-            None => false,
+            Some(Standing::Going(_)) | None => false,
         };
         let is_free = has_ended && !matches!(run, Some(Standing::Going(_)));
         if take_over && is_left {
