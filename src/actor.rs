@@ -77,6 +77,7 @@ pub struct Holder {
     /// The host.
     pub host: String,
     /// The command, without the name of the program.
+    #[serde(deserialize_with = "crate::shell::read_recorded")]
     pub command: String,
     /// When it asked for the lock.
     pub since: Timestamp,

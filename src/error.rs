@@ -109,6 +109,18 @@ pub enum Error {
     Conflict {
         /// What was expected and what was found.
         message: String,
+        /// What to do about it, if that is not to look at the state.
+        hint: Option<String>,
+    },
+    /// The state is broken, and the history does not tell which windows were open last; nothing
+    /// was changed.
+    LastUnknown {
+        /// The broken state.
+        path: PathBuf,
+        /// The revision of the backup.
+        revision: u64,
+        /// What the history lacks.
+        reason: String,
     },
     /// The new state is in force, but a power cut could still undo it.
     Unsynced {
@@ -220,8 +232,14 @@ impl fmt::Display for ErrorKind {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid { message, .. } | Self::Conflict { message } => f.write_str(message),
+            Self::Invalid { message, .. } | Self::Conflict { message, .. } => f.write_str(message),
             Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),
+            Self::LastUnknown { path, revision, reason } => write!(
+                f,
+                "`{}` is broken, and which windows were open last is not known ({reason}); the \
+                 backup is of revision {revision}",
+                path.display()
+            ),
             Self::NoSite { reason } => write!(f, "no site found: {reason}"),
             Self::Unconfirmed { is_root: true, .. } => {
                 f.write_str("`/` is the home page alone, but is often meant for everything")
@@ -298,6 +316,16 @@ impl Error {
         Self::Invalid { message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// Creates an [`Error::Conflict`] without a hint of its own.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict { message: message.into(), hint: None }
+    }
+
+    /// Creates an [`Error::Conflict`] with a hint: what to do about it.
+    pub fn conflict_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Conflict { message: message.into(), hint: Some(hint.into()) }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
@@ -314,9 +342,10 @@ impl Error {
             | Self::NoSite { .. }
             | Self::NotASite { .. }
             | Self::Untrusted { .. } => ErrorKind::Usage,
-            Self::Io { .. } | Self::Refused { .. } | Self::LockUnsupported { .. } => {
-                ErrorKind::NotApplied
-            }
+            Self::Io { .. }
+            | Self::Refused { .. }
+            | Self::LastUnknown { .. }
+            | Self::LockUnsupported { .. } => ErrorKind::NotApplied,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Unsynced { .. } => ErrorKind::Unsynced,
@@ -338,6 +367,7 @@ impl Error {
             | Self::Unsynced { path, .. }
             | Self::Unreadable { path, .. }
             | Self::Corrupt { path, .. }
+            | Self::LastUnknown { path, .. }
             | Self::Newer { path, .. } => Some(path),
             Self::Invalid { .. }
             | Self::Unknown { .. }

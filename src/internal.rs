@@ -3,8 +3,12 @@
 
 pub use crate::actor::owner_of;
 pub use crate::error::describe;
-pub use crate::shell::word;
+pub use crate::shell::{base_name, recorded, word};
 pub use crate::watch::Watch;
+
+pub mod claim {
+    pub use crate::store::claim::{Claim, Standing, standing, sweep};
+}
 
 pub mod doctor {
     pub use crate::doctor::{Finding, Level, examine};

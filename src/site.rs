@@ -274,6 +274,12 @@ impl Files {
         }
     }
 
+    /// Returns the file by which a `maint run` shows that it still goes.
+    pub(crate) fn claim(&self, id: &str) -> PathBuf {
+        let lock = self.lock.file_name().unwrap_or_default().to_string_lossy();
+        self.lock.with_file_name(format!("{}run.{id}", lock.trim_end_matches("lock")))
+    }
+
     /// Returns the directory that all of them are in.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -1,6 +1,6 @@
 //! The site directory, and the changes that Python makes of its state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use maint::site::Environment;
@@ -149,8 +149,8 @@ impl Site {
     /// `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
     /// `template`: the name of a template of the site.
     /// `by`, `command`: for the history, the name of the person (`None` for
-    /// the user of the process) and what was run (`None` for the command
-    /// line of the process).
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
     ///
     /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
     /// time without an offset and for a number out of range.
@@ -198,8 +198,8 @@ impl Site {
     /// window of that name.
     ///
     /// `by`, `command`: for the history, the name of the person (`None` for
-    /// the user of the process) and what was run (`None` for the command
-    /// line of the process).
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
     #[pyo3(signature = (name="default", *, by=None, command=None))]
     fn off(
         &self,
@@ -220,8 +220,8 @@ impl Site {
     /// `Change.before` and `Change.after` have them, `None` for none.
     ///
     /// `by`, `command`: for the history, the name of the person (`None` for
-    /// the user of the process) and what was run (`None` for the command
-    /// line of the process).
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
     ///
     /// Raises `Conflict` if the window is not as `expected`, and
     /// `UsageError` for a window that makes no sense.
@@ -250,8 +250,8 @@ impl Site {
     /// `everything`: confirms a rule that lets everyone in, or the home page
     /// alone.
     /// `by`, `command`: for the history, the name of the person (`None` for
-    /// the user of the process) and what was run (`None` for the command
-    /// line of the process).
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
     ///
     /// Raises `UsageError` for a rule that cannot be or is not confirmed, and
     /// for an expiry in the past.
@@ -283,8 +283,8 @@ impl Site {
     /// Removes an ignore rule by its id.
     ///
     /// `by`, `command`: for the history, the name of the person (`None` for
-    /// the user of the process) and what was run (`None` for the command
-    /// line of the process).
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
     ///
     /// Raises `UsageError` if there is no rule with that id.
     #[pyo3(signature = (id, *, by=None, command=None))]
@@ -382,7 +382,7 @@ struct Author {
 
 impl Author {
     fn new(py: Python<'_>, by: Option<String>, command: Option<String>) -> PyResult<Self> {
-        let command = command.map_or_else(|| command_line(py), Ok)?;
+        let command = command.map_or_else(|| program(py), Ok)?;
         let mut actor = Actor::current();
         actor.sudo_user = by.or(actor.sudo_user);
         Ok(Self { actor, command: format!("{}{command}", maint::internal::history::PYTHON) })
@@ -394,9 +394,12 @@ impl Author {
     }
 }
 
-/// The command line of the process, quoted for a shell.
-fn command_line(py: Python<'_>) -> PyResult<String> {
-    let words = py.import("sys")?.getattr("argv")?;
-    let line = py.import("shlex")?.call_method1("join", (words,))?.extract()?;
-    Ok(maint::internal::history::shortened(line))
+/// The name of the program that runs. Its arguments are the app's, and may hold secrets.
+fn program(py: Python<'_>) -> PyResult<String> {
+    let words: Vec<String> = py.import("sys")?.getattr("argv")?.extract()?;
+    let program = Path::new(words.first().map_or("", String::as_str));
+    // As `python -m NAME` begins: the file has the same name in every package.
+    let is_package = program.file_name().is_some_and(|name| name == "__main__.py");
+    let program = if is_package { program.parent().unwrap_or(program) } else { program };
+    Ok(maint::internal::recorded([maint::internal::base_name(&program.to_string_lossy())]))
 }

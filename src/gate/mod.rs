@@ -337,6 +337,7 @@ fn closed() -> State {
         scope: Scope::default(),
         page: PageSettings::new().retry_after(30),
         lease: None,
+        run: None,
         extra: serde_json::Map::new(),
     };
     State { windows: [("unreadable-state".to_owned(), window)].into(), ..State::default() }

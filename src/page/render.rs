@@ -123,6 +123,7 @@ pub fn sample_window(now: Timestamp) -> Window {
         scope: Scope::default(),
         page: PageSettings::default(),
         lease: None,
+        run: None,
         extra: serde_json::Map::new(),
     }
 }

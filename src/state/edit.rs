@@ -30,6 +30,8 @@ pub struct WindowSettings {
     pub page: PageSettings,
     /// The lease, in seconds: a live holder keeps `end` this far ahead.
     pub lease: Option<u32>,
+    /// The id of the `maint run` that holds it.
+    pub run: Option<String>,
 }
 
 impl WindowSettings {
@@ -78,6 +80,13 @@ impl WindowSettings {
     #[must_use]
     pub fn lease(mut self, lease: impl Into<Option<u32>>) -> Self {
         self.lease = lease.into();
+        self
+    }
+
+    /// Sets the id of the `maint run` that holds it.
+    #[must_use]
+    pub fn run(mut self, run: impl Into<String>) -> Self {
+        self.run = Some(run.into());
         self
     }
 }
@@ -146,7 +155,8 @@ impl State {
     /// Opens a window, or replaces the settings of the one that has this name.
     ///
     /// A window that is already open keeps when and by whom it was opened, so that
-    /// `status` shows how long visitors have waited. Opening also removes windows that
+    /// `status` shows how long visitors have waited. A `maint run` that held it holds it no
+    /// longer, unless the settings name it. Opening also removes windows that
     /// ended more than a week ago, and bypass tokens left from a maintenance that the
     /// clock ended; [`Applied::revoked`](crate::store::Applied::revoked) names these.
     ///
@@ -184,6 +194,7 @@ impl State {
             scope: settings.scope.clone(),
             page: settings.page.clone(),
             lease: settings.lease,
+            run: settings.run.clone(),
             extra,
         };
         window.validate()?;
@@ -226,9 +237,7 @@ impl State {
     ) -> Result<()> {
         window::validate_name(name)?;
         if self.windows.get(name) != expected {
-            return Err(Error::Conflict {
-                message: format!("somebody else has changed the window `{name}`"),
-            });
+            return Err(Error::conflict(format!("somebody else has changed the window `{name}`")));
         }
         if let Some(window) = window {
             window.validate()?;

@@ -6,6 +6,7 @@
 pub(crate) mod bypass;
 mod change;
 mod edit;
+mod gap;
 mod json;
 mod lean;
 pub(crate) mod page;
@@ -24,9 +25,11 @@ use serde_json::{Map, Value};
 pub use bypass::{BypassToken, MAX_TOKENS};
 pub use change::{Change, diff};
 pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
+pub use gap::{Gap, ScopeList};
 pub(crate) use json::Malformed;
 pub(crate) use lean::LeanRule;
 pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
+pub(crate) use window::validate_name;
 pub use window::{DEFAULT_WINDOW, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window};
 
 use crate::actor::Actor;
@@ -122,8 +125,9 @@ pub struct LastChange {
     /// Who changed it.
     #[serde(default)]
     pub by: Actor,
-    /// The command, without the name of the program.
-    #[serde(default)]
+    /// The command, without the name of the program, and without the arguments of a command
+    /// that it ran.
+    #[serde(default, deserialize_with = "crate::shell::read_recorded")]
     pub command: String,
 }
 

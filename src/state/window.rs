@@ -65,6 +65,10 @@ pub struct Window {
     /// only in a window that ends by itself when its holder dies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<u32>,
+    /// The id of the `maint run` that holds it, by which that run knows its own window.
+    /// Absent if a person opened it, or replaced its settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -306,6 +310,7 @@ mod tests {
             scope: Scope::default(),
             page: PageSettings::default(),
             lease: None,
+            run: None,
             extra: Map::new(),
         }
     }

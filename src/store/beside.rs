@@ -103,7 +103,7 @@ fn write_template(path: &Path, text: &str) -> Result<()> {
         Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
         Err(Failure::NotApplied(error)) => Err(error),
         Err(Failure::Overtaken) => {
-            Err(Error::Conflict { message: format!("`{}` appeared meanwhile", path.display()) })
+            Err(Error::conflict(format!("`{}` appeared meanwhile", path.display())))
         }
     }
 }

@@ -49,6 +49,7 @@ pub struct Record {
     /// Who made it.
     pub actor: Actor,
     /// The command, without the name of the program.
+    #[serde(deserialize_with = "crate::shell::read_recorded")]
     pub command: String,
     /// What changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

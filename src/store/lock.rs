@@ -145,7 +145,7 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
 
 /// Tries to take the lock. A signal says nothing about it, so an interrupted call
 /// is repeated, a bounded number of times.
-fn try_lock(file: &File) -> io::Result<()> {
+pub(super) fn try_lock(file: &File) -> io::Result<()> {
     for _ in 0..100 {
         match fs2::FileExt::try_lock_exclusive(file) {
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
@@ -153,6 +153,24 @@ fn try_lock(file: &File) -> io::Result<()> {
         }
     }
     Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Whether nobody holds the lock on a file alone. It stays shared until the file is closed.
+pub(super) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    for _ in 0..100 {
+        match fs2::FileExt::try_lock_shared(file) {
+            Ok(()) => return Ok(true),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) if is_contended(&cause) => return Ok(false),
+            Err(cause) => return Err(cause),
+        }
+    }
+    Err(io::ErrorKind::Interrupted.into())
+}
+
+#[cfg(test)]
+pub(super) fn unlock(file: &File) {
+    fs2::FileExt::unlock(file).unwrap();
 }
 
 /// Whether another writer holds the lock.

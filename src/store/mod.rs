@@ -5,6 +5,7 @@
 
 mod attached;
 mod beside;
+pub(crate) mod claim;
 mod create;
 mod current;
 mod custody;
@@ -13,6 +14,7 @@ pub(crate) mod history;
 mod identity;
 mod lock;
 mod options;
+mod rebuild;
 mod replace;
 mod restore;
 mod templates;
@@ -23,7 +25,7 @@ mod update;
 pub use create::create;
 pub use lock::{OnWait, PATIENCE};
 pub use options::{Applied, Options, Purpose, Stamp};
-pub use restore::{preview_restore, restore};
+pub use restore::{Restored, preview_restore, restore};
 pub use templates::{put_template, remove_template};
 pub(crate) use transaction::leftovers;
 pub use update::{preview, update};

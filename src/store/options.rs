@@ -19,12 +19,15 @@ pub struct Options<'a> {
     pub locking: bool,
     /// In whose name the change is made.
     pub actor: Actor,
-    /// The command, without the name of the program, for the history.
+    /// The command, without the name of the program, for the history. Everyone may read it
+    /// in the state, so it must hold no secret.
     pub command: String,
     /// The time; that of the system clock if absent.
     pub now: Option<Timestamp>,
     /// What the change is for.
     pub purpose: Purpose,
+    /// Whether the caller has confirmed what [`restore`](super::restore()) refuses otherwise.
+    pub confirmed: bool,
     /// Called once if waiting for the lock takes longer than a second.
     pub on_wait: Option<OnWait<'a>>,
 }
@@ -40,6 +43,7 @@ impl<'a> Options<'a> {
             command: command.into(),
             now: None,
             purpose: Purpose::Change,
+            confirmed: false,
             on_wait: None,
         }
     }
@@ -76,6 +80,14 @@ impl<'a> Options<'a> {
     #[must_use]
     pub fn locking(mut self, locking: bool) -> Self {
         self.locking = locking;
+        self
+    }
+
+    /// Confirms that [`restore`](super::restore()) may take the backup where the history does
+    /// not know what a broken state said last.
+    #[must_use]
+    pub fn confirmed(mut self, confirmed: bool) -> Self {
+        self.confirmed = confirmed;
         self
     }
 

@@ -49,12 +49,10 @@ fn in_turn<T>(
             return Ok(applied);
         }
     }
-    Err(Error::Conflict {
-        message: format!(
-            "`{}` changed {RERUNS} times while this change was made",
-            transaction.files.state.display()
-        ),
-    })
+    Err(Error::conflict(format!(
+        "`{}` changed {RERUNS} times while this change was made",
+        transaction.files.state.display()
+    )))
 }
 
 /// Runs a change on a copy of a state, and checks the result.

@@ -41,6 +41,15 @@ pub(crate) fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn share(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn boot_id() -> Option<String> {
+    None
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }

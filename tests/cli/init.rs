@@ -140,6 +140,42 @@ fn requirement_30_a_web_user_who_does_not_exist_is_told() {
 }
 
 #[test]
+fn the_web_user_is_taken_away_by_an_empty_one() {
+    let env = TestEnv::new();
+    env.ok(&["init", "--web-user", "root"]);
+    assert_eq!(env.state()["web_user"], "root");
+    assert!(env.ok(&["init"]).starts_with("unchanged"), "it stays if none is given");
+    let text = env.ok(&["init", "--web-user", ""]);
+    assert!(text.contains("no user of the web server is stored"), "{text}");
+    assert_eq!(env.state().get("web_user"), None);
+    assert_eq!(env.json(&["init", "--web-user", " "])["web_user"], serde_json::Value::Null);
+}
+
+#[test]
+fn init_means_the_site_that_every_other_verb_means() {
+    let env = TestEnv::bare();
+    fs::create_dir(env.dir().join("app")).unwrap();
+    let elsewhere = env.dir().join("elsewhere");
+    let with = |value: &std::path::Path, args: &[&str]| {
+        let output = env.command(args).env("MAINT_SITE", value).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(with(&elsewhere, &["init"]).0, 0);
+    assert!(elsewhere.join("state.json").is_file());
+    assert!(!env.site().exists(), "no verb would look here");
+    assert_eq!(with(&elsewhere, &["on"]).0, 0);
+    let (code, error) = with(&elsewhere, &["init", "app"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("`MAINT_SITE` names") && error.contains("hint:"), "{error}");
+    assert!(!env.dir().join("app/.maint").exists());
+    assert_eq!(with(&env.dir().join("app/.maint"), &["init", "app"]).0, 0, "they agree");
+    assert_eq!(with(&elsewhere, &["--site", "app/.maint", "init"]).0, 0, "`--site` goes first");
+    assert_eq!(with(&env.dir().join("home/.."), &["init"]).0, 2, "something else is there");
+    assert_eq!(with("".as_ref(), &["init"]).0, 0);
+    assert!(env.site().exists(), "an empty one names nothing");
+}
+
+#[test]
 fn twenty_who_begin_at_once_share_one_site() {
     let env = TestEnv::ticking_bare();
     for args in [["init"].as_slice(), &["--site", "run", "init"], &["on", "-m", "x"]] {

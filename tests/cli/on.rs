@@ -246,3 +246,44 @@ fn a_status_that_is_no_error_is_warned_about() {
     let text = env.ok(&["on", "--status", "404"]);
     assert!(text.contains("page: status 404\n"), "{text}");
 }
+
+#[test]
+fn the_mark_is_that_of_the_site() {
+    let env = TestEnv::new();
+    let mark = |args: &[&str]| {
+        let text = env.ok(args);
+        text.split(" window").next().unwrap().to_owned()
+    };
+    assert_eq!(mark(&["on", "a", "--path", "/a/**"]), "● partly down");
+    assert_eq!(mark(&["on", "b", "--at", "05:00"]), "● partly down");
+    assert_eq!(mark(&["on", "c", "--path", "/**"]), "● down");
+    assert_eq!(mark(&["on", "d", "--path", "/d/**"]), "● down");
+    assert_eq!(mark(&["on", "e", "--at", "05:00"]), "● down");
+    assert!(env.ok(&["off", "c"]).contains("● partly down 2 windows"));
+    env.ok(&["off", "--all"]);
+    assert_eq!(mark(&["on", "f", "--at", "05:00"]), "● up");
+    assert!(env.ok(&["status"]).starts_with("● up"));
+}
+
+#[test]
+fn a_scope_narrower_than_meant_says_what_stays_up() {
+    let env = TestEnv::new();
+    for (scope, hint) in [
+        (["--path", "/shop"], "everything below it stay up; to cover that too: --path '/shop/**'"),
+        (["--host", "a.com"], "such as `www.a.com`, stay up; to cover that too: --host '*.a.com'"),
+        (["--method", "POST"], "stay up; to cover that too: --method PUT --method PATCH"),
+    ] {
+        let text = env.ok(&[&["on"][..], &scope].concat());
+        assert!(text.contains(hint), "{text}");
+        let dry = env.ok(&[&["on", "x", "--dry-run"][..], &scope].concat());
+        assert!(dry.contains(hint), "{dry}");
+        let ran = env.run(&[&["run"][..], &scope, &["--", "true"]].concat());
+        assert!(ran.stderr.contains(hint), "{ran:?}");
+        let object = env.json(&[&["on"][..], &scope].concat());
+        assert_eq!(object["stays_up"].as_array().unwrap().len(), 1);
+    }
+    let many: Vec<String> = (0..9).map(|number| format!("--path=/{number}")).collect();
+    let args: Vec<&str> = ["on"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    assert!(env.ok(&args).contains("  and 4 more like these\n"));
+    assert!(!env.ok(&["on", "--path", "/shop", "--path", "/shop/**"]).contains("stay up"));
+}

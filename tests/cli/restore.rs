@@ -26,7 +26,8 @@ fn a_broken_state_is_replaced_and_kept_aside() {
     let ran = env.run(&["restore"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("state.json.broken"), "{ran:?}");
-    assert_eq!(env.state()["windows"]["default"]["reason"], "one");
+    assert!(ran.stdout.contains("the last known state, of revision 3, is in force"), "{ran:?}");
+    assert_eq!(env.state()["windows"]["default"]["reason"], "two");
     assert!(env.state()["revision"].as_u64().unwrap() > 3);
     assert_eq!(
         std::fs::read_to_string(env.site().join("state.json.broken")).unwrap(),
@@ -56,6 +57,39 @@ fn no_revision_keeps_the_site_down_for_good() {
     env.ok(&["on"]);
     env.ok(&["off"]);
     assert_eq!(env.state()["revision"], 3);
+}
+
+#[test]
+fn requirement_70_mending_keeps_the_windows_that_were_open_last() {
+    let env = TestEnv::new();
+    env.ok(&["ignore", "add", "path", "/health"]);
+    env.ok(&["on", "deploy"]);
+    let last = env.state();
+    for broken in ["", "{", "{\"version\":1,\"revision\":\"x\"}"] {
+        env.write(".maint/state.json", broken);
+        let dry = env.json(&["restore", "--dry-run"]);
+        assert_eq!((&dry["restored"], &dry["state"]), (&"last_known".into(), &"on".into()));
+        env.ok(&["restore"]);
+        assert_eq!(env.state()["windows"], last["windows"], "after {broken:?}");
+        assert_eq!(env.state()["ignore"], last["ignore"], "after {broken:?}");
+    }
+}
+
+#[test]
+fn requirement_70_what_was_open_last_is_not_guessed() {
+    let env = TestEnv::new();
+    env.ok(&["ignore", "add", "path", "/health"]);
+    env.ok(&["on"]);
+    env.write(".maint/state.json", "{");
+    std::fs::remove_file(env.site().join("history.jsonl")).unwrap();
+    for args in [&["restore"][..], &["restore", "--dry-run"]] {
+        let error = env.fails(3, args);
+        assert!(error.contains("which windows were open last is not known"), "{error}");
+        assert!(error.contains("hint:") && error.contains("--yes"), "{error}");
+    }
+    let text = env.ok(&["restore", "--yes"]);
+    assert!(text.contains("the backup, of revision 2, is in force"), "{text}");
+    assert_eq!(env.json(&["status"])["state"], "off");
 }
 
 #[test]

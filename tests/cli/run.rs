@@ -73,13 +73,209 @@ fn a_run_takes_over_the_window_that_a_failed_one_left_open() {
     assert_eq!(env.json(&["status"])["state"], "off");
 }
 
+/// Takes the window of `run --name w` away, and ends with a code.
+fn loses(env: &TestEnv, script: &str) -> crate::env::Ran {
+    env.run(&["run", "--name", "w", "--", "sh", "-c", script])
+}
+
 #[test]
-fn a_window_of_the_same_name_that_somebody_else_opened_meanwhile_is_left_alone() {
+fn requirement_67_a_run_that_lost_its_window_does_not_exit_0_and_leaves_others_alone() {
+    for (what, script, state) in [
+        ("is held by somebody else now", "maint -q off w; maint -q on w", "on"),
+        ("is held by somebody else now", "maint -q on w --path '/a/**'", "on"),
+        ("was closed by somebody else", "maint -q off w", "off"),
+        ("was closed by somebody else", "maint -q off --all; maint -q on x", "on"),
+    ] {
+        let env = TestEnv::ticking();
+        let ran = loses(&env, script);
+        assert_eq!(ran.code, 5, "{script}: {ran:?}");
+        assert!(ran.stderr.contains(&format!("window `w` {what}")), "{script}: {ran:?}");
+        assert_eq!(env.json(&["status"])["state"], state, "{script}");
+        let ran = loses(&TestEnv::ticking(), &format!("{script}; exit 9"));
+        assert_eq!(ran.code, 9, "the code of a command that failed goes first: {ran:?}");
+    }
+}
+
+#[test]
+fn requirement_67_who_takes_the_window_of_a_run_that_goes_is_told() {
+    for verb in ["off", "on"] {
+        let ran = loses(&TestEnv::ticking(), &format!("maint {verb} w"));
+        assert!(ran.stderr.contains("the run that held window `w` (process"), "{verb}: {ran:?}");
+    }
+}
+
+#[test]
+fn requirement_67_a_window_that_no_dead_run_left_is_not_taken_over() {
     let env = TestEnv::ticking();
-    let ran = env.run(&["run", "--name", "w", "--", "sh", "-c", "maint -q off w; maint -q on w"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stderr.contains("window `w` was closed by somebody else"), "{ran:?}");
-    assert_eq!(env.json(&["status"])["state"], "on");
+    env.ok(&["on", "hand"]);
+    env.ok(&["on", "planned", "--at", "2100-01-01 00:00"]);
+    assert_eq!(env.run(&["run", "--name", "failed", "--", "false"]).code, 1);
+    env.ok(&["on", "failed"]);
+    for name in ["hand", "planned", "failed"] {
+        let error = env.fails(5, &["run", "--name", name, "--take-over", "--", "touch", "ran"]);
+        assert!(error.contains("was not left by a run") && error.contains("hint: "), "{error}");
+        assert!(!env.dir().join("ran").exists());
+    }
+}
+
+#[test]
+fn requirement_67_what_a_dead_run_left_is_taken_over_with_its_settings() {
+    let env = TestEnv::ticking();
+    let first = ["run", "--name", "w", "-m", "Moving", "--path", "/a/**", "--status", "500"];
+    assert_eq!(env.run(&[&first[..], &["--", "false"]].concat()).code, 1);
+    let since = env.json(&["status"])["windows"][0]["opened_at"].clone();
+    let script = "maint --json status >kept";
+    env.ok(&["run", "--name", "w", "--take-over", "--retry-after", "9s", "--", "sh", "-c", script]);
+    let kept = std::fs::read(env.dir().join("kept")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let window = &kept["windows"][0];
+    assert_eq!(window["reason"], "Moving");
+    assert_eq!(window["scope"]["paths"], serde_json::json!(["/a/**"]));
+    assert_eq!(window["page"], serde_json::json!({"status": 500, "retry_after": 9}));
+    assert_eq!(window["opened_at"], since, "visitors have waited since then");
+    let names: Vec<_> = std::fs::read_dir(env.site()).unwrap().flatten().collect();
+    let is_claim = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("run.");
+    assert!(!names.iter().any(|entry| is_claim(&entry.file_name())), "{names:?}");
+}
+
+/// A command that works until it is told to end.
+struct Worker<'a> {
+    env: &'a TestEnv,
+    name: char,
+    child: Option<std::process::Child>,
+}
+
+impl<'a> Worker<'a> {
+    fn start(env: &'a TestEnv, name: char) -> Self {
+        let script = format!("touch began-{name}; until [ -e end-{name} ]; do sleep 0.02; done");
+        let mut command =
+            env.command(&["run", "--name", "deploy", "--take-over", "--", "sh", "-c", &script]);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut worker = Self { env, name, child: Some(command.spawn().unwrap()) };
+        eventually("it works or is refused", || worker.works() || worker.has_ended());
+        worker
+    }
+
+    fn works(&self) -> bool {
+        self.env.dir().join(format!("began-{}", self.name)).exists()
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
+    /// Ends it, and returns its exit code.
+    fn end(&mut self) -> i32 {
+        self.env.write(format!("end-{}", self.name), "");
+        finish(self.child.take().unwrap()).code
+    }
+}
+
+#[test]
+fn requirement_67_the_site_is_never_up_while_one_of_two_runs_works() {
+    for order in ["AaBb", "ABab", "ABba", "BbAa", "BAba", "BAab"] {
+        let env = TestEnv::ticking();
+        let mut workers = std::collections::BTreeMap::new();
+        let mut codes = Vec::new();
+        for event in order.chars() {
+            let name = event.to_ascii_uppercase();
+            if event == name {
+                workers.insert(name, Worker::start(&env, name));
+            } else {
+                let mut worker = workers.remove(&name).unwrap();
+                let expected = if worker.works() { 0 } else { 5 };
+                let code = worker.end();
+                assert_eq!(code, expected, "{order}");
+                codes.push(code);
+            }
+            if workers.values().any(Worker::works) {
+                assert_eq!(env.json(&["status"])["state"], "on", "{order}: after `{event}`");
+            }
+        }
+        assert_eq!(env.json(&["status"])["state"], "off", "{order}");
+        let refused = codes.iter().filter(|code| **code == 5).count();
+        assert_eq!(refused, usize::from(order[..2] == *"AB" || order[..2] == *"BA"), "{order}");
+    }
+}
+
+#[test]
+fn requirement_67_a_killed_run_goes_on_while_its_command_works() {
+    let env = TestEnv::ticking();
+    let mut worker = Worker::start(&env, 'A');
+    let mut run = worker.child.take().unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let second = ["run", "--name", "deploy", "--take-over", "--", "true"];
+    let error = env.fails(5, &second);
+    assert!(error.contains("is held by a run that still goes (process"), "{error}");
+    env.write("end-A", "");
+    eventually("the command has ended", || env.run(&second).code == 0);
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[cfg(unix)]
+#[test]
+fn requirement_67_a_run_whose_lease_lapsed_meanwhile_does_not_exit_0() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let env = TestEnv::ticking();
+    let script = "touch began; until [ -e end ]; do sleep 0.02; done";
+    let child = env
+        .command(&["run", "--name", "w", "--on-failure", "release", "--lease", "3s"])
+        .args(["--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    eventually("the command works", || env.dir().join("began").exists());
+    kill_process(pid, Signal::STOP).unwrap();
+    env.ok(&["wait", "off", "--timeout", "20s"]);
+    // It goes, so not even its lapsed window is free.
+    env.fails(5, &["run", "--name", "w", "--", "true"]);
+    env.fails(5, &["run", "--name", "w", "--take-over", "--", "true"]);
+    env.write("end", "");
+    kill_process(pid, Signal::CONT).unwrap();
+    let ran = finish(child);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert!(ran.stderr.contains("the lease of window `w` had lapsed"), "{ran:?}");
+    assert_eq!(env.json(&["status"])["state"], "off");
+}
+
+#[test]
+fn requirement_62_no_argument_of_a_wrapped_command_is_kept_or_shown() {
+    let env = TestEnv::ticking();
+    let ran = env.run(&["run", "--name", "w", "--", "/bin/sh", "-c", "maint log; false", "s3cret"]);
+    assert!(ran.stdout.contains("run --name w -- sh …"), "{ran:?}");
+    env.ok(&["on", "--redirect", "/s"]);
+    let token = env.ok(&["bypass", "new"]);
+    env.run(&["bypass", "revoke", token.trim()]);
+    let mut shown = env.ok(&["log", "--all"]) + &env.ok(&["--json", "log"]);
+    shown += &(env.ok(&["status"]) + &env.ok(&["--json", "status"]));
+    for secret in ["s3cret", token.trim()] {
+        assert!(!shown.contains(secret), "{shown}");
+        for (path, bytes) in env.files() {
+            assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{}", path.display());
+        }
+        let lock = std::fs::read_to_string(env.site().join("lock")).unwrap();
+        assert!(!lock.contains(secret), "{lock}");
+    }
+}
+
+#[test]
+fn requirement_62_arguments_that_an_older_version_kept_are_not_shown() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    for file in ["state.json", "history.jsonl"] {
+        let text = std::fs::read_to_string(env.site().join(file)).unwrap();
+        let old = text.replace("\"command\":\"on\"", "\"command\":\"run -- sh -c s3cret\"");
+        let old = old.replace("\"command\": \"on\"", "\"command\": \"run -- sh -c s3cret\"");
+        assert_ne!(old, text, "{file}");
+        env.write(format!(".maint/{file}"), &old);
+    }
+    let shown = env.ok(&["log"]) + &env.ok(&["--json", "log"]) + &env.ok(&["--json", "status"]);
+    assert_eq!((shown.matches("run -- sh …").count(), shown.matches("s3cret").count()), (3, 0));
+    env.ok(&["off"]);
+    assert!(!std::fs::read_to_string(env.site().join("state.json")).unwrap().contains("s3cret"));
 }
 
 #[test]
@@ -214,7 +410,7 @@ fn a_killed_holder_loses_its_lease_by_itself() {
 fn a_window_that_somebody_closed_is_not_opened_again() {
     let env = TestEnv::ticking();
     let ran = env.run(&["run", "--name", "w", "--", "maint", "off", "w"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.stderr.contains("window `w` was closed by somebody else"), "{ran:?}");
     assert_eq!(env.json(&["status"])["state"], "off");
 }

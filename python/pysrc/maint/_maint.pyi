@@ -446,8 +446,8 @@ class Site:
         `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
         `template`: the name of a template of the site.
         `by`, `command`: for the history, the name of the person (`None` for
-        the user of the process) and what was run (`None` for the command
-        line of the process).
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
 
         Raises `UsageError` for a setting that cannot be, `ValueError` for a
         time without an offset and for a number out of range.
@@ -459,8 +459,8 @@ class Site:
         window of that name.
 
         `by`, `command`: for the history, the name of the person (`None` for
-        the user of the process) and what was run (`None` for the command
-        line of the process).
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
         """
     def replace_window(
         self,
@@ -475,8 +475,8 @@ class Site:
         `Change.before` and `Change.after` have them, `None` for none.
 
         `by`, `command`: for the history, the name of the person (`None` for
-        the user of the process) and what was run (`None` for the command
-        line of the process).
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
 
         Raises `Conflict` if the window is not as `expected`, and
         `UsageError` for a window that makes no sense.
@@ -500,8 +500,8 @@ class Site:
         `everything`: confirms a rule that lets everyone in, or the home page
         alone.
         `by`, `command`: for the history, the name of the person (`None` for
-        the user of the process) and what was run (`None` for the command
-        line of the process).
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
 
         Raises `UsageError` for a rule that cannot be or is not confirmed, and
         for an expiry in the past.
@@ -510,8 +510,8 @@ class Site:
         """Removes an ignore rule by its id.
 
         `by`, `command`: for the history, the name of the person (`None` for
-        the user of the process) and what was run (`None` for the command
-        line of the process).
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
 
         Raises `UsageError` if there is no rule with that id.
         """

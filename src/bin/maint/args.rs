@@ -158,13 +158,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Init {
-    /// The project; its site becomes `DIR/.maint` [default: the working directory]
+    /// The project; its site becomes `DIR/.maint` [default: `MAINT_SITE`, or the working directory]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
     /// The name of the site on its page; empty removes it
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// The user the web server runs as; maint warns if that user cannot read the state
+    /// The user the web server runs as, for a warning if it cannot read the state; empty removes it
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub(crate) web_user: Option<String>,
 }
@@ -259,9 +259,10 @@ impl ExpectRevision {
     /// Fails unless the state has the revision that the caller saw.
     pub(crate) fn check(self, state: &State) -> maint::Result<()> {
         match self.if_revision {
-            Some(wanted) if wanted != state.revision => Err(Error::Conflict {
-                message: format!("the state has revision {}, not {wanted}", state.revision),
-            }),
+            Some(wanted) if wanted != state.revision => Err(Error::conflict(format!(
+                "the state has revision {}, not {wanted}",
+                state.revision
+            ))),
             _ => Ok(()),
         }
     }
@@ -338,7 +339,8 @@ With `--on-failure release` the window is a lease: it is renewed while this proc
 lives and ends by itself soon after, even if this process is killed outright.
 
 Exits with the code of the command, 128 + N if signal N ended it, 127 if there is
-no such command, 126 if it cannot be run.
+no such command, 126 if it cannot be run; and with 5 if the command succeeded, but
+somebody else closed or took the window meanwhile.
 
 Examples:
   maint run -m 'Moving house' -- ./manage.py migrate")]
@@ -346,7 +348,7 @@ pub(crate) struct Run {
     /// The window [default: run-RANDOM]; it must not exist yet
     #[arg(long, value_name = "NAME", display_order = 1)]
     pub(crate) name: Option<String>,
-    /// Take over the window of that name, for example from a run that failed
+    /// Go on in the window of that name that a failed or dead run left, with its settings
     #[arg(long, requires = "name", display_order = 1)]
     pub(crate) take_over: bool,
     #[command(flatten)]
@@ -755,7 +757,14 @@ pub(crate) struct Log {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+In place of a broken state comes the last known one: the backup with every change that
+the history has since. It is refused where the history lacks one, since windows that
+were open could be lost.")]
 pub(crate) struct Restore {
+    /// In place of a broken state take the backup, even if that may open the site
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
 }

@@ -111,7 +111,9 @@ fn meant(error: &clap::Error) -> Option<&'static str> {
 /// One thing to run or read.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
+        Error::Invalid { hint, .. }
+        | Error::Refused { hint, .. }
+        | Error::Conflict { hint: hint @ Some(_), .. } => hint.clone(),
         Error::Unconfirmed { is_root: true, .. } => Some(
             "for the home page add `--yes-everything`; for a part of the site write `/part/**`"
                 .to_owned(),
@@ -149,7 +151,13 @@ fn hint(error: &Error) -> Option<String> {
             Some("the change is in force; look at the disk before you rely on it".to_owned())
         }
         Error::Corrupt { .. } => Some(
-            "`maint doctor` shows more; `maint restore` brings back the state before".to_owned(),
+            "`maint doctor` shows more; `maint restore` brings back the last known state"
+                .to_owned(),
+        ),
+        Error::LastUnknown { .. } => Some(
+            "see `maint restore --yes --dry-run`; `--yes` takes the backup, even if that opens \
+             the site"
+                .to_owned(),
         ),
         Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
         _ => None,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use maint::internal::doctor::{Level, examine};
 use maint::internal::page::builtin;
-use maint::site::{DIRECTORY, Environment};
+use maint::site::{DIRECTORY, Environment, VARIABLE};
 use maint::state::Format;
 use maint::store::{self, Applied, Purpose};
 use maint::{Error, Site, State};
@@ -74,7 +74,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
             state.name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
         }
         if let Some(user) = &args.web_user {
-            state.web_user = Some(user.clone());
+            state.web_user = Some(user.trim().to_owned()).filter(|user| !user.is_empty());
         }
     };
     // What is refused later is refused before anything is made.
@@ -106,6 +106,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let more = json!({
         "new": is_new,
         "name": applied.after.name,
+        "web_user": applied.after.web_user,
         "template": has_starter.then(|| lossy(&file)),
         "framework": framework.map(|framework| framework.name),
     });
@@ -113,6 +114,12 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let made = if is_new { "made the site" } else { "unchanged: there is a site at" };
     let made = if !is_new && applied.is_written { "changed the site" } else { made };
     let mut text = format!("{made} {}\n", printable(&dir.display().to_string()));
+    if args.web_user.is_some() {
+        text += &match &applied.after.web_user {
+            Some(user) => format!("the web server runs as `{}`\n", printable(user)),
+            None => "no user of the web server is stored\n".to_owned(),
+        };
+    }
     if let Some(framework) = framework {
         text += &format!("\nThis looks like {}.\n{}\n", framework.name, framework.lines);
     }
@@ -126,7 +133,7 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     }
     text += &format!(
         "\nOther users and services find the site by `{}={}`.\nTry it: maint on -m 'Back at noon', maint status, maint off\n",
-        maint::site::VARIABLE,
+        VARIABLE,
         printable(&dir.display().to_string())
     );
     session.output.done(&text, &object)?;
@@ -152,36 +159,63 @@ fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
     }
 }
 
-/// `--site` names the site itself, the argument its project.
+/// `--site` and `MAINT_SITE` name the site itself, as for every other verb; the argument
+/// names its project.
 fn place(session: &Session, args: &Init) -> Result<PathBuf> {
     let here = std::env::current_dir()
         .map_err(|cause| Error::invalid(format!("no working directory: {cause}")))?;
-    let dir = match (session.given_site(), &args.dir) {
-        (Some(_), Some(_)) => {
+    let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = session.given_site().or(variable.as_deref());
+    let dir = match (named, &args.dir) {
+        (Some(_), Some(_)) if session.given_site().is_some() => {
             return Err(Error::invalid("`--site` and DIR both say where; give one of them").into());
+        }
+        (Some(site), Some(project)) => {
+            let dir = inside(&here, project)?;
+            let is_same = match (dir.canonicalize(), here.join(site).canonicalize()) {
+                (Ok(one), Ok(other)) => one == other,
+                _ => dir == here.join(site),
+            };
+            if !is_same {
+                return Err(Error::invalid_with(
+                    format!(
+                        "`{VARIABLE}` names `{}`, where every other verb would look, and not `{}`",
+                        site.display(),
+                        dir.display()
+                    ),
+                    format!("leave out DIR, or begin with `env -u {VARIABLE} maint init …`"),
+                )
+                .into());
+            }
+            dir
         }
         (Some(site), None) => {
             // An existing directory is checked as by any other verb.
             if here.join(site).exists() {
-                Site::discover(Some(site))?.dir().to_owned()
+                Site::discover(session.given_site())?.dir().to_owned()
             } else {
                 here.join(site)
             }
         }
-        (None, Some(project)) if project.file_name().is_some_and(|name| name == DIRECTORY) => {
-            here.join(project)
-        }
-        (None, Some(project)) if !here.join(project).is_dir() => {
-            return Err(Error::invalid_with(
-                format!("`{}` is not a directory", project.display()),
-                format!("make it first: `mkdir -p {}`", project.display()),
-            )
-            .into());
-        }
-        (None, Some(project)) => here.join(project).join(DIRECTORY),
+        (None, Some(project)) => inside(&here, project)?,
         (None, None) => here.join(DIRECTORY),
     };
     Ok(dir)
+}
+
+/// The site of a project.
+fn inside(here: &Path, project: &Path) -> Result<PathBuf> {
+    if project.file_name().is_some_and(|name| name == DIRECTORY) {
+        return Ok(here.join(project));
+    }
+    if !here.join(project).is_dir() {
+        return Err(Error::invalid_with(
+            format!("`{}` is not a directory", project.display()),
+            format!("make it first: `mkdir -p {}`", project.display()),
+        )
+        .into());
+    }
+    Ok(here.join(project).join(DIRECTORY))
 }
 
 fn recognise(project: &Path) -> Option<&'static Framework> {

@@ -27,7 +27,10 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
             None => state.close_window(DEFAULT_WINDOW, now),
         }
     };
-    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    if !args.dry_run.dry_run {
+        session.warn_of_runs(&site, &mut applied);
+    }
     show(session, &site, args, &applied)?;
     Ok(Exit::Done)
 }

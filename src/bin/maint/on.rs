@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use maint::state::Opened;
-use maint::state::Phase;
 use maint::store::{Applied, Stamp};
 use maint::{Site, State};
 use serde_json::json;
@@ -11,7 +10,6 @@ use crate::args::On;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{GREEN, RED, paint};
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;
@@ -24,6 +22,9 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
         state.open_window(&args.name, &settings, stamp.now, stamp.actor)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    if !args.dry_run.dry_run {
+        session.warn_of_runs(&site, &mut applied);
+    }
     if args.window.status.is_some_and(|status| status < 400) {
         let warning = "caches and search engines will keep a page that is not an error".to_owned();
         session.output.warn(std::slice::from_ref(&warning));
@@ -45,10 +46,12 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
             "opened": applied.value == Opened::New,
             "revoked": applied.revoked(),
             "window": report::window_object(&args.name, window, now),
+            "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
         }),
     );
     if args.dry_run.dry_run {
-        return session.output.answer(&report::dry_run_text(&applied.changes), &object);
+        let text = report::dry_run_text(&applied.changes) + &report::gaps_text(&window.scope);
+        return session.output.answer(&text, &object);
     }
     let name = &args.name;
     let phase = window.phase(now);
@@ -56,13 +59,10 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         _ if applied.changes.is_empty() => {
             format!("unchanged: window `{name}` is {phase} with these settings already\n")
         }
-        (Opened::New, Phase::Scheduled) => {
-            format!("{} window `{name}` is scheduled\n", paint(GREEN, "● up"))
+        // The mark is that of the site: another window may hold it down.
+        (Opened::New, _) => {
+            format!("{} window `{name}` is {phase}\n", report::mark(&applied.after, now))
         }
-        (Opened::New, _) if window.scope.is_everything() => {
-            format!("{} window `{name}` is open\n", paint(RED, "● down"))
-        }
-        (Opened::New, _) => format!("{} window `{name}` is open\n", paint(RED, "● partly down")),
         (Opened::Replaced(before), after) if before == after => {
             format!("window `{name}` was {before} already; its settings are replaced\n")
         }
@@ -71,6 +71,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         }
     };
     text += &report::window_text(name, window, &session.clock);
+    text += &report::gaps_text(&window.scope);
     let revoked = applied.revoked();
     if !revoked.is_empty() {
         text += &format!(

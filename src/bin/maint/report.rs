@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
+use maint::internal::word;
 use maint::state::Change;
-use maint::state::{Phase, Window};
+use maint::state::{Gap, Phase, Scope, ScopeList, Window};
 use maint::store::Applied;
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
@@ -53,7 +54,7 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
     object.insert("phase".to_owned(), json!(window.phase(now)));
     object.insert("since".to_owned(), json!(window.since()));
     // The file leaves out what is not set; a program wants every field.
-    for field in ["reason", "start", "end", "lease"] {
+    for field in ["reason", "start", "end", "lease", "run"] {
         object.insert(field.to_owned(), Value::Null);
     }
     for field in ["scope", "page"] {
@@ -124,24 +125,53 @@ fn page_text(window: &Window) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// How many gaps of a scope are shown before the rest is only counted.
+const SHOWN_GAPS: usize = 5;
+
+/// What a scope leaves up although it looks as if it were meant, with the way to cover it.
+pub(crate) fn gaps_text(scope: &Scope) -> String {
+    let gaps = scope.gaps();
+    let line = |gap: &Gap| {
+        let option = match gap.list {
+            ScopeList::Methods => "--method",
+            ScopeList::Hosts => "--host",
+            _ => "--path",
+        };
+        let wider: Vec<String> =
+            gap.wider.iter().map(|value| format!("{option} {}", word(value))).collect();
+        let text = format!("{}; to cover that too: {}", gap.stays_up, wider.join(" "));
+        format!("  {}\n", printable(&text))
+    };
+    let more = match gaps.len().saturating_sub(SHOWN_GAPS) {
+        0 => String::new(),
+        more => format!("  and {more} more like these\n"),
+    };
+    gaps.iter().take(SHOWN_GAPS).map(line).collect::<String>() + &more
+}
+
+/// Whether the site is up, down or partly down.
+pub(crate) fn mark(state: &State, now: Timestamp) -> String {
+    let mut open = state.windows_in(Phase::Open, now).map(|(_, window)| window).peekable();
+    if open.peek().is_none() {
+        paint(GREEN, "● up")
+    } else if open.any(|window| window.scope.is_whole()) {
+        paint(RED, "● down")
+    } else {
+        paint(YELLOW, "● partly down")
+    }
+}
+
 /// One line: whether the site is down.
 pub(crate) fn headline(state: &State, now: Timestamp) -> String {
     let open: Vec<&str> = names(state, Phase::Open, now);
     let scheduled = names(state, Phase::Scheduled, now);
-    let partly =
-        state.windows_in(Phase::Open, now).all(|(_, window)| !window.scope.is_everything());
+    let mark = mark(state, now);
     match (open.as_slice(), scheduled.len()) {
-        ([], 0) => format!("{} no window is open", paint(GREEN, "● up")),
-        ([], 1) => format!("{} one window is scheduled", paint(GREEN, "● up")),
-        ([], more) => format!("{} {more} windows are scheduled", paint(GREEN, "● up")),
-        (open, _) => {
-            let word =
-                if partly { paint(YELLOW, "● partly down") } else { paint(RED, "● down") };
-            match open {
-                [only] => format!("{word} window `{only}` is open"),
-                many => format!("{word} {} windows are open", many.len()),
-            }
-        }
+        ([], 0) => format!("{mark} no window is open"),
+        ([], 1) => format!("{mark} one window is scheduled"),
+        ([], more) => format!("{mark} {more} windows are scheduled"),
+        ([only], _) => format!("{mark} window `{only}` is open"),
+        (many, _) => format!("{mark} {} windows are open", many.len()),
     }
 }
 
@@ -164,7 +194,7 @@ pub(crate) fn written<T>(applied: &Applied<T>) -> String {
 }
 
 /// Fields that say who and when, which the history shows anyway.
-const LEFT_OUT: [&str; 5] = ["opened_at", "opened_by", "added_at", "added_by", "sha256"];
+const LEFT_OUT: [&str; 6] = ["run", "opened_at", "opened_by", "added_at", "added_by", "sha256"];
 
 /// The differences, one line each.
 pub(crate) fn changes_text(changes: &[Change]) -> String {

@@ -1,7 +1,7 @@
 //! `maint restore`
 
 use anyhow::Result;
-use maint::store;
+use maint::store::{self, Restored};
 use serde_json::json;
 
 use crate::args::Restore;
@@ -12,23 +12,36 @@ use crate::session::Session;
 pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
     let site = session.site()?;
     let is_dry = args.dry_run.dry_run;
-    let applied = if is_dry {
-        store::preview_restore(&site)?
-    } else {
-        session.write(|options| store::restore(&site, options))?
+    let applied = session.write(|options| {
+        let options = options.clone().confirmed(args.yes);
+        if is_dry {
+            store::preview_restore(&site, &options)
+        } else {
+            store::restore(&site, &options)
+        }
+    })?;
+    let what = match applied.value {
+        Restored::LastKnown(_) => "last_known",
+        Restored::Backup(_) => "backup",
+        _ => "before",
     };
-    let object = report::object(&site, &applied, session.clock.now(), json!({ "dry_run": is_dry }));
+    let more = json!({ "dry_run": is_dry, "restored": what });
+    let object = report::object(&site, &applied, session.clock.now(), more);
     if is_dry {
         session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
         return Ok(Exit::Done);
     }
-    let mut text = if applied.before.last_change.is_none() {
-        "the backup is in force in place of the broken state\n".to_owned()
-    } else if !applied.is_written {
-        "unchanged: the state before is the same\n".to_owned()
-    } else {
-        "the state before the last change is in force again; another `maint restore` undoes this\n"
-            .to_owned()
+    let mut text = match applied.value {
+        Restored::LastKnown(revision) => format!(
+            "the last known state, of revision {revision}, is in force in place of the broken one\n"
+        ),
+        Restored::Backup(revision) => format!(
+            "the backup, of revision {revision}, is in force in place of the broken state\n"
+        ),
+        _ if !applied.is_written => "unchanged: the state before is the same\n".to_owned(),
+        _ => "the state before the last change is in force again; another `maint restore` \
+              undoes this\n"
+            .to_owned(),
     };
     text += &report::changes_text(&applied.changes);
     text += &report::holds(&applied.after, &session.clock);

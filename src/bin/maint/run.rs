@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::state::lease_end;
 use maint::internal::time::parse_duration;
 use maint::state::{Opened, WindowSettings};
@@ -19,6 +21,7 @@ use serde_json::json;
 
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
+use crate::report;
 use crate::session::Session;
 use crate::signals;
 use crate::text::printable;
@@ -52,14 +55,24 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let signalled = sender.clone();
     signals::watch(move |signal| signalled.send(Event::Signal(signal)).is_ok())
         .context("could not watch signals")?;
-    let opened = session
-        .apply(&site, false, |state, stamp| open(state, &name, &asked, args.take_over, stamp))?;
+    let claim = session.claim(&site)?;
+    let asked = asked.run(claim.id());
+    let opened = session.apply(&site, false, |state, stamp| {
+        open(state, &site, &name, &asked, args.take_over, stamp)
+    });
+    let opened = opened.inspect_err(|_| claim.remove())?;
+    sweep(&site, &opened.after);
     session.output.note(&format!("window `{name}` is open"));
+    let scope = &opened.after.windows[&name].scope;
+    let gaps = report::gaps_text(scope);
+    if !gaps.is_empty() {
+        session.output.note(gaps.trim_end());
+    }
 
-    let window = &opened.after.windows[&name];
     let was_there = matches!(opened.value, Opened::Replaced(_));
-    let hold = Hold { session, site: &site, name: &name, window };
-    let mut child = match hold.command(args).spawn() {
+    let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };
+    let spawned = hold.claim.share().and_then(|()| hold.command(args).spawn());
+    let mut child = match spawned {
         Ok(child) => child,
         // Nothing ran, so nothing is half done, unless an earlier run left it so.
         Err(cause) => return Ok(hold.never_began(&args.command[0], &cause, was_there)),
@@ -90,28 +103,98 @@ fn random_name() -> Result<String> {
     Ok(format!("run-{}", &token[token.len() - 6..]))
 }
 
-/// A window of the same name is somebody else's hold, unless the caller knows better.
+/// Opens the window of this run, or takes over the one that a dead run left.
+///
+/// A window of the same name is somebody else's hold. Only the kernel, the run itself or a
+/// lapsed lease can tell that its run has ended.
 fn open(
     state: &mut State,
+    site: &Site,
     name: &str,
     asked: &WindowSettings,
     take_over: bool,
     stamp: Stamp<'_>,
 ) -> Result<Opened, Error> {
     let Stamp { now, actor, .. } = stamp;
-    if let Some(window) =
-        state.windows.get(name).filter(|window| window.phase(now) != Phase::Ended && !take_over)
-    {
-        let message = format!(
-            "window `{name}` is {} already, opened by {}; `--take-over` makes it the window of this run",
-            window.phase(now),
-            window.opened_by
-        );
-        return Err(Error::Conflict { message });
-    }
     let end = asked.lease.map(|seconds| lease_end(now, seconds));
-    let asked = asked.clone().end(end);
-    state.open_window(name, &asked, now, actor)
+    let mut settings = asked.clone().end(end);
+    if let Some(window) = state.windows.get(name) {
+        let has_ended = window.phase(now) == Phase::Ended;
+        let run = window.run.as_deref().map(|id| standing(site, id)).transpose()?;
+        let is_left = match &run {
+            Some(Standing::Ended) => true,
+            // A lease that has lapsed says so.
+            Some(Standing::Unknown(_)) => has_ended,
+            Some(Standing::Going(_)) | None => false,
+        };
+        let is_free = has_ended && !matches!(run, Some(Standing::Going(_)));
+        if take_over && is_left {
+            settings = kept(window, settings);
+        } else if !is_free {
+            return Err(refusal(name, window, run.as_ref(), take_over, window.phase(now)));
+        }
+    }
+    state.open_window(name, &settings, now, actor)
+}
+
+/// The settings of a window that is taken over: what this run does not set stays.
+fn kept(window: &Window, asked: WindowSettings) -> WindowSettings {
+    let reason = asked.reason.clone().or_else(|| window.reason.clone());
+    let page = asked.page.over(&window.page);
+    let asks_scope = !asked.scope.is_everything();
+    let scope = if asks_scope { asked.scope.clone() } else { window.scope.clone() };
+    let mut settings = asked.scope(scope).page(page);
+    settings.reason = reason;
+    settings
+}
+
+/// Why this run may not have the window, and what helps.
+fn refusal(
+    name: &str,
+    window: &Window,
+    run: Option<&Standing>,
+    take_over: bool,
+    phase: Phase,
+) -> Error {
+    let by = &window.opened_by;
+    let aside =
+        format!("use another `--name`, and close this one when all is well: `maint off {name}`");
+    match run {
+        Some(Standing::Going(who)) => Error::conflict_with(
+            format!("window `{name}` is held by a run that still goes ({who})"),
+            "let it end first, or use another `--name`",
+        ),
+        Some(Standing::Unknown(why)) if take_over => Error::conflict_with(
+            format!(
+                "whether the run that holds window `{name}` still goes cannot be told here: {why}"
+            ),
+            format!("if it is dead for certain, {aside}"),
+        ),
+        Some(Standing::Ended) => Error::conflict_with(
+            format!("window `{name}` is {phase} already, left by a run of {by}"),
+            "`--take-over` goes on in it",
+        ),
+        None if take_over => Error::conflict_with(
+            format!("window `{name}` is {phase}, opened by {by}, and was not left by a run"),
+            aside,
+        ),
+        _ => Error::conflict_with(
+            format!("window `{name}` is {phase} already, opened by {by}"),
+            aside,
+        ),
+    }
+}
+
+/// How a window is renewed or closed that should still be this run's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Still {
+    Ours,
+    /// Its lease had lapsed, so that visitors came through.
+    Lapsed,
+    /// Somebody closed it.
+    Closed,
+    /// Somebody holds it in place of this run.
+    Replaced,
 }
 
 /// The window that this process holds.
@@ -119,8 +202,9 @@ struct Hold<'a> {
     session: &'a Session,
     site: &'a Site,
     name: &'a str,
-    /// As it was opened.
-    window: &'a Window,
+    claim: Claim,
+    /// Whether the site was up for a while because nobody renewed the lease.
+    has_lapsed: bool,
 }
 
 impl Hold<'_> {
@@ -133,45 +217,49 @@ impl Hold<'_> {
         command
     }
 
-    /// Whether the window is still the one that this process opened. Somebody
-    /// may have closed it, and somebody else opened another of that name.
-    fn is_ours(&self, state: &State) -> bool {
-        state.windows.get(self.name).is_some_and(|window| {
-            (window.opened_at, &window.opened_by) == (self.window.opened_at, &self.window.opened_by)
-        })
+    /// Whether the window is still this run's. Somebody may have closed it, or hold
+    /// another of that name.
+    fn still(&self, state: &State, now: Timestamp) -> Still {
+        match state.windows.get(self.name) {
+            None => Still::Closed,
+            Some(window) if window.run.as_deref() != Some(self.claim.id()) => Still::Replaced,
+            Some(window) if window.phase(now) == Phase::Ended => Still::Lapsed,
+            Some(_) => Still::Ours,
+        }
     }
 
-    /// Changes the window if it is still the one that this process opened; `false`
-    /// if not.
+    /// Changes the window if it is still this run's.
     fn if_ours(
         &self,
         state: &mut State,
+        now: Timestamp,
         change: impl Fn(&mut State) -> maint::Result<()>,
-    ) -> maint::Result<bool> {
-        let is_ours = self.is_ours(state);
-        if is_ours {
+    ) -> maint::Result<Still> {
+        let still = self.still(state, now);
+        if matches!(still, Still::Ours | Still::Lapsed) {
             change(state)?;
         }
-        Ok(is_ours)
+        Ok(still)
     }
 
-    /// Extends the lease; `false` if somebody closed the window. If
-    /// it fails otherwise, the next heartbeat tries again.
-    fn renew(&self) -> bool {
+    /// Extends the lease; `false` if somebody took the window away. If it fails otherwise,
+    /// the next heartbeat tries again.
+    fn renew(&mut self) -> bool {
         let renewed = self.session.write(|options| {
             let mut options = options.clone().purpose(Purpose::Renew);
             options.command = format!("run (renews {})", self.name);
             store::update(self.site, &options, |state, stamp| {
-                self.if_ours(state, |state| state.renew_lease(self.name, stamp.now))
+                let now = stamp.now;
+                self.if_ours(state, now, |state| state.renew_lease(self.name, now))
             })
         });
         match renewed {
-            Ok(Applied { value: true, .. }) => true,
-            Ok(_) | Err(Error::Unknown { .. }) => {
-                self.session
-                    .output
-                    .note(&format!("window `{}` was closed by somebody else", self.name));
-                false
+            Ok(Applied { value, .. }) => {
+                self.has_lapsed |= value == Still::Lapsed;
+                if let Some(what) = self.loss(value) {
+                    self.session.output.note(&what);
+                }
+                matches!(value, Still::Ours | Still::Lapsed)
             }
             Err(error) => {
                 let text = format!("could not renew window `{}`: {error}", self.name);
@@ -181,12 +269,35 @@ impl Hold<'_> {
         }
     }
 
-    /// Closes the window, unless somebody did; `false` in that case.
-    fn close(&self) -> maint::Result<bool> {
+    /// What became of the window, if it did not hold all the time.
+    fn loss(&self, still: Still) -> Option<String> {
+        let name = self.name;
+        match still {
+            Still::Closed => Some(format!("window `{name}` was closed by somebody else")),
+            Still::Replaced => Some(format!("window `{name}` is held by somebody else now")),
+            Still::Lapsed => Some(format!("the lease of window `{name}` had lapsed")),
+            Still::Ours if self.has_lapsed => self.loss(Still::Lapsed),
+            Still::Ours => None,
+        }
+    }
+
+    /// Closes the window, unless it is no longer this run's.
+    fn close(&self) -> maint::Result<Still> {
         let closed = self.session.apply(self.site, false, |state, stamp| {
-            self.if_ours(state, |state| state.close_window(self.name, stamp.now).map(drop))
-        })?;
-        Ok(closed.value)
+            let now = stamp.now;
+            self.if_ours(state, now, |state| state.close_window(self.name, now).map(drop))
+        });
+        match closed {
+            Ok(closed) => {
+                self.claim.remove();
+                Ok(closed.value)
+            }
+            Err(error) => {
+                // The window stays, and the next run may go on in it.
+                self.claim.end();
+                Err(error)
+            }
+        }
     }
 
     /// The command could not be run at all.
@@ -194,6 +305,9 @@ impl Hold<'_> {
         let code = if is_missing(program, cause) { 127 } else { 126 };
         let why = maint::internal::describe(cause);
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
+        if keeps {
+            self.claim.end();
+        }
         let is_open = keeps || self.close().is_err();
         if !is_open {
             self.session.output.note(&format!("window `{}` is closed", self.name));
@@ -207,20 +321,44 @@ impl Hold<'_> {
         let failure = (!status.success()).then(|| format!("the command failed ({status})"));
         if !status.success() && on_failure == OnFailure::Keep {
             // If the state cannot be read, the window may still be open.
-            let is_closed = self.site.state().is_ok_and(|state| !self.is_ours(&state));
-            return self.report(exit, !is_closed, failure.as_deref());
+            let now = self.session.clock.now();
+            let still = self.site.state().map_or(Still::Ours, |state| self.still(&state, now));
+            let is_open = still == Still::Ours;
+            if is_open {
+                self.claim.end();
+            } else {
+                self.claim.remove();
+                self.note_loss(still);
+            }
+            return self.report(exit, is_open, failure.as_deref());
         }
         match self.close() {
-            Ok(is_ours) => {
-                let what = if is_ours { "is closed" } else { "was closed by somebody else" };
-                self.session.output.note(&format!("window `{}` {what}", self.name));
-                self.report(exit, false, failure.as_deref())
-            }
+            Ok(still) => match self.loss(still) {
+                None => {
+                    self.session.output.note(&format!("window `{}` is closed", self.name));
+                    self.report(exit, false, failure.as_deref())
+                }
+                Some(_) if !status.success() => {
+                    self.note_loss(still);
+                    self.report(exit, false, failure.as_deref())
+                }
+                // Visitors may have met what was half done, so this is no success.
+                Some(loss) => {
+                    let loss = format!("{loss} while the command ran");
+                    self.report(Exit::Conflict, false, Some(&loss))
+                }
+            },
             // A window that stays open is never a success.
             Err(error) => {
                 let exit = if status.success() { exit::of(&error) } else { exit };
                 self.report(exit, true, Some(&format!("could not close the window: {error}")))
             }
+        }
+    }
+
+    fn note_loss(&self, still: Still) {
+        if let Some(loss) = self.loss(still) {
+            self.session.output.note(&loss);
         }
     }
 

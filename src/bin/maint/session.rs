@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
+use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::history::shortened;
+use maint::internal::recorded;
 use maint::internal::time::{parse_duration, parse_time};
-use maint::internal::word;
 use maint::site::Found;
 use maint::store::{self, Applied, Options, Stamp};
 use maint::store::{OnWait, PATIENCE};
-use maint::{Actor, Error, Site, State};
+use maint::{Actor, Error, Site, State, Window};
 
 use crate::args::{Expiry, Global};
 use crate::clock::Clock;
@@ -87,6 +88,35 @@ impl Session {
         Ok(applied)
     }
 
+    /// Shows that this process holds a window, for as long as it goes.
+    pub(crate) fn claim(&self, site: &Site) -> maint::Result<Claim> {
+        Claim::make(site, &self.options(&|_, _| {})?)
+    }
+
+    /// Says that a window of a run that still goes was taken from it, and cleans up behind
+    /// runs that have ended.
+    pub(crate) fn warn_of_runs<T>(&self, site: &Site, applied: &mut Applied<T>) {
+        let is_lost = |name: &String, window: &Window| {
+            window.run.is_some()
+                && applied.after.windows.get(name).is_none_or(|after| after.run != window.run)
+        };
+        let lost = applied.before.windows.iter().filter(|(name, window)| is_lost(name, window));
+        let mut warnings = Vec::new();
+        for (name, window) in lost {
+            let id = window.run.as_deref().unwrap_or_default();
+            if let Ok(Standing::Going(who)) = standing(site, id) {
+                warnings.push(format!(
+                    "the run that held window `{name}` ({who}) still goes, and no longer holds it"
+                ));
+            }
+        }
+        if applied.is_written {
+            sweep(site, &applied.after);
+        }
+        self.output.warn(&warnings);
+        applied.warnings.extend(warnings);
+    }
+
     /// Shows which lock is waited for, and who holds it.
     fn show_waiting(&self, path: &Path, holder: Option<&Holder>) {
         let by = holder.map_or_else(String::new, |holder| {
@@ -124,9 +154,8 @@ impl Session {
     }
 }
 
-/// The command line without the name of the program, quoted for a shell.
+/// The command line without the name of the program and without secrets, quoted for a shell.
 fn command_line() -> String {
-    let words: Vec<String> =
-        std::env::args_os().skip(1).map(|text| word(&text.to_string_lossy())).collect();
-    shortened(words.join(" "))
+    let words = std::env::args_os().skip(1);
+    shortened(recorded(words.map(|text| text.to_string_lossy().into_owned())))
 }

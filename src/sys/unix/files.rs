@@ -113,6 +113,11 @@ pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     written.map(drop)
 }
 
+/// Lets the programs that this process starts inherit a file, and its lock with it.
+pub(crate) fn share(file: &File) -> io::Result<()> {
+    retry(|| rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty()))
+}
+
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     retry(|| rustix::fs::fchmod(file, permissions(mode)))
 }

@@ -20,6 +20,12 @@ pub(crate) fn is_root() -> bool {
     effective_uid() == 0
 }
 
+/// Which start of which machine this is, if the system says so.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// The name of a user, or `uid N` if the user database does not know it.
 pub(crate) fn user_name(uid: u32) -> String {
     nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))

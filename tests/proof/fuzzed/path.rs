@@ -149,6 +149,7 @@ fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
         scope,
         page: crate::state::page::PageSettings::default(),
         lease: None,
+        run: None,
         extra: serde_json::Map::new(),
     };
     let windows = BTreeMap::from([("w".to_owned(), window)]);

@@ -152,7 +152,7 @@ fn by_the_library() {
     let page = format!("page.{}", Format::Html);
     store::put_template(&site, &options, &page, "<p>page</p>", false).unwrap();
     store::remove_template(&site, &options, "page").unwrap();
-    store::preview_restore(&site).unwrap();
+    store::preview_restore(&site, &options).unwrap();
     store::restore(&site, &options).unwrap();
 }
 

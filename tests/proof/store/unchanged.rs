@@ -58,7 +58,7 @@ fn requirement_10_a_corrupt_state_can_be_restored() {
         assert_eq!(done.code, 8, "{done:?}");
         assert!(done.stderr.contains("maint restore"), "{done:?}");
         site.ok(&["restore"]);
-        assert_eq!(site.reason().as_deref(), Some("two"), "after {broken:?}");
+        assert_eq!(site.reason().as_deref(), Some("three"), "after {broken:?}");
         assert!(site.state().revision > 3, "it keeps rising");
         assert_eq!(fs::read_to_string(site.file("state.json.broken")).unwrap(), broken);
         assert!(maint::internal::load::read(&site.file("state.json.bak")).is_ok());
