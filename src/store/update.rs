@@ -3,7 +3,8 @@
 use super::beside::Beside;
 use super::identity::as_owner;
 use super::options::{Applied, Options, Stamp};
-use super::transaction::{run, transact, try_templates};
+use super::transaction::{run, transact};
+use super::trial::Trial;
 use crate::error::Result;
 use crate::load;
 use crate::site::Site;
@@ -39,7 +40,7 @@ pub fn preview<T>(
         let files = site.files()?;
         let before = load::read(&files.state)?;
         let (value, after, changes) = run(&before, options.stamp(), &change)?;
-        try_templates(site, options, &before, &after)?;
+        Trial::of_file(site, Beside::Nothing)?.of_state(options.purpose, &before, &after)?;
         Ok(Applied::unwritten(value, before, after, changes, files.state))
     })
 }
