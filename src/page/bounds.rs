@@ -27,6 +27,10 @@ pub(super) const MAX_ITEMS: usize = 2_000;
 /// How many macros and imports a template may have together.
 pub(super) const MAX_MACROS: usize = 64;
 
+/// How far into a line a tag may stand, in bytes. The engine counts columns in 16 bits,
+/// and where overflow is checked, a mistake behind the last of them ends the process.
+pub(super) const MAX_COLUMN: usize = 60_000;
+
 /// The filters that always make a text, a number, true or false.
 const PLAIN_FILTERS: [&str; 21] = [
     "abs",
@@ -130,8 +134,8 @@ pub(super) fn check(source: &str, names: &[&str]) -> Result<Facts> {
     // The engine counts bytes in 32 bits; templates are far smaller.
     debug_assert!(source.len() <= MAX_SIZE && names.len() <= 16);
     let mut scan = Scan { names, facts: Facts::default(), open: Vec::new(), items: 0, parts: 0 };
-    let mut lexer = Lexer { source, at: 0, counted: 0, line: 1 };
-    while let Some(tag) = lexer.tag() {
+    let mut lexer = Lexer { source, at: 0, counted: 0, line: 1, line_start: 0 };
+    while let Some(tag) = lexer.tag()? {
         scan.tag(&tag)?;
     }
     Ok(scan.facts)
@@ -167,6 +171,8 @@ struct Lexer<'s> {
     /// Up to where lines are counted.
     counted: usize,
     line: usize,
+    /// Where that line begins.
+    line_start: usize,
 }
 
 impl<'s> Lexer<'s> {
@@ -175,49 +181,73 @@ impl<'s> Lexer<'s> {
     }
 
     fn line(&mut self) -> usize {
-        self.line += self.source[self.counted..self.at].matches('\n').count();
+        for (at, _) in self.source[self.counted..self.at].match_indices('\n') {
+            self.line += 1;
+            self.line_start = self.counted + at + 1;
+        }
         self.counted = self.at;
         self.line
     }
 
+    /// The line, unless it is too long up to here.
+    fn near_line(&mut self) -> Result<usize> {
+        let line = self.line();
+        if self.at - self.line_start > MAX_COLUMN {
+            let why = format!("a tag stands behind more than {MAX_COLUMN} bytes of its line");
+            return refuse(line, why, "break the line before the tag");
+        }
+        Ok(line)
+    }
+
+    fn endless<T>(&mut self, what: &str) -> Result<T> {
+        refuse(self.line(), format!("{what} that begins here does not end"), "")
+    }
+
     /// The next tag. `None` at the end, and where the engine reports a mistake.
-    fn tag(&mut self) -> Option<Tag<'s>> {
+    fn tag(&mut self) -> Result<Option<Tag<'s>>> {
         loop {
             let bytes = self.rest().as_bytes();
-            let found = bytes.windows(2).position(|two| matches!(two, b"{{" | b"{%" | b"{#"))?;
+            let begins = |two: &[u8]| matches!(two, b"{{" | b"{%" | b"{#");
+            let Some(found) = bytes.windows(2).position(begins) else { return Ok(None) };
             let kind = bytes[found + 1];
             let sign = usize::from(matches!(bytes.get(found + 2), Some(b'-' | b'+')));
             self.at += found + 2 + sign;
             match kind {
-                b'#' => self.at += self.rest().find("#}")? + 2,
+                b'#' => match self.rest().find("#}") {
+                    Some(end) => self.at += end + 2,
+                    None => return self.endless("a comment"),
+                },
                 b'%' => match plain_tag(self.rest(), "raw", false) {
                     Some(length) => {
                         self.at += length;
                         self.skip_raw()?;
                     }
-                    None => return Some(self.inner(true)),
+                    None => return self.inner(true).map(Some),
                 },
-                _ => return Some(self.inner(false)),
+                _ => return self.inner(false).map(Some),
             }
         }
     }
 
     /// Skips what stands in `{% raw %}`, with its end.
-    fn skip_raw(&mut self) -> Option<()> {
-        loop {
-            self.at += self.rest().find("{%")? + 2;
+    fn skip_raw(&mut self) -> Result<()> {
+        let begin = self.at;
+        while let Some(found) = self.rest().find("{%") {
+            self.at += found + 2;
             if let Some(length) = plain_tag(self.rest(), "endraw", true) {
                 self.at += length;
-                return Some(());
+                return Ok(());
             }
         }
+        self.at = begin;
+        self.endless("a `raw`")
     }
 
     /// The tokens of a tag. It ends early where the engine reports a mistake, and then
     /// the rest is not read.
-    fn inner(&mut self, is_block: bool) -> Tag<'s> {
+    fn inner(&mut self, is_block: bool) -> Result<Tag<'s>> {
         let end = if is_block { "%}" } else { "}}" };
-        let mut tag = Tag { is_block, line: self.line(), tokens: Vec::new() };
+        let mut tag = Tag { is_block, line: self.near_line()?, tokens: Vec::new() };
         let mut open: Vec<u8> = Vec::new();
         loop {
             let rest = self.rest();
@@ -226,15 +256,15 @@ impl<'s> Lexer<'s> {
                 self.at += blank;
                 continue;
             }
-            let Some(first) = rest.chars().next() else { return tag };
+            let Some(first) = rest.chars().next() else { return Ok(tag) };
             if open.is_empty() {
                 let signed = rest.strip_prefix(['-', '+']).unwrap_or(rest);
                 if let Some(after) = [signed, rest].iter().find_map(|it| it.strip_prefix(end)) {
                     self.at = self.source.len() - after.len();
-                    return tag;
+                    return Ok(tag);
                 }
             }
-            let line = self.line();
+            let line = self.near_line()?;
             let (kind, length) = match first {
                 '(' | '[' | '{' => {
                     open.push(first as u8);
@@ -252,7 +282,7 @@ impl<'s> Lexer<'s> {
                 }
                 '\'' | '"' => match text_length(rest.as_bytes()) {
                     Some(length) => (Kind::Text, length),
-                    None => return self.stop(tag),
+                    None => return self.endless("a text"),
                 },
                 '0'..='9' => {
                     let digits = |byte: &u8| byte.is_ascii_digit() || *byte == b'_';
@@ -272,9 +302,9 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn stop(&mut self, tag: Tag<'s>) -> Tag<'s> {
+    fn stop(&mut self, tag: Tag<'s>) -> Result<Tag<'s>> {
         self.at = self.source.len();
-        tag
+        Ok(tag)
     }
 }
 

@@ -198,6 +198,45 @@ mod tests {
     }
 
     #[test]
+    fn requirement_63_a_template_that_changes_after_its_trial_is_tried_again() {
+        let (_temp, site) = site();
+        edit(&site, "sorry.html", "{{ reason }}");
+        let runs = std::cell::Cell::new(0);
+        let settings = WindowSettings::new().page(PageSettings::new().template("sorry"));
+        let put = |replaced: &str| {
+            runs.set(0);
+            update(&site, &Options::new("test"), |state, stamp| {
+                runs.set(runs.get() + 1);
+                // The first run is before the trial, the second under the lock after it.
+                if runs.get() == 2 {
+                    edit(&site, "sorry.html", replaced);
+                }
+                state.open_window("w", &settings, stamp.now, stamp.actor)
+            })
+        };
+        assert!(matches!(put("{{ nobody_says_that }}"), Err(Error::Invalid { .. })));
+        assert_eq!((site.state().unwrap(), runs.get()), (State::default(), 2));
+        edit(&site, "sorry.html", "{{ reason }}");
+        put("{{ title }}").unwrap();
+        assert_eq!(runs.get(), 3);
+    }
+
+    #[test]
+    fn requirement_63_a_trial_does_not_need_the_lock() {
+        let (_temp, site) = site();
+        update(&site, &Options::new("holder"), |state, stamp| {
+            let options = Options::new("test").patience(std::time::Duration::ZERO);
+            let put = |text| put_template(&site, &options, "sorry.html", text, false);
+            let loops =
+                "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+            assert!(matches!(put(loops), Err(Error::Invalid { .. })), "it was tried out");
+            assert!(matches!(put("{{ reason }}"), Err(Error::Busy { .. })), "then it waits");
+            state.open_window("w", &WindowSettings::new(), stamp.now, stamp.actor)
+        })
+        .unwrap();
+    }
+
+    #[test]
     fn what_is_put_back_or_renewed_is_not_tried_out() {
         for purpose in [Purpose::Restore, Purpose::Renew] {
             let (_temp, site) = site();

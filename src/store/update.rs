@@ -13,8 +13,8 @@ use crate::state::State;
 /// Changes the state of a site.
 ///
 /// The change runs under the lock, on the state as it is then; its [`Stamp`] says
-/// who makes it and when. It may run again on a newer state, so it must do nothing
-/// else. Nothing is written if it fails, if its result is not a valid state, if a
+/// who makes it and when. It may run again, on a newer state or once a template was
+/// tried out, which happens without the lock; so it must do nothing else. Nothing is written if it fails, if its result is not a valid state, if a
 /// template that it puts into use cannot become a page, or if nothing differs
 /// afterwards.
 ///
