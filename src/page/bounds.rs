@@ -22,7 +22,7 @@ pub(super) const MAX_BRACKETS: usize = 16;
 pub(super) const MAX_STATEMENTS: usize = 64;
 
 /// How many items the lists and maps of a template may have together.
-pub(super) const MAX_ITEMS: usize = 2_000;
+pub(super) const MAX_ITEMS: usize = 1_000;
 
 /// How many macros and imports a template may have together.
 pub(super) const MAX_MACROS: usize = 64;
