@@ -276,7 +276,7 @@ impl<'s> Lexer<'s> {
                         (Some(b'('), ')') | (Some(b'['), ']') | (Some(b'{'), '}')
                     );
                     if !is_match {
-                        return self.stop(tag);
+                        return Ok(self.stop(tag));
                     }
                     (Kind::Close, 1)
                 }
@@ -294,7 +294,7 @@ impl<'s> Lexer<'s> {
                 }
                 _ => match sign(rest) {
                     Some(sign) => (Kind::Sign(sign), sign.len()),
-                    None => return self.stop(tag),
+                    None => return Ok(self.stop(tag)),
                 },
             };
             tag.tokens.push(Token { kind, line });
@@ -302,9 +302,10 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn stop(&mut self, tag: Tag<'s>) -> Result<Tag<'s>> {
+    /// Leaves the rest unread: the engine stops here as well.
+    fn stop(&mut self, tag: Tag<'s>) -> Tag<'s> {
         self.at = self.source.len();
-        Ok(tag)
+        tag
     }
 }
 
@@ -498,7 +499,7 @@ impl<'s> Scan<'_, 's> {
         let mut all = Sequence::default();
         while reader.at < tokens.len() {
             let read = reader.sequence()?;
-            all.join(read);
+            all.join(&read);
             // A bracket that was not opened here; the engine reports it.
             reader.at += 1;
         }
@@ -638,7 +639,7 @@ struct Sequence<'s> {
 }
 
 impl<'s> Sequence<'s> {
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: &Self) {
         self.operands += other.operands;
         self.commas += other.commas;
         self.facts |= other.facts;

@@ -312,8 +312,7 @@ impl Templates {
     /// uses `retry_after` makes them do so.
     #[must_use]
     pub(crate) fn are_live(&self) -> bool {
-        let is_meant = |field: &&str| *field == "retry_after";
-        let at = Context::FIELDS.iter().position(|field| is_meant(&field));
+        let at = Context::FIELDS.iter().position(|field| *field == "retry_after");
         self.sources
             .values()
             .any(|source| at.is_some_and(|at| source.facts.mentioned >> at & 1 == 1))
