@@ -650,6 +650,21 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
 }
 
 #[test]
+fn requirement_63_a_template_made_to_do_harm_is_named_and_the_others_are_looked_at() {
+    let clinic = Clinic::new();
+    write(&clinic.file("templates/a.html"), &format!("\n{{{{ {}1 }}}}", "not ".repeat(50_000)));
+    write(&clinic.file("templates/b.html"), &"{% set x = x + x %}".repeat(60));
+    write(&clinic.file("templates/c.html"), "{% if %}");
+    let findings = clinic.findings();
+    for what in ["a.html` is refused for line 2", "b.html` is refused for line 1", "c.html"] {
+        let is_meant = |finding: &&Finding| {
+            finding.code == "template-broken" && finding.message.contains(what)
+        };
+        assert_eq!(findings.iter().filter(is_meant).count(), 1, "{what}: {findings:?}");
+    }
+}
+
+#[test]
 fn templates_with_mistakes_or_edited_by_hand_are_told() {
     let clinic = Clinic::new();
     let options = store::Options::new("template add");

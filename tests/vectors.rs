@@ -98,11 +98,8 @@ impl Asked {
 impl Vector {
     /// The status of the page of a window.
     fn answered(&self, state: &State, window: &str) -> u16 {
-        let site = SiteDefaults {
-            name: None,
-            settings: &state.page,
-            templates: &Arc::new(Templates::empty()),
-        };
+        let templates = Arc::new(Templates::empty());
+        let site = SiteDefaults::new(None, &state.page, &templates);
         let pages = Pages::new(window, &state.windows[window], &site, &mut Vec::new());
         pages.reply(&self.request.facts(), self.now).status()
     }

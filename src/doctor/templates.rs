@@ -62,7 +62,7 @@ pub(super) fn in_use(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn mistakes(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let users = users(patient);
-    let (mut templates, _) = Templates::read(&patient.site.templates());
+    let (templates, _) = Templates::read(&patient.site.templates());
     for template in all(patient) {
         let Err(error) = templates.try_file(&template) else {
             continue;

@@ -1,6 +1,6 @@
 //! The application's own settings, which override the state of its site.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::rules::RulesPlan;
 use crate::error::{Error, Result};
@@ -60,9 +60,6 @@ pub(crate) struct AppPlan {
     pub(super) is_down: Option<bool>,
     pub(super) rules: RulesPlan,
 }
-
-/// An app without settings of its own.
-pub(super) static SILENT: LazyLock<AppPlan> = LazyLock::new(AppPlan::default);
 
 impl AppPlan {
     /// Compiles the settings of an app.

@@ -105,11 +105,7 @@ impl Content {
         before: Option<&Self>,
     ) -> Result<(Self, Vec<Error>)> {
         let mut errors = Vec::new();
-        let around = SiteDefaults {
-            name: state.name.as_deref(),
-            settings: &state.page,
-            templates: &templates,
-        };
+        let around = SiteDefaults::new(state.name.as_deref(), &state.page, &templates);
         let before = before.filter(|before| {
             before.state.name == state.name
                 && before.state.page == state.page

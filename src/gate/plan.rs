@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::app::{self, AppPlan};
+use super::app::AppPlan;
 use super::index::{HostIndex, PathIndex};
 use super::rules::{RulesPlan, find_user};
 use crate::error::Result;
@@ -64,6 +64,8 @@ pub struct Plan {
     rules: Arc<RulesPlan>,
     tokens: Arc<[TokenPlan]>,
     proxies: Option<TrustedProxies>,
+    /// An app without settings of its own.
+    silent: Arc<AppPlan>,
 }
 
 struct WindowPlan {
@@ -103,6 +105,7 @@ impl Plan {
             rules,
             tokens: tokens.collect(),
             proxies: state.trusted_proxies.clone(),
+            silent: Arc::default(),
         })
     }
 
@@ -135,7 +138,7 @@ impl Plan {
     /// It asks in this order: open windows that cover the request, ignore rules, the
     /// bypass token, and last the user, who may be costly to find out.
     pub fn decide(&self, request: &impl Request, now: Timestamp) -> Decision<'_> {
-        self.decide_for(&app::SILENT, request, now)
+        self.decide_for(&self.silent, request, now)
     }
 
     /// Decides in an app with settings of its own.

@@ -1,6 +1,7 @@
 //! The page that a blocked request gets: templates, formats and header fields.
 
 mod accept;
+mod bounds;
 pub(crate) mod pages;
 mod policy;
 pub(crate) mod render;

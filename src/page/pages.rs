@@ -1,12 +1,13 @@
 //! All forms of one window's page, made when the state is read.
 
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::accept::wanted;
 use super::policy;
-use super::render::{Context, Templates};
+use super::render::{Context, Engine, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
 use crate::error::Error;
 use crate::request::Request;
@@ -15,14 +16,40 @@ use crate::request::url::UrlParts;
 use crate::state::page::{DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
-/// What a page takes from its site.
+/// What all pages of a site take from it.
 pub struct SiteDefaults<'s> {
     /// The name that visitors know the site by.
-    pub name: Option<&'s str>,
+    name: Option<&'s str>,
     /// The page settings of the site.
-    pub settings: &'s PageSettings,
+    settings: &'s PageSettings,
     /// The templates of the site.
-    pub templates: &'s Arc<Templates>,
+    templates: &'s Arc<Templates>,
+    engine: RefCell<Engine<'s>>,
+    /// The policies of pages made from templates and of the built-in one.
+    policies: [OnceCell<String>; 2],
+}
+
+impl<'s> SiteDefaults<'s> {
+    /// Takes the name that visitors know the site by, its page settings and its templates.
+    #[must_use]
+    pub fn new(
+        name: Option<&'s str>,
+        settings: &'s PageSettings,
+        templates: &'s Arc<Templates>,
+    ) -> Self {
+        let engine = RefCell::new(templates.engine());
+        Self { name, settings, templates, engine, policies: Default::default() }
+    }
+
+    fn policy(&self, is_builtin: bool) -> &str {
+        self.policies[usize::from(is_builtin)].get_or_init(|| {
+            if is_builtin {
+                policy::of_builtin()
+            } else {
+                policy::of_templates(self.templates.sources(Format::Html))
+            }
+        })
+    }
 }
 
 /// The page of a window in every form.
@@ -166,23 +193,19 @@ pub fn status_of_sending(status: u16) -> u16 {
     if status < 400 { DEFAULT_STATUS } else { status }
 }
 
-struct Maker<'m> {
+struct Maker<'m, 's> {
     settings: &'m PageSettings,
-    site: &'m SiteDefaults<'m>,
+    site: &'m SiteDefaults<'s>,
     errors: &'m mut Vec<Error>,
 }
 
-impl Maker<'_> {
+impl Maker<'_, '_> {
     fn page(&mut self, format: Format, context: &Context) -> Arc<Page> {
         let (body, template) = self.body(format, context);
         let mut fields = vec![("content-type", media_type(format).to_owned())];
         if format == Format::Html {
-            let policy = if template.is_some() {
-                policy::of_templates(self.site.templates.sources(format))
-            } else {
-                policy::of_builtin()
-            };
-            fields.push(("content-security-policy", policy));
+            let policy = self.site.policy(template.is_none());
+            fields.push(("content-security-policy", policy.to_owned()));
         }
         let made = Made { format, template, context: context.clone() };
         Arc::new(Page::new(context.status, fields, body).made(made))
@@ -193,7 +216,8 @@ impl Maker<'_> {
         let templates = self.site.templates;
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
-        match templates.render(own, format, context) {
+        let rendered = self.site.engine.borrow_mut().render(own, format, context);
+        match rendered {
             Ok(text) => {
                 let body = match own {
                     Some(name) if templates.are_live() => {
@@ -207,7 +231,7 @@ impl Maker<'_> {
             }
             Err(error) => {
                 self.errors.push(error);
-                let builtin = templates.render(None, format, context);
+                let builtin = self.site.engine.borrow_mut().render(None, format, context);
                 (Body::from(builtin.unwrap_or_else(|_| context.title.to_owned())), None)
             }
         }
@@ -280,7 +304,7 @@ mod tests {
     fn reply(method: &str, window: Option<serde_json::Value>) -> Reply {
         let templates = Arc::new(Templates::empty());
         let settings = PageSettings::default();
-        let site = SiteDefaults { name: Some("Shop"), settings: &settings, templates: &templates };
+        let site = SiteDefaults::new(Some("Shop"), &settings, &templates);
         let mut errors = Vec::new();
         let pages = if let Some(window) = window {
             let window = serde_json::from_value(window).unwrap();

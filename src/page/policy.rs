@@ -1,23 +1,18 @@
 //! The Content-Security-Policy of an HTML page (CSP Level 3).
 
-use std::sync::LazyLock;
-
 use super::render::builtin;
 use crate::digest::sha256_base64;
 use crate::state::page::Format;
 
 /// The policy of the built-in page: nothing but its own style and script.
 pub(super) fn of_builtin() -> String {
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let source = builtin(Format::Html);
-        let style = hashes([source], "style");
-        let script = hashes([source], "script");
-        format!(
-            "default-src 'none'; style-src{style}; script-src{script}; connect-src 'self'; \
-             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-    });
-    POLICY.clone()
+    let source = builtin(Format::Html);
+    let style = hashes([source], "style");
+    let script = hashes([source], "script");
+    format!(
+        "default-src 'none'; style-src{style}; script-src{script}; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// The policy of a page of the site. It allows what the site itself serves, inline

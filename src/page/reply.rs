@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
@@ -113,12 +113,10 @@ impl Reply {
     /// Sends a visitor who came by a bypass link on to the same place without
     /// the token, which a cookie then carries.
     pub(crate) fn see_other(location: String, cookie: String) -> Self {
-        static PAGE: LazyLock<Arc<Page>> = LazyLock::new(|| {
-            let fields = [("referrer-policy", "no-referrer".to_owned())];
-            Arc::new(Page::new(303, fields, Body::from(String::new())))
-        });
+        let fields = [("referrer-policy", "no-referrer".to_owned())];
+        let page = Arc::new(Page::new(303, fields, Body::from(String::new())));
         Self {
-            page: PAGE.clone(),
+            page,
             body: Arc::default(),
             retry_after: None,
             is_head: false,

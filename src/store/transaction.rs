@@ -12,7 +12,7 @@ use super::identity::as_owner;
 use super::lock::{self, Lock, Turn};
 use super::options::{Applied, Options, Purpose, Stamp};
 use super::replace::{self, Failure, Replacement};
-use super::trial;
+use super::trial::{self, Trial};
 use crate::access;
 use crate::actor::Holder;
 use crate::error::{Error, Result, describe};
@@ -43,16 +43,35 @@ fn in_turn<T>(
     beside: Beside<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
-    let transaction = Transaction::begin(site, options, beside)?;
+    let files = site.files()?;
+    let mut trial = Trial::of_file(site, beside)?;
+    let mut transaction = Transaction::begin(site, options, beside)?;
     for _ in 0..RERUNS {
-        if let Some(applied) = transaction.attempt(&change)? {
-            return Ok(applied);
+        match transaction.attempt(&trial, &change)? {
+            Attempt::Done(applied) => return Ok(*applied),
+            Attempt::Overtaken => {}
+            Attempt::Untried(before, after) => {
+                // A trial can take long, so others may write meanwhile.
+                drop(transaction);
+                trial = Trial::of_file(site, beside)?.of_state(options.purpose, &before, &after)?;
+                transaction = Transaction::begin(site, options, beside)?;
+            }
         }
     }
     Err(Error::conflict(format!(
-        "`{}` changed {RERUNS} times while this change was made",
-        transaction.files.state.display()
+        "`{}` or a template changed {RERUNS} times while this change was made",
+        files.state.display()
     )))
+}
+
+/// What became of an attempt.
+enum Attempt<T> {
+    Done(Box<Applied<T>>),
+    /// Another writer came first.
+    Overtaken,
+    /// Between these states it puts a template into use that was not tried out as it is
+    /// now.
+    Untried(Box<State>, Box<State>),
 }
 
 /// Runs a change on a copy of a state, and checks the result.
@@ -66,19 +85,6 @@ pub(super) fn run<T>(
     after.validate()?;
     let changes = diff(before, &after);
     Ok((value, after, changes))
-}
-
-/// Tries out the templates that a change puts into use, unless it restores or renews.
-pub(super) fn try_templates(
-    site: &Site,
-    options: &Options<'_>,
-    before: &State,
-    after: &State,
-) -> Result<()> {
-    match options.purpose {
-        Purpose::Change | Purpose::Create => trial::of_state(site, before, after),
-        Purpose::Restore | Purpose::Renew => Ok(()),
-    }
 }
 
 /// What every step needs. Holds the lock until it is dropped.
@@ -113,11 +119,12 @@ impl<'a> Transaction<'a> {
         lock::take_turn(&lock_request(&self.files.turn, self.options, self.custody, patience))
     }
 
-    /// Reads, changes and writes; `None` if another writer came first.
+    /// Reads, changes and writes.
     fn attempt<T>(
         &self,
+        trial: &Trial,
         change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
-    ) -> Result<Option<Applied<T>>> {
+    ) -> Result<Attempt<T>> {
         let current = current::read(&self.files, matches!(self.beside, Beside::Salvage))?;
         check_target(&self.files, &current)?;
         if self.lock.is_some() {
@@ -127,24 +134,26 @@ impl<'a> Transaction<'a> {
         }
         let stamp = self.options.stamp();
         let (value, mut after, changes) = run(&current.state, stamp, change)?;
-        match self.beside {
-            Beside::Nothing => try_templates(self.site, self.options, &current.state, &after)?,
-            Beside::Template(file) => trial::of_file(self.site, file)?,
-            Beside::Salvage => {}
+        if !trial.covers(self.options.purpose, &current.state, &after) {
+            return Ok(Attempt::Untried(Box::new(current.state), Box::new(after)));
+        }
+        if let Beside::Template(file) = self.beside {
+            trial::refuse_file(file)?;
         }
         let file = self.files.state.clone();
         if changes.is_empty() && !self.is_owed(&current) {
-            return Ok(Some(Applied::unwritten(value, current.state, after, changes, file)));
+            let applied = Applied::unwritten(value, current.state, after, changes, file);
+            return Ok(Attempt::Done(Box::new(applied)));
         }
         sign(&mut after, &current.state, stamp, self.options);
         // Had until the history is written, so that a writer that reads the new state
         // waits even if the lock file was deleted.
         let _turn = self.take_turn()?;
         if !current.is_still_there(&self.files) {
-            return Ok(None);
+            return Ok(Attempt::Overtaken);
         }
         let Some(mut warnings) = self.commit(&current, &after, &changes)? else {
-            return Ok(None);
+            return Ok(Attempt::Overtaken);
         };
         if let Some(user) = &after.web_user
             && let Some(obstacle) = access::obstacle(&self.site.state_file(), user)
@@ -152,7 +161,8 @@ impl<'a> Transaction<'a> {
             warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
         }
         let before = current.state;
-        Ok(Some(Applied { value, before, after, changes, is_written: true, warnings, file }))
+        let applied = Applied { value, before, after, changes, is_written: true, warnings, file };
+        Ok(Attempt::Done(Box::new(applied)))
     }
 
     /// Whether a file has to be written although the state stays the same.

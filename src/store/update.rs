@@ -3,7 +3,8 @@
 use super::beside::Beside;
 use super::identity::as_owner;
 use super::options::{Applied, Options, Stamp};
-use super::transaction::{run, transact, try_templates};
+use super::transaction::{run, transact};
+use super::trial::Trial;
 use crate::error::Result;
 use crate::load;
 use crate::site::Site;
@@ -12,8 +13,8 @@ use crate::state::State;
 /// Changes the state of a site.
 ///
 /// The change runs under the lock, on the state as it is then; its [`Stamp`] says
-/// who makes it and when. It may run again on a newer state, so it must do nothing
-/// else. Nothing is written if it fails, if its result is not a valid state, if a
+/// who makes it and when. It may run again, on a newer state or once a template was
+/// tried out, which happens without the lock; so it must do nothing else. Nothing is written if it fails, if its result is not a valid state, if a
 /// template that it puts into use cannot become a page, or if nothing differs
 /// afterwards.
 ///
@@ -39,7 +40,7 @@ pub fn preview<T>(
         let files = site.files()?;
         let before = load::read(&files.state)?;
         let (value, after, changes) = run(&before, options.stamp(), &change)?;
-        try_templates(site, options, &before, &after)?;
+        Trial::of_file(site, Beside::Nothing)?.of_state(options.purpose, &before, &after)?;
         Ok(Applied::unwritten(value, before, after, changes, files.state))
     })
 }

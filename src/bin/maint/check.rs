@@ -87,11 +87,8 @@ fn status(
 ) -> Option<u16> {
     let Decision::Blocked(Some(name)) = decision else { return None };
     // No template changes the status, so none is read.
-    let site = SiteDefaults {
-        name: None,
-        settings: &state.page,
-        templates: &Arc::new(Templates::empty()),
-    };
+    let templates = Arc::new(Templates::empty());
+    let site = SiteDefaults::new(None, &state.page, &templates);
     let pages = Pages::new(name, state.windows.get(&**name)?, &site, &mut Vec::new());
     Some(pages.reply(request, now).status())
 }

@@ -9,6 +9,7 @@ pub mod forwarded;
 pub mod path;
 #[cfg(test)]
 mod replay;
+pub mod shapes;
 pub mod state;
 pub mod template;
 pub mod time;

@@ -1,9 +1,9 @@
 //! A template of the site: first its format and the reason of the window, then the
-//! template.
+//! template. After the line `shape`, bytes choose the pieces that it is put together from.
 
 use std::sync::LazyLock;
 
-use super::first_line;
+use super::{first_line, shapes};
 use crate::page::render::MAX_PAGE_SIZE;
 use crate::page::{Context, Templates};
 use crate::state::page::Format;
@@ -19,6 +19,14 @@ const MARKUP: [&str; 4] = ["<", "\\", "safe", "autoescape"];
 /// If that does not hold.
 pub fn check(data: &[u8]) {
     let (about, source) = first_line(data);
+    if about == b"shape" {
+        let mut bytes = source.iter().copied();
+        return check_template(
+            Format::Html,
+            &context("Back soon"),
+            shapes::made(|| u64::from(bytes.next().unwrap_or_default())),
+        );
+    }
     let (Ok(about), Ok(source)) = (str::from_utf8(about), str::from_utf8(source)) else { return };
     let (format, reason) = about.split_once(' ').unwrap_or(("html", about));
     let format = format.parse().unwrap_or(Format::Html);
@@ -26,11 +34,15 @@ pub fn check(data: &[u8]) {
     if source.is_empty() {
         return check_builtin(&context, reason);
     }
+    check_template(format, &context, source.to_owned());
+}
+
+fn check_template(format: Format, context: &Context, source: String) {
     let mut templates = Templates::empty();
-    if templates.add(format!("x.{format}"), source.to_owned()).is_err() {
+    if templates.add(format!("x.{format}"), source.clone()).is_err() {
         return;
     }
-    let Ok(page) = templates.render(Some("x"), format, &context) else { return };
+    let Ok(page) = templates.render(Some("x"), format, context) else { return };
     let _ = templates.try_out("x", format);
     assert!(page.len() <= MAX_PAGE_SIZE);
     if format == Format::Html && !MARKUP.iter().any(|markup| source.contains(markup)) {

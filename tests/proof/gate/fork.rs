@@ -14,16 +14,21 @@ use serde_json::{Value, json};
 
 use crate::env::{HANG, TestSite, down};
 use crate::roles::{Program, command, given_site};
-use crate::say::{figure, skip};
+use crate::say::{amount, figure, skip};
 
 /// How often it forks.
-const FORKS: u64 = 40;
+fn forks() -> u64 {
+    amount(200, 20_000)
+}
 
 /// Many rules, so that reading the state again takes long enough to be forked in.
-const RULES: u64 = 3_200;
+const RULES: u64 = 400;
+
+/// Many windows, so that many pages are made.
+const WINDOWS: u64 = 50;
 
 #[test]
-fn a_process_forked_off_while_the_state_is_read_goes_on_by_itself() {
+fn requirement_66_a_process_forked_off_while_the_state_is_read_goes_on_by_itself() {
     let temp = tempfile::tempdir().unwrap();
     let shim = temp.path().join("fork.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof/gate/fork.c");
@@ -57,6 +62,11 @@ fn parts(revision: u64) -> Value {
     // Every other state has many rules.
     let number = if revision.is_multiple_of(2) { RULES } else { 2 };
     parts["ignore"] = Value::Object((1..=number).map(rule).collect());
+    for n in 0..WINDOWS {
+        let mut window = parts["windows"]["w"].clone();
+        window["reason"] = json!(format!("{n} of {revision}"));
+        parts["windows"][format!("w{n}")] = window;
+    }
     parts
 }
 
@@ -94,7 +104,7 @@ pub(crate) fn play() {
                 }
             });
         }
-        for number in 0..FORKS {
+        for number in 0..forks() {
             assert!(fs::canonicalize("/maint-test-fork").is_err());
             if std::process::id() != parent {
                 child(&gate, number);
@@ -102,7 +112,7 @@ pub(crate) fn play() {
             forked.fetch_add(u64::from(is_done()), Ordering::Relaxed);
         }
     });
-    println!("children: {} of {FORKS} went on by themselves", forked.into_inner());
+    println!("children: {} of {} went on by themselves", forked.into_inner(), forks());
 }
 
 /// Stops what runs beside a test, even if the test fails.

@@ -82,7 +82,7 @@ pub(crate) fn make(
         page.template.clone_from(&name);
         page.redirect = None;
     }
-    let (mut templates, _) = Templates::read(&site.templates());
+    let (templates, _) = Templates::read(&site.templates());
     let own = files.iter().find(|file| file.format == question.format);
     if let Some(file) = own {
         templates.try_file(file)?;
@@ -92,11 +92,8 @@ pub(crate) fn make(
         context.comes_back = matches!(question.method, "GET" | "HEAD");
         templates.render(Some(&file.name), file.format, &context)?;
     }
-    let around = SiteDefaults {
-        name: state.name.as_deref(),
-        settings: &settings,
-        templates: &Arc::new(templates),
-    };
+    let templates = Arc::new(templates);
+    let around = SiteDefaults::new(state.name.as_deref(), &settings, &templates);
     // Errors in other formats are reported when those are asked for.
     let mut errors = Vec::new();
     let pages = Pages::new("sample", &window, &around, &mut errors);

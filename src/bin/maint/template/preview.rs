@@ -211,7 +211,7 @@ impl Preview {
     fn mistakes(&self) -> maint::Result<Vec<Error>> {
         let window = sample_window(self.now());
         let (_, files) = page::chosen(&self.site, &self.state()?, &self.which, &window)?;
-        let (mut templates, _) = Templates::read(&self.site.templates());
+        let (templates, _) = Templates::read(&self.site.templates());
         Ok(files.iter().filter_map(|file| templates.try_file(file).err()).collect())
     }
 }
