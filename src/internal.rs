@@ -54,6 +54,10 @@ pub mod template {
     pub use crate::page::template::{MAX_SIZE, Template, digest, find, list, read};
 }
 
+pub mod visible {
+    pub use crate::visible::{json, visible, visible_lines};
+}
+
 pub mod time {
     pub use crate::time::{has_come, now, parse_duration, parse_time, zone};
 }

@@ -13,6 +13,7 @@ use super::custody::Custody;
 use crate::actor::Holder;
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::visible;
 
 /// How long a writer waits for the lock by default: 10 seconds.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -174,7 +175,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// Writes down who holds the lock. If that fails, waiting writers miss the name
 /// and nothing else.
 fn sign(file: &File, holder: &Holder) {
-    if let Ok(mut text) = serde_json::to_vec(holder) {
+    if let Ok(mut text) = serde_json::to_vec(holder).map(visible::json) {
         text.push(b'\n');
         let _ = sys::overwrite(file, &text);
     }

@@ -11,7 +11,7 @@ use crate::args::On;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{GREEN, RED, paint};
+use crate::text::{GREEN, RED, paint, say};
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;
@@ -53,34 +53,34 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     let phase = window.phase(now);
     let mut text = match (applied.value, phase) {
         _ if applied.changes.is_empty() => {
-            format!("unchanged: window `{name}` is {phase} with these settings already\n")
+            say!("unchanged: window `{}` is {} with these settings already\n", name, phase)
         }
         (Opened::New, Phase::Scheduled) => {
-            format!("{} window `{name}` is scheduled\n", paint(GREEN, "● up"))
+            say!("{} window `{}` is scheduled\n", paint(GREEN, "● up"), name)
         }
         (Opened::New, _) if window.scope.is_everything() => {
-            format!("{} window `{name}` is open\n", paint(RED, "● down"))
+            say!("{} window `{}` is open\n", paint(RED, "● down"), name)
         }
-        (Opened::New, _) => format!("{} window `{name}` is open\n", paint(RED, "● partly down")),
+        (Opened::New, _) => say!("{} window `{}` is open\n", paint(RED, "● partly down"), name),
         (Opened::Replaced(before), after) if before == after => {
-            format!("window `{name}` was {before} already; its settings are replaced\n")
+            say!("window `{}` was {} already; its settings are replaced\n", name, before)
         }
         (Opened::Replaced(before), after) => {
-            format!("window `{name}` was {before} and is {after} now\n")
+            say!("window `{}` was {} and is {} now\n", name, before, after)
         }
     };
-    text += &report::window_text(name, window, &session.clock);
+    text += report::window_text(name, window, &session.clock);
     let revoked: Vec<&str> =
         applied.changes.iter().filter_map(|change| change.at.strip_prefix("/bypass/")).collect();
     if !revoked.is_empty() {
-        text += &format!(
+        text += say!(
             "  bypass tokens of the previous maintenance are revoked: {}\n",
             revoked.join(", ")
         );
     }
     if matches!(applied.value, Opened::Replaced(_)) {
-        text += &report::changes_text(&applied.changes);
+        text += report::changes_text(&applied.changes);
     }
-    text += &report::written(applied);
+    text += report::written(applied);
     session.output.done(&text, &object)
 }

@@ -8,6 +8,7 @@ use crate::args::Restore;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::text::Text;
 
 pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
     let site = session.site()?;
@@ -22,17 +23,17 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
         session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
         return Ok(Exit::Done);
     }
-    let mut text = if applied.before.last_change.is_none() {
-        "the backup is in force in place of the broken state\n".to_owned()
+    let mut text: Text = if applied.before.last_change.is_none() {
+        "the backup is in force in place of the broken state\n".into()
     } else if !applied.is_written {
-        "unchanged: the state before is the same\n".to_owned()
+        "unchanged: the state before is the same\n".into()
     } else {
         "the state before the last change is in force again; another `maint restore` undoes this\n"
-            .to_owned()
+            .into()
     };
-    text += &report::changes_text(&applied.changes);
-    text += &report::holds(&applied.after, &session.clock);
-    text += &report::written(&applied);
+    text += report::changes_text(&applied.changes);
+    text += report::holds(&applied.after, &session.clock);
+    text += report::written(&applied);
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }

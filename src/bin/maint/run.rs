@@ -21,7 +21,7 @@ use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
 use crate::session::Session;
 use crate::signals;
-use crate::text::printable;
+use crate::text::{Text, say};
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const MIN_LEASE: Duration = Duration::from_secs(3);
@@ -54,7 +54,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         .context("could not watch signals")?;
     let opened = session
         .apply(&site, false, |state, stamp| open(state, &name, &asked, args.take_over, stamp))?;
-    session.output.note(&format!("window `{name}` is open"));
+    session.output.note(say!("window `{}` is open", name));
 
     let window = &opened.after.windows[&name];
     let was_there = matches!(opened.value, Opened::Replaced(_));
@@ -170,7 +170,7 @@ impl Hold<'_> {
             Ok(_) | Err(Error::Unknown { .. }) => {
                 self.session
                     .output
-                    .note(&format!("window `{}` was closed by somebody else", self.name));
+                    .note(say!("window `{}` was closed by somebody else", self.name));
                 false
             }
             Err(error) => {
@@ -196,7 +196,7 @@ impl Hold<'_> {
         let message = format!("could not run `{}`: {why}", program.to_string_lossy());
         let is_open = keeps || self.close().is_err();
         if !is_open {
-            self.session.output.note(&format!("window `{}` is closed", self.name));
+            self.session.output.note(say!("window `{}` is closed", self.name));
         }
         self.report(Exit::Command(code), is_open, Some(&message))
     }
@@ -213,7 +213,7 @@ impl Hold<'_> {
         match self.close() {
             Ok(is_ours) => {
                 let what = if is_ours { "is closed" } else { "was closed by somebody else" };
-                self.session.output.note(&format!("window `{}` {what}", self.name));
+                self.session.output.note(say!("window `{}` {}", self.name, what));
                 self.report(exit, false, failure.as_deref())
             }
             // A window that stays open is never a success.
@@ -231,18 +231,18 @@ impl Hold<'_> {
             let object = json!({
                 "window": self.name, "exit": exit.code(), "open": is_open, "failure": failure,
             });
-            output.error_line(&object.to_string());
+            output.error_object(&object);
             return exit;
         }
         if let Some(failure) = failure {
             let stays = if is_open {
-                format!(", so window `{}` stays open", self.name)
+                say!(", so window `{}` stays open", self.name)
             } else {
-                String::new()
+                Text::default()
             };
-            output.error_line(&printable(&format!("maint: {failure}{stays}")));
+            output.error_line(say!("maint: {}{}", failure, stays));
             if is_open {
-                output.error_line(&format!("hint: when it is fixed, `maint off {}`", self.name));
+                output.error_line(say!("hint: when it is fixed, `maint off {}`", self.name));
             }
         }
         exit

@@ -17,6 +17,7 @@ use maint::{Actor, Error, Site, State};
 use crate::args::{Expiry, Global};
 use crate::clock::Clock;
 use crate::output::Output;
+use crate::text::{Text, say};
 
 pub(crate) struct Session {
     global: Global,
@@ -35,9 +36,8 @@ impl Session {
         if site.found() == Found::User {
             // Under pressure it is easy to be in the wrong directory.
             let person = Actor::current().user;
-            self.output.note(&format!(
-                "no site in this directory or above: this is the site of `{person}`"
-            ));
+            self.output
+                .note(say!("no site in this directory or above: this is the site of `{}`", person));
         }
         Ok(site)
     }
@@ -89,10 +89,10 @@ impl Session {
 
     /// Shows which lock is waited for, and who holds it.
     fn show_waiting(&self, path: &Path, holder: Option<&Holder>) {
-        let by = holder.map_or_else(String::new, |holder| {
-            format!(", held by {holder} since {}", self.clock.time(holder.since))
+        let by = holder.map_or_else(Text::default, |holder| {
+            say!(", held by {} since {}", holder, self.clock.time(holder.since))
         });
-        self.output.note(&format!("waiting for lock `{}`{by}", path.display()));
+        self.output.note(say!("waiting for lock `{}`{}", path.display(), by));
     }
 
     pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {

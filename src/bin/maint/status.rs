@@ -13,7 +13,7 @@ use crate::args::{Expected, Status};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
+use crate::text::{BOLD, DIM, Text, YELLOW, duration, lossy, paint, say};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.
@@ -72,48 +72,49 @@ fn text(
     state: &State,
     too_old: &[(&str, &Window)],
     max_age: Option<SignedDuration>,
-) -> String {
+) -> Text {
     let clock = &session.clock;
     let now = clock.now();
     let mut text = report::holds(state, clock);
     for (name, window) in too_old {
         let age = duration(now.duration_since(window.since()));
         let most = max_age.map_or_else(String::new, duration);
-        text += &format!(
-            "{}: window `{name}` has been open for {age}, longer than {most}\n",
-            paint(YELLOW, "too old")
+        text += say!(
+            "{}: window `{}` has been open for {}, longer than {}\n",
+            paint(YELLOW, "too old"),
+            name,
+            age,
+            most
         );
     }
     let ended: Vec<&str> = state.windows_in(Phase::Ended, now).map(|(name, _)| name).collect();
     if !ended.is_empty() {
-        text += &format!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
+        text += say!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
     }
-    text += &let_through(state, now);
+    text += let_through(state, now);
     if let Some(name) = &state.page.template {
-        text += &format!("{} template {name}\n", paint(BOLD, "page"));
+        text += say!("{} template {}\n", paint(BOLD, "page"), name);
     }
-    let place = match &state.last_change {
-        Some(change) => format!(
-            "{} (revision {}, changed {} by {})",
-            site.state_file().display(),
-            state.revision,
-            clock.relative(change.at),
-            change.by
-        ),
-        None => format!("{} (never changed)", site.state_file().display()),
-    };
-    text + &format!("{}\n", paint(DIM, printable(&place)))
+    let changed = state.last_change.as_ref().map_or_else(
+        || "never changed".to_owned(),
+        |change| {
+            let time = clock.relative(change.at);
+            format!("revision {}, changed {time} by {}", state.revision, change.by)
+        },
+    );
+    let place = format!("{} ({changed})", site.state_file().display());
+    text + say!("{}\n", paint(DIM, place))
 }
 
 /// Who gets through, at a glance.
-fn let_through(state: &State, now: Timestamp) -> String {
+fn let_through(state: &State, now: Timestamp) -> Text {
     let rules: Vec<_> = by_number(&state.ignore)
         .into_iter()
         .filter(|(_, rule)| !rule.has_expired(now) && !matches!(rule.kind, Kind::Unknown(_)))
         .collect();
     let tokens = state.bypass.values().filter(|token| !token.has_expired(now)).count();
     if rules.is_empty() && tokens == 0 {
-        return String::new();
+        return Text::default();
     }
     let mut parts: Vec<String> = rules
         .iter()
@@ -128,5 +129,5 @@ fn let_through(state: &State, now: Timestamp) -> String {
         1 => parts.push("1 bypass token".to_owned()),
         many => parts.push(format!("{many} bypass tokens")),
     }
-    format!("{} {}\n", paint(BOLD, "gets through"), printable(&parts.join(", ")))
+    say!("{} {}\n", paint(BOLD, "gets through"), parts.join(", "))
 }

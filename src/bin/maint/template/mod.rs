@@ -22,7 +22,7 @@ use crate::args::{
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, GREEN, lossy, paint};
+use crate::text::{BOLD, GREEN, Text, lossy, padded, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
     match args {
@@ -42,16 +42,17 @@ fn list(session: &Session) -> Result<Exit> {
     let state = site.state()?;
     let templates = template::list(&site.templates())?;
     let is_used = |name: &str| state.page.template.as_deref() == Some(name);
-    let mark = |used| if used { paint(GREEN, "  the page of this site") } else { String::new() };
-    let mut text = String::new();
+    let mark = |used| if used { paint(GREEN, "  the page of this site") } else { Text::default() };
+    let mut text = Text::default();
     let mut objects = Vec::new();
     for file in &templates {
         let used = is_used(&file.name);
         let bytes = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
-        text += &format!(
-            "{}  {:<4}  {bytes} bytes{}\n",
+        text += say!(
+            "{}  {}  {} bytes{}\n",
             paint(BOLD, &file.name),
-            file.format.extension(),
+            padded(file.format.extension(), 4),
+            bytes,
             mark(used)
         );
         objects.push(json!({
@@ -59,7 +60,7 @@ fn list(session: &Session) -> Result<Exit> {
         }));
     }
     // There always is one.
-    text += &format!("the built-in page{}\n", mark(state.page.template.is_none()));
+    text += say!("the built-in page{}\n", mark(state.page.template.is_none()));
     session.output.answer(&text, &json!({ "templates": objects, "page": state.page.template }))?;
     Ok(Exit::Done)
 }
@@ -71,8 +72,12 @@ fn show(session: &Session, args: &TemplateShow) -> Result<Exit> {
         let format = args.format.map_or(Format::Html, Format::from);
         (format, builtin(format).to_owned())
     };
-    let object = json!({ "name": args.name, "format": format.extension(), "text": text });
-    session.output.answer(&text, &object)?;
+    if session.output.is_json() {
+        let object = json!({ "name": args.name, "format": format.extension(), "text": text });
+        session.output.object(&object)?;
+    } else {
+        session.output.content(text.as_bytes())?;
+    }
     Ok(Exit::Done)
 }
 
@@ -130,8 +135,10 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
     let done = put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)?;
     if !args.replace {
         let name = &args.name;
-        session.output.progress(&format!(
-            "look at it: maint template preview {name}\nuse it:     maint template use {name}"
+        session.output.progress(say!(
+            "look at it: maint template preview {}\nuse it:     maint template use {}",
+            name,
+            name
         ));
     }
     Ok(done)
@@ -158,7 +165,7 @@ fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: boo
     let object =
         report::object(site, &applied, session.clock.now(), json!({ "template": lossy(&path) }));
     let did = if applied.is_written { "written" } else { "unchanged" };
-    let text = format!("template `{file_name}` {did}\n{}", report::written(&applied));
+    let text = say!("template `{}` {}\n{}", file_name, did, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -183,7 +190,7 @@ fn edit(session: &Session, args: &TemplateEdit) -> Result<Exit> {
         let _ = fs::remove_file(&copy);
     } else {
         // A missing brace must not cost the text.
-        session.output.note(&format!("your text is kept in `{}`", copy.display()));
+        session.output.note(say!("your text is kept in `{}`", copy.display()));
     }
     result
 }
@@ -226,7 +233,7 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
     let applied = session.write(|options| store::remove_template(&site, options, &args.name))?;
     let paths: Vec<String> = applied.value.iter().map(|file| lossy(&file.path)).collect();
     let object = report::object(&site, &applied, session.clock.now(), json!({ "removed": paths }));
-    let text = format!("template `{}` removed\n{}", args.name, report::written(&applied));
+    let text = say!("template `{}` removed\n{}", args.name, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -240,9 +247,9 @@ fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let object = report::object(&site, &applied, session.clock.now(), json!({ "page": args.name }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
     let page = match &args.name {
-        Some(name) => format!("the page of this site is the template `{name}`"),
-        None => "the page of this site is the built-in one".to_owned(),
+        Some(name) => say!("the page of this site is the template `{}`", name),
+        None => "the page of this site is the built-in one".into(),
     };
-    session.output.done(&format!("{unchanged}{page}\n{}", report::written(&applied)), &object)?;
+    session.output.done(&say!("{}{}\n{}", unchanged, page, report::written(&applied)), &object)?;
     Ok(Exit::Done)
 }
