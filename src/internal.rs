@@ -34,7 +34,7 @@ pub mod request {
 
 pub mod rules {
     pub mod method {
-        pub use crate::rules::method::{COMMON, parse};
+        pub use crate::rules::method::{COMMON, doubt, parse};
     }
 
     pub mod network {
@@ -47,6 +47,7 @@ pub mod state {
     pub use crate::state::page::{
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };
+    pub use crate::state::shadow::behind_proxies;
     pub use crate::state::{by_number, lease_end};
 }
 

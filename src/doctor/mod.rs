@@ -70,6 +70,7 @@ const CHECKS: &[Check] = &[
     schedule::status,
     schedule::redirects,
     schedule::open_rules,
+    schedule::shadowed_rules,
 ];
 
 /// Examines a site and returns what it finds, the worst first.

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::env::{Ran, TestEnv};
+use crate::say::figure;
 
 const PAGE: &str = "<h1>{{ title }}</h1>{% if reason %}<p>{{ reason }}</p>{% endif %}\n";
 
@@ -216,6 +219,55 @@ fn visual_comes_before_editor() {
     let output = command.env("VISUAL", "sed -i s/h1/h3/g").env("EDITOR", "false").output().unwrap();
     assert!(output.status.success());
     assert!(env.ok(&["template", "show", "sorry"]).starts_with("<h3>"));
+}
+
+/// The file that a message names as the one with the text.
+fn kept(ran: &Ran) -> String {
+    let rest = ran.stderr.split("your text is kept in `").nth(1);
+    rest.unwrap_or_else(|| panic!("{ran:?}")).split('`').next().unwrap().to_owned()
+}
+
+#[test]
+fn requirement_69_nothing_that_was_typed_in_an_editor_is_thrown_away() {
+    let env = with_page();
+    let before = env.files();
+    let too_large = format!("{}", 256 * 1024 + 1);
+    let typed: [(&str, String); 6] = [
+        ("is not UTF-8", "printf 'caf\\351' >".to_owned()),
+        ("is larger than", format!("head -c {too_large} /dev/zero | tr '\\0' x >")),
+        ("a mistake", "printf '{%% if %%}' >".to_owned()),
+        ("an editor that fails", "f() { printf typed > \"$1\"; exit 1; }; f".to_owned()),
+        ("a signal", "f() { printf typed > \"$1\"; kill -9 $$; }; f".to_owned()),
+        (
+            "a signal to us",
+            "f() { printf typed > \"$1\"; kill -TERM $PPID; sleep 30; }; f".to_owned(),
+        ),
+    ];
+    let number = typed.len();
+    for (what, editor) in typed {
+        let ran = edit(&env, &editor);
+        assert_eq!(ran.code, if what.starts_with("is ") { 8 } else { 2 }, "{what}: {ran:?}");
+        let path = kept(&ran);
+        let text = fs::read(&path).unwrap();
+        assert!(!text.is_empty() && !text.starts_with(b"<"), "{what}");
+        assert!(ran.stderr.contains("maint template add sorry "), "{what}: {ran:?}");
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{what}");
+        fs::remove_file(path).unwrap();
+        assert_eq!(before, env.files(), "{what}");
+    }
+    // What is typed and cannot be written, quietly and as JSON.
+    let lock = fs::File::open(env.dir().join(".maint/lock")).unwrap();
+    fs2::FileExt::try_lock_exclusive(&lock).unwrap();
+    let mut command = env.command(&["--json", "--no-wait", "template", "edit", "sorry"]);
+    let ran = command.env("EDITOR", "printf new >").output().unwrap();
+    let error: Value = serde_json::from_slice(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "busy", "{error}");
+    let path = error["error"]["kept"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(path).unwrap(), "new");
+    fs::remove_file(path).unwrap();
+    figure(&format!("{} of {} refusals keep the text and name its file", number + 1, number + 1));
 }
 
 #[test]

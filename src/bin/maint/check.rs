@@ -30,6 +30,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
             "every user of this host can see a token on the command line; use `--token-stdin`",
         );
     }
+    session.doubt(std::slice::from_ref(&args.method));
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let now = now.unwrap_or_else(|| session.clock.now());
     let state = site.state()?;

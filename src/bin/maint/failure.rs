@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
@@ -15,7 +15,21 @@ use serde_json::json;
 use crate::args::Args;
 use crate::exit::{self, Exit};
 use crate::output::{Output, OutputFailed};
-use crate::text::{Text, say};
+use crate::text::{Text, lossy, say};
+
+/// What somebody typed is kept in a file, since it was refused.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    /// The words after `maint` that take it from there.
+    pub(crate) again: String,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "your text is kept in `{}`", self.path.display())
+    }
+}
 
 /// Prints an error with at most one hint, and says how to exit.
 pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
@@ -26,24 +40,39 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
         None if error.is::<OutputFailed>() => (Exit::Output, "output", None, None, None),
         None => (Exit::NotApplied, "not_applied", None, None, None),
     };
+    let kept = error.downcast_ref::<Kept>();
     let message = match error.downcast_ref::<Error>() {
         // It names its cause already.
         Some(known) => known.to_string(),
-        None => error.chain().map(plain).collect::<Vec<_>>().join(": "),
+        // The first is what was kept.
+        None => error
+            .chain()
+            .skip(usize::from(kept.is_some()))
+            .map(plain)
+            .collect::<Vec<_>>()
+            .join(": "),
     };
     if output.is_json() {
-        output.error_object(&json!({ "error": {
+        let mut object = json!({ "error": {
             "code": code,
             "exit": exit.code(),
             "message": message,
             "path": path.map(Path::to_string_lossy),
             "errno": errno,
             "hint": hint,
-        }}));
+        }});
+        if let Some(kept) = kept {
+            object["error"]["kept"] = json!(lossy(&kept.path));
+        }
+        output.error_object(&object);
     } else {
         output.error_line(say!("maint: {}", message));
         if let Some(hint) = hint {
             output.error_line(say!("hint: {}", hint));
+        }
+        if let Some(kept) = kept {
+            output.error_line(say!("{}", kept));
+            output.error_line(say!("change it there, then: maint {}", kept.again));
         }
     }
     exit
@@ -197,9 +226,9 @@ fn by_cause(path: &Path, source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
             let directory = if path.is_dir() { path } else { path.parent()? };
-            let owner = owner_of(directory)?;
+            let (owner, for_sudo) = owner_of(directory)?;
             Some(format!(
-                "`{}` belongs to `{owner}`; try `sudo -u {owner} maint …`",
+                "`{}` belongs to `{owner}`; try `sudo -u {for_sudo} maint …`",
                 directory.display()
             ))
         }

@@ -13,7 +13,7 @@ use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, Text, padded, paint, say};
+use crate::text::{BOLD, Text, padded, paint, say, wrapped};
 
 pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
     match args {
@@ -39,7 +39,12 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         let id = state.add_rule(&matcher, &settings, stamp.now, stamp.actor)?;
         Ok((id, is_new))
     };
-    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut warnings = session.shadowed(&applied.after, |id| id == applied.value.0);
+    if kind == Kind::Method {
+        warnings.extend(session.doubt(std::slice::from_ref(&args.value)));
+    }
+    applied.warnings.extend(warnings);
     let (id, is_new) = &applied.value;
     let lets_in = matcher.describe();
     let object = report::object(
@@ -48,7 +53,7 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         session.clock.now(),
         json!({ "dry_run": args.dry_run.dry_run, "id": id, "new": is_new, "lets_in": lets_in }),
     );
-    let lets_in = say!("  lets in {}\n", lets_in);
+    let lets_in = wrapped("  lets in ", &lets_in, 80);
     if args.dry_run.dry_run {
         let text = report::dry_run_text(&applied.changes) + lets_in;
         session.output.answer(&text, &object)?;

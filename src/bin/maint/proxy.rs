@@ -37,7 +37,11 @@ pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
 
 fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _| change(state))?;
+    let mut applied = session.apply(&site, false, |state, _| change(state))?;
+    if !applied.changes.is_empty() {
+        let warnings = session.shadowed(&applied.after, |_| true);
+        applied.warnings.extend(warnings);
+    }
     let proxies = applied.after.trusted_proxies.as_ref();
     let object =
         report::object(&site, &applied, session.clock.now(), json!({ "trusted_proxies": proxies }));

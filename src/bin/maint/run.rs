@@ -55,6 +55,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let opened = session
         .apply(&site, false, |state, stamp| open(state, &name, &asked, args.take_over, stamp))?;
     session.output.note(say!("window `{}` is open", name));
+    session.doubt(&args.window.method);
 
     let window = &opened.after.windows[&name];
     let was_there = matches!(opened.value, Opened::Replaced(_));
@@ -75,7 +76,9 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         };
         match event {
             Ok(Event::Ended(status)) => break status.context("could not wait for the command")?,
-            Ok(Event::Signal(signal)) => signals::forward(signal, pid),
+            Ok(Event::Signal(signal)) => {
+                signals::forward(signal, pid);
+            }
             Err(RecvTimeoutError::Timeout) => is_ours = hold.renew(),
             Err(RecvTimeoutError::Disconnected) => {
                 anyhow::bail!("the thread that waits for the command is gone")

@@ -7,6 +7,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
 use maint::internal::history::shortened;
+use maint::internal::rules::method;
+use maint::internal::state::behind_proxies;
 use maint::internal::time::{parse_duration, parse_time};
 use maint::internal::word;
 use maint::site::Found;
@@ -93,6 +95,27 @@ impl Session {
             say!(", held by {} since {}", holder, self.clock.time(holder.since))
         });
         self.output.note(say!("waiting for lock `{}`{}", path.display(), by));
+    }
+
+    /// Warns of methods that nobody registered: a misspelt one covers nothing that comes.
+    pub(crate) fn doubt(&self, methods: &[String]) -> Vec<String> {
+        let doubts = methods.iter().filter_map(|text| method::doubt(&method::parse(text).ok()?));
+        let doubts: Vec<String> = doubts.collect();
+        self.output.warn(&doubts);
+        doubts
+    }
+
+    /// Warns of rules for addresses that are trusted as proxies.
+    pub(crate) fn shadowed(&self, state: &State, of: impl Fn(&str) -> bool) -> Vec<String> {
+        let rules = behind_proxies(state).into_iter().filter(|(id, _)| of(id));
+        let warnings: Vec<String> = rules
+            .map(|(id, network)| {
+                let value = &state.ignore[id].value;
+                format!("rule `{id}` (ip {value}) lets nobody in: `{network}` is trusted as proxies, and a proxy is never the client")
+            })
+            .collect();
+        self.output.warn(&warnings);
+        warnings
     }
 
     pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {

@@ -55,7 +55,42 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     if !(is_question && session.output.is_quiet()) {
         session.output.answer_with(text, object)?;
     }
+    // cron(8) mails what is printed, and nobody looks at an exit code.
+    if !session.output.is_json() {
+        if let Some(expected) = args.expect.filter(|_| !is_met) {
+            session.output.error_line(say!(
+                "maint: expected {}, found {}",
+                said(expected),
+                report::overall(&state, now)
+            ));
+        }
+        if session.output.is_quiet() {
+            for (name, window) in &too_old {
+                session.output.error_line(too_old_text(name, window, max_age, now));
+            }
+        }
+    }
     Ok(if is_met && too_old.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn said(expected: Expected) -> &'static str {
+    match expected {
+        Expected::On => "on",
+        Expected::Off => "off",
+        Expected::Scheduled => "scheduled",
+    }
+}
+
+fn too_old_text(
+    name: &str,
+    window: &Window,
+    max_age: Option<SignedDuration>,
+    now: Timestamp,
+) -> Text {
+    let age = duration(now.duration_since(window.since()));
+    let most = max_age.map_or_else(String::new, duration);
+    let too_old = paint(YELLOW, "too old");
+    say!("{}: window `{}` has been open for {}, longer than {}", too_old, name, age, most)
 }
 
 fn is_met(state: &State, expected: Expected, now: Timestamp) -> bool {
@@ -77,15 +112,7 @@ fn text(
     let now = clock.now();
     let mut text = report::holds(state, clock);
     for (name, window) in too_old {
-        let age = duration(now.duration_since(window.since()));
-        let most = max_age.map_or_else(String::new, duration);
-        text += say!(
-            "{}: window `{}` has been open for {}, longer than {}\n",
-            paint(YELLOW, "too old"),
-            name,
-            age,
-            most
-        );
+        text += too_old_text(name, window, max_age, now) + "\n";
     }
     let ended: Vec<&str> = state.windows_in(Phase::Ended, now).map(|(name, _)| name).collect();
     if !ended.is_empty() {

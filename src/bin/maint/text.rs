@@ -168,6 +168,30 @@ pub(crate) fn padded(text: impl Show, width: usize) -> Text {
     Text(format!("{:<width$}", text.show().0))
 }
 
+/// Words on lines of so many columns, the first behind a label of ours.
+pub(crate) fn wrapped(label: &'static str, words: &str, width: usize) -> Text {
+    let mut lines = vec![Text::from(label)];
+    let mut column = label.chars().count();
+    let mut is_first = true;
+    for word in words.split(' ') {
+        let shown = word.show();
+        let length = shown.0.chars().count();
+        if !is_first && column + 1 + length > width {
+            lines.push(Text(" ".repeat(4)));
+            (column, is_first) = (4, true);
+        }
+        if let Some(line) = lines.last_mut() {
+            if !is_first {
+                *line += " ";
+                column += 1;
+            }
+            *line += shown;
+        }
+        (column, is_first) = (column + length, false);
+    }
+    Text::join(&lines, "\n") + "\n"
+}
+
 /// A path for JSON. Bytes that are not UTF-8 are replaced: serde refuses such paths,
 /// and a report must not fail on one.
 pub(crate) fn lossy(path: &Path) -> String {
