@@ -130,7 +130,7 @@ fn a_rule_that_can_never_match_says_so_whichever_came_first() {
         assert_eq!(env.run(first).stderr, "");
         let ran = env.run(second);
         assert_eq!(ran.code, 0, "{ran:?}");
-        let says = "rule `r1` (ip 10.1.2.3) lets nobody in: `10.0.0.0/8` is trusted as proxies";
+        let says = "(ip 10.1.2.3) lets nobody in: `10.0.0.0/8` is trusted as proxies";
         assert!(ran.stderr.contains(says), "{ran:?}");
         assert!(env.run(&["doctor"]).stdout.contains("ip `10.1.2.3`, lets nobody in"));
     }

