@@ -7,7 +7,7 @@ pub use crate::shell::word;
 pub use crate::watch::Watch;
 
 pub mod doctor {
-    pub use crate::doctor::{Finding, Level, examine};
+    pub use crate::doctor::{Finding, Level, examine, missing};
 }
 
 pub mod history {

@@ -187,7 +187,7 @@ fn is_covered(window: &Window, path: &str) -> bool {
 }
 
 /// Whether a rule lets a path through, or might.
-fn is_let_through<'s>(mut rules: impl Iterator<Item = &'s Rule>, path: &str) -> bool {
+pub(super) fn is_let_through<'s>(mut rules: impl Iterator<Item = &'s Rule>, path: &str) -> bool {
     rules.any(|rule| match rule.matcher() {
         Ok(Some(Matcher::Path(pattern))) => covers(&pattern, path) != Some(false),
         Ok(Some(matcher)) => matcher.is_everything(),

@@ -1,6 +1,7 @@
 //! The page that a blocked request gets: templates, formats and header fields.
 
 mod accept;
+pub(crate) mod loads;
 pub(crate) mod pages;
 mod policy;
 pub(crate) mod render;

@@ -284,3 +284,37 @@ fn a_failed_edit_leaves_the_template_and_keeps_what_was_typed() {
     fs::remove_file(kept).unwrap();
     assert_eq!(before, env.files());
 }
+
+#[test]
+fn what_visitors_would_miss_on_a_page_is_told_wherever_it_is_chosen() {
+    let env = TestEnv::new();
+    env.write(
+        "page.html",
+        "<link rel=stylesheet href=/static/site.css><img src=\"https://cdn.example/x.png\"><img src='data:image/png;base64,AA=='>",
+    );
+    for args in [
+        ["template", "add", "sorry", "page.html"].as_slice(),
+        &["template", "use", "sorry"],
+        &["on"],
+        &["on", "w", "--template", "sorry"],
+    ] {
+        let ran = env.run(args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stderr.contains("loads `/static/site.css`, which no rule lets through"),
+            "{ran:?}"
+        );
+        assert!(
+            ran.stderr.contains("`https://cdn.example/x.png`: other hosts are blocked"),
+            "{ran:?}"
+        );
+        assert!(!ran.stderr.contains("data:"), "{ran:?}");
+    }
+    assert!(env.run(&["doctor"]).stdout.contains("which no rule lets through"));
+    env.ok(&["ignore", "add", "path", "/static/**"]);
+    let ran = env.run(&["on", "later"]);
+    assert!(!ran.stderr.contains("/static") && ran.stderr.contains("other hosts"), "{ran:?}");
+    // The built-in page and a page that is whole say nothing.
+    env.write("page.html", "<style>p { color: red }</style><p>{{ reason }}</p>");
+    assert_eq!(env.run(&["template", "add", "whole", "page.html"]).stderr, "");
+}

@@ -24,6 +24,10 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
         state.open_window(&args.name, &settings, stamp.now, stamp.actor)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let page = args.window.template.as_ref().or(applied.after.page.template.as_ref());
+    if let Some(name) = page.cloned() {
+        applied.warnings.extend(session.missing(&site, &applied.after, &name));
+    }
     applied.warnings.extend(session.doubt(&args.window.method));
     if args.window.status.is_some_and(|status| status < 400) {
         let warning = "caches and search engines will keep a page that is not an error".to_owned();

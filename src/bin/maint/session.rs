@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
+use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
 use maint::internal::rules::method;
 use maint::internal::state::behind_proxies;
@@ -114,6 +115,13 @@ impl Session {
                 format!("rule `{id}` (ip {value}) lets nobody in: `{network}` is trusted as proxies, and a proxy is never the client")
             })
             .collect();
+        self.output.warn(&warnings);
+        warnings
+    }
+
+    /// Warns of what visitors will miss on a page.
+    pub(crate) fn missing(&self, site: &Site, state: &State, template: &str) -> Vec<String> {
+        let warnings = missing(site, state, template, self.clock.now());
         self.output.warn(&warnings);
         warnings
     }

@@ -175,8 +175,12 @@ fn unreadable(name: &str, cause: &io::Error) -> Error {
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
-    let applied =
+    let mut applied =
         session.write(|options| store::put_template(site, options, file_name, text, replace))?;
+    if let Some(name) = file_name.strip_suffix(".html") {
+        let warnings = session.missing(site, &applied.after, name);
+        applied.warnings.extend(warnings);
+    }
     let path = site.templates().join(file_name);
     let object =
         report::object(site, &applied, session.clock.now(), json!({ "template": lossy(&path) }));
@@ -308,10 +312,14 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
 
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _| {
+    let mut applied = session.apply(&site, false, |state, _| {
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;
+    if let Some(name) = &args.name {
+        let warnings = session.missing(&site, &applied.after, name);
+        applied.warnings.extend(warnings);
+    }
     let object = report::object(&site, &applied, session.clock.now(), json!({ "page": args.name }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
     let page = match &args.name {
