@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::actor::Holder;
+use crate::visible::Visible;
 
 /// The result of every fallible function of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -229,8 +230,16 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+/// What others wrote, as the name of a file, stands in it as an escape: errors end up on
+/// terminals and in logs.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(&mut Visible(f))
+    }
+}
+
+impl Error {
+    fn say(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::Invalid { message, .. } | Self::Conflict { message, .. } => f.write_str(message),
             Self::Unknown { kind, name, .. } => write!(f, "no {kind} named `{name}`"),

@@ -11,7 +11,7 @@ pub mod claim {
 }
 
 pub mod doctor {
-    pub use crate::doctor::{Finding, Level, examine};
+    pub use crate::doctor::{Finding, Level, examine, missing};
 }
 
 pub mod history {
@@ -39,7 +39,7 @@ pub mod request {
 
 pub mod rules {
     pub mod method {
-        pub use crate::rules::method::{COMMON, parse};
+        pub use crate::rules::method::{COMMON, doubt, parse};
     }
 
     pub mod network {
@@ -52,11 +52,16 @@ pub mod state {
     pub use crate::state::page::{
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };
+    pub use crate::state::shadow::behind_proxies;
     pub use crate::state::{by_number, lease_end};
 }
 
 pub mod template {
     pub use crate::page::template::{MAX_SIZE, Template, digest, find, list, read};
+}
+
+pub mod visible {
+    pub use crate::visible::{json, visible, visible_lines};
 }
 
 pub mod time {

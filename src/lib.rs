@@ -87,6 +87,8 @@
 //! for the file, `docs/rules.md` for who gets through, `docs/page.md` for what visitors
 //! see, and `docs/reliability.md` for what is promised and how it was tested.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// An app's own streams are not ours; `sys::say` reports what nobody else is told.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro))]
 
 mod access;
 mod actor;
@@ -114,6 +116,7 @@ mod sys;
 mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
+mod visible;
 mod watch;
 mod zone;
 

@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 # The floors, lowest first. A part imports from lower floors only, not from its own or above.
 FLOORS = """
+src/           visible
 src/           sys digest shell
 src/           actor
 src/           error

@@ -9,6 +9,7 @@ mod content;
 mod finding;
 mod labels;
 mod links;
+mod loads;
 mod patient;
 mod permissions;
 mod place;
@@ -24,6 +25,7 @@ use crate::site::{Environment, Site};
 use patient::Patient;
 
 pub use finding::{Finding, Level};
+pub use loads::missing;
 
 /// A check looks for one kind of trouble and adds what it finds.
 type Check = fn(&Patient<'_>, &mut Vec<Finding>);
@@ -64,12 +66,14 @@ const CHECKS: &[Check] = &[
     templates::mistakes,
     templates::edited,
     templates::passed_over,
+    loads::missed,
     schedule::ended,
     schedule::endless,
     schedule::expired,
     schedule::status,
     schedule::redirects,
     schedule::open_rules,
+    schedule::shadowed_rules,
 ];
 
 /// Examines a site and returns what it finds, the worst first.

@@ -8,6 +8,7 @@ use super::finding::{Finding, Level};
 use super::patient::{Patient, ownership};
 use super::words::{tick, word};
 use crate::access::{self, ACCESS_LIST, READ, SEARCH, WRITE};
+use crate::actor::sudo_name;
 use crate::page::template;
 use crate::sys::{self, Account, Ownership};
 
@@ -274,7 +275,7 @@ pub(super) fn caller(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(owner) = ownership(directory) else {
         return;
     };
-    let owner = sys::user_name(owner.uid);
+    let owner = sudo_name(owner.uid);
     findings.push(
         Finding::warning(
             "caller-locked-out",

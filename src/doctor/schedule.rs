@@ -9,6 +9,7 @@ use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Matcher, Rule};
 use crate::state::State;
 use crate::state::bypass::BypassToken;
+use crate::state::shadow::behind_proxies;
 use crate::state::window::{Phase, Window};
 
 /// A window that is open for longer than this without an end was probably forgotten.
@@ -147,7 +148,8 @@ pub(super) fn status(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A redirect to a page that the window covers too sends browsers in circles.
+/// A redirect to a page that the window covers too does nothing: a redirect never leads to
+/// itself, so visitors get the page there.
 pub(super) fn redirects(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(state) = &patient.state else {
         return;
@@ -161,9 +163,9 @@ pub(super) fn redirects(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
         if path.starts_with('/') && is_covered(window, path) && !is_let_through(rules, path) {
             let add = patient.maint(&format!("ignore add path {path}"));
             findings.push(
-                Finding::problem(
+                Finding::warning(
                     "redirect-loop",
-                    format!("the window `{name}` redirects to `{path}`, which it covers: an endless loop"),
+                    format!("the window `{name}` redirects to `{path}`, which it covers, so visitors get the maintenance page there"),
                 )
                 .fixed_by(add),
             );
@@ -185,7 +187,7 @@ fn is_covered(window: &Window, path: &str) -> bool {
 }
 
 /// Whether a rule lets a path through, or might.
-fn is_let_through<'s>(mut rules: impl Iterator<Item = &'s Rule>, path: &str) -> bool {
+pub(super) fn is_let_through<'s>(mut rules: impl Iterator<Item = &'s Rule>, path: &str) -> bool {
     rules.any(|rule| match rule.matcher() {
         Ok(Some(Matcher::Path(pattern))) => covers(&pattern, path) != Some(false),
         Ok(Some(matcher)) => matcher.is_everything(),
@@ -202,6 +204,31 @@ fn covers(pattern: &PathPattern, path: &str) -> Option<bool> {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         ),
         PathPattern::Glob(_) | PathPattern::Regex(_) => None,
+    }
+}
+
+/// Rules that let in nobody, since a proxy is never the client.
+pub(super) fn shadowed_rules(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(state) = &patient.state else {
+        return;
+    };
+    for (id, network) in behind_proxies(state) {
+        if state.ignore[id].has_expired(patient.now) {
+            continue;
+        }
+        findings.push(
+            Finding::warning(
+                "rule-in-proxies",
+                format!(
+                    "the ignore rule `{id}`, ip `{}`, lets nobody in: `{network}` is trusted as proxies, and a proxy is never the client",
+                    state.ignore[id].value
+                ),
+            )
+            .fixed_by(format!(
+                "trust the addresses of the proxies alone: {}",
+                patient.maint(&format!("proxy remove {network}"))
+            )),
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use crate::page::{Context, Templates};
 use crate::state::window::Phase;
 
 /// Who uses which template, in words: the site, and windows that are not over.
-fn users(patient: &Patient<'_>) -> BTreeMap<String, String> {
+pub(super) fn users(patient: &Patient<'_>) -> BTreeMap<String, String> {
     let mut users = BTreeMap::new();
     let Some(state) = &patient.state else {
         return users;

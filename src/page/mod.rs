@@ -2,6 +2,7 @@
 
 mod accept;
 mod bounds;
+pub(crate) mod loads;
 pub(crate) mod pages;
 mod policy;
 pub(crate) mod render;

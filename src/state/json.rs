@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{MAX_SIZE, State, VERSION, strict};
 use crate::error::{Error, Result};
+use crate::visible;
 
 /// Up to this size the file is indented for people.
 const INDENTED_UP_TO: usize = 256 * 1024;
@@ -63,6 +64,8 @@ impl State {
         if bytes.len() > INDENTED_UP_TO {
             bytes = serde_json::to_vec(self).map_err(impossible)?;
         }
+        // Whoever looks at the file with cat(1) sees it on a terminal.
+        let mut bytes = visible::json(bytes);
         bytes.push(b'\n');
         if bytes.len() > MAX_SIZE {
             return Err(Error::invalid(format!(

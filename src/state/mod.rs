@@ -13,6 +13,7 @@ pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
+pub(crate) mod shadow;
 mod strict;
 pub(crate) mod window;
 

@@ -16,6 +16,7 @@ use crate::actor::Actor;
 use crate::site::Files;
 use crate::state::{Change, State};
 use crate::sys;
+use crate::visible;
 
 /// A history of more bytes than this is set aside; one such file is kept.
 const MAX_SIZE: u64 = 8 * 1024 * 1024;
@@ -168,6 +169,7 @@ fn line(record: &Record) -> io::Result<Vec<u8>> {
         };
         line = serde_json::to_vec(&short)?;
     }
+    let mut line = visible::json(line);
     line.push(b'\n');
     Ok(line)
 }

@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path};
 
+use crate::actor::sudo_name;
 use crate::error::{Error, Result, describe};
 use crate::site::Site;
 use crate::sys::{self, Identity, Ownership, Place, Step};
@@ -47,14 +48,6 @@ fn take(site: &Site) -> Result<Option<Identity>> {
         }
     }
     Ok(None)
-}
-
-/// A user as sudo(8) takes it.
-fn sudo_name(uid: u32) -> String {
-    match sys::user_name(uid) {
-        name if name.starts_with("uid ") => format!("'#{uid}'"),
-        name => name,
-    }
 }
 
 /// What a path leads through.

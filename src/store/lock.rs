@@ -17,6 +17,7 @@ use super::custody::Custody;
 use crate::actor::Holder;
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::visible;
 
 /// How long a writer waits for the lock by default: 10 seconds.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -232,7 +233,8 @@ fn sign(file: &File, holder: &Holder, waited: Duration) {
         .ok()
         .and_then(|waited| holder.since.checked_add(waited).ok())
         .unwrap_or(holder.since);
-    if let Ok(mut text) = serde_json::to_vec(&Holder { since, ..holder.clone() }) {
+    if let Ok(mut text) = serde_json::to_vec(&Holder { since, ..holder.clone() }).map(visible::json)
+    {
         text.push(b'\n');
         let _ = sys::overwrite(file, &text);
     }

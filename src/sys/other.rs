@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{FileKey, Look, Ownership};
+use crate::visible::visible_lines;
 
 pub(crate) fn open_read(path: &Path) -> io::Result<File> {
     File::open(path)
@@ -30,8 +31,9 @@ pub(crate) fn write_all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the library's own door")]
 pub(crate) fn say(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(visible_lines(text).as_bytes());
 }
 
 pub(crate) fn overwrite(mut file: &File, bytes: &[u8]) -> io::Result<()> {

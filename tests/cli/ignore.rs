@@ -119,3 +119,56 @@ fn an_id_is_never_used_twice() {
     let added = env.json(&["ignore", "add", "path", "/b"]);
     assert_eq!(added["id"], "r4");
 }
+
+#[test]
+fn a_rule_that_can_never_match_says_so_whichever_came_first() {
+    for (first, second) in [
+        (["ignore", "add", "ip", "10.1.2.3"].as_slice(), ["proxy", "add", "10.0.0.0/8"].as_slice()),
+        (&["proxy", "add", "10.0.0.0/8"], &["ignore", "add", "ip", "10.1.2.3"]),
+    ] {
+        let env = TestEnv::new();
+        assert_eq!(env.run(first).stderr, "");
+        let ran = env.run(second);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let says = "(ip 10.1.2.3) lets nobody in: `10.0.0.0/8` is trusted as proxies";
+        assert!(ran.stderr.contains(says), "{ran:?}");
+        assert!(env.run(&["doctor"]).stdout.contains("ip `10.1.2.3`, lets nobody in"));
+    }
+    let env = TestEnv::new();
+    env.ok(&["proxy", "add", "10.0.0.0/8"]);
+    // A wider rule matches the clients that are no proxies.
+    assert_eq!(env.run(&["ignore", "add", "ip", "8.0.0.0/6"]).stderr, "");
+}
+
+#[test]
+fn a_misspelt_method_is_told_with_the_one_that_was_meant() {
+    let env = TestEnv::new();
+    let ran = env.run(&["on", "--method", "PSOT"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("did you mean `POST`?"), "{ran:?}");
+    assert!(env.run(&["ignore", "add", "method", "GTE"]).stderr.contains("did you mean `GET`?"));
+    assert!(env.run(&["check", "/", "--method", "psot"]).stderr.contains("did you mean `POST`?"));
+    let object = env.ok(&["--json", "on", "--method", "PSOT"]);
+    assert!(object.contains("no registered method"), "{object}");
+    for known in ["POST", "purge", "PROPFIND"] {
+        assert_eq!(env.run(&["on", "--method", known]).stderr, "");
+    }
+}
+
+#[test]
+fn whom_a_rule_lets_in_fits_on_a_terminal() {
+    let env = TestEnv::new();
+    for (kind, value) in [
+        ("path", "/static/**"),
+        ("ip", "2001:db8::/32"),
+        ("header", "X-Probe: blue"),
+        ("user", "staff"),
+    ] {
+        let ran = env.run(&["ignore", "add", kind, value]);
+        let text = ran.stdout;
+        let shown = text.lines().filter(|line| !line.contains("state.json"));
+        for line in shown {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

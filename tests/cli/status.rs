@@ -132,3 +132,21 @@ fn colour_is_for_terminals_and_for_who_asks() {
     let output = command.env("CLICOLOR_FORCE", "1").output().unwrap();
     assert!(!output.stdout.contains(&0x1b));
 }
+
+#[test]
+fn a_question_that_is_answered_with_no_says_why_even_to_cron() {
+    let mut env = TestEnv::new();
+    env.ok(&["on"]);
+    env.set_now("2026-11-22T09:00:00Z");
+    let ran = env.run(&["--quiet", "status", "--max-age", "1h"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("window `default` has been open for 6 h, longer than 1 h"),
+        "{ran:?}"
+    );
+    let ran = env.run(&["--quiet", "status", "--expect", "off"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, "maint: expected off, found on\n"));
+    // A good answer is silent.
+    let ran = env.run(&["--quiet", "status", "--max-age", "1d", "--expect", "on"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+}

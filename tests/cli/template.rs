@@ -4,7 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::env::{Ran, TestEnv};
+use crate::say::figure;
 
 const PAGE: &str = "<h1>{{ title }}</h1>{% if reason %}<p>{{ reason }}</p>{% endif %}\n";
 
@@ -215,6 +218,55 @@ fn visual_comes_before_editor() {
     assert!(env.ok(&["template", "show", "sorry"]).starts_with("<h3>"));
 }
 
+/// The file that a message names as the one with the text.
+fn kept(ran: &Ran) -> String {
+    let rest = ran.stderr.split("your text is kept in `").nth(1);
+    rest.unwrap_or_else(|| panic!("{ran:?}")).split('`').next().unwrap().to_owned()
+}
+
+#[test]
+fn requirement_69_nothing_that_was_typed_in_an_editor_is_thrown_away() {
+    let env = with_page();
+    let before = env.files();
+    let too_large = format!("{}", 256 * 1024 + 1);
+    let typed: [(&str, String); 6] = [
+        ("is not UTF-8", "printf 'caf\\351' >".to_owned()),
+        ("is larger than", format!("head -c {too_large} /dev/zero | tr '\\0' x >")),
+        ("a mistake", "printf '{%% if %%}' >".to_owned()),
+        ("an editor that fails", "f() { printf typed > \"$1\"; exit 1; }; f".to_owned()),
+        ("a signal", "f() { printf typed > \"$1\"; kill -9 $$; }; f".to_owned()),
+        (
+            "a signal to us",
+            "f() { printf typed > \"$1\"; kill -TERM $PPID; sleep 30; }; f".to_owned(),
+        ),
+    ];
+    let number = typed.len();
+    for (what, editor) in typed {
+        let ran = edit(&env, &editor);
+        assert_eq!(ran.code, if what.starts_with("is ") { 8 } else { 2 }, "{what}: {ran:?}");
+        let path = kept(&ran);
+        let text = fs::read(&path).unwrap();
+        assert!(!text.is_empty() && !text.starts_with(b"<"), "{what}");
+        assert!(ran.stderr.contains("maint template add sorry "), "{what}: {ran:?}");
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{what}");
+        fs::remove_file(path).unwrap();
+        assert_eq!(before, env.files(), "{what}");
+    }
+    // What is typed and cannot be written, quietly and as JSON.
+    let lock = fs::File::open(env.dir().join(".maint/lock")).unwrap();
+    fs2::FileExt::try_lock_exclusive(&lock).unwrap();
+    let mut command = env.command(&["--json", "--no-wait", "template", "edit", "sorry"]);
+    let ran = command.env("EDITOR", "printf new >").output().unwrap();
+    let error: Value = serde_json::from_slice(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "busy", "{error}");
+    let path = error["error"]["kept"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(path).unwrap(), "new");
+    fs::remove_file(path).unwrap();
+    figure(&format!("{} of {} refusals keep the text and name its file", number + 1, number + 1));
+}
+
 #[test]
 fn a_failed_edit_leaves_the_template_and_keeps_what_was_typed() {
     let env = with_page();
@@ -228,4 +280,38 @@ fn a_failed_edit_leaves_the_template_and_keeps_what_was_typed() {
     assert_eq!(fs::read_to_string(kept).unwrap(), "{% if %}");
     fs::remove_file(kept).unwrap();
     assert_eq!(before, env.files());
+}
+
+#[test]
+fn what_visitors_would_miss_on_a_page_is_told_wherever_it_is_chosen() {
+    let env = TestEnv::new();
+    env.write(
+        "page.html",
+        "<link rel=stylesheet href=/static/site.css><img src=\"https://cdn.example/x.png\"><img src='data:image/png;base64,AA=='>",
+    );
+    for args in [
+        ["template", "add", "sorry", "page.html"].as_slice(),
+        &["template", "use", "sorry"],
+        &["on"],
+        &["on", "w", "--template", "sorry"],
+    ] {
+        let ran = env.run(args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stderr.contains("loads `/static/site.css`, which no rule lets through"),
+            "{ran:?}"
+        );
+        assert!(
+            ran.stderr.contains("`https://cdn.example/x.png`: other hosts are blocked"),
+            "{ran:?}"
+        );
+        assert!(!ran.stderr.contains("data:"), "{ran:?}");
+    }
+    assert!(env.run(&["doctor"]).stdout.contains("which no rule lets through"));
+    env.ok(&["ignore", "add", "path", "/static/**"]);
+    let ran = env.run(&["on", "later"]);
+    assert!(!ran.stderr.contains("/static") && ran.stderr.contains("other hosts"), "{ran:?}");
+    // The built-in page and a page that is whole say nothing.
+    env.write("page.html", "<style>p { color: red }</style><p>{{ reason }}</p>");
+    assert_eq!(env.run(&["template", "add", "whole", "page.html"]).stderr, "");
 }

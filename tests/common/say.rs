@@ -19,6 +19,7 @@ pub(crate) fn amount<N>(short: N, long: N) -> N {
     if std::env::var_os("MAINT_PROOF").is_some_and(|size| size == "long") { long } else { short }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test shows its own words")]
 fn aloud(what: &str, text: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");

@@ -13,7 +13,7 @@ use crate::args::{Bypass, BypassNew, BypassRevoke};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, paint};
+use crate::text::{BOLD, Text, padded, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
     match args {
@@ -43,38 +43,42 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     });
     let object = report::object(&site, &applied, session.clock.now(), more);
     if !session.output.is_json() {
-        let ends = match (args.keep, expires_at) {
-            (true, None) => "it lasts until you revoke it".to_owned(),
-            (true, Some(time)) => format!("it lasts until {}", session.clock.relative(time)),
-            (false, None) => "it is revoked when the last window closes".to_owned(),
+        let ends: Text = match (args.keep, expires_at) {
+            (true, None) => "it lasts until you revoke it".into(),
+            (true, Some(time)) => say!("it lasts until {}", session.clock.relative(time)),
+            (false, None) => "it is revoked when the last window closes".into(),
             (false, Some(time)) => {
-                format!(
+                say!(
                     "it is revoked when the last window closes, or at {}",
                     session.clock.relative(time)
                 )
             }
         };
         // Without the secret itself: standard error ends up in logs.
-        session.output.note(&format!(
-            "bypass token `{id}`, shown only once\n{ends}\n\
-             people open https://YOUR-SITE/?{PARAMETER}=TOKEN once, and a cookie carries it\n\
-             programs send the cookie {COOKIE}=TOKEN"
+        session.output.note(say!(
+            "bypass token `{}`, shown only once\n{}\n\
+             people open https://YOUR-SITE/?{}=TOKEN once, and a cookie carries it\n\
+             programs send the cookie {}=TOKEN",
+            id,
+            ends,
+            PARAMETER,
+            COOKIE
         ));
     }
     // Alone on standard output, so that a script can take it.
-    session.output.answer(&format!("{secret}\n"), &object)?;
+    session.output.answer(&say!("{}\n", secret), &object)?;
     Ok(Exit::Done)
 }
 
 fn list(session: &Session) -> Result<Exit> {
     let state = session.site()?.state()?;
-    let mut text = String::new();
+    let mut text = Text::default();
     for (id, token) in by_number(&state.bypass) {
         let note = report::note_text(token.note.as_deref());
         let origin =
             report::origin_text(token.expires_at, token.added_by.as_deref(), &session.clock);
         let keep = if token.keep { "  kept" } else { "" };
-        text += &format!("{}{note}{keep}{origin}\n", paint(BOLD, format!("{id:<4}")));
+        text += say!("{}{}{}{}\n", paint(BOLD, padded(id, 4)), note, keep, origin);
     }
     if text.is_empty() {
         session.output.progress("there is no bypass token");
@@ -87,7 +91,7 @@ fn revoke(session: &Session, args: &BypassRevoke) -> Result<Exit> {
     let site = session.site()?;
     let applied = session.apply(&site, false, |state, _| state.revoke_token(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
-    let text = format!("bypass token `{}` revoked\n{}", args.id, report::written(&applied));
+    let text = say!("bypass token `{}` revoked\n{}", args.id, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,5 @@
 //! `maint check`
 
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::args::{Check, CheckUser};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{GREEN, RED, lossy, paint, printable};
+use crate::text::{GREEN, RED, Text, lossy, paint, say};
 
 /// The longest token that is read from standard input.
 const MAX_TOKEN: u64 = 4_096;
@@ -32,6 +31,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
             "every user of this host can see a token on the command line; use `--token-stdin`",
         );
     }
+    session.doubt(std::slice::from_ref(&args.method));
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let now = now.unwrap_or_else(|| session.clock.now());
     let state = site.state()?;
@@ -62,7 +62,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     });
     let mut text = explain(session, &state, decision, args.at.is_some().then_some(now));
     if let Some(status) = status {
-        let _ = writeln!(text, "  it is answered with status {status}");
+        text += say!("  it is answered with status {}\n", status);
     }
     if is_ambiguous {
         text +=
@@ -98,26 +98,30 @@ fn explain(
     state: &State,
     decision: Decision<'_>,
     at: Option<Timestamp>,
-) -> String {
-    let at = at.map_or_else(String::new, |at| format!(" at {}", session.clock.time(at)));
+) -> Text {
+    let at = at.map_or_else(Text::default, |at| say!(" at {}", session.clock.time(at)));
     let (passes, blocked) = (paint(GREEN, "● passes"), paint(RED, "● blocked"));
     match decision {
-        Decision::Up => format!("{passes}{at}: no open window covers it\n"),
+        Decision::Up => say!("{}{}: no open window covers it\n", passes, at),
         Decision::Ignored { id, .. } => {
             let rule = state
                 .ignore
                 .get(&**id)
-                .map_or_else(String::new, |rule| format!(" ({} {})", rule.kind, rule.value));
-            format!("{passes}{at}: rule `{id}`{} lets it through\n", printable(&rule))
+                .map_or_else(Text::default, |rule| say!(" ({} {})", rule.kind, rule.value));
+            say!("{}{}: rule `{}`{} lets it through\n", passes, at, id, rule)
         }
-        Decision::Bypassed(id) => format!("{passes}{at}: bypass token `{id}` lets it through\n"),
+        Decision::Bypassed(id) => say!("{}{}: bypass token `{}` lets it through\n", passes, at, id),
         Decision::Blocked(window) => {
             let name = window.map_or("", |name| &**name);
-            let window = state.windows.get(name).map_or_else(String::new, |window| {
+            let window = state.windows.get(name).map_or_else(Text::default, |window| {
                 report::window_text(name, window, &session.clock)
             });
-            format!(
-                "{blocked}{at}: window `{name}` covers it, and nothing lets it through\n{window}"
+            say!(
+                "{}{}: window `{}` covers it, and nothing lets it through\n{}",
+                blocked,
+                at,
+                name,
+                window
             )
         }
     }

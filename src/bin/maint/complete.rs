@@ -7,10 +7,9 @@ use clap_complete::engine::CompletionCandidate;
 use maint::internal::rules::method;
 use maint::internal::state::by_number;
 use maint::internal::template;
+use maint::internal::visible::visible;
 use maint::rules::UserClass;
 use maint::{Site, State};
-
-use crate::text::printable;
 
 /// The variable by which a completion script asks this binary.
 pub(crate) const VARIABLE: &str = "MAINT_COMPLETE";
@@ -39,7 +38,7 @@ fn state() -> Option<State> {
 }
 
 fn candidate(value: impl Into<OsString>, help: Option<&str>) -> CompletionCandidate {
-    let help = help.map(|help| printable(help.lines().next().unwrap_or_default()).into_owned());
+    let help = help.map(|help| visible(help.lines().next().unwrap_or_default()).into_owned());
     CompletionCandidate::new(value).help(help.map(Into::into))
 }
 

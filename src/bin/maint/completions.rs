@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session, args: &Completions) -> Result<Exit> {
-    session.output.text(&script(args.shell)?)?;
+    session.output.content(script(args.shell)?.as_bytes())?;
     Ok(Exit::Done)
 }
 

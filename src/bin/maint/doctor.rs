@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::Doctor;
 use crate::exit::Exit;
 use crate::session::Session;
-use crate::text::{DIM, GREEN, RED, YELLOW, lossy, paint, printable};
+use crate::text::{DIM, GREEN, RED, Text, YELLOW, lossy, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let site = match session.site() {
@@ -25,26 +25,26 @@ pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
     let object =
         json!({ "site": lossy(site.dir()), "healthy": problems == 0, "findings": findings });
-    let mut text: String = findings.iter().map(one).collect();
-    text += &match (problems, findings.len()) {
-        (0, 0) => format!("{} nothing is wrong with {}\n", paint(GREEN, "●"), site.dir().display()),
-        (0, _) => format!("{} no problem with {}\n", paint(GREEN, "●"), site.dir().display()),
-        (1, _) => format!("{} one problem with {}\n", paint(RED, "●"), site.dir().display()),
-        (many, _) => format!("{} {many} problems with {}\n", paint(RED, "●"), site.dir().display()),
+    let mut text: Text = findings.iter().map(one).collect();
+    text += match (problems, findings.len()) {
+        (0, 0) => say!("{} nothing is wrong with {}\n", paint(GREEN, "●"), site.dir().display()),
+        (0, _) => say!("{} no problem with {}\n", paint(GREEN, "●"), site.dir().display()),
+        (1, _) => say!("{} one problem with {}\n", paint(RED, "●"), site.dir().display()),
+        (many, _) => say!("{} {} problems with {}\n", paint(RED, "●"), many, site.dir().display()),
     };
     session.output.done(&text, &object)?;
     Ok(if problems == 0 { Exit::Done } else { Exit::No })
 }
 
-fn one(finding: &Finding) -> String {
+fn one(finding: &Finding) -> Text {
     let level = match finding.level {
         Level::Problem => paint(RED, "problem"),
         Level::Warning => paint(YELLOW, "warning"),
         Level::Note => paint(DIM, "note"),
     };
-    let mut text = format!("{level}: {}\n", printable(&finding.message));
+    let mut text = say!("{}: {}\n", level, finding.message);
     if let Some(fix) = &finding.fix {
-        text += &format!("  fix: {}\n", printable(fix));
+        text += say!("  fix: {}\n", fix);
     }
     text
 }

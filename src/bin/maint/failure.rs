@@ -1,17 +1,35 @@
 //! Errors as they are printed.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, Parser as _};
 use maint::Error;
 use maint::SiteProblem;
 use maint::internal::owner_of;
+use maint::internal::visible::visible;
 use serde_json::json;
 
+use crate::args::Args;
 use crate::exit::{self, Exit};
 use crate::output::{Output, OutputFailed};
-use crate::text::printable;
+use crate::text::{Text, lossy, say};
+
+/// What somebody typed is kept in a file, since it was refused.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    /// The words after `maint` that take it from there.
+    pub(crate) again: String,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "your text is kept in `{}`", self.path.display())
+    }
+}
 
 /// Prints an error with at most one hint, and says how to exit.
 pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
@@ -22,27 +40,39 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
         None if error.is::<OutputFailed>() => (Exit::Output, "output", None, None, None),
         None => (Exit::NotApplied, "not_applied", None, None, None),
     };
+    let kept = error.downcast_ref::<Kept>();
     let message = match error.downcast_ref::<Error>() {
         // It names its cause already.
         Some(known) => known.to_string(),
-        None => error.chain().map(plain).collect::<Vec<_>>().join(": "),
+        // The first is what was kept.
+        None => error
+            .chain()
+            .skip(usize::from(kept.is_some()))
+            .map(plain)
+            .collect::<Vec<_>>()
+            .join(": "),
     };
     if output.is_json() {
-        output.error_line(
-            &json!({ "error": {
-                "code": code,
-                "exit": exit.code(),
-                "message": message,
-                "path": path.map(Path::to_string_lossy),
-                "errno": errno,
-                "hint": hint,
-            }})
-            .to_string(),
-        );
+        let mut object = json!({ "error": {
+            "code": code,
+            "exit": exit.code(),
+            "message": message,
+            "path": path.map(Path::to_string_lossy),
+            "errno": errno,
+            "hint": hint,
+        }});
+        if let Some(kept) = kept {
+            object["error"]["kept"] = json!(lossy(&kept.path));
+        }
+        output.error_object(&object);
     } else {
-        output.error_line(&format!("maint: {}", printable(&message)));
+        output.error_line(say!("maint: {}", message));
         if let Some(hint) = hint {
-            output.error_line(&format!("hint: {}", printable(&hint)));
+            output.error_line(say!("hint: {}", hint));
+        }
+        if let Some(kept) = kept {
+            output.error_line(say!("{}", kept));
+            output.error_line(say!("change it there, then: maint {}", kept.again));
         }
     }
     exit
@@ -56,6 +86,16 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
+/// Prints a bug of ours, as the standard library would, with what it names made visible.
+pub(crate) fn panicked(bug: &std::panic::PanicHookInfo<'_>) {
+    let output = Output::unparsed();
+    output.error_line(say!("maint: a bug, please report it: {}", bug));
+    let trace = std::backtrace::Backtrace::capture();
+    if trace.status() == std::backtrace::BacktraceStatus::Captured {
+        output.error_line(Text::lines(&trace.to_string()));
+    }
+}
+
 /// What people type who know such a command from elsewhere, and what is meant.
 const MEANT: [(&str, &str); 5] = [
     ("up", "`maint off` brings the site up"),
@@ -65,8 +105,23 @@ const MEANT: [(&str, &str); 5] = [
     ("list", "`maint status` lists the windows, `maint ignore list` the rules"),
 ];
 
+/// What clap says of these words, in which it repeats some of them. It says it of their
+/// visible form, since its own styles are escapes too.
+pub(crate) fn of_visible(words: &[OsString], error: clap::Error) -> clap::Error {
+    let texts = words.iter().map(|word| word.to_string_lossy());
+    let shown: Vec<String> = texts.map(|text| visible(&text).into_owned()).collect();
+    if shown.iter().zip(words).all(|(shown, word)| OsStr::new(shown) == word) {
+        return error;
+    }
+    match Args::try_parse_from(shown) {
+        Err(said) if said.kind() == error.kind() => said,
+        // The words that make the difference are the ones that cannot be shown.
+        _ => clap::Error::new(error.kind()).with_cmd(&Args::command()),
+    }
+}
+
 /// Prints what clap says. Help and version are answers; the rest is wrong usage, in JSON if
-/// that was asked for.
+/// that was asked for. It is said of visible words alone: see [`of_visible`].
 pub(crate) fn usage(mut error: clap::Error) -> Exit {
     let is_answer = !error.use_stderr();
     if let Some(tip) = meant(&error) {
@@ -76,10 +131,10 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
     let output = Output::unparsed();
     let text = error.render();
     if is_answer {
-        return output.text(&text.ansi().to_string()).map_or(Exit::Output, |_| Exit::Done);
+        return output.text(&Text::clap(&text)).map_or(Exit::Output, |_| Exit::Done);
     }
     if !output.is_json() {
-        output.error_line(text.ansi().to_string().trim_end());
+        output.error_line(Text::clap(&text).trim_end());
         return Exit::Usage;
     }
     let text = text.to_string();
@@ -92,7 +147,7 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
         "code": "usage", "exit": Exit::Usage.code(), "message": message,
         "path": null, "errno": null, "hint": hint,
     }});
-    output.error_line(&object.to_string());
+    output.error_object(&object);
     Exit::Usage
 }
 
@@ -179,9 +234,9 @@ fn by_cause(path: &Path, source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
             let directory = if path.is_dir() { path } else { path.parent()? };
-            let owner = owner_of(directory)?;
+            let (owner, for_sudo) = owner_of(directory)?;
             Some(format!(
-                "`{}` belongs to `{owner}`; try `sudo -u {owner} maint …`",
+                "`{}` belongs to `{owner}`; try `sudo -u {for_sudo} maint …`",
                 directory.display()
             ))
         }

@@ -2,21 +2,23 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
+use maint::internal::visible::visible;
 
 use crate::args::{Args, Help};
 use crate::exit::Exit;
 use crate::failure;
 
 pub(crate) fn run(args: &Help) -> Exit {
-    failure::usage(of(args))
+    let verbs: Vec<String> = args.verbs.iter().map(|verb| visible(verb).into_owned()).collect();
+    failure::usage(of(&verbs))
 }
 
 /// What clap says to `maint VERB… --help`: the help, or that there is no such verb.
-fn of(args: &Help) -> clap::Error {
+fn of(verbs: &[String]) -> clap::Error {
     let mut command = Args::command();
     command.build();
     let mut verb = &command;
-    for name in &args.verbs {
+    for name in verbs {
         match verb.find_subcommand(name) {
             Some(found) => verb = found,
             // Below `on` there is none, and clap would take the word for an argument of it.
@@ -24,7 +26,7 @@ fn of(args: &Help) -> clap::Error {
             None => break,
         }
     }
-    let words = args.verbs.iter().map(String::as_str);
+    let words = verbs.iter().map(String::as_str);
     let words = ["maint"].into_iter().chain(words).chain(["--help"]);
     Args::try_parse_from(words).expect_err("clap returns help as an error")
 }

@@ -13,7 +13,7 @@ use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, paint, printable};
+use crate::text::{BOLD, Text, padded, paint, say, wrapped};
 
 pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
     match args {
@@ -39,7 +39,12 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         let id = state.add_rule(&matcher, &settings, stamp.now, stamp.actor)?;
         Ok((id, is_new))
     };
-    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let mut warnings = session.shadowed(&applied.after, |id| id == applied.value.0);
+    if kind == Kind::Method {
+        warnings.extend(session.doubt(std::slice::from_ref(&args.value)));
+    }
+    applied.warnings.extend(warnings);
     let (id, is_new) = &applied.value;
     let lets_in = matcher.describe();
     let object = report::object(
@@ -48,9 +53,9 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         session.clock.now(),
         json!({ "dry_run": args.dry_run.dry_run, "id": id, "new": is_new, "lets_in": lets_in }),
     );
-    let lets_in = format!("  lets in {}\n", printable(&lets_in));
+    let lets_in = wrapped("  lets in ", &lets_in, 80);
     if args.dry_run.dry_run {
-        let text = report::dry_run_text(&applied.changes) + &lets_in;
+        let text = report::dry_run_text(&applied.changes) + lets_in;
         session.output.answer(&text, &object)?;
         return Ok(Exit::Done);
     }
@@ -59,15 +64,15 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         (false, false) => "existed; its note and expiry are replaced",
         (false, true) => "unchanged: it has this note and expiry already",
     };
-    let replaced = if *is_new { String::new() } else { report::changes_text(&applied.changes) };
-    let text = format!("rule `{id}` {did}\n{replaced}{lets_in}{}", report::written(&applied));
+    let replaced = if *is_new { Text::default() } else { report::changes_text(&applied.changes) };
+    let text = say!("rule `{}` {}\n{}{}{}", id, did, replaced, lets_in, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
 
 fn list(session: &Session) -> Result<Exit> {
     let state = session.site()?.state()?;
-    let mut text = String::new();
+    let mut text = Text::default();
     for (id, rule) in by_number(&state.ignore) {
         let note = report::note_text(rule.note.as_deref());
         let origin = report::origin_text(rule.expires_at, rule.added_by.as_deref(), &session.clock);
@@ -76,11 +81,14 @@ fn list(session: &Session) -> Result<Exit> {
         } else {
             ""
         };
-        text += &format!(
-            "{}  {:<6}  {}{note}{origin}{unknown}\n",
-            paint(BOLD, format!("{id:<4}")),
-            printable(rule.kind.as_str()),
-            printable(&rule.value)
+        text += say!(
+            "{}  {}  {}{}{}{}\n",
+            paint(BOLD, padded(id, 4)),
+            padded(rule.kind.as_str(), 6),
+            rule.value,
+            note,
+            origin,
+            unknown
         );
     }
     if text.is_empty() {
@@ -95,9 +103,8 @@ fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
     let site = session.site()?;
     let applied = session.apply(&site, false, |state, _| state.remove_rule(&args.id))?;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
-    let rule = format!("{} {}", applied.value.kind, applied.value.value);
-    let text =
-        format!("rule `{}` ({}) removed\n{}", args.id, printable(&rule), report::written(&applied));
+    let rule = say!("{} {}", applied.value.kind, applied.value.value);
+    let text = say!("rule `{}` ({}) removed\n{}", args.id, rule, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -119,11 +126,11 @@ fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let what = match removed {
-        0 => "unchanged: there was no rule to remove".to_owned(),
-        1 => "1 rule removed".to_owned(),
-        many => format!("{many} rules removed"),
+        0 => "unchanged: there was no rule to remove".into(),
+        1 => "1 rule removed".into(),
+        many => say!("{} rules removed", many),
     };
-    session.output.done(&format!("{what}\n{}", report::written(&applied)), &object)?;
+    session.output.done(&say!("{}\n{}", what, report::written(&applied)), &object)?;
     Ok(Exit::Done)
 }
 

@@ -16,7 +16,7 @@ use crate::args::Init;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{lossy, printable};
+use crate::text::{Text, lossy, say};
 
 /// A framework, recognised by a file and a word in it.
 struct Framework {
@@ -113,28 +113,32 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     let object = report::object(&site, &applied, session.clock.now(), more);
     let made = if is_new { "made the site" } else { "unchanged: there is a site at" };
     let made = if !is_new && applied.is_written { "changed the site" } else { made };
-    let mut text = format!("{made} {}\n", printable(&dir.display().to_string()));
+    let mut text = say!("{} {}\n", made, dir.display());
     if args.web_user.is_some() {
-        text += &match &applied.after.web_user {
-            Some(user) => format!("the web server runs as `{}`\n", printable(user)),
-            None => "no user of the web server is stored\n".to_owned(),
+        text += match &applied.after.web_user {
+            Some(user) => say!("the web server runs as `{}`\n", user),
+            None => "no user of the web server is stored\n".into(),
         };
     }
     if let Some(framework) = framework {
-        text += &format!("\nThis looks like {}.\n{}\n", framework.name, framework.lines);
+        text += say!("\nThis looks like {}.\n{}\n", framework.name, Text::from(framework.lines));
     }
     if has_starter {
-        text += &format!(
-            "\nVisitors get the built-in page. To change it, edit its copy `{STARTER}`:\n\
-             \n    maint template edit {STARTER}\
-             \n    maint template preview {STARTER}\
-             \n    maint template use {STARTER}\n"
+        text += say!(
+            "\nVisitors get the built-in page. To change it, edit its copy `{}`:\n\
+             \n    maint template edit {}\
+             \n    maint template preview {}\
+             \n    maint template use {}\n",
+            STARTER,
+            STARTER,
+            STARTER,
+            STARTER
         );
     }
-    text += &format!(
+    text += say!(
         "\nOther users and services find the site by `{}={}`.\nTry it: maint on -m 'Back at noon', maint status, maint off\n",
         VARIABLE,
-        printable(&dir.display().to_string())
+        dir.display()
     );
     session.output.done(&text, &object)?;
     Ok(Exit::Done)

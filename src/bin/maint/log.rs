@@ -10,7 +10,7 @@ use crate::args::Log;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, DIM, paint, printable};
+use crate::text::{BOLD, DIM, Text, paint, say};
 use crate::wait::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
@@ -31,13 +31,11 @@ pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
     }
     records.truncate(args.lines.unwrap_or(usize::MAX));
     if broken > 0 {
-        session
-            .output
-            .note(&format!("{broken} lines of the history cannot be read and are skipped"));
+        session.output.note(say!("{} lines of the history cannot be read and are skipped", broken));
     }
-    let mut text = String::new();
+    let mut text = Text::default();
     for record in records.iter().rev() {
-        text += &line(session, record)?;
+        text += line(session, record)?;
     }
     if !session.output.text(&text)? || !args.follow {
         return Ok(Exit::Done);
@@ -79,25 +77,26 @@ fn follow(session: &Session, args: &Log, files: &Files, mut last: Option<u64>) -
 }
 
 /// One record: JSON on a line, or text with what changed below.
-fn line(session: &Session, record: &Record) -> Result<String> {
+fn line(session: &Session, record: &Record) -> Result<Text> {
     if session.output.is_json() {
-        return Ok(serde_json::to_string(record)? + "\n");
+        return Ok(Text::json(record)?);
     }
     let time = session.clock.full(record.time);
-    let revision = format!("#{}", record.revision.after);
-    let command = printable(&record.command.replace('\n', " ")).into_owned();
+    let revision = say!("#{}", record.revision.after);
+    let command = record.command.replace('\n', " ");
     let program = if command.starts_with(PYTHON) { "" } else { "maint " };
     let recovered = if record.recovered { "  (recovered from the state)" } else { "" };
-    let mut text = format!(
-        "{}  {}  {}  {}{recovered}\n",
+    let mut text = say!(
+        "{}  {}  {}  {}{}\n",
         paint(DIM, time),
         paint(BOLD, revision),
-        printable(&record.actor.to_string()),
-        paint(BOLD, format!("{program}{command}")),
+        record.actor,
+        paint(BOLD, say!("{}{}", program, command)),
+        recovered
     );
-    text += &report::changes_text(&record.changes);
+    text += report::changes_text(&record.changes);
     if record.left_out > 0 {
-        text += &format!("  and {} more changes\n", record.left_out);
+        text += say!("  and {} more changes\n", record.left_out);
     }
     Ok(text)
 }

@@ -1,5 +1,22 @@
 //! The `maint` command: parses, calls the library once, prints, and exits.
 
+/// Everything that is shown goes through the output. These stand before the modules, so that
+/// there is no other way: printing past it does not compile. Clippy refuses the streams
+/// themselves.
+macro_rules! shown_by_the_output_alone {
+    ($dollar:tt $($name:ident)*) => {
+        $(
+            #[allow(unused_macros, reason = "nobody may use it")]
+            macro_rules! $name {
+                ($dollar($dollar any:tt)*) => {
+                    compile_error!("print with `Output`, which makes visible what others wrote")
+                };
+            }
+        )*
+    };
+}
+shown_by_the_output_alone!($ print println eprint eprintln dbg);
+
 mod args;
 mod bypass;
 mod check;
@@ -31,6 +48,7 @@ mod template;
 mod text;
 mod wait;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -48,10 +66,24 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     signals::fail_writes_instead();
-    clap_complete::CompleteEnv::with_factory(Args::command).var(complete::VARIABLE).complete();
-    let args = match Args::try_parse() {
+    std::panic::set_hook(Box::new(failure::panicked));
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let here = std::env::current_dir().ok();
+    let completed = clap_complete::CompleteEnv::with_factory(Args::command)
+        .var(complete::VARIABLE)
+        .try_complete(words.clone(), here.as_deref());
+    match completed {
+        Ok(false) => {}
+        Ok(true) => return Exit::Done.into(),
+        Err(error) => return failure::usage(failure::of_visible(&words, error)).into(),
+    }
+    // By whatever name it was called, it is this command.
+    if let Some(name) = words.first_mut() {
+        *name = "maint".into();
+    }
+    let args = match Args::try_parse_from(&words) {
         Ok(args) => args,
-        Err(error) => return failure::usage(error).into(),
+        Err(error) => return failure::usage(failure::of_visible(&words, error)).into(),
     };
     let output = Output::new(&args.global);
     // Read here and nowhere else: tests fix the clock.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::args::{Args, Man, TIMES};
 use crate::exit::{CODES, Exit};
 use crate::session::Session;
-use crate::text::lossy;
+use crate::text::{lossy, say};
 
 /// The date in the footer: that of the last release, so that pages are the same
 /// wherever they are made.
@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, args: &Man) -> Result<Exit> {
         write(&path, &page)?;
         paths.push(lossy(&path));
     }
-    let text = format!("{} pages written to `{}`\n", paths.len(), args.dir.display());
+    let text = say!("{} pages written to `{}`\n", paths.len(), args.dir.display());
     session.output.done(&text, &json!({ "written": paths }))?;
     Ok(Exit::Done)
 }

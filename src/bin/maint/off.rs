@@ -11,6 +11,7 @@ use crate::args::Off;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::text::{Text, say};
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     let site = session.site()?;
@@ -51,24 +52,24 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if args.dry_run.dry_run {
         return session.output.answer(&report::dry_run_text(&applied.changes), &object);
     }
-    let mut text = String::new();
+    let mut text = Text::default();
     for (name, phase) in windows {
-        text += &match phase {
-            Phase::Open => format!("window `{name}` is closed\n"),
-            Phase::Scheduled => format!("window `{name}` was scheduled, and is cancelled\n"),
-            Phase::Ended => format!("window `{name}` had ended already, and is cleared away\n"),
+        text += match phase {
+            Phase::Open => say!("window `{}` is closed\n", name),
+            Phase::Scheduled => say!("window `{}` was scheduled, and is cancelled\n", name),
+            Phase::Ended => say!("window `{}` had ended already, and is cleared away\n", name),
         };
     }
     if windows.is_empty() {
-        text += &match args.name.as_deref() {
-            _ if args.all => "unchanged: there is no window\n".to_owned(),
-            name => format!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
+        text += match args.name.as_deref() {
+            _ if args.all => "unchanged: there is no window\n".into(),
+            name => say!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
         };
     }
     if !revoked.is_empty() {
-        text += &format!("bypass tokens revoked with the last window: {}\n", revoked.join(", "));
+        text += say!("bypass tokens revoked with the last window: {}\n", revoked.join(", "));
     }
-    text += &report::holds(&applied.after, &session.clock);
-    text += &report::written(applied);
+    text += report::holds(&applied.after, &session.clock);
+    text += report::written(applied);
     session.output.done(&text, &object)
 }

@@ -10,6 +10,7 @@ use crate::args::On;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::text::say;
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let site = session.site()?;
@@ -25,6 +26,11 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     if !args.dry_run.dry_run {
         session.warn_of_runs(&site, &mut applied);
     }
+    let page = args.window.template.as_ref().or(applied.after.page.template.as_ref());
+    if let Some(name) = page.cloned() {
+        applied.warnings.extend(session.missing(&site, &applied.after, &name));
+    }
+    applied.warnings.extend(session.doubt(&args.window.method));
     if args.window.status.is_some_and(|status| status < 400) {
         let warning = "caches and search engines will keep a page that is not an error".to_owned();
         session.output.warn(std::slice::from_ref(&warning));
@@ -57,31 +63,31 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     let phase = window.phase(now);
     let mut text = match (applied.value, phase) {
         _ if applied.changes.is_empty() => {
-            format!("unchanged: window `{name}` is {phase} with these settings already\n")
+            say!("unchanged: window `{}` is {} with these settings already\n", name, phase)
         }
         // The mark is that of the site: another window may hold it down.
         (Opened::New, _) => {
-            format!("{} window `{name}` is {phase}\n", report::mark(&applied.after, now))
+            say!("{} window `{}` is {}\n", report::mark(&applied.after, now), name, phase)
         }
         (Opened::Replaced(before), after) if before == after => {
-            format!("window `{name}` was {before} already; its settings are replaced\n")
+            say!("window `{}` was {} already; its settings are replaced\n", name, before)
         }
         (Opened::Replaced(before), after) => {
-            format!("window `{name}` was {before} and is {after} now\n")
+            say!("window `{}` was {} and is {} now\n", name, before, after)
         }
     };
-    text += &report::window_text(name, window, &session.clock);
-    text += &report::gaps_text(&window.scope);
+    text += report::window_text(name, window, &session.clock);
+    text += report::gaps_text(&window.scope);
     let revoked = applied.revoked();
     if !revoked.is_empty() {
-        text += &format!(
+        text += say!(
             "  bypass tokens of the previous maintenance are revoked: {}\n",
             revoked.join(", ")
         );
     }
     if matches!(applied.value, Opened::Replaced(_)) {
-        text += &report::changes_text(&applied.changes);
+        text += report::changes_text(&applied.changes);
     }
-    text += &report::written(applied);
+    text += report::written(applied);
     session.output.done(&text, &object)
 }

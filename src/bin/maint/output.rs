@@ -1,4 +1,6 @@
-//! What people and programs see: text with colour, or JSON.
+//! What people and programs see: text with colour, or JSON. The one door to the terminal.
+
+#![expect(clippy::disallowed_methods, reason = "the streams are opened here and nowhere else")]
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -7,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::args::{Global, When};
-use crate::text::{YELLOW, paint, printable};
+use crate::text::{Text, YELLOW, paint, say};
 
 /// Standard output did not take the answer.
 #[derive(Debug)]
@@ -68,17 +70,29 @@ impl Output {
     }
 
     /// Prints the answer to a question: text, or with `--json` the object.
-    pub(crate) fn answer(&self, text: &str, object: &impl Serialize) -> Result<()> {
+    pub(crate) fn answer(&self, text: &Text, object: &impl Serialize) -> Result<()> {
         if self.json { self.object(object) } else { self.text(text).map(drop) }
     }
 
     /// Like [`Output::answer`], but builds only the one that is printed.
     pub(crate) fn answer_with<T: Serialize>(
         &self,
-        text: impl FnOnce() -> String,
+        text: impl FnOnce() -> Text,
         object: impl FnOnce() -> T,
     ) -> Result<()> {
         if self.json { self.object(&object()) } else { self.text(&text()).map(drop) }
+    }
+
+    /// Prints what a file or a program is to get as it is: a page, a script, a path. On a
+    /// terminal it is made visible, and ends its line.
+    pub(crate) fn content(&self, theirs: &[u8]) -> Result<()> {
+        if io::stdout().is_terminal() {
+            let text = Text::lines(&String::from_utf8_lossy(theirs));
+            let end = if text.as_str().ends_with('\n') { "" } else { "\n" };
+            return self.text(&(text + end)).map(drop);
+        }
+        let mut stream = io::stdout().lock();
+        written(stream.write_all(theirs).and_then(|()| stream.flush())).map(drop)
     }
 
     /// Whether only answers are printed.
@@ -87,30 +101,24 @@ impl Output {
     }
 
     /// Prints what was done, which `--quiet` leaves out.
-    pub(crate) fn done(&self, text: &str, object: &impl Serialize) -> Result<()> {
+    pub(crate) fn done(&self, text: &Text, object: &impl Serialize) -> Result<()> {
         if self.is_quiet() { Ok(()) } else { self.answer(text, object) }
     }
 
     /// Prints one JSON object on a line.
     pub(crate) fn object(&self, object: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_string(object)?;
-        line.push('\n');
-        self.text(&line).map(drop)
+        self.text(&Text::json(object)?).map(drop)
     }
 
     /// Writes to standard output. `false` if the reader has gone, which is no error.
-    pub(crate) fn text(&self, text: &str) -> Result<bool> {
+    pub(crate) fn text(&self, text: &Text) -> Result<bool> {
         let mut stream = AutoStream::new(io::stdout().lock(), self.choice_for(&io::stdout()));
-        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
-            Ok(()) => Ok(true),
-            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(cause) => Err(OutputFailed(cause).into()),
-        }
+        written(stream.write_all(text.as_str().as_bytes()).and_then(|()| stream.flush()))
     }
 
     /// Prints a note beside the answer, on standard error. With `--json` that is for
     /// errors alone.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: impl Into<Text>) {
         if !self.quiet && !self.json {
             self.error_line(text);
         }
@@ -120,22 +128,29 @@ impl Output {
     pub(crate) fn warn(&self, warnings: &[String]) {
         if !self.json {
             for warning in warnings {
-                self.error_line(&format!("{}: {}", paint(YELLOW, "warning"), printable(warning)));
+                self.error_line(say!("{}: {}", paint(YELLOW, "warning"), warning));
             }
         }
     }
 
     /// Shows progress on a terminal.
-    pub(crate) fn progress(&self, text: &str) {
+    pub(crate) fn progress(&self, text: impl Into<Text>) {
         if io::stderr().is_terminal() && !self.json {
             self.note(text);
         }
     }
 
     /// Writes a line to standard error. There is nowhere to report a failure to.
-    pub(crate) fn error_line(&self, line: &str) {
+    pub(crate) fn error_line(&self, line: impl Into<Text>) {
         let mut stream = AutoStream::new(io::stderr().lock(), self.choice_for(&io::stderr()));
-        let _ = writeln!(stream, "{line}");
+        let _ = writeln!(stream, "{}", line.into().as_str());
+    }
+
+    /// Writes one JSON object to standard error.
+    pub(crate) fn error_object(&self, object: &impl Serialize) {
+        if let Ok(line) = Text::json(object) {
+            self.error_line(line.trim_end());
+        }
     }
 
     fn choice_for(&self, stream: &impl anstream::stream::RawStream) -> ColorChoice {
@@ -143,5 +158,14 @@ impl Output {
             ColorChoice::Auto => AutoStream::choice(stream),
             chosen => chosen,
         }
+    }
+}
+
+/// `false` if the reader has gone, which is no error.
+fn written(result: io::Result<()>) -> Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(cause) => Err(OutputFailed(cause).into()),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::exit::Exit;
 use crate::session::Session;
-use crate::text::{lossy, printable};
+use crate::text::{lossy, say};
 
 /// Which rule chose a site, in words.
 fn why(found: Found) -> &'static str {
@@ -35,12 +35,16 @@ pub(crate) fn run(session: &Session) -> Result<Exit> {
         "history": lossy(&files.history),
         "templates": lossy(&site.templates()),
     });
-    // The directory alone on standard output, so that a script can take it.
-    if !session.output.is_json() {
-        session.output.note(&format!("chosen because {}", why(site.found())));
-        let state = if exists { "state" } else { "no state yet, which means up" };
-        session.output.note(&printable(&format!("{state}: {}", files.state.display())));
+    if session.output.is_json() {
+        session.output.object(&object)?;
+        return Ok(Exit::Done);
     }
-    session.output.answer(&format!("{}\n", site.dir().display()), &object)?;
+    session.output.note(say!("chosen because {}", why(site.found())));
+    let state = if exists { "state" } else { "no state yet, which means up" };
+    session.output.note(say!("{}: {}", state, files.state.display()));
+    // The directory alone on standard output, so that a script can take it.
+    let mut line = site.dir().as_os_str().as_encoded_bytes().to_vec();
+    line.push(b'\n');
+    session.output.content(&line)?;
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use crate::args::Proxy;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::text::{Text, say};
 
 pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
     match args {
@@ -36,12 +37,16 @@ pub(crate) fn run(session: &Session, args: &Proxy) -> Result<Exit> {
 
 fn change(session: &Session, change: impl Fn(&mut State) -> Result<(), Error>) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _| change(state))?;
+    let mut applied = session.apply(&site, false, |state, _| change(state))?;
+    if !applied.changes.is_empty() {
+        let warnings = session.shadowed(&applied.after, |_| true);
+        applied.warnings.extend(warnings);
+    }
     let proxies = applied.after.trusted_proxies.as_ref();
     let object =
         report::object(&site, &applied, session.clock.now(), json!({ "trusted_proxies": proxies }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
-    let text = format!("{unchanged}{}{}", in_words(proxies), report::written(&applied));
+    let text = say!("{}{}{}", unchanged, in_words(proxies), report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -53,11 +58,11 @@ fn list(session: &Session) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn in_words(proxies: Option<&TrustedProxies>) -> String {
+fn in_words(proxies: Option<&TrustedProxies>) -> Text {
     let Some(proxies) = proxies else {
-        return "no proxy is trusted: a client's address is the one that connects\n".to_owned();
+        return "no proxy is trusted: a client's address is the one that connects\n".into();
     };
     let header = proxies.header.name();
     let networks: Vec<String> = proxies.networks.iter().map(network::normalised).collect();
-    format!("`{header}` is trusted from {}\n", networks.join(", "))
+    say!("`{}` is trusted from {}\n", header, networks.join(", "))
 }

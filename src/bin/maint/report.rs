@@ -11,7 +11,7 @@ use maint::{Site, State};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
-use crate::text::{BOLD, DIM, GREEN, RED, YELLOW, duration, lossy, paint, printable, quoted};
+use crate::text::{BOLD, DIM, GREEN, RED, Text, YELLOW, duration, lossy, paint, quoted, say};
 
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
@@ -67,48 +67,47 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
 }
 
 /// A window in two or three lines.
-pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> String {
+pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
     let now = clock.now();
     let mut lines = Vec::new();
     let name = paint(BOLD, name);
     let reason =
-        window.reason.as_deref().map_or_else(String::new, |reason| format!("  {}", quoted(reason)));
-    lines.push(format!("  {name}{reason}"));
-    let by = window.opened_by.to_string();
-    let by = printable(&by);
+        window.reason.as_deref().map_or_else(Text::default, |reason| say!("  {}", quoted(reason)));
+    lines.push(say!("  {}{}", name, reason));
+    let by = &window.opened_by;
     let end = match window.end {
-        None => "until somebody closes it".to_owned(),
+        None => "until somebody closes it".into(),
         Some(end) if window.lease.is_some() => {
-            format!("while its command runs (lease until {})", clock.time(end))
+            say!("while its command runs (lease until {})", clock.time(end))
         }
-        Some(end) => format!("until {}", clock.relative(end)),
+        Some(end) => say!("until {}", clock.relative(end)),
     };
     lines.push(match window.phase(now) {
         Phase::Open => {
             let age = now.duration_since(window.since());
             let age = if age.as_secs() == 0 {
-                String::new()
+                Text::default()
             } else {
-                format!(" ({})", duration(age.abs()))
+                say!(" ({})", duration(age.abs()))
             };
-            format!("    since {}{age} by {by}, {end}", clock.time(window.since()))
+            say!("    since {}{} by {}, {}", clock.time(window.since()), age, by, end)
         }
         Phase::Scheduled => {
             let end =
-                window.end.map_or_else(|| end.clone(), |end| format!("until {}", clock.time(end)));
-            format!("    from {} by {by}, {end}", clock.relative(window.since()))
+                window.end.map_or_else(|| end.clone(), |end| say!("until {}", clock.time(end)));
+            say!("    from {} by {}, {}", clock.relative(window.since()), by, end)
         }
         Phase::Ended => {
             let end = window.end.map_or_else(String::new, |end| clock.relative(end));
-            format!("    opened by {by}, ended {end}")
+            say!("    opened by {}, ended {}", by, end)
         }
     });
-    lines.push(format!("    covers {}", printable(&window.scope.to_string())));
+    lines.push(say!("    covers {}", window.scope));
     let page = page_text(window);
     if !page.is_empty() {
-        lines.push(format!("    page: {}", printable(&page)));
+        lines.push(say!("    page: {}", page));
     }
-    lines.join("\n") + "\n"
+    Text::join(&lines, "\n") + "\n"
 }
 
 fn page_text(window: &Window) -> String {
@@ -129,7 +128,7 @@ fn page_text(window: &Window) -> String {
 const SHOWN_GAPS: usize = 5;
 
 /// What a scope leaves up although it looks as if it were meant, with the way to cover it.
-pub(crate) fn gaps_text(scope: &Scope) -> String {
+pub(crate) fn gaps_text(scope: &Scope) -> Text {
     let gaps = scope.gaps();
     let line = |gap: &Gap| {
         let option = match gap.list {
@@ -139,18 +138,17 @@ pub(crate) fn gaps_text(scope: &Scope) -> String {
         };
         let wider: Vec<String> =
             gap.wider.iter().map(|value| format!("{option} {}", word(value))).collect();
-        let text = format!("{}; to cover that too: {}", gap.stays_up, wider.join(" "));
-        format!("  {}\n", printable(&text))
+        say!("  {}; to cover that too: {}\n", gap.stays_up, wider.join(" "))
     };
     let more = match gaps.len().saturating_sub(SHOWN_GAPS) {
-        0 => String::new(),
-        more => format!("  and {more} more like these\n"),
+        0 => Text::default(),
+        more => say!("  and {} more like these\n", more),
     };
-    gaps.iter().take(SHOWN_GAPS).map(line).collect::<String>() + &more
+    gaps.iter().take(SHOWN_GAPS).map(line).collect::<Text>() + more
 }
 
 /// Whether the site is up, down or partly down.
-pub(crate) fn mark(state: &State, now: Timestamp) -> String {
+pub(crate) fn mark(state: &State, now: Timestamp) -> Text {
     let mut open = state.windows_in(Phase::Open, now).map(|(_, window)| window).peekable();
     if open.peek().is_none() {
         paint(GREEN, "● up")
@@ -162,43 +160,43 @@ pub(crate) fn mark(state: &State, now: Timestamp) -> String {
 }
 
 /// One line: whether the site is down.
-pub(crate) fn headline(state: &State, now: Timestamp) -> String {
+pub(crate) fn headline(state: &State, now: Timestamp) -> Text {
     let open: Vec<&str> = names(state, Phase::Open, now);
     let scheduled = names(state, Phase::Scheduled, now);
     let mark = mark(state, now);
     match (open.as_slice(), scheduled.len()) {
-        ([], 0) => format!("{mark} no window is open"),
-        ([], 1) => format!("{mark} one window is scheduled"),
-        ([], more) => format!("{mark} {more} windows are scheduled"),
-        ([only], _) => format!("{mark} window `{only}` is open"),
-        (many, _) => format!("{mark} {} windows are open", many.len()),
+        ([], 0) => say!("{} no window is open", mark),
+        ([], 1) => say!("{} one window is scheduled", mark),
+        ([], more) => say!("{} {} windows are scheduled", mark, more),
+        ([only], _) => say!("{} window `{}` is open", mark, only),
+        (many, _) => say!("{} {} windows are open", mark, many.len()),
     }
 }
 
 /// Whether the site is down, and each window that holds it down or will.
-pub(crate) fn holds(state: &State, clock: &Clock) -> String {
+pub(crate) fn holds(state: &State, clock: &Clock) -> Text {
     let now = clock.now();
     let mut text = headline(state, now) + "\n";
     for phase in [Phase::Open, Phase::Scheduled] {
         for (name, window) in state.windows_in(phase, now) {
-            text += &window_text(name, window, clock);
+            text += window_text(name, window, clock);
         }
     }
     text
 }
 
 /// Where it was written, and the revision.
-pub(crate) fn written<T>(applied: &Applied<T>) -> String {
-    let text = format!("{} (revision {})", applied.file.display(), applied.after.revision);
-    format!("  {}\n", paint(DIM, printable(&text)))
+pub(crate) fn written<T>(applied: &Applied<T>) -> Text {
+    let text = say!("{} (revision {})", applied.file.display(), applied.after.revision);
+    say!("  {}\n", paint(DIM, text))
 }
 
 /// Fields that say who and when, which the history shows anyway.
 const LEFT_OUT: [&str; 6] = ["run", "opened_at", "opened_by", "added_at", "added_by", "sha256"];
 
 /// The differences, one line each.
-pub(crate) fn changes_text(changes: &[Change]) -> String {
-    let mut text = String::new();
+pub(crate) fn changes_text(changes: &[Change]) -> Text {
+    let mut text = Text::default();
     for change in changes {
         let what = place(&change.at);
         let (sign, line) = match (&change.before, &change.after) {
@@ -209,7 +207,7 @@ pub(crate) fn changes_text(changes: &[Change]) -> String {
             (Some(before), None) => (paint(RED, "-"), with_value(&what, before)),
             (None, None) => continue,
         };
-        text += &format!("  {sign} {}\n", printable(&line));
+        text += say!("  {} {}\n", sign, line);
     }
     text
 }
@@ -252,8 +250,8 @@ fn brief(value: &Value) -> String {
 }
 
 /// A note in a listing, or nothing.
-pub(crate) fn note_text(note: Option<&str>) -> String {
-    note.map_or_else(String::new, |note| format!("  {}", quoted(note)))
+pub(crate) fn note_text(note: Option<&str>) -> Text {
+    note.map_or_else(Text::default, |note| say!("  {}", quoted(note)))
 }
 
 /// Until when something in a listing holds, and who added it.
@@ -261,22 +259,22 @@ pub(crate) fn origin_text(
     expires_at: Option<Timestamp>,
     added_by: Option<&str>,
     clock: &Clock,
-) -> String {
+) -> Text {
     let expiry = match expires_at {
         Some(time) if has_come(expires_at, clock.now()) => {
-            format!("  expired {}", clock.time(time))
+            say!("  expired {}", clock.time(time))
         }
-        Some(time) => format!("  until {}", clock.relative(time)),
-        None => String::new(),
+        Some(time) => say!("  until {}", clock.relative(time)),
+        None => Text::default(),
     };
-    expiry + &added_by.map_or_else(String::new, |by| format!("  by {}", printable(by)))
+    expiry + added_by.map_or_else(Text::default, |by| say!("  by {}", by))
 }
 
 /// What a dry run prints.
-pub(crate) fn dry_run_text(changes: &[Change]) -> String {
+pub(crate) fn dry_run_text(changes: &[Change]) -> Text {
     if changes.is_empty() {
-        "nothing would change\n".to_owned()
+        "nothing would change\n".into()
     } else {
-        format!("would change, but nothing was written:\n{}", changes_text(changes))
+        say!("would change, but nothing was written:\n{}", changes_text(changes))
     }
 }

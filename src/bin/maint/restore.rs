@@ -8,6 +8,7 @@ use crate::args::Restore;
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::text::{Text, say};
 
 pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
     let site = session.site()?;
@@ -31,21 +32,22 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
         session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
         return Ok(Exit::Done);
     }
-    let mut text = match applied.value {
-        Restored::LastKnown(revision) => format!(
-            "the last known state, of revision {revision}, is in force in place of the broken one\n"
+    let mut text: Text = match applied.value {
+        Restored::LastKnown(revision) => say!(
+            "the last known state, of revision {}, is in force in place of the broken one\n",
+            revision
         ),
-        Restored::Backup(revision) => format!(
-            "the backup, of revision {revision}, is in force in place of the broken state\n"
-        ),
-        _ if !applied.is_written => "unchanged: the state before is the same\n".to_owned(),
+        Restored::Backup(revision) => {
+            say!("the backup, of revision {}, is in force in place of the broken state\n", revision)
+        }
+        _ if !applied.is_written => "unchanged: the state before is the same\n".into(),
         _ => "the state before the last change is in force again; another `maint restore` \
               undoes this\n"
-            .to_owned(),
+            .into(),
     };
-    text += &report::changes_text(&applied.changes);
-    text += &report::holds(&applied.after, &session.clock);
-    text += &report::written(&applied);
+    text += report::changes_text(&applied.changes);
+    text += report::holds(&applied.after, &session.clock);
+    text += report::written(&applied);
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }

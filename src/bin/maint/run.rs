@@ -24,7 +24,7 @@ use crate::exit::{self, Exit};
 use crate::report;
 use crate::session::Session;
 use crate::signals;
-use crate::text::printable;
+use crate::text::{Text, say};
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const MIN_LEASE: Duration = Duration::from_secs(3);
@@ -62,12 +62,13 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     });
     let opened = opened.inspect_err(|_| claim.remove())?;
     sweep(&site, &opened.after);
-    session.output.note(&format!("window `{name}` is open"));
+    session.output.note(say!("window `{}` is open", name));
     let scope = &opened.after.windows[&name].scope;
     let gaps = report::gaps_text(scope);
     if !gaps.is_empty() {
         session.output.note(gaps.trim_end());
     }
+    session.doubt(&args.window.method);
 
     let was_there = matches!(opened.value, Opened::Replaced(_));
     let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };
@@ -88,7 +89,9 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         };
         match event {
             Ok(Event::Ended(status)) => break status.context("could not wait for the command")?,
-            Ok(Event::Signal(signal)) => signals::forward(signal, pid),
+            Ok(Event::Signal(signal)) => {
+                signals::forward(signal, pid);
+            }
             Err(RecvTimeoutError::Timeout) => is_ours = hold.renew(),
             Err(RecvTimeoutError::Disconnected) => {
                 anyhow::bail!("the thread that waits for the command is gone")
@@ -257,7 +260,7 @@ impl Hold<'_> {
             Ok(Applied { value, .. }) => {
                 self.has_lapsed |= value == Still::Lapsed;
                 if let Some(what) = self.loss(value) {
-                    self.session.output.note(&what);
+                    self.session.output.note(say!("{}", what));
                 }
                 matches!(value, Still::Ours | Still::Lapsed)
             }
@@ -310,7 +313,7 @@ impl Hold<'_> {
         }
         let is_open = keeps || self.close().is_err();
         if !is_open {
-            self.session.output.note(&format!("window `{}` is closed", self.name));
+            self.session.output.note(say!("window `{}` is closed", self.name));
         }
         self.report(Exit::Command(code), is_open, Some(&message))
     }
@@ -335,7 +338,7 @@ impl Hold<'_> {
         match self.close() {
             Ok(still) => match self.loss(still) {
                 None => {
-                    self.session.output.note(&format!("window `{}` is closed", self.name));
+                    self.session.output.note(say!("window `{}` is closed", self.name));
                     self.report(exit, false, failure.as_deref())
                 }
                 Some(_) if !status.success() => {
@@ -358,7 +361,7 @@ impl Hold<'_> {
 
     fn note_loss(&self, still: Still) {
         if let Some(loss) = self.loss(still) {
-            self.session.output.note(&loss);
+            self.session.output.note(say!("{}", loss));
         }
     }
 
@@ -369,18 +372,18 @@ impl Hold<'_> {
             let object = json!({
                 "window": self.name, "exit": exit.code(), "open": is_open, "failure": failure,
             });
-            output.error_line(&object.to_string());
+            output.error_object(&object);
             return exit;
         }
         if let Some(failure) = failure {
             let stays = if is_open {
-                format!(", so window `{}` stays open", self.name)
+                say!(", so window `{}` stays open", self.name)
             } else {
-                String::new()
+                Text::default()
             };
-            output.error_line(&printable(&format!("maint: {failure}{stays}")));
+            output.error_line(say!("maint: {}{}", failure, stays));
             if is_open {
-                output.error_line(&format!("hint: when it is fixed, `maint off {}`", self.name));
+                output.error_line(say!("hint: when it is fixed, `maint off {}`", self.name));
             }
         }
         exit

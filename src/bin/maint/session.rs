@@ -7,8 +7,11 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
 use maint::internal::claim::{Claim, Standing, standing, sweep};
+use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
 use maint::internal::recorded;
+use maint::internal::rules::method;
+use maint::internal::state::behind_proxies;
 use maint::internal::time::{parse_duration, parse_time};
 use maint::site::Found;
 use maint::store::{self, Applied, Options, Stamp};
@@ -18,6 +21,7 @@ use maint::{Actor, Error, Site, State, Window};
 use crate::args::{Expiry, Global};
 use crate::clock::Clock;
 use crate::output::Output;
+use crate::text::{Text, say};
 
 pub(crate) struct Session {
     global: Global,
@@ -36,9 +40,8 @@ impl Session {
         if site.found() == Found::User {
             // Under pressure it is easy to be in the wrong directory.
             let person = Actor::current().user;
-            self.output.note(&format!(
-                "no site in this directory or above: this is the site of `{person}`"
-            ));
+            self.output
+                .note(say!("no site in this directory or above: this is the site of `{}`", person));
         }
         Ok(site)
     }
@@ -119,10 +122,38 @@ impl Session {
 
     /// Shows which lock is waited for, and who holds it.
     fn show_waiting(&self, path: &Path, holder: Option<&Holder>) {
-        let by = holder.map_or_else(String::new, |holder| {
-            format!(", held by {holder} since {}", self.clock.time(holder.since))
+        let by = holder.map_or_else(Text::default, |holder| {
+            say!(", held by {} since {}", holder, self.clock.time(holder.since))
         });
-        self.output.note(&format!("waiting for lock `{}`{by}", path.display()));
+        self.output.note(say!("waiting for lock `{}`{}", path.display(), by));
+    }
+
+    /// Warns of methods that nobody registered: a misspelt one covers nothing that comes.
+    pub(crate) fn doubt(&self, methods: &[String]) -> Vec<String> {
+        let doubts = methods.iter().filter_map(|text| method::doubt(&method::parse(text).ok()?));
+        let doubts: Vec<String> = doubts.collect();
+        self.output.warn(&doubts);
+        doubts
+    }
+
+    /// Warns of rules for addresses that are trusted as proxies.
+    pub(crate) fn shadowed(&self, state: &State, of: impl Fn(&str) -> bool) -> Vec<String> {
+        let rules = behind_proxies(state).into_iter().filter(|(id, _)| of(id));
+        let warnings: Vec<String> = rules
+            .map(|(id, network)| {
+                let value = &state.ignore[id].value;
+                format!("rule `{id}` (ip {value}) lets nobody in: `{network}` is trusted as proxies, and a proxy is never the client")
+            })
+            .collect();
+        self.output.warn(&warnings);
+        warnings
+    }
+
+    /// Warns of what visitors will miss on a page.
+    pub(crate) fn missing(&self, site: &Site, state: &State, template: &str) -> Vec<String> {
+        let warnings = missing(site, state, template, self.clock.now());
+        self.output.warn(&warnings);
+        warnings
     }
 
     pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {

@@ -58,16 +58,18 @@ mod unix {
             .unwrap_or(0)
     }
 
-    pub(crate) fn forward(signal: i32, pid: u32) {
+    /// Sends a signal on; false where the terminal sent it to that process too.
+    pub(crate) fn forward(signal: i32, pid: u32) -> bool {
         // What is typed at the terminal reaches every process in the foreground,
         // and a second interrupt means something else to many a command.
         if (signal == SIGINT || signal == SIGQUIT) && is_foreground() {
-            return;
+            return false;
         }
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
             let _ = kill_process(pid, signal);
         }
+        true
     }
 
     fn is_foreground() -> bool {
@@ -98,5 +100,7 @@ mod other {
         })
     }
 
-    pub(crate) fn forward(_signal: i32, _pid: u32) {}
+    pub(crate) fn forward(_signal: i32, _pid: u32) -> bool {
+        true
+    }
 }

@@ -13,7 +13,7 @@ use crate::args::{Expected, Status};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, DIM, YELLOW, duration, lossy, paint, printable};
+use crate::text::{BOLD, DIM, Text, YELLOW, duration, lossy, paint, say};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.
@@ -55,7 +55,42 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     if !(is_question && session.output.is_quiet()) {
         session.output.answer_with(text, object)?;
     }
+    // cron(8) mails what is printed, and nobody looks at an exit code.
+    if !session.output.is_json() {
+        if let Some(expected) = args.expect.filter(|_| !is_met) {
+            session.output.error_line(say!(
+                "maint: expected {}, found {}",
+                said(expected),
+                report::overall(&state, now)
+            ));
+        }
+        if session.output.is_quiet() {
+            for (name, window) in &too_old {
+                session.output.error_line(too_old_text(name, window, max_age, now));
+            }
+        }
+    }
     Ok(if is_met && too_old.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn said(expected: Expected) -> &'static str {
+    match expected {
+        Expected::On => "on",
+        Expected::Off => "off",
+        Expected::Scheduled => "scheduled",
+    }
+}
+
+fn too_old_text(
+    name: &str,
+    window: &Window,
+    max_age: Option<SignedDuration>,
+    now: Timestamp,
+) -> Text {
+    let age = duration(now.duration_since(window.since()));
+    let most = max_age.map_or_else(String::new, duration);
+    let too_old = paint(YELLOW, "too old");
+    say!("{}: window `{}` has been open for {}, longer than {}", too_old, name, age, most)
 }
 
 fn is_met(state: &State, expected: Expected, now: Timestamp) -> bool {
@@ -72,48 +107,41 @@ fn text(
     state: &State,
     too_old: &[(&str, &Window)],
     max_age: Option<SignedDuration>,
-) -> String {
+) -> Text {
     let clock = &session.clock;
     let now = clock.now();
     let mut text = report::holds(state, clock);
     for (name, window) in too_old {
-        let age = duration(now.duration_since(window.since()));
-        let most = max_age.map_or_else(String::new, duration);
-        text += &format!(
-            "{}: window `{name}` has been open for {age}, longer than {most}\n",
-            paint(YELLOW, "too old")
-        );
+        text += too_old_text(name, window, max_age, now) + "\n";
     }
     let ended: Vec<&str> = state.windows_in(Phase::Ended, now).map(|(name, _)| name).collect();
     if !ended.is_empty() {
-        text += &format!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
+        text += say!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
     }
-    text += &let_through(state, now);
+    text += let_through(state, now);
     if let Some(name) = &state.page.template {
-        text += &format!("{} template {name}\n", paint(BOLD, "page"));
+        text += say!("{} template {}\n", paint(BOLD, "page"), name);
     }
-    let place = match &state.last_change {
-        Some(change) => format!(
-            "{} (revision {}, changed {} by {})",
-            site.state_file().display(),
-            state.revision,
-            clock.relative(change.at),
-            change.by
-        ),
-        None => format!("{} (never changed)", site.state_file().display()),
-    };
-    text + &format!("{}\n", paint(DIM, printable(&place)))
+    let changed = state.last_change.as_ref().map_or_else(
+        || "never changed".to_owned(),
+        |change| {
+            let time = clock.relative(change.at);
+            format!("revision {}, changed {time} by {}", state.revision, change.by)
+        },
+    );
+    let place = format!("{} ({changed})", site.state_file().display());
+    text + say!("{}\n", paint(DIM, place))
 }
 
 /// Who gets through, at a glance.
-fn let_through(state: &State, now: Timestamp) -> String {
+fn let_through(state: &State, now: Timestamp) -> Text {
     let rules: Vec<_> = by_number(&state.ignore)
         .into_iter()
         .filter(|(_, rule)| !rule.has_expired(now) && !matches!(rule.kind, Kind::Unknown(_)))
         .collect();
     let tokens = state.bypass.values().filter(|token| !token.has_expired(now)).count();
     if rules.is_empty() && tokens == 0 {
-        return String::new();
+        return Text::default();
     }
     let mut parts: Vec<String> = rules
         .iter()
@@ -128,5 +156,5 @@ fn let_through(state: &State, now: Timestamp) -> String {
         1 => parts.push("1 bypass token".to_owned()),
         many => parts.push(format!("{many} bypass tokens")),
     }
-    format!("{} {}\n", paint(BOLD, "gets through"), printable(&parts.join(", ")))
+    say!("{} {}\n", paint(BOLD, "gets through"), parts.join(", "))
 }

@@ -13,7 +13,7 @@ use crate::args::{Switch, Wait};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
-use crate::text::printable;
+use crate::text::say;
 
 /// How often the state file is checked: one stat(2), some 0.2 % of a core, and
 /// it works where no file watcher does (network file systems, containers).
@@ -39,7 +39,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
             // At first there is no state to rely on; later the last good one holds.
             Some(Err(error)) if !is_known => return Err(error.into()),
             Some(Err(error)) => {
-                session.output.note(&format!("maint: {}", printable(&error.to_string())));
+                session.output.note(say!("maint: {}", error));
             }
             None => {}
         }
@@ -62,7 +62,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
     });
     let mut text = report::headline(&state, now) + "\n";
     if exit == Exit::No {
-        text = format!("gave up waiting: {text}");
+        text = say!("gave up waiting: {}", text);
     }
     session.output.done(&text, &object)?;
     Ok(exit)

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::sys::{FileKey, Look, Ownership};
+use crate::visible::visible_lines;
 
 /// How often an interrupted call is repeated before the interruption is reported.
 const RETRIES: usize = 100;
@@ -98,8 +99,9 @@ pub(crate) fn write_all(file: &File, mut bytes: &[u8]) -> io::Result<()> {
 /// Writes to standard error, and ignores failure. The standard library would panic
 /// once nobody reads it any more, and a forked process may find its lock held
 /// forever.
+#[expect(clippy::disallowed_methods, reason = "the library's own door")]
 pub(crate) fn say(text: &str) {
-    let _ = retry(|| rustix::io::write(io::stderr(), text.as_bytes()));
+    let _ = retry(|| rustix::io::write(io::stderr(), visible_lines(text).as_bytes()));
 }
 
 /// Replaces the content of a small advisory file such as the lock.

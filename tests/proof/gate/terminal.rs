@@ -1,7 +1,8 @@
-//! Requirement 51: whatever someone wrote into the state or the history, the command
+//! Requirements 51 and 65: whatever someone wrote into the state or the history, the command
 //! shows it as text: it never drives a terminal, and never looks like one of our lines.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::payloads::PAYLOADS;
 use crate::say::figure;
 
 /// What terminals obey, beyond what browsers do.
-const OBEYED: [&str; 14] = [
+const OBEYED: [&str; 20] = [
     "\u{1b}[2J\u{1b}[H",
     "\u{1b}[1A\u{1b}[2K",
     "\u{1b}]52;c;cm0gLXJmIC8=\u{7}",
@@ -26,6 +27,12 @@ const OBEYED: [&str; 14] = [
     "\u{2066}abc\u{2069}",
     "\u{200f}abc",
     "x\nFORGED",
+    "a\u{61c}b",
+    "a\u{200b}b",
+    "a\u{2028}FORGED",
+    "a\u{2029}b",
+    "a\u{feff}b",
+    "a\u{e0041}b",
 ];
 
 /// The fields for texts that people and processes write.
@@ -97,7 +104,11 @@ fn state() -> Value {
 fn obeyed(output: &str) -> Option<String> {
     let is_obeyed = |c: char| {
         c != '\n' && c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                c,
+                '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+            )
     };
     let bad = output.chars().find(|&c| is_obeyed(c)).map(|c| format!("{c:?}"));
     bad.or_else(|| {
@@ -106,16 +117,61 @@ fn obeyed(output: &str) -> Option<String> {
 }
 
 fn shown(site: &TestSite, args: &[&str]) -> String {
-    let done = Command::new(MAINT)
-        .args(["--color", "never", "--no-wait", "--site"])
-        .arg(&site.dir)
-        .args(args)
-        .env_clear()
-        .env("TZ", "UTC0")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    shown_to(&site.dir, "nobody", args)
+}
+
+/// What the command shows to somebody who says that this is their name.
+fn shown_to(site: &Path, name: &str, args: &[&str]) -> String {
+    let mut command = Command::new(MAINT);
+    command.args(["--color", "never", "--wait", "1050ms", "--site"]).arg(site).args(args);
+    command.env_clear().env("TZ", "UTC0").stdin(Stdio::null());
+    if !name.contains('\0') {
+        for variable in ["USER", "LOGNAME", "SUDO_USER", "DOAS_USER", "HOSTNAME", "EDITOR"] {
+            command.env(variable, name);
+        }
+    }
+    let done = command.output().unwrap();
     String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+}
+
+/// Everything that is typed comes back in some message.
+fn typed(payload: &str) -> Vec<Vec<&str>> {
+    let words = [
+        vec!["check", payload],
+        vec!["check", "/", "--ip", payload],
+        vec!["check", "/", "--method", payload],
+        vec!["ignore", "add", "path", payload, "--dry-run"],
+        vec!["ignore", "add", payload, "/x"],
+        vec!["ignore", "remove", payload],
+        vec!["template", "show", payload],
+        vec!["template", "edit", payload],
+        vec!["template", "add", "sorry", payload],
+        vec!["bypass", "revoke", payload],
+        vec!["proxy", "add", payload],
+        vec!["on", payload, "--dry-run"],
+        vec!["on", "-m", payload, "--dry-run"],
+        vec!["on", "--for", payload],
+        vec!["on", "--redirect", payload, "--dry-run"],
+        vec!["off", payload],
+        vec!["status", "--expect", payload],
+        vec!["run", "--name", "new", "--", payload],
+        vec!["help", payload],
+        vec!["help", "on", payload],
+        vec![payload],
+        vec!["status", "--site", payload],
+        vec!["status", "--color", payload],
+    ];
+    words.into_iter().filter(|_| !payload.contains('\0')).collect()
+}
+
+/// A lock that a process of another host holds, as it says.
+fn held(site: &TestSite, payload: &str) -> File {
+    let path = site.dir.join("lock");
+    let holder = json!({ "pid": 1, "host": payload, "command": payload, "since": OPENED });
+    write(&path, holder.to_string());
+    let lock = File::open(&path).unwrap();
+    fs2::FileExt::try_lock_exclusive(&lock).unwrap();
+    lock
 }
 
 /// A history whose only line has the payload in each of its texts.
@@ -169,6 +225,10 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
         for verb in VERBS {
             look(verb, "every field");
         }
+        for verb in VERBS {
+            let verb: Vec<&str> = ["--json"].iter().chain(verb).copied().collect();
+            look(&verb, "every field, as JSON");
+        }
         // These commands changed nothing.
         assert_eq!(fs::read_to_string(site.state_file()).unwrap(), all.to_string());
     }
@@ -179,6 +239,64 @@ fn requirement_51_nothing_that_is_written_down_drives_a_terminal() {
          of {outputs} outputs of {} verbs hold what a terminal obeys",
         FIELDS.len(),
         VERBS.len()
+    ));
+}
+
+#[test]
+fn requirement_65_nothing_that_is_typed_waited_for_or_found_drives_a_terminal() {
+    let (mut outputs, mut waits) = (0, 0);
+    let mut wrong = Vec::new();
+    // The others are markup, which no terminal obeys.
+    let payloads = PAYLOADS.into_iter().filter(|payload| obeyed(payload).is_some());
+    for payload in payloads.chain(OBEYED) {
+        let site = TestSite::new();
+        write(&site.state_file(), state().to_string());
+        let mut look = |output: &str, what: &str| {
+            outputs += 1;
+            assert!(!output.contains("panicked"), "{what} {payload:?}: {output}");
+            if let Some(bad) = obeyed(output) {
+                wrong.push(format!("{what} with {payload:?}: {bad} in {output:?}"));
+            }
+        };
+        for args in typed(payload) {
+            look(&shown_to(&site.dir, payload, &args), &format!("{args:?}"));
+            let json: Vec<&str> = ["--json"].into_iter().chain(args).collect();
+            look(&shown_to(&site.dir, payload, &json), &format!("{json:?}"));
+        }
+        if OBEYED.contains(&payload) {
+            let lock = held(&site, payload);
+            let output = shown(&site, &["off", "--all"]);
+            assert!(output.contains("waiting for lock"), "{output}");
+            assert!(output.contains("is held by"), "{output}");
+            look(&output, "the message of waiting");
+            drop(lock);
+            waits += 1;
+            // A directory, and a file in the directory of templates.
+            let name = payload.replace('/', "_");
+            let dir = site.dir.parent().unwrap().join(format!("d{name}")).join(".maint");
+            fs::create_dir_all(dir.join("templates")).unwrap();
+            write(&dir.join("templates").join(format!("t{name}.html")), "x");
+            write(&dir.join("state.json"), state().to_string());
+            for args in [
+                ["status"].as_slice(),
+                &["--json", "status"],
+                &["--json", "path"],
+                &["doctor"],
+                &["--json", "doctor"],
+                &["template", "list"],
+                &["on", "-m", "x"],
+                &["--json", "off"],
+                &["--site", "gone", "status"],
+            ] {
+                look(&shown_to(&dir, payload, args), &format!("{args:?} in a directory"));
+            }
+        }
+        let written = fs::read_to_string(site.state_file()).unwrap();
+        look(&written, "the state file itself");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    figure(&format!(
+        "0 of {outputs} outputs hold what a terminal obeys, {waits} of them of waiting"
     ));
 }
 

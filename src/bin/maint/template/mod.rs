@@ -8,10 +8,12 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use maint::internal::page::builtin;
 use maint::internal::template::{self, MAX_SIZE};
+use maint::internal::word;
 use maint::state::Format;
 use maint::{Error, Site, store};
 use serde_json::json;
@@ -20,9 +22,11 @@ use crate::args::{
     Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
 };
 use crate::exit::Exit;
+use crate::failure::Kept;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, GREEN, lossy, paint};
+use crate::signals;
+use crate::text::{BOLD, GREEN, Text, lossy, padded, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Template) -> Result<Exit> {
     match args {
@@ -42,16 +46,17 @@ fn list(session: &Session) -> Result<Exit> {
     let state = site.state()?;
     let templates = template::list(&site.templates())?;
     let is_used = |name: &str| state.page.template.as_deref() == Some(name);
-    let mark = |used| if used { paint(GREEN, "  the page of this site") } else { String::new() };
-    let mut text = String::new();
+    let mark = |used| if used { paint(GREEN, "  the page of this site") } else { Text::default() };
+    let mut text = Text::default();
     let mut objects = Vec::new();
     for file in &templates {
         let used = is_used(&file.name);
         let bytes = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
-        text += &format!(
-            "{}  {:<4}  {bytes} bytes{}\n",
+        text += say!(
+            "{}  {}  {} bytes{}\n",
             paint(BOLD, &file.name),
-            file.format.extension(),
+            padded(file.format.extension(), 4),
+            bytes,
             mark(used)
         );
         objects.push(json!({
@@ -59,7 +64,7 @@ fn list(session: &Session) -> Result<Exit> {
         }));
     }
     // There always is one.
-    text += &format!("the built-in page{}\n", mark(state.page.template.is_none()));
+    text += say!("the built-in page{}\n", mark(state.page.template.is_none()));
     session.output.answer(&text, &json!({ "templates": objects, "page": state.page.template }))?;
     Ok(Exit::Done)
 }
@@ -71,8 +76,12 @@ fn show(session: &Session, args: &TemplateShow) -> Result<Exit> {
         let format = args.format.map_or(Format::Html, Format::from);
         (format, builtin(format).to_owned())
     };
-    let object = json!({ "name": args.name, "format": format.extension(), "text": text });
-    session.output.answer(&text, &object)?;
+    if session.output.is_json() {
+        let object = json!({ "name": args.name, "format": format.extension(), "text": text });
+        session.output.object(&object)?;
+    } else {
+        session.output.content(text.as_bytes())?;
+    }
     Ok(Exit::Done)
 }
 
@@ -113,10 +122,11 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
         .and_then(|extension| extension.to_str())
         .and_then(|text| text.parse().ok());
     let format = args.format.map(Format::from).or(by_name).unwrap_or(Format::Html);
+    let is_typed = !args.builtin && args.file == Path::new("-") && io::stdin().is_terminal();
     let text = if args.builtin {
         builtin(format).to_owned()
     } else if args.file == Path::new("-") {
-        if io::stdin().is_terminal() {
+        if is_typed {
             session.output.note("reading standard input; Ctrl-D ends it");
         }
         bounded(&mut io::stdin().lock(), "standard input")?
@@ -127,11 +137,24 @@ fn add(session: &Session, args: &TemplateAdd) -> Result<Exit> {
         let mut file = fs::File::open(&args.file).map_err(|cause| unreadable(&name, &cause))?;
         bounded(&mut file, &name)?
     };
-    let done = put(session, &site, &format!("{}.{format}", args.name), &text, args.replace)?;
+    let put = put(session, &site, &format!("{}.{format}", args.name), &text, args.replace);
+    let done = match put {
+        // Nobody else has it.
+        Err(error) if is_typed => {
+            let name = format!("maint-{}-{}.{format}", std::process::id(), args.name);
+            let path = std::env::temp_dir().join(name);
+            write_copy(&path, &text)?;
+            let again = again(&args.name, format, &path, args.replace);
+            return Err(error.context(Kept { path, again }));
+        }
+        other => other?,
+    };
     if !args.replace {
         let name = &args.name;
-        session.output.progress(&format!(
-            "look at it: maint template preview {name}\nuse it:     maint template use {name}"
+        session.output.progress(say!(
+            "look at it: maint template preview {}\nuse it:     maint template use {}",
+            name,
+            name
         ));
     }
     Ok(done)
@@ -152,52 +175,63 @@ fn unreadable(name: &str, cause: &io::Error) -> Error {
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
-    let applied =
+    let mut applied =
         session.write(|options| store::put_template(site, options, file_name, text, replace))?;
+    if let Some(name) = file_name.strip_suffix(".html") {
+        let warnings = session.missing(site, &applied.after, name);
+        applied.warnings.extend(warnings);
+    }
     let path = site.templates().join(file_name);
     let object =
         report::object(site, &applied, session.clock.now(), json!({ "template": lossy(&path) }));
     let did = if applied.is_written { "written" } else { "unchanged" };
-    let text = format!("template `{file_name}` {did}\n{}", report::written(&applied));
+    let text = say!("template `{}` {}\n{}", file_name, did, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
 
-/// Edits a copy. The template changes only if the result is one.
+/// Edits a copy. The template changes only if the result is one; if it is not, or cannot be
+/// written, what was typed stays in the copy.
 fn edit(session: &Session, args: &TemplateEdit) -> Result<Exit> {
     let site = session.site()?;
     let (format, before) = existing(&site, &args.name, args.format)?;
     let file_name = format!("{}.{format}", args.name);
     let copy = std::env::temp_dir().join(format!("maint-{}-{file_name}", std::process::id()));
     write_copy(&copy, &before)?;
-    let edited = run_editor(&copy).and_then(|()| Ok(template::read(&copy)?));
-    let text = match edited {
-        Ok(text) => text,
-        Err(error) => {
-            let _ = fs::remove_file(&copy);
-            return Err(error);
-        }
-    };
-    let result = put(session, &site, &file_name, &text, true);
-    if result.is_ok() {
+    let mut is_interrupted = false;
+    let result = run_editor(&copy, &mut is_interrupted).and_then(|()| {
+        let text = template::read(&copy)?;
+        put(session, &site, &file_name, &text, true)
+    });
+    // Bytes are compared: what is not UTF-8, or too large for a template, was typed as well.
+    // An editor that a signal cut off from us may still write.
+    let is_same = fs::read(&copy).is_ok_and(|now| now == before.as_bytes());
+    if result.is_ok() || (is_same && !is_interrupted) {
         let _ = fs::remove_file(&copy);
-    } else {
-        // A missing brace must not cost the text.
-        session.output.note(&format!("your text is kept in `{}`", copy.display()));
+        return result;
     }
-    result
+    let again = again(&args.name, format, &copy, true);
+    result.map_err(|error| error.context(Kept { path: copy, again }))
+}
+
+/// The words after `maint` that add a template from a file.
+fn again(name: &str, format: Format, path: &Path, replace: bool) -> String {
+    let replace = if replace { " --replace" } else { "" };
+    format!("template add {name} {} --format {format}{replace}", word(&path.to_string_lossy()))
 }
 
 fn write_copy(path: &Path, text: &str) -> Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .with_context(|| format!("could not create `{}`", path.display()))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    // Others need not read what is not published yet.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file =
+        options.open(path).with_context(|| format!("could not create `{}`", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("could not write `{}`", path.display()))
 }
 
-fn run_editor(path: &Path) -> Result<()> {
+fn run_editor(path: &Path, is_interrupted: &mut bool) -> Result<()> {
     let editor = ["VISUAL", "EDITOR"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
@@ -208,17 +242,62 @@ fn run_editor(path: &Path) -> Result<()> {
             )
         })?;
     // By a shell, since the variable may hold arguments, as in `code --wait`.
-    let status = if cfg!(unix) {
-        Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status()
+    let mut command = if cfg!(unix) {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh");
+        command
     } else {
-        Command::new(&editor).arg(path).status()
-    }
-    .with_context(|| format!("could not run the editor `{editor}`"))?;
-    if status.success() {
+        Command::new(&editor)
+    };
+    // From here on a signal ends the editor and not this process, which has to say where the
+    // text is. One that comes before the editor runs is passed on then.
+    let editing = Arc::new(Mutex::new(Editing::default()));
+    let seen = editing.clone();
+    signals::watch(move |signal| {
+        locked(&seen).signal(signal);
+        true
+    })
+    .context("could not watch signals")?;
+    let ran = command.arg(path).spawn().and_then(|mut child| {
+        locked(&editing).begin(child.id());
+        child.wait()
+    });
+    locked(&editing).pid = None;
+    let status = ran.with_context(|| format!("could not run the editor `{editor}`"))?;
+    // By a signal there is no code.
+    *is_interrupted = locked(&editing).is_ended || status.code().is_none();
+    if status.success() && !*is_interrupted {
         return Ok(());
     }
     Err(Error::invalid(format!("the editor `{editor}` failed, so the template is unchanged"))
         .into())
+}
+
+/// An editor, while it runs.
+#[derive(Default)]
+struct Editing {
+    pid: Option<u32>,
+    early: Vec<i32>,
+    /// Whether it was sent a signal.
+    is_ended: bool,
+}
+
+impl Editing {
+    fn begin(&mut self, pid: u32) {
+        self.pid = Some(pid);
+        std::mem::take(&mut self.early).into_iter().for_each(|signal| self.signal(signal));
+    }
+
+    fn signal(&mut self, signal: i32) {
+        match self.pid {
+            Some(pid) => self.is_ended |= signals::forward(signal, pid),
+            None => self.early.push(signal),
+        }
+    }
+}
+
+fn locked(editing: &Mutex<Editing>) -> MutexGuard<'_, Editing> {
+    editing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
@@ -226,23 +305,27 @@ fn remove(session: &Session, args: &TemplateRemove) -> Result<Exit> {
     let applied = session.write(|options| store::remove_template(&site, options, &args.name))?;
     let paths: Vec<String> = applied.value.iter().map(|file| lossy(&file.path)).collect();
     let object = report::object(&site, &applied, session.clock.now(), json!({ "removed": paths }));
-    let text = format!("template `{}` removed\n{}", args.name, report::written(&applied));
+    let text = say!("template `{}` removed\n{}", args.name, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
 
 fn choose(session: &Session, args: &TemplateUse) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _| {
+    let mut applied = session.apply(&site, false, |state, _| {
         state.page.template.clone_from(&args.name);
         Ok(())
     })?;
+    if let Some(name) = &args.name {
+        let warnings = session.missing(&site, &applied.after, name);
+        applied.warnings.extend(warnings);
+    }
     let object = report::object(&site, &applied, session.clock.now(), json!({ "page": args.name }));
     let unchanged = if applied.changes.is_empty() { "unchanged: " } else { "" };
     let page = match &args.name {
-        Some(name) => format!("the page of this site is the template `{name}`"),
-        None => "the page of this site is the built-in one".to_owned(),
+        Some(name) => say!("the page of this site is the template `{}`", name),
+        None => "the page of this site is the built-in one".into(),
     };
-    session.output.done(&format!("{unchanged}{page}\n{}", report::written(&applied)), &object)?;
+    session.output.done(&say!("{}{}\n{}", unchanged, page, report::written(&applied)), &object)?;
     Ok(Exit::Done)
 }

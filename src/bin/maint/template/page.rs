@@ -1,6 +1,5 @@
 //! `maint template render`, and the page that it and `preview` show.
 
-use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -20,7 +19,7 @@ use serde_json::json;
 use crate::args::{TemplateRender, WhichTemplate};
 use crate::exit::Exit;
 use crate::session::Session;
-use crate::text::printable;
+use crate::text::say;
 
 /// The answer that visitors get.
 pub(crate) struct Page {
@@ -126,19 +125,19 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let page = make(&site, &state, &args.which, &question)?;
 
     let made_from = match &page.template {
-        Some(name) if page.is_own => format!("template `{name}.{format}`"),
-        Some(name) => format!("the built-in page, since there is no template `{name}.{format}`"),
-        None => "the built-in page".to_owned(),
+        Some(name) if page.is_own => say!("template `{}.{}`", name, format),
+        Some(name) => say!("the built-in page, since there is no template `{}.{}`", name, format),
+        None => "the built-in page".into(),
     };
     let facts = shown.map_or_else(
-        || "with a made-up window, since none is open".to_owned(),
-        |(name, _)| format!("with the facts of window `{name}`"),
+        || "with a made-up window, since none is open".into(),
+        |(name, _)| say!("with the facts of window `{}`", name),
     );
-    session.output.note(&format!("{made_from}, {facts}"));
+    session.output.note(say!("{}, {}", made_from, facts));
     if format == Format::Html
         && let Some(url) = window.page.over(&state.page).redirect
     {
-        session.output.note(&printable(&format!("browsers are sent to {url} instead")));
+        session.output.note(say!("browsers are sent to {} instead", url));
     }
     let text = String::from_utf8_lossy(page.reply.body());
     let object = json!({
@@ -148,9 +147,11 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
         "status": page.reply.status(),
         "text": text,
     });
-    // A prompt stands on its own line; a file gets the very bytes.
-    let end = if io::stdout().is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
-    session.output.answer(&format!("{text}{end}"), &object)?;
+    if session.output.is_json() {
+        session.output.object(&object)?;
+    } else {
+        session.output.content(page.reply.body())?;
+    }
     Ok(Exit::Done)
 }
 

@@ -19,7 +19,7 @@ use crate::args::{TemplatePreview, WhichTemplate};
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::signals;
-use crate::text::printable;
+use crate::text::say;
 
 /// The port if none is given and it is free, so that a tab of a browser stays good.
 const PORT: u16 = 8503;
@@ -106,10 +106,10 @@ pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     let ending = signals::ending().context("could not watch signals")?;
     let listener = listen(args.port)?;
     let url = format!("http://{}/", listener.local_addr().context("could not find the port")?);
-    session.output.answer(&format!("{url}\n"), &json!({ "url": url }))?;
-    session.output.note(&printable(&format!(
-        "shows {what} to this machine alone; edit, save and reload. Ctrl-C ends it"
-    )));
+    session.output.answer(&say!("{}\n", url), &json!({ "url": url }))?;
+    session
+        .output
+        .note(say!("shows {} to this machine alone; edit, save and reload. Ctrl-C ends it", what));
     thread::Builder::new()
         .spawn(move || http::serve(&listener, move |path| preview.answer(path)))
         .context("could not start serving")?;
