@@ -1,5 +1,6 @@
 //! Errors of the library as exceptions: each kind is a class.
 
+use maint::internal::visible::visible;
 use maint::{Error, ErrorKind, SiteProblem};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -109,7 +110,8 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
 /// An error with its hint in one line.
 pub(crate) fn words(error: &Error) -> String {
     match hint(error) {
-        Some(hint) => format!("{error}; {hint}"),
+        // An exception ends up in a log or on a terminal; its other text is visible already.
+        Some(hint) => format!("{error}; {}", visible(&hint)),
         None => error.to_string(),
     }
 }

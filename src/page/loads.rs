@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn what_a_page_loads_is_found_and_what_it_links_to_is_not() {
-        let source = r##"<LINK rel="stylesheet" href=/static/Site.css><link rel=icon href="/i.png">
+        let source = r#"<LINK rel="stylesheet" href=/static/Site.css><link rel=icon href="/i.png">
             <link rel="canonical" href="/x"><a href="/else">x</a><img SRC='logo.png' srcset="/a.png 1x, /b.png 2x">
             <script src="https://cdn.example/x.js"></script><img src="{{ reason }}"><img src="data:image/png;base64,AA">
             <style>@import "/m.css"; body { background: url('/bg.png') } @font-face { src: url(data:font/woff2;base64,AA) }
-            .a { fill: url(#gradient) }</style><iframe src="/frame"></iframe>"##;
+            .a { fill: url(#gradient) }</style><iframe src="/frame"></iframe>"#;
         let found = loads(source);
         let urls: Vec<&str> = found.iter().map(|load| load.url.as_str()).collect();
         assert_eq!(

@@ -10,7 +10,7 @@ pub(crate) const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Every registered method (<https://www.iana.org/assignments/http-methods>), in upper case.
-/// Some servers know `PURGE`, `BAN` and a few of UPnP and WebDAV besides.
+/// The last ones are not, and some servers and devices know them.
 const REGISTERED: [&str; 48] = [
     "ACL",
     "BASELINE-CONTROL",

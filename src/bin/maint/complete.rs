@@ -37,6 +37,11 @@ fn state() -> Option<State> {
     site()?.state().ok()
 }
 
+/// Names that would drive the terminal are not offered: they would have to be typed as they are.
+fn can_be_shown(name: &str) -> bool {
+    visible(name) == name
+}
+
 fn candidate(value: impl Into<OsString>, help: Option<&str>) -> CompletionCandidate {
     let help = help.map(|help| visible(help.lines().next().unwrap_or_default()).into_owned());
     CompletionCandidate::new(value).help(help.map(Into::into))
@@ -51,6 +56,7 @@ pub(crate) fn rules() -> Vec<CompletionCandidate> {
     let state = state().unwrap_or_default();
     by_number(&state.ignore)
         .into_iter()
+        .filter(|(id, _)| can_be_shown(id))
         .map(|(id, rule)| candidate(id, Some(&format!("{} {}", rule.kind, rule.value))))
         .collect()
 }
@@ -59,6 +65,7 @@ pub(crate) fn tokens() -> Vec<CompletionCandidate> {
     let state = state().unwrap_or_default();
     by_number(&state.bypass)
         .into_iter()
+        .filter(|(id, _)| can_be_shown(id))
         .map(|(id, token)| candidate(id, token.note.as_deref()))
         .collect()
 }

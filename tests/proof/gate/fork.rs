@@ -71,6 +71,7 @@ fn parts(revision: u64) -> Value {
 }
 
 /// What the process does that is forked.
+#[expect(clippy::disallowed_methods, reason = "the child shows that it can write")]
 pub(crate) fn play() {
     let site = Site::at(given_site());
     let desk = TestSite::new();

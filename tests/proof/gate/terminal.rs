@@ -264,12 +264,12 @@ fn requirement_65_nothing_that_is_typed_waited_for_or_found_drives_a_terminal() 
             look(&shown_to(&site.dir, payload, &json), &format!("{json:?}"));
         }
         if OBEYED.contains(&payload) {
-            let lock = held(&site, payload);
+            let others = held(&site, payload);
             let output = shown(&site, &["off", "--all"]);
             assert!(output.contains("waiting for lock"), "{output}");
             assert!(output.contains("is held by"), "{output}");
             look(&output, "the message of waiting");
-            drop(lock);
+            drop(others);
             waits += 1;
             // A directory, and a file in the directory of templates.
             let name = payload.replace('/', "_");

@@ -285,7 +285,9 @@ struct Editing {
 impl Editing {
     fn begin(&mut self, pid: u32) {
         self.pid = Some(pid);
-        std::mem::take(&mut self.early).into_iter().for_each(|signal| self.signal(signal));
+        for signal in std::mem::take(&mut self.early) {
+            self.signal(signal);
+        }
     }
 
     fn signal(&mut self, signal: i32) {
