@@ -2,6 +2,8 @@
 //! nest, by what their loops grow, and by what a single step costs.
 
 /// The shapes that somebody thought of, with their names. `n` is how often each repeats.
+#[must_use]
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn named(n: usize) -> Vec<(&'static str, String)> {
     let expression =
         |before: &str, middle: &str, after: &str| format!("{{{{ {before}{middle}{after} }}}}");

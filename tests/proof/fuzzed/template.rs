@@ -24,7 +24,7 @@ pub fn check(data: &[u8]) {
         return check_template(
             Format::Html,
             &context("Back soon"),
-            shapes::made(|| u64::from(bytes.next().unwrap_or_default())),
+            &shapes::made(|| u64::from(bytes.next().unwrap_or_default())),
         );
     }
     let (Ok(about), Ok(source)) = (str::from_utf8(about), str::from_utf8(source)) else { return };
@@ -34,12 +34,12 @@ pub fn check(data: &[u8]) {
     if source.is_empty() {
         return check_builtin(&context, reason);
     }
-    check_template(format, &context, source.to_owned());
+    check_template(format, &context, source);
 }
 
-fn check_template(format: Format, context: &Context, source: String) {
+fn check_template(format: Format, context: &Context, source: &str) {
     let mut templates = Templates::empty();
-    if templates.add(format!("x.{format}"), source.clone()).is_err() {
+    if templates.add(format!("x.{format}"), source.to_owned()).is_err() {
         return;
     }
     let Ok(page) = templates.render(Some("x"), format, context) else { return };
