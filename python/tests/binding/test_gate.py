@@ -425,7 +425,9 @@ def test_a_gate_works_on_after_a_fork(site: maint.Site) -> None:
     assert by(gate.answer_environ(environ())) == "blocked"
 
 
-def test_requirement_66_a_child_forked_during_a_change_keeps_no_lock(site: maint.Site, run: Any) -> None:
+def test_requirement_66_a_child_forked_during_a_change_keeps_no_lock(
+    site: maint.Site, run: Any
+) -> None:
     ends, children, is_over = os.pipe(), [], threading.Event()
 
     def write() -> None:
