@@ -115,7 +115,7 @@ mutants: ## Plant faults in the product; the tests named by each must fail
 
 # The same version makes the same mutants.
 CARGO_MUTANTS := 27.1.0
-mutants-all: ## Every mutant of the code that locks, writes and decides; this takes hours
+mutants-all: ## Every mutant of the code that locks, writes and decides: hours, in shards that are kept
 	@tools="$(abspath $(or $(CARGO_TARGET_DIR),target))/tools"; \
 	PATH="$$tools/bin:$$PATH"; \
 	[ "$$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $(CARGO_MUTANTS)" ] \

@@ -153,6 +153,12 @@ impl Session {
     pub(crate) fn missing(&self, site: &Site, state: &State, template: &str) -> Vec<String> {
         let warnings = missing(site, state, template, self.clock.now());
         self.output.warn(&warnings);
+        if !warnings.is_empty() {
+            self.output.note(
+                "hint: `maint ignore add path` lets a file of the site through; or put it into the \
+                 page, images as data URLs",
+            );
+        }
         warnings
     }
 

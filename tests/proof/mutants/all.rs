@@ -1,5 +1,7 @@
 //! Every mutant that cargo-mutants makes of the code that locks, writes and decides.
-//! It takes hours, so it is a part of the long run alone.
+//! It takes hours, so it is a part of the long run alone, and runs in shards. What a shard
+//! found is kept for as long as sources and tests stay the same: a run that is stopped goes
+//! on where it was.
 
 use std::fs;
 use std::path::Path;
@@ -43,6 +45,9 @@ const PARTS: [Part; 3] = [
     },
 ];
 
+/// How many shards a part is cut into. Each takes some minutes.
+const SHARDS: usize = 24;
+
 /// What became of the mutants, each as `FILE: replace … with …`.
 #[derive(Default)]
 struct Found {
@@ -85,37 +90,73 @@ pub(crate) fn run(only: &[&str]) -> Result<(), String> {
 }
 
 impl Found {
-    /// Runs one part, and counts what came of it.
+    /// Runs the shards of one part that are not known yet, and counts what came of all.
     fn add(&mut self, part: &Part) -> Result<(), String> {
-        let target = Tree::target()?;
-        let place = target.join("mutants").join(part.name);
+        let place = Tree::target()?.join("mutants").join(part.name).join(sources()?);
+        for shard in 0..SHARDS {
+            let found = place.join(shard.to_string());
+            if !found.is_dir() {
+                part.run(shard, &place)?;
+            }
+            let list = |name: &str| -> Result<Vec<String>, String> {
+                let text =
+                    fs::read_to_string(found.join(name)).map_err(|cause| cause.to_string())?;
+                Ok(text.lines().map(str::to_owned).collect())
+            };
+            // One that does not end does not pass either.
+            self.killed += list("caught.txt")?.len() + list("timeout.txt")?.len();
+            self.unviable += list("unviable.txt")?.len();
+            self.survived.extend(list("missed.txt")?.iter().map(|name| without_place(name)));
+            eprintln!(
+                "mutants of `{}`: shard {} of {SHARDS}, {} killed, {} survived so far",
+                part.name,
+                shard + 1,
+                self.killed,
+                self.survived.len()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    /// Runs one shard. Its folder appears once all of it is known.
+    fn run(&self, shard: usize, place: &Path) -> Result<(), String> {
+        let unfinished = place.join("unfinished");
+        fs::create_dir_all(&unfinished).map_err(|cause| cause.to_string())?;
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["mutants", "--jobs", "2", "--no-shuffle", "--output"]).arg(&place);
-        cargo.args(part.files.split_whitespace().flat_map(|file| ["--file", file]));
+        cargo.args(["mutants", "--jobs", "2", "--no-shuffle", "--output"]).arg(&unfinished);
+        cargo.args(["--shard", &format!("{shard}/{SHARDS}")]);
+        cargo.args(self.files.split_whitespace().flat_map(|file| ["--file", file]));
         // For building too: all other targets would be built for nothing.
-        cargo.args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={}", part.target)]);
+        cargo.args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={}", self.target)]);
         cargo.args(["--", "--"]);
-        cargo.args(part.without.split_whitespace().flat_map(|test| ["--skip", test]));
+        cargo.args(self.without.split_whitespace().flat_map(|test| ["--skip", test]));
         cargo.current_dir(ROOT);
         // Each copy of the tree has a target folder of its own: in a shared one cargo
         // would take what is built of one for what is built of the other.
         cargo.env_remove("CARGO_BUILD_BUILD_DIR").env_remove("CARGO_TARGET_DIR");
-        fs::create_dir_all(&place).map_err(|cause| cause.to_string())?;
         let status = cargo.status().map_err(|cause| format!("cargo mutants: {cause}"))?;
         // 2: some were missed; 3: some did not end. Anything else is no result.
         if !matches!(status.code(), Some(0 | 2 | 3)) {
-            return Err(format!("cargo mutants of the part `{}`: {status}", part.name));
+            return Err(format!("cargo mutants of the part `{}`: {status}", self.name));
         }
-        let list = |name: &str| -> Result<Vec<String>, String> {
-            let path = place.join("mutants.out").join(name);
-            let text = fs::read_to_string(&path).map_err(|cause| cause.to_string())?;
-            Ok(text.lines().map(str::to_owned).collect())
-        };
-        // One that does not end does not pass either.
-        self.killed += list("caught.txt")?.len() + list("timeout.txt")?.len();
-        self.unviable += list("unviable.txt")?.len();
-        self.survived.extend(list("missed.txt")?.iter().map(|name| without_place(name)));
-        Ok(())
+        fs::rename(unfinished.join("mutants.out"), place.join(shard.to_string()))
+            .map_err(|cause| cause.to_string())
+    }
+}
+
+/// What the verdicts depend on, as a digest: every file of the sources and the tests.
+fn sources() -> Result<String, String> {
+    let script = "git ls-files -z -co --exclude-standard Cargo.lock Cargo.toml src tests \
+        | xargs -0 git hash-object | git hash-object --stdin";
+    let done = Command::new("sh").args(["-c", script]).current_dir(ROOT).output();
+    let done = done.map_err(|cause| format!("git: {cause}"))?;
+    let digest = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+    if done.status.success() && !digest.is_empty() {
+        Ok(digest)
+    } else {
+        Err(format!("git: {}", String::from_utf8_lossy(&done.stderr)))
     }
 }
 
