@@ -164,7 +164,7 @@ impl Site {
         if !is_known && inner.is_dir() {
             return Err(not_a_site(path, SiteProblem::Holds(path.join(DIRECTORY))));
         }
-        if !is_known && fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        if !is_known && sys::names(&dir).is_ok_and(|names| !names.is_empty()) {
             return Err(not_a_site(path, SiteProblem::OtherFiles));
         }
         Ok(Self { dir, found })

@@ -5,7 +5,7 @@
 //! a run that was killed still goes while its command works, a process id that is used again
 //! fools nobody, and neither does a container.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -199,9 +199,10 @@ pub fn sweep(site: &Site, state: &State) {
 
 /// The claims beside the state, with their ids.
 fn claims(files: &Files) -> Vec<(PathBuf, String)> {
-    let all = fs::read_dir(files.directory()).into_iter().flatten().flatten();
-    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = sys::names(files.directory()).unwrap_or_default();
     names
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
         .filter_map(|name| {
             let id = name.rsplit_once('.')?.1.to_owned();
             let path = files.claim(&id);
@@ -279,6 +280,6 @@ mod tests {
         claim.end();
         sweep(&site, &state);
         assert!(!claim.path.exists());
-        assert!(fs::read_dir(temp.path()).unwrap().next().is_none());
+        assert!(std::fs::read_dir(temp.path()).unwrap().next().is_none());
     }
 }

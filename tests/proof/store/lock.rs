@@ -28,7 +28,7 @@ pub(crate) fn hold(site: &TestSite) -> File {
     file
 }
 
-const HOLDER: &str = "`maint run -- ./migrate` (process 4242 on web7)";
+const HOLDER: &str = "`maint run -- migrate` (process 4242 on web7)";
 
 #[test]
 fn requirement_15_without_patience_a_held_lock_is_busy_and_its_holder_named() {

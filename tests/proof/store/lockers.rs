@@ -48,16 +48,23 @@ fn is_no_file(text: &str, at: usize) -> bool {
     let before = &text[..at];
     let is_stream = ["stdout()", "stderr()", "stdin()"].iter().any(|of| before.ends_with(of));
     let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    is_stream || !name.is_empty() && text.contains(&format!(" {name}: Mutex<"))
+    is_stream
+        || !name.is_empty()
+            && ["Mutex<", "&Mutex<"].iter().any(|of| text.contains(&format!("{name}: {of}")))
 }
 
 #[test]
 fn requirement_57_the_scan_tells_files_from_mutexes() {
     let mutex = "struct Reload { trouble: Mutex<Trouble> } self.trouble.lock()";
     let file = "struct Reload { trouble: Mutex<Trouble>, file: File } self.file.lock()";
-    for (text, is_no_file) in
-        [(mutex, true), (file, false), ("io::stdout().lock()", true), ("open()?.lock()", false)]
-    {
+    let borrowed = "fn locked(editing: &Mutex<Editing>) { editing.lock() }";
+    for (text, is_no_file) in [
+        (mutex, true),
+        (borrowed, true),
+        (file, false),
+        ("io::stdout().lock()", true),
+        ("open()?.lock()", false),
+    ] {
         assert_eq!(self::is_no_file(text, text.find(".lock()").unwrap()), is_no_file, "{text}");
     }
 }
