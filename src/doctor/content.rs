@@ -76,9 +76,8 @@ fn about_trouble(patient: &Patient<'_>, files: &Files, error: &Error) -> Finding
                 == Some(io::ErrorKind::PermissionDenied)
             {
                 "run `maint doctor` as the owner of the site or as root".to_owned()
-            } else if has_backup(files) {
-                patient.maint("restore")
             } else {
+                // Nothing replaces a file that cannot even be read.
                 format!("check the disk: `ls -l {state}`, `dmesg`")
             },
         ),

@@ -80,10 +80,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     text += report::gaps_text(&window.scope);
     let revoked = applied.revoked();
     if !revoked.is_empty() {
-        text += say!(
-            "  bypass tokens of the previous maintenance are revoked: {}\n",
-            revoked.join(", ")
-        );
+        text += report::revoked_text(&revoked);
     }
     if matches!(applied.value, Opened::Replaced(_)) {
         text += report::changes_text(&applied.changes);

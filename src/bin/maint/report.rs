@@ -147,6 +147,11 @@ pub(crate) fn gaps_text(scope: &Scope) -> Text {
     gaps.iter().take(SHOWN_GAPS).map(line).collect::<Text>() + more
 }
 
+/// The tokens that went when a window opened.
+pub(crate) fn revoked_text(ids: &[&str]) -> Text {
+    say!("  bypass tokens of the previous maintenance are revoked: {}\n", ids.join(", "))
+}
+
 /// Whether the site is up, down or partly down.
 pub(crate) fn mark(state: &State, now: Timestamp) -> Text {
     let mut open = state.windows_in(Phase::Open, now).map(|(_, window)| window).peekable();

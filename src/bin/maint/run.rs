@@ -63,6 +63,10 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let opened = opened.inspect_err(|_| claim.remove())?;
     sweep(&site, &opened.after);
     session.output.note(say!("window `{}` is open", name));
+    let revoked = opened.revoked();
+    if !revoked.is_empty() {
+        session.output.note(report::revoked_text(&revoked).trim_end());
+    }
     let scope = &opened.after.windows[&name].scope;
     let gaps = report::gaps_text(scope);
     if !gaps.is_empty() {
