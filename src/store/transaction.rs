@@ -43,13 +43,13 @@ fn in_turn<T>(
     beside: Beside<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
-    let files = site.files()?;
     let mut trial = Trial::of_file(site, beside)?;
     let mut transaction = Transaction::begin(site, options, beside)?;
+    let mut was_overtaken = false;
     for _ in 0..RERUNS {
-        match transaction.attempt(&trial, &change)? {
+        match transaction.attempt(&trial, was_overtaken, &change)? {
             Attempt::Done(applied) => return Ok(*applied),
-            Attempt::Overtaken => {}
+            Attempt::Overtaken => was_overtaken = true,
             Attempt::Untried(before, after) => {
                 // A trial can take long, so others may write meanwhile.
                 drop(transaction);
@@ -60,7 +60,7 @@ fn in_turn<T>(
     }
     Err(Error::conflict(format!(
         "`{}` or a template changed {RERUNS} times while this change was made",
-        files.state.display()
+        transaction.files.state.display()
     )))
 }
 
@@ -123,8 +123,11 @@ impl<'a> Transaction<'a> {
     fn attempt<T>(
         &self,
         trial: &Trial,
+        was_overtaken: bool,
         change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
     ) -> Result<Attempt<T>> {
+        // Whoever was overtaken reads in its turn, so that no writer overtakes it again.
+        let turn = if was_overtaken { self.take_turn()? } else { None };
         let current = current::read(&self.files, matches!(self.beside, Beside::Salvage))?;
         check_target(&self.files, &current)?;
         if self.lock.is_some() {
@@ -148,7 +151,10 @@ impl<'a> Transaction<'a> {
         sign(&mut after, &current.state, stamp, self.options);
         // Had until the history is written, so that a writer that reads the new state
         // waits even if the lock file was deleted.
-        let _turn = self.take_turn()?;
+        let _turn = match turn {
+            Some(turn) => Some(turn),
+            None => self.take_turn()?,
+        };
         if !current.is_still_there(&self.files) {
             return Ok(Attempt::Overtaken);
         }
