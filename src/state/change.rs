@@ -21,6 +21,14 @@ pub struct Change {
     pub after: Option<Value>,
 }
 
+impl Change {
+    /// The names on the way to the place, without the escapes of the pointer.
+    #[must_use]
+    pub fn path(&self) -> Vec<String> {
+        self.at.split('/').skip(1).map(unescape).collect()
+    }
+}
+
 /// Lists what differs, apart from the revision and the last change.
 #[must_use]
 pub fn diff(before: &State, after: &State) -> Vec<Change> {
@@ -90,6 +98,10 @@ fn diff_values(
 
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescape(key: &str) -> String {
+    key.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) fn read(files: &Files, salvage: bool) -> Result<Current> {
         }
         other => other?,
     };
-    let Some(Loaded { state, key, ownership, hard_links, .. }) = loaded else {
+    let Some(Loaded { state, key, ownership, hard_links }) = loaded else {
         // A deleted state means "off", but its revisions are used up.
         let state = State { revision: last_known_revision(files), ..State::default() };
         return Ok(Current { revision: Some(state.revision), state, old: None, hard_links: 1 });

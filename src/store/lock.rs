@@ -144,26 +144,30 @@ pub(crate) fn acquire(request: &Request<'_>) -> Result<Lock> {
     }
 }
 
-/// Tries to take the lock. A signal says nothing about it, so an interrupted call
-/// is repeated, a bounded number of times.
+/// Tries to take the lock. Who is interrupted all the time does not get it.
 pub(super) fn try_lock(file: &File) -> io::Result<()> {
-    for _ in 0..100 {
-        match fs2::FileExt::try_lock_exclusive(file) {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-    Err(io::ErrorKind::WouldBlock.into())
+    retry(|| fs2::FileExt::try_lock_exclusive(file)).map_err(|cause| match cause.kind() {
+        io::ErrorKind::Interrupted => io::ErrorKind::WouldBlock.into(),
+        _ => cause,
+    })
 }
 
 /// Whether nobody holds the lock on a file alone. It stays shared until the file is closed.
 pub(super) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    match retry(|| fs2::FileExt::try_lock_shared(file)) {
+        Ok(()) => Ok(true),
+        Err(cause) if is_contended(&cause) => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// A signal says nothing about a lock, so an interrupted call is repeated, a bounded number
+/// of times.
+fn retry(call: impl Fn() -> io::Result<()>) -> io::Result<()> {
     for _ in 0..100 {
-        match fs2::FileExt::try_lock_shared(file) {
-            Ok(()) => return Ok(true),
+        match call() {
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) if is_contended(&cause) => return Ok(false),
-            Err(cause) => return Err(cause),
+            other => return other,
         }
     }
     Err(io::ErrorKind::Interrupted.into())

@@ -54,13 +54,13 @@ fn value_of(state: &State) -> Result<Value, String> {
 
 /// Makes one change; `None` if what it changes is not as it was then.
 fn make(state: &mut Value, change: &Change) -> Option<()> {
-    let (above, key) = change.at.rsplit_once('/')?;
+    let mut above = change.path();
+    let key = above.pop()?;
     let mut object = state.as_object_mut()?;
-    for name in above.split('/').skip(1) {
+    for name in above {
         let empty = || Value::Object(Map::new());
-        object = object.entry(unescape(name)).or_insert_with(empty).as_object_mut()?;
+        object = object.entry(name).or_insert_with(empty).as_object_mut()?;
     }
-    let key = unescape(key);
     if object.get(&key) != change.before.as_ref() {
         return None;
     }
@@ -69,10 +69,6 @@ fn make(state: &mut Value, change: &Change) -> Option<()> {
         None => drop(object.remove(&key)),
     }
     Some(())
-}
-
-fn unescape(name: &str) -> String {
-    name.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

@@ -4,11 +4,15 @@
 //! `rustix`; an interrupted one is repeated a bounded number of times, so that no
 //! fault can make a writer hang.
 
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod no_attributes;
 #[cfg(not(unix))]
 mod other;
 #[cfg(unix)]
 mod unix;
 
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) use no_attributes::*;
 #[cfg(not(unix))]
 pub(crate) use other::*;
 #[cfg(unix)]

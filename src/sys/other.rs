@@ -199,23 +199,6 @@ pub(crate) fn account(_name: &str) -> Option<Account> {
     None
 }
 
-pub(crate) fn attributes(_path: &Path) -> Vec<OsString> {
-    Vec::new()
-}
-
-pub(crate) fn attribute(_path: &Path, _name: impl AsRef<OsStr>) -> Option<Vec<u8>> {
-    None
-}
-
-pub(crate) fn attribute_of(_file: &File, _name: &OsStr) -> Option<Vec<u8>> {
-    None
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
-    Ok(())
-}
-
 pub(crate) fn file_system(_path: &Path) -> Option<&'static str> {
     None
 }

@@ -203,7 +203,7 @@ const LEFT_OUT: [&str; 6] = ["run", "opened_at", "opened_by", "added_at", "added
 pub(crate) fn changes_text(changes: &[Change]) -> Text {
     let mut text = Text::default();
     for change in changes {
-        let what = place(&change.at);
+        let what = place(&change.path());
         let (sign, line) = match (&change.before, &change.after) {
             (Some(before), Some(after)) => {
                 (paint(YELLOW, "~"), format!("{what}: {} → {}", brief(before), brief(after)))
@@ -218,9 +218,7 @@ pub(crate) fn changes_text(changes: &[Change]) -> Text {
 }
 
 /// A place in the state file in words: `/windows/default/end` is `window default end`.
-fn place(pointer: &str) -> String {
-    let parts: Vec<String> =
-        pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+fn place(parts: &[String]) -> String {
     let noun = match parts.first().map_or("", String::as_str) {
         "windows" => "window",
         "ignore" => "rule",
@@ -228,7 +226,8 @@ fn place(pointer: &str) -> String {
         "templates" => "template",
         other => other,
     };
-    [noun.to_owned()].into_iter().chain(parts.into_iter().skip(1)).collect::<Vec<_>>().join(" ")
+    let rest = parts.iter().skip(1).map(String::as_str);
+    [noun].into_iter().chain(rest).collect::<Vec<_>>().join(" ")
 }
 
 fn with_value(what: &str, value: &Value) -> String {

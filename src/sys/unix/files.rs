@@ -334,10 +334,7 @@ pub(crate) fn special_kind(metadata: &Metadata) -> Option<&'static str> {
 /// The names of the extended attributes of a file; none where there is no support.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn attributes(path: &Path) -> Vec<OsString> {
-    // As long as Linux lets the list become (xattr(7)).
-    let mut names = vec![0; 64 * 1024];
-    let length = retry(|| rustix::fs::listxattr(path, &mut names)).unwrap_or(0);
-    names.truncate(length);
+    let names = filled(|buffer| rustix::fs::listxattr(path, buffer)).unwrap_or_default();
     let names = names.split(|&byte| byte == 0).filter(|name| !name.is_empty());
     names.map(|name| OsStr::from_bytes(name).to_owned()).collect()
 }
@@ -345,49 +342,26 @@ pub(crate) fn attributes(path: &Path) -> Vec<OsString> {
 /// The value of an extended attribute, or `None` if there is none or no support.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn attribute(path: &Path, name: impl AsRef<OsStr>) -> Option<Vec<u8>> {
-    let mut value = vec![0; 64 * 1024];
-    let length = retry(|| rustix::fs::getxattr(path, name.as_ref(), &mut value)).ok()?;
-    value.truncate(length);
-    Some(value)
+    filled(|buffer| rustix::fs::getxattr(path, name.as_ref(), buffer))
 }
 
 /// The same of an open file.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn attribute_of(file: &File, name: &OsStr) -> Option<Vec<u8>> {
-    let mut value = vec![0; 64 * 1024];
-    let length = retry(|| rustix::fs::fgetxattr(file, name, &mut value)).ok()?;
-    value.truncate(length);
-    Some(value)
+    filled(|buffer| rustix::fs::fgetxattr(file, name, buffer))
+}
+
+/// What a call writes into a buffer, which is as long as Linux lets a value or a list of
+/// names become (xattr(7)).
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn filled(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; 64 * 1024];
+    let length = retry(|| call(&mut buffer)).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn set_attribute(file: &File, name: &OsStr, value: &[u8]) -> io::Result<()> {
     retry(|| rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()))
 }
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-mod attributes {
-    use std::ffi::{OsStr, OsString};
-    use std::fs::File;
-    use std::io;
-    use std::path::Path;
-
-    pub(crate) fn attributes(_path: &Path) -> Vec<OsString> {
-        Vec::new()
-    }
-
-    pub(crate) fn attribute(_path: &Path, _name: impl AsRef<OsStr>) -> Option<Vec<u8>> {
-        None
-    }
-
-    pub(crate) fn attribute_of(_file: &File, _name: &OsStr) -> Option<Vec<u8>> {
-        None
-    }
-
-    pub(crate) fn set_attribute(_file: &File, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) use attributes::*;
