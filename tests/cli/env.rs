@@ -41,6 +41,15 @@ impl TestEnv {
         env
     }
 
+    /// With a site whose maintenance the clock has ended; the token `b3` is left of it.
+    pub(crate) fn after_a_maintenance() -> Self {
+        let mut env = Self::new();
+        env.ok(&["on", "--for", "10m"]);
+        env.ok(&["bypass", "new"]);
+        env.set_now("2026-11-22T04:00:00Z");
+        env
+    }
+
     /// With a site, and the clock of the system.
     pub(crate) fn ticking() -> Self {
         let mut env = Self::new();

@@ -147,10 +147,7 @@ fn a_dry_run_shows_the_difference_and_writes_nothing() {
 
 #[test]
 fn tokens_that_go_with_a_maintenance_the_clock_ended_are_named() {
-    let mut env = TestEnv::new();
-    env.ok(&["on", "--for", "10m"]);
-    env.ok(&["bypass", "new"]);
-    env.set_now("2026-11-22T04:00:00Z");
+    let env = TestEnv::after_a_maintenance();
     let planned = env.json(&["on", "next", "--dry-run"]);
     assert_eq!(planned["revoked"], json!(["b3"]));
     let text = env.ok(&["on", "next"]);

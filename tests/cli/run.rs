@@ -436,10 +436,7 @@ fn a_window_that_cannot_be_closed_is_never_success() {
 
 #[test]
 fn tokens_that_go_with_a_maintenance_the_clock_ended_are_named() {
-    let mut env = TestEnv::new();
-    env.ok(&["on", "--for", "10m"]);
-    env.ok(&["bypass", "new"]);
-    env.set_now("2026-11-22T04:00:00Z");
+    let env = TestEnv::after_a_maintenance();
     let ran = env.run(&["run", "--", "true"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("of the previous maintenance are revoked: b3"), "{ran:?}");
