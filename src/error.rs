@@ -72,6 +72,13 @@ pub enum Error {
         /// Who owns it, or who else can write to it.
         reason: String,
     },
+    /// The site that a first change makes could not be made.
+    NotMade {
+        /// The site directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// A file operation failed before anything was changed.
     Io {
         /// What was being done, as a verb: `replace`, `open lock`.
@@ -271,6 +278,9 @@ impl Error {
             Self::Untrusted { path, reason } => {
                 write!(f, "refusing the site `{}`: {reason}", path.display())
             }
+            Self::NotMade { path, source } => {
+                write!(f, "could not make the site `{}`: {}", path.display(), describe(source))
+            }
             Self::Io { action, path, source } => {
                 write!(f, "could not {action} `{}`: {}", path.display(), describe(source))
             }
@@ -306,6 +316,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. }
+            | Self::NotMade { source, .. }
             | Self::LockUnsupported { source, .. }
             | Self::Unsynced { source, .. }
             | Self::Unreadable { source, .. } => Some(source),
@@ -352,6 +363,7 @@ impl Error {
             | Self::NotASite { .. }
             | Self::Untrusted { .. } => ErrorKind::Usage,
             Self::Io { .. }
+            | Self::NotMade { .. }
             | Self::Refused { .. }
             | Self::LastUnknown { .. }
             | Self::LockUnsupported { .. } => ErrorKind::NotApplied,
@@ -370,6 +382,7 @@ impl Error {
             Self::NotASite { path, .. }
             | Self::Untrusted { path, .. }
             | Self::Io { path, .. }
+            | Self::NotMade { path, .. }
             | Self::Refused { path, .. }
             | Self::Busy { path, .. }
             | Self::LockUnsupported { path, .. }
@@ -392,7 +405,8 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { source, .. }
+            Self::NotMade { source, .. }
+            | Self::Io { source, .. }
             | Self::LockUnsupported { source, .. }
             | Self::Unsynced { source, .. }
             | Self::Unreadable { source, .. } => source.raw_os_error(),

@@ -31,9 +31,10 @@ impl Site {
     ///
     /// # Errors
     ///
-    /// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file.
+    /// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file, and
+    /// those of [`Site::current`].
     pub fn state(&self) -> Result<State> {
-        read(&self.state_file())
+        read(&self.current()?.state_file())
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Change {
     /// What the operator should know though the change is in force.
     #[pyo3(get)]
     warnings: Vec<String>,
+    /// The path of the site directory, if this change made it.
+    #[pyo3(get)]
+    made: Option<String>,
 }
 
 #[pymethods]
@@ -77,15 +80,27 @@ impl Site {
 
     /// Chooses the site as the command does: the path given, then the
     /// variable `MAINT_SITE`, then the nearest `.maint/` from `start` (else
-    /// the working directory) up, then the user's own.
+    /// the working directory) up, then that of the project around it, which
+    /// the first change makes, then the user's own.
+    ///
+    /// `code`: a directory of the app's code; its `manage.py` is looked for
+    /// from there, too.
+    /// `project`: the directory of the project, if no file shows it.
     ///
     /// Raises `UsageError` if there is none, or if the nearest could have
     /// been planted by somebody else.
     #[staticmethod]
-    #[pyo3(signature = (site=None, *, start=None))]
-    fn discover(py: Python<'_>, site: Option<PathBuf>, start: Option<PathBuf>) -> PyResult<Self> {
+    #[pyo3(signature = (site=None, *, start=None, code=None, project=None))]
+    fn discover(
+        py: Python<'_>,
+        site: Option<PathBuf>,
+        start: Option<PathBuf>,
+        code: Option<PathBuf>,
+        project: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let mut around = Environment::current();
         around.directory = start.or(around.directory);
+        (around.code, around.project) = (code, project);
         let found = maint::Site::discover_in(site.as_deref(), &around);
         found.map(Self).map_err(|error| raise(py, &error))
     }
@@ -117,10 +132,33 @@ impl Site {
     }
 
     /// How `discover` found it: the path was `given`, in the `environment`,
-    /// the `nearest` above, or the `user`'s own.
+    /// the `nearest` above, that of the `project` around or of the one that
+    /// the `framework` named, or the `user`'s own.
     #[getter]
     fn found(&self) -> &'static str {
         self.0.found().as_str()
+    }
+
+    /// Whether it was not there when it was chosen, though nobody named it:
+    /// nothing is down then, and the first change makes it.
+    #[getter]
+    fn is_awaited(&self) -> bool {
+        self.0.is_awaited()
+    }
+
+    /// The sites above the project that were passed over, since they may be
+    /// planted: the path and the reason of each.
+    #[getter]
+    fn passed_over(&self) -> Vec<(String, String)> {
+        let passed = self.0.passed_over().iter();
+        passed.map(|one| (one.path.display().to_string(), one.reason.clone())).collect()
+    }
+
+    /// The site as it would be chosen now, if it was not there before.
+    ///
+    /// Raises `UsageError` if what appeared could have been planted.
+    fn current(&self, py: Python<'_>) -> PyResult<Self> {
+        self.0.current().map(Self).map_err(|error| raise(py, &error))
     }
 
     /// The state, as docs/state-file.md has it.
@@ -366,6 +404,7 @@ impl Site {
             after: applied.after.windows.get(name).cloned(),
             open: open_windows(&applied.after, applied.value),
             warnings: applied.warnings,
+            made: applied.made.map(|made| made.display().to_string()),
         })
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn directory(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
                 format!("{} is a link to {}, which does not exist", tick(dir), tick(&target)),
             )
             .fixed_by(format!("point it at the site: `ln -sfn DIR {}`", word(dir))),
-            Err(_) if patient.site.found() == Found::User => Finding::note(
+            Err(_) if patient.site.is_awaited() => Finding::note(
                 "directory-missing",
                 format!("{} does not exist yet; the first change makes it", tick(dir)),
             ),
@@ -177,7 +177,13 @@ pub(super) fn release_directory(patient: &Patient<'_>, findings: &mut Vec<Findin
     let Some(files) = &patient.files else {
         return;
     };
-    let Ok(real) = fs::canonicalize(files.directory()) else {
+    let dir = files.directory();
+    // A site that is not there yet will be in the project.
+    let real = fs::canonicalize(dir).or_else(|_| {
+        let project = dir.parent().unwrap_or(dir);
+        fs::canonicalize(project).map(|project| project.join(DIRECTORY))
+    });
+    let Ok(real) = real else {
         return;
     };
     if let Some(app) = app_of_release(&real) {

@@ -24,13 +24,25 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(site: &Site, app_page: &PageSettings) -> Self {
+    pub(crate) fn new(site: Site, app_page: &PageSettings) -> Self {
         Self {
-            site: site.clone(),
             state: site.state_file(),
             templates: site.templates(),
             app_page: app_page.clone(),
+            site,
         }
+    }
+
+    /// Returns the site as it would be chosen now, if nobody named it and it was not there.
+    pub(crate) fn appeared(&self) -> Result<Option<Self>> {
+        let site = self.site.current()?.absolute();
+        let is_same = site.is_awaited() && site == self.site;
+        Ok((!is_same).then(|| Self::new(site, &self.app_page)))
+    }
+
+    /// Whether the site is not there yet, and nobody named it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.site.is_awaited()
     }
 
     /// The error, if the directory that the state file would be in, behind all

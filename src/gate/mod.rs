@@ -183,9 +183,10 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// Fails, naming file and cause, if the site directory is missing or if the
+    /// Fails, naming file and cause, if a site directory that was named is missing or if the
     /// state exists and cannot be read. A missing state file means that nothing is
-    /// down.
+    /// down, and so does a site that is not there yet, see [`Site::is_awaited`]: the gate
+    /// notices when it is made.
     pub fn open(site: &Site) -> Result<Self> {
         Self::open_with(site, Options::default())
     }
@@ -198,10 +199,8 @@ impl Gate {
     /// [`Error::Invalid`](crate::Error::Invalid) if [`Options::app`] is invalid.
     pub fn open_with(site: &Site, options: Options) -> Result<Self> {
         // A server may change its working directory later.
-        let absolute = std::path::absolute(site.dir());
-        let site = absolute.map_or_else(|_| site.clone(), Site::at);
         let app = AppPlan::new(&options.app)?;
-        let source = Source::new(&site, &options.app.page);
+        let source = Source::new(site.absolute(), &options.app.page);
         let live = Live::begin(source, options.recheck, options.on_problem, |error| {
             let (state, consequence) = match options.on_error {
                 OnError::Refuse => return Err(error),

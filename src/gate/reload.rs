@@ -1,7 +1,7 @@
 //! Keeps what is in force up to date: when the state file has changed, one request
 //! reads it again while others wait.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,16 +10,14 @@ use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 
 use super::content::{Content, Fresh, Source};
-use super::snapshot::{Snapshot, is_unsettled, read};
+use super::snapshot::{Post, Snapshot, is_unsettled, read};
 use super::trouble::{Consequence, OnProblem, Problem, Trouble};
 use crate::error::{Error, Result};
 use crate::state::State;
-use crate::sys::{self, Lookout};
+use crate::sys;
 
 /// What is in force, and all that keeps it so.
 pub(super) struct Live {
-    pub(super) lookout: Lookout,
-    source: Source,
     /// How long a look at the file holds good; absent: look every time.
     recheck: Option<Duration>,
     on_problem: Option<OnProblem>,
@@ -48,22 +46,26 @@ impl Live {
     ) -> Result<Self> {
         let unreadable =
             |path: &Path, cause| Error::Unreadable { path: path.to_owned(), source: cause };
-        let lookout =
-            Lookout::new(&source.state).map_err(|cause| unreadable(&source.state, cause))?;
+        let path = source.state.clone();
+        let post = Post::new(source).map_err(|cause| unreadable(&path, cause))?;
         let mut trouble = Trouble::default();
         let began = Timestamp::now();
-        let (look, read) = read(&source, None);
-        let (content, consequence, problems) = match read {
+        let reading = read(&Arc::new(post), None);
+        let seek_at = reading.seek_at();
+        let (post, look) = (reading.post, reading.look);
+        let (content, consequence, problems) = match reading.read {
             Ok(Fresh { content, errors }) => {
                 (content, None, trouble.of_pages(errors, Instant::now()))
             }
             Err(error) => {
                 let (state, problem) = makeshift(error)?;
-                let content = Arc::new(Content::of(&source, state)?);
+                let content = Arc::new(Content::of(&post.source, state)?);
                 (content, Some(problem.consequence), vec![problem])
             }
         };
         let snapshot = Snapshot {
+            post,
+            seek_at,
             look,
             is_unsettled: is_unsettled(look, began),
             content,
@@ -71,8 +73,6 @@ impl Live {
             failing: consequence.map(|_| trouble.of_state(None, Instant::now()).0),
         };
         let live = Self {
-            lookout,
-            source,
             recheck,
             on_problem,
             current: ArcSwap::from_pointee(snapshot),
@@ -85,14 +85,14 @@ impl Live {
     }
 
     /// The state file that is looked at.
-    pub(super) fn state_file(&self) -> &Path {
-        &self.source.state
+    pub(super) fn state_file(&self) -> PathBuf {
+        self.current.load().post.source.state.clone()
     }
 
     /// What is in force, after a look at the file if one is due.
     pub(super) fn fresh(&self) -> Guard<Arc<Snapshot>> {
         let snapshot = self.current.load();
-        if !self.is_due() || !snapshot.is_outdated(self.lookout.look()) {
+        if !self.is_due() || !snapshot.is_outdated(snapshot.post.lookout.look()) {
             return snapshot;
         }
         drop(snapshot);
@@ -123,7 +123,7 @@ impl Live {
         let reload = self.reload();
         let trouble = reload.trouble();
         let before = self.current.load_full();
-        if before.is_outdated(self.lookout.look()) {
+        if before.is_outdated(before.post.lookout.look()) {
             let problems = self.read_again(&before, trouble);
             self.report(&problems);
         }
@@ -138,16 +138,19 @@ impl Live {
     ) -> Vec<Problem> {
         let mut problems = Vec::new();
         let began = Timestamp::now();
-        let (look, read) = read(&self.source, Some(before));
+        let reading = read(&before.post, Some(before));
+        let seek_at = reading.seek_at();
+        let (post, look) = (reading.post, reading.look);
         let is_unsettled = is_unsettled(look, began);
-        let next = match read {
+        let next = match reading.read {
             Ok(Fresh { content, errors }) => {
                 if before.failing.is_some_and(|failing| failing.is_told) {
                     let consequence = Consequence::Revision(content.revision());
                     problems.push(Problem { error: None, consequence });
                 }
                 problems.extend(trouble.of_pages(errors, Instant::now()));
-                Snapshot { look, is_unsettled, content, makeshift: None, failing: None }
+                let (makeshift, failing) = (None, None);
+                Snapshot { post, seek_at, look, is_unsettled, content, makeshift, failing }
             }
             Err(error) => {
                 let (failing, is_due) = trouble.of_state(before.failing, Instant::now());
@@ -155,7 +158,8 @@ impl Live {
                     let consequence = before.consequence();
                     problems.push(Problem { error: Some(error), consequence });
                 }
-                Snapshot { look, is_unsettled, failing: Some(failing), ..before.clone() }
+                let failing = Some(failing);
+                Snapshot { post, seek_at, look, is_unsettled, failing, ..before.clone() }
             }
         };
         self.current.store(Arc::new(next));

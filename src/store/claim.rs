@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::create::make_awaited;
 use super::custody::Custody;
 use super::guard::prepare;
 use super::identity::as_owner;
@@ -67,9 +68,11 @@ impl Claim {
     ///
     /// Those of [`update`](super::update()): the file is made where the state is.
     pub fn make(site: &Site, options: &Options<'_>) -> Result<Self> {
-        as_owner(site, || {
+        let site = site.current()?;
+        as_owner(&site, || {
+            let site = if site.is_awaited() { make_awaited(&site)? } else { site.clone() };
             let files = site.files()?;
-            let custody = Custody(prepare(site, &files)?);
+            let custody = Custody(prepare(&files)?);
             let mut random = [0_u8; 8];
             getrandom::fill(&mut random)
                 .map_err(|cause| Error::invalid(format!("cannot get random bits: {cause}")))?;
@@ -93,13 +96,19 @@ impl Claim {
                 }
                 Err(_) => note.locked = false,
             }
-            let claim = Self { site: site.clone(), path, file, note };
+            let claim = Self { site, path, file, note };
             claim.write(&claim.note).map_err(|source| {
                 let _ = sys::unlink(&claim.path);
                 Error::io("write", &claim.path, source)
             })?;
             Ok(claim)
         })
+    }
+
+    /// The site, which is there now.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// What the window names its run by.

@@ -1,7 +1,7 @@
 //! Making a site directory.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::identity::as_owner;
@@ -18,6 +18,21 @@ use crate::sys;
 /// [`Error::Io`] if it cannot be made, [`Error::Refused`] if root cannot act as the owner.
 pub fn create(site: &Site) -> Result<()> {
     as_owner(site, || make(site))
+}
+
+/// Makes a site that was not there yet, in an identity that was taken before, and returns it
+/// as it is chosen then: another process may have made one at the same time.
+pub(super) fn make_awaited(site: &Site) -> Result<Site> {
+    make(site).map_err(|error| match error {
+        Error::Io { source, .. } => Error::NotMade { path: site.dir().to_owned(), source },
+        other => other,
+    })?;
+    let made = site.current()?;
+    if made.is_awaited() {
+        let source = io::Error::from(ErrorKind::NotFound);
+        return Err(Error::NotMade { path: site.dir().to_owned(), source });
+    }
+    Ok(made)
 }
 
 /// The same, in an identity that was taken before.

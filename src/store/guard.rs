@@ -3,19 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use super::create::make;
 use super::current::Current;
 use super::lock::Lock;
 use super::replace;
 use crate::error::{Error, Result};
-use crate::site::{Files, Found, Site};
+use crate::site::Files;
 use crate::sys::{self, Ownership};
 
-/// Checks the directory; creates the user's own one on first use.
-pub(super) fn prepare(site: &Site, files: &Files) -> Result<Ownership> {
-    if site.found() == Found::User {
-        make(site)?;
-    }
+/// Checks the directory.
+pub(super) fn prepare(files: &Files) -> Result<Ownership> {
     let look = |path: &Path| {
         fs::metadata(path)
             .map(|metadata| sys::ownership(&metadata))

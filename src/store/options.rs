@@ -144,6 +144,8 @@ pub struct Applied<T> {
     pub changes: Vec<Change>,
     /// Whether anything was written.
     pub is_written: bool,
+    /// The site directory, if this change made it.
+    pub made: Option<PathBuf>,
     /// What went wrong although the change is in force.
     pub warnings: Vec<String>,
     /// The file that holds the state, behind all links.
@@ -166,7 +168,8 @@ impl<T> Applied<T> {
         changes: Vec<Change>,
         file: PathBuf,
     ) -> Self {
-        Self { value, before, after, changes, is_written: false, warnings: Vec::new(), file }
+        let (is_written, made, warnings) = (false, None, Vec::new());
+        Self { value, before, after, changes, is_written, made, warnings, file }
     }
 
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Applied<U> {
@@ -176,6 +179,7 @@ impl<T> Applied<T> {
             after: self.after,
             changes: self.changes,
             is_written: self.is_written,
+            made: self.made,
             warnings: self.warnings,
             file: self.file,
         }

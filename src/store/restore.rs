@@ -36,6 +36,7 @@ pub enum Restored {
 /// and the history does not tell what was in it, unless [`Options::confirmed`] is set, and
 /// those of [`update`](super::update()).
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> {
+    let site = &site.current()?;
     // Check first, so that without a backup not even a lock is made.
     as_owner(site, || backup(&site.files()?))?;
     let options = Options { purpose: Purpose::Restore, ..options.clone() };
@@ -56,6 +57,7 @@ pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> 
 ///
 /// Those of [`restore`].
 pub fn preview_restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> {
+    let site = &site.current()?;
     as_owner(site, || {
         let files = site.files()?;
         let (before, is_broken) = match load::read(&files.state) {

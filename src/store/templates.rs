@@ -22,6 +22,7 @@ pub fn put_template(
     text: &str,
     replace: bool,
 ) -> Result<Applied<()>> {
+    let site = &site.current()?;
     let path = site.templates().join(file_name);
     let file = TemplateFile { path: &path, change: FileChange::Write { text, replace } };
     transact(site, options, Beside::Template(&file), |state, _| {
@@ -42,6 +43,7 @@ pub fn remove_template(
     options: &Options<'_>,
     name: &str,
 ) -> Result<Applied<Vec<Template>>> {
+    let site = &site.current()?;
     let found = as_owner(site, || template::find(&site.templates(), name))?;
     let mut applied = None;
     for file in &found {

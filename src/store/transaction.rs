@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::beside::{Beside, put};
+use super::create::make_awaited;
 use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
@@ -33,7 +34,35 @@ pub(super) fn transact<T>(
     beside: Beside<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
-    as_owner(site, || in_turn(site, options, beside, change))
+    as_owner(site, || {
+        if !site.is_awaited() {
+            return in_turn(site, options, beside, change);
+        }
+        if let Some(applied) = would_do_nothing(site, options, beside, &change)? {
+            return Ok(applied);
+        }
+        let site = make_awaited(site)?;
+        let applied = in_turn(&site, options, beside, change)?;
+        Ok(Applied { made: Some(site.dir().to_owned()), ..applied })
+    })
+}
+
+/// What a change would do where there is no site yet, if that is nothing: then none is made.
+/// A change that fails makes none either.
+fn would_do_nothing<T>(
+    site: &Site,
+    options: &Options<'_>,
+    beside: Beside<'_>,
+    change: &impl Fn(&mut State, Stamp<'_>) -> Result<T>,
+) -> Result<Option<Applied<T>>> {
+    let nothing = State::default();
+    let (value, after, changes) = run(&nothing, options.stamp(), change)?;
+    let is_owed = options.purpose == Purpose::Create || !matches!(beside, Beside::Nothing);
+    if !changes.is_empty() || is_owed {
+        Trial::of_file(site, beside)?.of_state(options.purpose, &nothing, &after)?;
+        return Ok(None);
+    }
+    Ok(Some(Applied::unwritten(value, nothing, after, changes, site.state_file())))
 }
 
 /// The same, in the identity that is needed here.
@@ -102,7 +131,7 @@ struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
         let files = site.files()?;
-        let custody = Custody(prepare(site, &files)?);
+        let custody = Custody(prepare(&files)?);
         let begun = Instant::now();
         let lock = match lock_request(&files.lock, options, custody, options.patience) {
             request if options.locking => Some(lock::acquire(&request)?),
@@ -167,7 +196,8 @@ impl<'a> Transaction<'a> {
             warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
         }
         let before = current.state;
-        let applied = Applied { value, before, after, changes, is_written: true, warnings, file };
+        let (is_written, made) = (true, None);
+        let applied = Applied { value, before, after, changes, is_written, made, warnings, file };
         Ok(Attempt::Done(Box::new(applied)))
     }
 

@@ -16,7 +16,8 @@ use crate::state::State;
 /// who makes it and when. It may run again, on a newer state or once a template was
 /// tried out, which happens without the lock; so it must do nothing else. Nothing is written if it fails, if its result is not a valid state, if a
 /// template that it puts into use cannot become a page, or if nothing differs
-/// afterwards.
+/// afterwards. A site that is not there yet, see [`Site::is_awaited`], is made by the first
+/// change that has something to write.
 ///
 /// # Errors
 ///
@@ -27,7 +28,7 @@ pub fn update<T>(
     options: &Options<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
-    transact(site, options, Beside::Nothing, change)
+    transact(&site.current()?, options, Beside::Nothing, change)
 }
 
 /// Returns what [`update`] would do, without a lock and without writing.
@@ -36,6 +37,7 @@ pub fn preview<T>(
     options: &Options<'_>,
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
+    let site = &site.current()?;
     as_owner(site, || {
         let files = site.files()?;
         let before = load::read(&files.state)?;

@@ -62,7 +62,7 @@ Durations read 90s, 30m, 1h30m, 2d.";
 // A doc comment on a struct that is flattened would become the description of the verb.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Global {
-    /// The site directory [default: `MAINT_SITE`, the nearest `.maint`, the user's own]
+    /// The site directory [default: `MAINT_SITE`, the nearest `.maint`, the project's, the user's own]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options", display_order = 100)]
     pub(crate) site: Option<PathBuf>,
     /// Print one JSON object, and errors as JSON on stderr

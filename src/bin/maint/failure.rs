@@ -193,6 +193,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Untrusted { path, .. } => {
             Some(format!("if you mean it, name it: `--site {}`", path.display()))
         }
+        Error::NotMade { path, source } => Some(in_another_place(path, source)),
         Error::Io { path, source, .. } | Error::Unreadable { path, source } => {
             by_cause(path, source)
         }
@@ -228,6 +229,17 @@ fn in_place_of_a_site(path: &Path, problem: &SiteProblem) -> Option<String> {
         SiteProblem::OtherFiles => Some(format!("to make a site in it: `maint init {path}`")),
         _ => None,
     }
+}
+
+/// Where a site can be made, if it cannot be made in the project.
+fn in_another_place(path: &Path, source: &io::Error) -> String {
+    let elsewhere = "name a directory that can be written, for the app as well: `MAINT_SITE=DIR`";
+    if source.kind() == io::ErrorKind::PermissionDenied
+        && let Some((_, for_sudo)) = path.parent().and_then(owner_of)
+    {
+        return format!("run it as `sudo -u {for_sudo} maint …`, or {elsewhere}");
+    }
+    elsewhere.to_owned()
 }
 
 fn by_cause(path: &Path, source: &io::Error) -> Option<String> {

@@ -15,6 +15,7 @@ fn why(found: Found) -> &'static str {
         Found::Given => "it was given with `--site`",
         Found::Environment => "`MAINT_SITE` names it",
         Found::Nearest => "it is the nearest `.maint` from the working directory up",
+        Found::Project => "it is the one of this project, which the first change makes",
         Found::User => "nothing else names a site, so it is the one of this user",
         _ => found.as_str(),
     }

@@ -17,6 +17,7 @@ use crate::text::{BOLD, DIM, GREEN, RED, Text, YELLOW, duration, lossy, paint, q
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
     let mut object = json!({
         "changed": applied.is_written,
+        "made": applied.made.is_some(),
         "revision": applied.after.revision,
         "site": lossy(site.dir()),
         "file": lossy(&applied.file),

@@ -37,11 +37,20 @@ impl Session {
     /// The site that is meant.
     pub(crate) fn site(&self) -> Result<Site> {
         let site = Site::discover(self.given_site())?;
+        let passed: Vec<String> = site
+            .passed_over()
+            .iter()
+            .map(|passed| format!("passed over `{}`: {}", passed.path.display(), passed.reason))
+            .collect();
+        self.output.warn(&passed);
         if site.found() == Found::User {
             // Under pressure it is easy to be in the wrong directory.
             let person = Actor::current().user;
-            self.output
-                .note(say!("no site in this directory or above: this is the site of `{}`", person));
+            self.output.note(say!(
+                "neither a site nor a project here or above: this is the site of `{}`, which no app \
+                 in a project obeys; `maint init` in the app's directory makes one that it does",
+                person
+            ));
         }
         Ok(site)
     }
@@ -87,13 +96,20 @@ impl Session {
     ) -> maint::Result<Applied<T>> {
         let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
         let applied = write(&self.options(&on_wait)?)?;
+        if let Some(made) = &applied.made {
+            self.output.note(say!("made the site {}", made.display()));
+        }
         self.output.warn(&applied.warnings);
         Ok(applied)
     }
 
     /// Shows that this process holds a window, for as long as it goes.
     pub(crate) fn claim(&self, site: &Site) -> maint::Result<Claim> {
-        Claim::make(site, &self.options(&|_, _| {})?)
+        let claim = Claim::make(site, &self.options(&|_, _| {})?)?;
+        if site.is_awaited() {
+            self.output.note(say!("made the site {}", claim.site().dir().display()));
+        }
+        Ok(claim)
     }
 
     /// Says that a window of a run that still goes was taken from it, and cleans up behind

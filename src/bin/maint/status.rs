@@ -38,6 +38,7 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
         json!({
             "site": lossy(site.dir()),
             "file": lossy(&site.state_file()),
+            "exists": site.state_file().exists(),
             "name": state.name,
             "revision": state.revision,
             "state": report::overall(&state, now),
@@ -121,6 +122,10 @@ fn text(
     text += let_through(state, now);
     if let Some(name) = &state.page.template {
         text += say!("{} template {}\n", paint(BOLD, "page"), name);
+    }
+    if site.is_awaited() {
+        let place = format!("no site yet; `maint on` makes {}", site.dir().display());
+        return text + say!("{}\n", paint(DIM, place));
     }
     let changed = state.last_change.as_ref().map_or_else(
         || "never changed".to_owned(),

@@ -20,7 +20,7 @@ use crate::text::say;
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
 pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
-    let site = session.site()?;
+    let mut site = session.site()?;
     let patience =
         args.timeout.as_deref().map(parse_duration).transpose()?.map(SignedDuration::unsigned_abs);
     let begun = Instant::now();
@@ -29,6 +29,13 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
     let mut is_known = false;
     let wanted = args.state == Switch::On;
     let exit = loop {
+        if site.is_awaited() {
+            let now = site.current()?;
+            if now.dir() != site.dir() {
+                watch = Watch::new(&now.state_file());
+            }
+            site = now;
+        }
         match watch.changed() {
             Some(Ok(new)) => {
                 if new.is_down(session.clock.now()) != wanted {

@@ -41,7 +41,9 @@ fn requirement_20_a_change_that_sets_its_time_back_is_noticed_by_its_other_time(
     let [one, two, _] = states();
     desk.replace(&one);
     let gate = desk.gate();
-    let Look::File(before) = gate.0.live.lookout.look() else { panic!("there is a file") };
+    let Look::File(before) = gate.0.live.current.load().post.lookout.look() else {
+        panic!("there is a file")
+    };
     // In place, so that the inode is the same too.
     desk.overwrite(&two);
     OpenOptions::new()
@@ -50,7 +52,9 @@ fn requirement_20_a_change_that_sets_its_time_back_is_noticed_by_its_other_time(
         .unwrap()
         .set_modified(desk.last)
         .unwrap();
-    let Look::File(after) = gate.0.live.lookout.look() else { panic!("there is a file") };
+    let Look::File(after) = gate.0.live.current.load().post.lookout.look() else {
+        panic!("there is a file")
+    };
     let poor = |key: FileKey| (key.ino, key.size, key.mtime_ns);
     assert_eq!(poor(before), poor(after), "a key without ctime has to fail here");
     assert_eq!(gate.revision(), 20);
@@ -66,7 +70,7 @@ fn requirement_21_an_edit_in_the_same_tick_of_the_clock_is_noticed_all_the_same(
     let read = gate.0.live.current.load_full();
     desk.overwrite(&two);
     // As if the clock of the file system had not moved on between the two.
-    let look = gate.0.live.lookout.look();
+    let look = gate.0.live.current.load().post.lookout.look();
     gate.0.live.current.store(Arc::new(Snapshot { look, is_unsettled: false, ..(*read).clone() }));
     assert_eq!(gate.revision(), 10, "the planted fault: it looks as it did");
     gate.0.live.current.store(Arc::new(Snapshot { look, is_unsettled: true, ..(*read).clone() }));

@@ -12,6 +12,7 @@ class MaintConfig(AppConfig):
     verbose_name = "Maintenance mode"
 
     def ready(self) -> None:
-        from maint.django.checks import check_maintenance
+        from maint.django.checks import check_deployment, check_maintenance
 
         checks.register(check_maintenance, "maint")
+        checks.register(check_deployment, "maint", deploy=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -12,7 +13,7 @@ from django.core import checks
 from django.urls import get_resolver, is_valid_path
 from django.utils.module_loading import import_string
 
-from maint import Corrupt, MaintError
+from maint import Corrupt, MaintError, Site
 from maint.django.conf import find_site, open_gate
 from maint.django.settings import LOGOUTS, READERS, USER_RULES, read
 from maint.django.settings.mistake import Mistake
@@ -91,15 +92,72 @@ def _site(
     except MaintError as error:
         id = "maint.E002" if isinstance(error, Corrupt) else "maint.E001"
         return [checks.Error(f"The site cannot be used: {error}.", id=id)], {}
-    if site.found != "user":
-        return [], state
-    warning = checks.Warning(
-        f"The site is {site.directory}, which belongs to the user of this process: a server "
-        "that runs as another user has another site.",
-        hint="run `maint init` in the project for a site that all users share, or set MAINT_SITE",
-        id="maint.W006",
-    )
-    return [warning], state
+    return list(_place(site)), state
+
+
+def _place(site: Site) -> Iterator[checks.CheckMessage]:
+    """Warns of a site that the command may not find, and of planted ones."""
+    for path, reason in site.passed_over:
+        yield checks.Warning(
+            f"The site {path} was passed over: {reason}.",
+            hint="remove it; if it is meant, name it by MAINT_SITE",
+            id="maint.W013",
+        )
+    if site.found == "framework":
+        yield checks.Warning(
+            f"The first change makes the site {site.directory}, but the command sees no project "
+            "there: nothing shows it, such as manage.py.",
+            hint="name the site by MAINT_SITE, for the command as well, or run `maint init` there",
+            id="maint.W006",
+        )
+    if site.found == "user":
+        yield checks.Warning(
+            f"The site is {site.directory}, which belongs to the user of this process: a server "
+            "that runs as another user has another site.",
+            hint="run `maint init` in the project for a site that all users share, or set "
+            "MAINT_SITE",
+            id="maint.W006",
+        )
+
+
+def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Warns of a site that the next release does not have, with `check --deploy`."""
+    values, _ = read()
+    if "MAINT_SITE" not in values:
+        return []
+    try:
+        site = find_site(values["MAINT_SITE"])
+    except MaintError:
+        # Another check says so.
+        return []
+    # The next release has whatever lies beside it or is linked to.
+    place = os.path.dirname(os.path.realpath(site.state_file))
+    if not (_is_in_release(place) or _is_current(site.directory)):
+        return []
+    return [
+        checks.Warning(
+            f"The site {site.directory} is in the directory of one release, and goes away with it.",
+            hint="name one that stays by MAINT_SITE, or run `maint init` above the releases",
+            id="maint.W014",
+        )
+    ]
+
+
+def _is_in_release(path: str) -> bool:
+    """Whether a directory called `releases` is above."""
+    return "releases" in path.split(os.sep)[:-1]
+
+
+def _is_current(path: str) -> bool:
+    """Whether the working directory was reached through a link `current`, and the path is in
+    what that leads to."""
+    here = os.environ.get("PWD", "")
+    link, found, _ = f"{here}/".partition("/current/")
+    link += "/current"
+    if not (found and os.path.islink(link)):
+        return False
+    release = os.path.realpath(link)
+    return os.path.commonpath([release, os.path.realpath(path)]) == release
 
 
 def _rules(state: dict[str, Any]) -> Iterable[dict[str, Any]]:

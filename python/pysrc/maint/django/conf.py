@@ -123,9 +123,19 @@ def open_gate(
 def find_site(directory: str | None) -> Site:
     """Chooses the site as the command does, but begins at `BASE_DIR`.
 
+    The project is where `manage.py` is, in `BASE_DIR` or above, or in the directory of the
+    settings or above. Its site need not be there yet.
+
     Raises `MaintError`.
     """
-    return Site.discover(directory, start=getattr(settings, "BASE_DIR", None))
+    base = getattr(settings, "BASE_DIR", None) or None
+    return Site.discover(directory, start=base, code=_settings_directory(), project=base)
+
+
+def _settings_directory() -> str | None:
+    module = sys.modules.get(getattr(settings, "SETTINGS_MODULE", None) or "")
+    file = getattr(module, "__file__", None)
+    return os.path.dirname(os.path.abspath(file)) if file else None
 
 
 def is_ignored_test_run(values: dict[str, Any]) -> bool:

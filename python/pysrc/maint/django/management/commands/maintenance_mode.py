@@ -68,6 +68,8 @@ class Command(BaseCommand):
             reason=given.get("message"),
             command=shlex.join(line),
         )
+        if change.made:
+            self.say(options, f"made the site {change.made}")
         for warning in change.warnings:
             self.stderr.write(self.style.WARNING(f"warning: {warning}"))
         self.say(options, _done(change, value))
@@ -97,7 +99,11 @@ class Command(BaseCommand):
             reason = window.get("reason")
             self.stdout.write(f"  {name}" + (f"  “{_printable(reason)}”" if reason else ""))
             self.stdout.write(f"    {_times(name in is_open, window)}")
-        self.stdout.write(f"{current.site.state_file} (revision {state['revision']})")
+        site = current.site.current()
+        if site.is_awaited:
+            self.stdout.write(f"no site yet; `maint on` makes {site.directory}")
+        else:
+            self.stdout.write(f"{site.state_file} (revision {state['revision']})")
 
     def headline(self, current: Configuration, is_open: list[str]) -> str:
         """Whether the site is down, and what decides that."""
