@@ -9,6 +9,8 @@ mod completion;
 mod doctor;
 mod env;
 mod errors;
+#[cfg(unix)]
+mod first;
 mod help;
 mod ignore;
 mod init;

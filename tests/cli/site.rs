@@ -66,7 +66,7 @@ fn a_first_on_just_works_and_names_its_file() {
     assert!(text.contains(file.to_str().unwrap()), "{text}");
     let ran = env.run(&["status"]);
     assert!(ran.stdout.contains("“Back at noon”"), "{ran:?}");
-    assert!(ran.stderr.starts_with("no site in this directory or above"), "{ran:?}");
+    assert!(ran.stderr.starts_with("neither a site nor a project here or above"), "{ran:?}");
     let ran = env.run(&["path"]);
     assert!(ran.stderr.contains("it is the one of this user"), "{ran:?}");
 }
@@ -180,6 +180,22 @@ fn requirement_35b_a_planted_site_is_refused_with_its_owner() {
         let (code, error) = as_user(uid, line);
         assert_eq!(code, Some(0), "{line}: {error}");
     }
+    // Above a project it is passed over, and stops nobody.
+    assert_eq!(sh("mkdir -p sticky/shop && touch sticky/shop/manage.py").0, Some(0));
+    let (code, error) = as_user(0, "cd sticky/shop && maint on");
+    assert_eq!(code, Some(0), "{error}");
+    let passed =
+        format!("warning: passed over `{}`: it belongs to", root.join("sticky/.maint").display());
+    assert!(error.contains(&passed), "{error}");
+    assert!(root.join("sticky/shop/.maint/state.json").exists());
+    // In a project anybody may have made it who could have changed the code as well.
+    let shared = "mkdir -p team/.maint && touch team/manage.py && chgrp 1234 team && chmod 775 team \
+                  && chown -R 1234:1234 team/.maint";
+    assert_eq!(sh(shared).0, Some(0));
+    let (code, error) = as_user(4321, "cd team && maint status");
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(sh("chmod 777 team").0, Some(0));
+    assert_eq!(as_user(4321, "cd team && maint status").0, Some(2));
     let (code, error) = as_user(0, "cd sticky && maint --site .maint status");
     assert_eq!(code, Some(0), "--site overrides: {error}");
     figure(&format!("{} of 4 refused, {} of 3 accepted", refused.len(), accepted.len()));

@@ -2,6 +2,7 @@
 //! is reported.
 
 mod app;
+mod awaited;
 mod hostile;
 mod noticing;
 mod rules;
