@@ -778,8 +778,9 @@ fn a_site_that_git_tracks_is_found_in_every_kind_of_index() {
             skip(&format!("no git, or none that knows {format}"));
             continue;
         }
-        for name in ["a/b/c.py", ".mainta", "manage.py", &"long/".repeat(60)] {
-            let path = app.join(name).join(if name.ends_with('/') { "x" } else { "" });
+        let long = "long/".repeat(60) + "x";
+        for name in ["a/b/c.py", ".mainta", "manage.py", &long] {
+            let path = app.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             File::create(path).unwrap();
         }

@@ -27,9 +27,9 @@ pub(super) fn files(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Ok(inside) = dir.strip_prefix(&root) else { return };
     let Some(index) = read(&index, MAX_INDEX) else { return };
     let prefix = format!("{}/", inside.display());
-    let names = HASHES.iter().find_map(|&hash| names_below(&index, prefix.as_bytes(), hash));
+    let below = HASHES.iter().find_map(|&hash| names_below(&index, prefix.as_bytes(), hash));
     // Templates may well belong to the project, and this file says whether they do.
-    let (kept, tracked): (Vec<String>, Vec<String>) = names
+    let (kept, tracked): (Vec<String>, Vec<String>) = below
         .unwrap_or_default()
         .into_iter()
         .map(|name| String::from_utf8_lossy(&name).into_owned())
