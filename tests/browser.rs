@@ -5,10 +5,11 @@
 mod say;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{self, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Path;
@@ -133,6 +134,9 @@ impl Shop {
     }
 }
 
+/// One browser at a time: they are heavy, and time out if they starve each other.
+static BROWSER: Mutex<()> = Mutex::new(());
+
 /// A browser, and a copy of the rig ready to run.
 struct Rig {
     chromium: PathBuf,
@@ -169,7 +173,7 @@ impl Rig {
         let list = |directory: &path::Path| fs::read(directory.join("package.json")).ok();
         let is_installed = list(&directory) == list(RIG.as_ref())
             && directory.join("node_modules/.package-lock.json").exists();
-        for file in ["check.mjs", "package.json", ".npmrc"] {
+        for file in ["check.mjs", "first.mjs", "package.json", ".npmrc"] {
             fs::copy(PathBuf::from(RIG).join(file), directory.join(file)).unwrap();
         }
         if is_installed {
@@ -191,8 +195,6 @@ impl Rig {
     /// Runs the named checks, or all if none is named, prints what they find, and
     /// returns the directory of the pictures.
     fn check(&self, name: &str, shop: &Arc<Shop>, checks: &[&str]) -> PathBuf {
-        // One browser at a time: they are heavy, and time out if they starve each other.
-        static BROWSER: Mutex<()> = Mutex::new(());
         let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Runtime::new().unwrap();
         let [app, switch] = shop.serve(&runtime);
@@ -259,4 +261,139 @@ fn a_picture_of_the_page_can_be_made_for_the_readme() {
         let size = fs::metadata(&picture).map_or(0, |metadata| metadata.len());
         assert!((1..=LARGEST_PICTURE).contains(&size), "{}: {size} bytes", picture.display());
     }
+}
+
+/// The fenced block of the README after `<!-- test: NAME -->`.
+fn block(name: &str) -> String {
+    let readme = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let (_, rest) = text.split_once(&format!("<!-- test: {name} -->\n```")).unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// Somebody with an empty home, who has just cloned the repository.
+struct Newcomer {
+    home: TempDir,
+}
+
+impl Newcomer {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        for directory in ["tmp", ".cargo/bin"] {
+            fs::create_dir_all(home.path().join(directory)).unwrap();
+        }
+        Self { home }
+    }
+
+    /// Types a line in the clone.
+    fn types(&self, line: &str) -> Command {
+        let mut shell = Command::new("sh");
+        let path = std::env::var("PATH").unwrap();
+        shell
+            .args(["-c", line])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .env("PATH", format!("{}:{path}", self.home.path().join(".cargo/bin").display()))
+            .env("HOME", self.home.path())
+            .env("TMPDIR", self.home.path().join("tmp"));
+        shell
+    }
+
+    /// What the first line brings. It builds for minutes, so as printed in the long run alone.
+    fn install(&self, line: &str) {
+        assert_eq!(line, "cargo install --path . --locked");
+        let installed = self.home.path().join(".cargo/bin/maint");
+        if std::env::var_os("MAINT_PROOF").is_some_and(|size| size == "long") {
+            let mut cargo = self.types(line);
+            // The tools are in the home of whoever runs this test.
+            let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+            for (name, directory) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+                let known = std::env::var_os(name).map_or_else(|| home.join(directory), Into::into);
+                cargo.env(name, known);
+            }
+            cargo.env("CARGO_INSTALL_ROOT", self.home.path().join(".cargo"));
+            cargo.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/first"));
+            assert!(cargo.status().unwrap().success());
+        } else {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_maint"), &installed).unwrap();
+        }
+        assert!(installed.is_file());
+    }
+}
+
+#[test]
+fn the_first_minute_ends_with_a_503_that_one_can_see_and_nothing_else() {
+    let Some(rig) = Rig::get() else { return };
+    let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let newcomer = Newcomer::new();
+    let first = block("first");
+    let [install, demo] = first.lines().collect::<Vec<_>>().try_into().unwrap();
+    newcomer.install(install);
+
+    // The browser of this desktop, which writes down what it sees.
+    let pictures = rig.directory.join("out/first");
+    let script = format!(
+        "cd '{}' && TMPDIR=/tmp exec node first.mjs '{}' '{}' \"$1\"",
+        rig.directory.display(),
+        rig.chromium.display(),
+        pictures.display()
+    );
+    let browser = newcomer.home.path().join("browser");
+    let (mut seen, seen_end) = {
+        let path = newcomer.home.path().join("seen");
+        let made = newcomer.types(&format!("mkfifo '{}'", path.display())).status().unwrap();
+        assert!(made.success());
+        // For writing as well, so that opening it waits for nobody.
+        let pipe = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        (BufReader::new(pipe).lines().map(Result::unwrap), path)
+    };
+    let write = format!("cat > '{0}' && chmod +x '{0}'", browser.display());
+    let mut writer = newcomer.types(&write).stdin(Stdio::piped()).spawn().unwrap();
+    let text =
+        format!("#!/bin/sh\n({script}) > '{0}' 2>&1 || echo failed > '{0}'\n", seen_end.display());
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
+
+    let begun = Instant::now();
+    let mut demo = newcomer
+        .types(&format!("exec {demo}"))
+        .env("BROWSER", &browser)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let shown = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let typed: Vec<String> =
+        shown.filter_map(|line| Some(line.strip_prefix("    ")?.to_owned())).take(3).collect();
+    assert_eq!(seen.next().unwrap(), "up");
+    figure(&format!("the app is seen after {:.1} s", begun.elapsed().as_secs_f64()));
+
+    // The README shows the same commands.
+    let in_readme = |line: &str| {
+        let site = line.split(' ').nth(2).unwrap();
+        line.replace(site, "/tmp/maint-demo-3f9c01d2")
+    };
+    let session = block("typed");
+    let printed: Vec<&str> = session.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert_eq!(printed, [in_readme(&typed[0]), in_readme(&typed[2])]);
+    let answer = |line: &str| {
+        let output = newcomer.types(line).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let on = Instant::now();
+    assert!(answer(&typed[0]).starts_with("● down window `default` is open\n"));
+    assert_eq!(seen.next().unwrap(), "down 503");
+    figure(&format!("the page is seen {:.1} s after `on`", on.elapsed().as_secs_f64()));
+    assert!(answer(&typed[1]).contains("Back at noon"));
+    assert!(answer(&typed[2]).starts_with("window `default` is closed\n● up no window is open\n"));
+    assert_eq!(seen.next().unwrap(), "up []", "and no mistake on any page");
+
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    let left =
+        |directory: &str| fs::read_dir(newcomer.home.path().join(directory)).unwrap().count();
+    assert_eq!(left("tmp"), 0);
+    assert!(!newcomer.home.path().join(".local").exists(), "the user's own site is not made");
 }

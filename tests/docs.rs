@@ -114,9 +114,9 @@ fn code(output: &Output) -> i32 {
 }
 
 #[test]
-fn the_four_commands_take_a_site_down_and_up_where_nothing_is_set_up() {
+fn the_commands_take_a_site_down_and_up_where_nothing_is_set_up() {
     let app = App::new();
-    let commands = example("README.md", "first");
+    let commands = example("README.md", "switch");
     let states: Vec<String> = commands
         .lines()
         .map(|line| {
@@ -125,7 +125,7 @@ fn the_four_commands_take_a_site_down_and_up_where_nothing_is_set_up() {
             app.state().0
         })
         .collect();
-    assert_eq!(states, ["on", "on", "on", "off"]);
+    assert_eq!(states, ["off", "on", "on", "on", "off"]);
     assert_eq!(app.json("ignore list")["ignore"][0]["value"], "/health");
 }
 

@@ -750,3 +750,103 @@ fn messages_are_in_the_style_of_this_project() {
         assert!(json["code"].is_string() && json["level"].is_string());
     }
 }
+
+/// Runs git in a directory; `None` if it fails.
+fn git(directory: &Path, args: &[&str]) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.com"])
+        .args(args)
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", directory)
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_site_that_git_tracks_is_found_in_every_kind_of_index() {
+    let mut seen = 0;
+    for (format, version) in
+        [("sha1", "2"), ("sha1", "3"), ("sha1", "4"), ("sha256", "2"), ("sha256", "4")]
+    {
+        let clinic = Clinic::new();
+        let app = clinic.root.join("app");
+        let object_format = format!("--object-format={format}");
+        if git(&app, &["init", "-q", &object_format]).is_none() {
+            skip(&format!("no git, or none that knows {format}"));
+            continue;
+        }
+        let long = "long/".repeat(60) + "x";
+        for name in ["a/b/c.py", ".mainta", "manage.py", &long] {
+            let path = app.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            File::create(path).unwrap();
+        }
+        git(&app, &["config", "index.version", version]).unwrap();
+        git(&app, &["add", "a", ".mainta", "manage.py", "long"]).unwrap();
+        assert!(!has(&clinic.findings(), "tracked"), "{format} {version}");
+        git(&app, &["add", "--force", ".maint"]).unwrap();
+        if version == "3" {
+            git(&app, &["add", "--intent-to-add", "--force", "."]).unwrap();
+            git(&app, &["update-index", "--skip-worktree", "manage.py"]).unwrap();
+        }
+        let findings = clinic.findings();
+        expect(&findings, Level::Warning, "tracked", "git tracks `history.jsonl`, `lock`");
+        let fix = only(&findings, "tracked").fix.clone().unwrap();
+        let command = format!("git -C {} rm -r --cached .maint", app.display());
+        assert!(fix.contains(&command), "{fix}");
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        git(&app, &words).unwrap();
+        assert!(!has(&clinic.findings(), "tracked"), "the fix fixes it: {format} {version}");
+        seen += 1;
+    }
+    figure(&format!("{seen} kinds of index"));
+}
+
+#[test]
+fn templates_may_be_in_git_and_a_worktree_has_an_index_of_its_own() {
+    let clinic = Clinic::new();
+    let app = clinic.root.join("app");
+    if git(&app, &["init", "-q"]).is_none() {
+        return skip("no git");
+    }
+    File::create(clinic.file("templates/sorry.html")).unwrap();
+    File::create(clinic.file(".gitignore")).unwrap();
+    git(&app, &["add", "--force", ".maint/templates", ".maint/.gitignore"]).unwrap();
+    assert!(!has(&clinic.findings(), "tracked"), "they belong to the project");
+    git(&app, &["add", "--force", ".maint/state.json"]).unwrap();
+    let fix = only(&clinic.findings(), "tracked").fix.clone().unwrap();
+    assert!(fix.ends_with("rm -r --cached .maint/state.json`"), "the templates stay: {fix}");
+
+    git(&app, &["commit", "-q", "-m", "x"]).unwrap();
+    git(&app, &["worktree", "add", "-q", "../tree"]).unwrap();
+    let tree = Site::at(clinic.root.join("tree/.maint"));
+    expect(&examine(&tree, None), Level::Warning, "tracked", "git tracks `state.json` in");
+}
+
+#[test]
+fn a_repository_of_a_stranger_starts_no_program() {
+    let clinic = Clinic::new();
+    let app = clinic.root.join("app");
+    if git(&app, &["init", "-q"]).is_none() {
+        return skip("no git");
+    }
+    git(&app, &["add", "--force", ".maint"]).unwrap();
+    let trace = clinic.root.join("started");
+    let program = format!("touch {} #", trace.display());
+    git(&app, &["config", "core.fsmonitor", &program]).unwrap();
+    git(&app, &["status"]).unwrap();
+    assert!(fs::remove_file(&trace).is_ok(), "git itself starts it");
+    assert!(has(&clinic.findings(), "tracked"));
+    assert!(!trace.exists());
+
+    // What is no index, or has no end, is passed over.
+    let index = app.join(".git/index");
+    for target in ["/dev/zero", "/dev/full", "/etc/passwd", "."] {
+        fs::remove_file(&index).unwrap();
+        symlink(target, &index).unwrap();
+        assert!(!has(&clinic.findings(), "tracked"), "{target}");
+    }
+}

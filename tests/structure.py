@@ -50,9 +50,9 @@ src/bin/maint/ exit text signals
 src/bin/maint/ complete clock
 src/bin/maint/ args
 src/bin/maint/ output
-src/bin/maint/ session report failure
+src/bin/maint/ session report failure http
 src/bin/maint/ on bypass ignore wait
-src/bin/maint/ check completions doctor help init log man off path proxy restore run status template
+src/bin/maint/ check completions demo doctor help init log man off path proxy restore run status template
 src/bin/maint/ main
 python/        src
 python/pysrc/maint/ _asking

@@ -16,6 +16,7 @@ mod place;
 mod records;
 mod schedule;
 mod templates;
+mod tracked;
 mod words;
 
 use jiff::Timestamp;
@@ -41,6 +42,7 @@ const CHECKS: &[Check] = &[
     place::public_directory,
     place::variable,
     place::other_sites,
+    tracked::files,
     links::target,
     links::planted,
     links::mount_point,

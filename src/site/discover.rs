@@ -180,6 +180,9 @@ impl Site {
         if !metadata.is_dir() {
             return Err(not_a_site(path, SiteProblem::NotADirectory));
         }
+        // Listed before the looks below: a site that another process is making is empty
+        // here, or known there.
+        let is_empty = !sys::names(&dir).is_ok_and(|names| !names.is_empty());
         let is_known = dir.file_name().is_some_and(|name| name == DIRECTORY)
             || ["state.json", "state.json.bak", "lock", "templates"]
                 .iter()
@@ -188,7 +191,7 @@ impl Site {
         if !is_known && inner.is_dir() {
             return Err(not_a_site(path, SiteProblem::Holds(path.join(DIRECTORY))));
         }
-        if !is_known && sys::names(&dir).is_ok_and(|names| !names.is_empty()) {
+        if !is_known && !is_empty {
             return Err(not_a_site(path, SiteProblem::OtherFiles));
         }
         Ok(Self { dir, found, awaited: None, passed_over: Vec::new() })

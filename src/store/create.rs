@@ -5,11 +5,22 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::identity::as_owner;
+use super::replace::{self, Failure, Replacement};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::sys;
 
-/// Makes the directory of a site with an empty `templates/`, unless it is there.
+/// Keeps a site out of version control, see gitignore(5).
+pub(super) const IGNORE_FILE: &str = ".gitignore";
+
+/// What the file says: everything in the directory is left out, itself included.
+const IGNORED: &str = "# Made by maint. A site belongs to its host, not to the project.\n*\n";
+
+/// How often a new `.gitignore` is written again because another process removed it.
+const RERUNS: usize = 100;
+
+/// Makes the directory of a site with an empty `templates/`, unless it is there, and a
+/// `.gitignore` that keeps all of it out of version control, until the site has a state.
 /// Everyone may enter and read, whatever the umask. Root makes it as the owner of the
 /// directory it is in.
 ///
@@ -35,16 +46,37 @@ pub(super) fn make_awaited(site: &Site) -> Result<Site> {
     Ok(made)
 }
 
-/// The same, in an identity that was taken before.
+/// The same as [`create`], in an identity that was taken before. The one function that makes a site.
 pub(super) fn make(site: &Site) -> Result<()> {
     let dir = site.dir();
-    if dir.is_dir() {
+    // Later its owner may have removed the file, in order to keep templates in git.
+    if fs::symlink_metadata(site.state_file()).is_ok() {
         return Ok(());
     }
-    let above = dir.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
-    for dir in [dir.to_owned(), site.templates()] {
-        make_directory(&dir)?;
+    if !dir.is_dir() {
+        let above = dir.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(above).map_err(|source| Error::io("create", above, source))?;
+        for dir in [dir.to_owned(), site.templates()] {
+            make_directory(&dir)?;
+        }
+    }
+    ignore(&dir.join(IGNORE_FILE))
+}
+
+/// Writes the file, unless there is one or whatever else of its name.
+fn ignore(path: &Path) -> Result<()> {
+    let new = Replacement { path, bytes: IGNORED.as_bytes(), old: None, backup: None };
+    for _ in 0..RERUNS {
+        if fs::symlink_metadata(path).is_ok() {
+            break;
+        }
+        match replace::replace(&new) {
+            // A writer may have taken the new file for a leftover, since no lock is held here.
+            Err(Failure::Overtaken) => {}
+            Err(Failure::NotApplied(error)) => return Err(error),
+            // The state that follows is synced in the same directory.
+            Ok(_) | Err(Failure::Unsynced(..)) => break,
+        }
     }
     Ok(())
 }

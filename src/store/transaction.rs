@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::beside::{Beside, put};
-use super::create::make_awaited;
+use super::create::{IGNORE_FILE, make_awaited};
 use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
@@ -313,6 +313,7 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
+    found.extend(replace::leftovers(site.dir(), |of| of == IGNORE_FILE));
     found.extend(replace::leftovers(&site.templates(), |of| {
         crate::state::page::parse_file_name(of).is_some()
     }));

@@ -16,6 +16,53 @@ fn init_makes_a_site_and_twice_is_quiet() {
     assert_eq!(before, env.files());
 }
 
+#[test]
+fn a_new_site_keeps_itself_out_of_version_control() {
+    let env = TestEnv::bare();
+    let text = env.ok(&["init"]);
+    assert!(!text.contains("gitignore"), "there is nothing left to do: {text}");
+    let file = env.site().join(".gitignore");
+    let written = fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().last(), Some("*"), "{written}");
+    fs::remove_file(&file).unwrap();
+    env.ok(&["init", "--name", "Shop"]);
+    env.ok(&["on"]);
+    assert!(!file.exists(), "somebody keeps templates in git, and it stays removed");
+
+    let env = TestEnv::bare();
+    env.write(".maint/.gitignore", "state.json\n");
+    env.ok(&["init"]);
+    assert_eq!(fs::read_to_string(env.site().join(".gitignore")).unwrap(), "state.json\n");
+
+    let env = TestEnv::bare();
+    fs::create_dir(env.site()).unwrap();
+    env.ok(&["init"]);
+    assert_eq!(fs::read_to_string(env.site().join(".gitignore")).unwrap(), written, "as a volume");
+
+    let env = TestEnv::bare();
+    env.ok(&["on"]);
+    let own = env.dir().join("home/.local/state/maint/.gitignore");
+    assert_eq!(fs::read_to_string(own).unwrap(), written, "people keep their home in git, too");
+}
+
+#[test]
+fn git_passes_over_a_new_site() {
+    let env = TestEnv::bare();
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        env.seal(git.args(args));
+        git.output().map(|output| String::from_utf8(output.stdout).unwrap())
+    };
+    if git(&["init", "-q"]).is_err() {
+        eprintln!("skipped: no git here");
+        return;
+    }
+    env.ok(&["init"]);
+    env.ok(&["on"]);
+    env.write("app.py", "");
+    assert_eq!(git(&["status", "--porcelain"]).unwrap(), "?? app.py\n");
+}
+
 #[cfg(unix)]
 #[test]
 fn requirement_28_a_site_can_be_entered_whatever_the_umask() {
@@ -26,7 +73,8 @@ fn requirement_28_a_site_can_be_entered_whatever_the_umask() {
     assert!(shell.output().unwrap().status.success());
     let mode =
         |name: &str| fs::metadata(env.site().join(name)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(""), mode("state.json"), mode("templates")), (0o755, 0o644, 0o755));
+    assert_eq!((mode(""), mode("templates")), (0o755, 0o755));
+    assert_eq!((mode("state.json"), mode(".gitignore")), (0o644, 0o644));
 }
 
 #[test]
@@ -190,4 +238,7 @@ fn twenty_who_begin_at_once_share_one_site() {
         }
     }
     assert_eq!(env.json(&["--site", "run", "status"])["revision"], 1);
+    for dir in [".maint", "run"] {
+        assert!(env.dir().join(dir).join(".gitignore").is_file(), "{dir}");
+    }
 }

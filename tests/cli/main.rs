@@ -6,6 +6,7 @@ mod can;
 mod check;
 mod codes;
 mod completion;
+mod demo;
 mod doctor;
 mod env;
 mod errors;
@@ -26,6 +27,7 @@ mod restore;
 mod run;
 #[path = "../common/say.rs"]
 mod say;
+mod served;
 mod site;
 mod status;
 mod template;

@@ -1,96 +1,27 @@
 //! `maint template preview`, asked over TCP as a browser asks.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::request::RequestParts;
 
 use crate::env::{NOW, TestEnv, finish};
+use crate::served::Server;
 
-/// A running preview, which ends with the test.
-struct Preview {
-    child: Option<Child>,
-    url: String,
+/// The links of the index.
+fn links(preview: &Server) -> Vec<String> {
+    let index = preview.get("/").body;
+    let links = index.split("<a href=\"").skip(1);
+    links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
-struct Got {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Got {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
-    }
-}
-
-impl Preview {
-    fn of(env: &TestEnv, args: &[&str]) -> Self {
-        let args: Vec<&str> =
-            ["template", "preview", "--port", "0"].iter().chain(args).copied().collect();
-        let mut child =
-            env.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-        Self { child: Some(child), url: url.trim().to_owned() }
-    }
-
-    fn address(&self) -> &str {
-        self.url.trim_start_matches("http://").trim_end_matches('/')
-    }
-
-    /// Sends these bytes and nothing more.
-    fn send(&self, bytes: &[u8]) -> Option<Got> {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // The server may have closed after the part it needed.
-        let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(Shutdown::Write);
-        let mut text = Vec::new();
-        let _ = stream.read_to_end(&mut text);
-        let text = String::from_utf8(text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let mut lines = head.lines();
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let split = |line: &str| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_owned(), value.to_owned())
-        };
-        Some(Got { status, headers: lines.map(split).collect(), body: body.to_owned() })
-    }
-
-    #[track_caller]
-    fn ask(&self, method: &str, path: &str) -> Got {
-        let host = self.address();
-        self.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap()
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> Got {
-        self.ask("GET", path)
-    }
-
-    /// The links of the index.
-    fn links(&self) -> Vec<String> {
-        let index = self.get("/").body;
-        let links = index.split("<a href=\"").skip(1);
-        links.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Preview {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+fn preview(env: &TestEnv, args: &[&str]) -> Server {
+    let args = ["template", "preview", "--port", "0"].iter().chain(args).copied();
+    Server::start(env.command(&args.collect::<Vec<_>>()))
 }
 
 fn with_page() -> TestEnv {
@@ -105,8 +36,8 @@ fn requirement_49_every_format_and_state_has_the_very_header_fields_that_visitor
     for template in [["use", "sorry"], ["use", "--builtin"]] {
         let env = with_page();
         env.ok(&["template", template[0], template[1]]);
-        let preview = Preview::of(&env, &[]);
-        let links = preview.links();
+        let preview = preview(&env, &[]);
+        let links = links(&preview);
         assert_eq!(links.len(), 7 * 3, "{links:?}");
         // The same as the gate of this site sends in such a window.
         env.ok(&["on", "--for", "30m"]);
@@ -150,7 +81,7 @@ fn requirement_49_every_format_and_state_has_the_very_header_fields_that_visitor
 #[test]
 fn the_states_are_what_they_say() {
     let env = with_page();
-    let preview = Preview::of(&env, &["--builtin"]);
+    let preview = preview(&env, &["--builtin"]);
     assert!(preview.get("/open.html").body.contains("data-comes-back"));
     assert!(preview.get("/post.html").body.contains("What you sent has not been processed"));
     assert!(preview.get("/read-only.html").body.contains("Read-only for now"));
@@ -169,7 +100,7 @@ fn the_states_are_what_they_say() {
 #[test]
 fn an_author_edits_reloads_and_meets_mistakes_in_the_browser() {
     let env = with_page();
-    let preview = Preview::of(&env, &["sorry"]);
+    let preview = preview(&env, &["sorry"]);
     let before = env.files();
     assert!(preview.get("/open.html").body.contains("<h1>Down for maintenance</h1>"));
     env.write(".maint/templates/sorry.html", "<h2>{{ title }}</h2>");
@@ -202,7 +133,7 @@ fn an_author_edits_reloads_and_meets_mistakes_in_the_browser() {
 #[test]
 fn only_this_machine_and_its_own_pages_may_ask() {
     let env = with_page();
-    let preview = Preview::of(&env, &[]);
+    let preview = preview(&env, &[]);
     let port = preview.address().rsplit(':').next().unwrap().to_owned();
     let ask = |head: &str| preview.send(format!("{head}\r\n\r\n").as_bytes()).map(|got| got.status);
     for host in ["localhost", "LOCALHOST:9000", "127.0.0.1", "[::1]:8503", "127.9.9.9"] {
@@ -243,7 +174,7 @@ fn only_this_machine_and_its_own_pages_may_ask() {
 #[test]
 fn a_client_that_says_too_much_or_nothing_keeps_nobody_waiting() {
     let env = with_page();
-    let preview = Preview::of(&env, &[]);
+    let preview = preview(&env, &[]);
     let silent: Vec<TcpStream> =
         (0..40).map(|_| TcpStream::connect(preview.address()).unwrap()).collect();
     let long = |length: usize| {
@@ -259,7 +190,13 @@ fn a_client_that_says_too_much_or_nothing_keeps_nobody_waiting() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     assert!(preview.send(b"GET / HTTP/1.1\r\n").is_none(), "half a request has no answer");
     assert_eq!(preview.get("/").status, 200);
-    drop(silent);
+    // More than are served at once: the oldest make room, and nobody waits for them.
+    let many: Vec<TcpStream> =
+        (0..150).map(|_| TcpStream::connect(preview.address()).unwrap()).collect();
+    let begun = Instant::now();
+    assert_eq!(preview.get("/").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(8), "they would have had ten seconds");
+    drop((silent, many));
 }
 
 #[cfg(unix)]
@@ -268,7 +205,7 @@ fn control_c_ends_it_with_success() {
     use rustix::process::{Pid, Signal, kill_process};
     let env = with_page();
     for signal in [Signal::INT, Signal::TERM] {
-        let mut preview = Preview::of(&env, &["sorry"]);
+        let mut preview = preview(&env, &["sorry"]);
         assert_eq!(preview.get("/").status, 200);
         let child = preview.child.take().unwrap();
         kill_process(Pid::from_child(&child), signal).unwrap();
@@ -299,7 +236,7 @@ fn what_cannot_be_shown_fails_at_once() {
     let env = with_page();
     env.fails(2, &["template", "preview", "gone"]);
     env.fails(2, &["template", "preview", "--port", "70000"]);
-    let preview = Preview::of(&env, &[]);
+    let preview = preview(&env, &[]);
     let port = preview.address().rsplit(':').next().unwrap();
     let error = env.fails(3, &["template", "preview", "--port", port]);
     assert!(error.contains(&format!("could not listen on 127.0.0.1:{port}: ")), "{error}");

@@ -10,7 +10,7 @@ The language of a fence, or a comment before it, says what it is for:
     <!-- test: without NAME -->    no fence: the setting is removed, as the text says
     <!-- test: code -->            run in `manage.py shell`
     <!-- test: as WHO, PATH answers STATUS -->   no fence: a promise of the text
-    <!-- test: install -->         not run: the package under test is installed
+    <!-- test: install -->         not run, since what it installs is there; each word is looked at
     <!-- test: shown -->           not run: an excerpt, or for another host
 
 Anything else is an error, so that every part is read.
@@ -21,10 +21,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import http.cookiejar
+import importlib.metadata
 import importlib.util
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -36,6 +38,8 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
 
 #: How long a command, a server or a restart may take, in seconds.
 PATIENCE = 60.0
@@ -203,7 +207,9 @@ class Reader:
                 self._ask(rest)
             case "shown", "python":
                 compile(step.text, "shown", "exec")
-            case "shown" | "install", _:
+            case "install", "sh":
+                look_at_install(step.text)
+            case "shown", _:
                 pass
             case _:
                 raise AssertionError(f"nobody knows what to do with `{step.what}` {step.language}")
@@ -360,6 +366,20 @@ def _environment(directory: Path, commands: Path) -> dict[str, str]:
         "TZ": "UTC",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def look_at_install(command: str) -> None:
+    """Whether this command installs what is here: a folder of this repository, of which `maint/`
+    is a clone, or a package that has releases. `tests/packaging` runs the folder's part."""
+    pip, install, *words = shlex.split(command)
+    assert (pip, install) == ("pip", "install"), command
+    assert "./maint/python" in words, f"{command}: it lacks the package under test"
+    for word in words:
+        if word.startswith("./maint/"):
+            assert (REPOSITORY / word.removeprefix("./maint/") / "pyproject.toml").is_file(), word
+        else:
+            assert word != "maint", "there is no release on PyPI"
+            importlib.metadata.distribution(word)
 
 
 def missing_tools() -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from guide import Reader, is_as_shown, missing_tools, read
+from guide import Reader, is_as_shown, look_at_install, missing_tools, read
 
 GUIDE = Path(__file__).parents[3] / "docs" / "django.md"
 
@@ -37,7 +37,7 @@ def test_the_guide_is_followed_from_top_to_bottom_as_written(
 def test_every_row_of_the_usual_how_to_is_in_the_guide() -> None:
     text = GUIDE.read_text()
     for row in (
-        "pip install django maint",
+        "pip install django ./maint/python",
         '"maint.django",',
         '"maint.django.middleware.MaintenanceModeMiddleware",',
         "<!-- test: file templates/503.html -->",
@@ -59,6 +59,19 @@ def test_what_is_shown_is_compared_line_by_line() -> None:
         assert is_as_shown(shown, answer), shown
     for shown in (["a", "c"], ["c"], ["…", "e"], ["a b", "d"]):
         assert not is_as_shown(shown, answer), shown
+
+
+def test_an_install_that_fails_today_is_found() -> None:
+    look_at_install("pip install pytest ./maint/python\n")
+    for command in (
+        "pip install maint",
+        "pip install pytest maint",
+        "pip install ./maint",
+        "pip install ./maint/python ./maint/none",
+        "pip install ./maint/python maint",
+    ):
+        with pytest.raises(AssertionError):
+            look_at_install(command)
 
 
 def test_a_fence_that_nobody_knows_is_an_error_and_so_is_a_comment_without_one() -> None:

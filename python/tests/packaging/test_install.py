@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.error
+import urllib.request
+import warnings
 from pathlib import Path
 
 import pytest
@@ -52,8 +57,13 @@ def test_an_empty_environment_gets_the_module_and_the_command(
 ) -> None:
     prefix = tmp_path / "venv"
     run(sys.executable, "-m", "venv", prefix, cwd=tmp_path)
-    what = PACKAGE if source == "the repository" else sdist
-    run(prefix / "bin" / "pip", "install", "-q", "--no-deps", what, cwd=tmp_path)
+    # The guides begin beside a clone that is called so.
+    (tmp_path / "maint").symlink_to(PACKAGE.parent)
+    what = ["./maint/python"] if source == "the repository" else [sdist]
+    for guide in ("django.md", "flask.md", "fastapi.md"):
+        fence = (PACKAGE.parent / "docs" / guide).read_text().split("<!-- test: install -->\n")[1]
+        assert "./maint/python" in fence.splitlines()[1].split(), guide
+    run(prefix / "bin" / "pip", "install", "-q", "--no-deps", *what, cwd=tmp_path)
     program = PROGRAM.format(prefix=str(prefix))
     directory = run(prefix / "bin" / "python", "-c", program, cwd=tmp_path).strip()
     command = prefix / "bin" / "maint"
@@ -61,9 +71,68 @@ def test_an_empty_environment_gets_the_module_and_the_command(
     assert run(command, "--version", cwd=tmp_path).startswith("maint ")
     [told] = prefix.glob("lib/*/site-packages/maint-*.dist-info")
     assert "maint=maint.testing.pytest_plugin" in (told / "entry_points.txt").read_text()
-    assert "pip install maint" in (told / "METADATA").read_text(), "the README for PyPI"
+    assert "pip install ./python" in (told / "METADATA").read_text(), "the README for PyPI"
     [confirm] = prefix.glob("lib/*/site-packages/maint/django/**/*.html")
     assert confirm.is_file()
+    see_the_first_minute(prefix / "bin", tmp_path)
+
+
+def see_the_first_minute(commands: Path, tmp_path: Path) -> None:
+    """`maint demo` of the wheel in an empty home, its page, and what it says to type."""
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    environment = {
+        "PATH": os.pathsep.join([str(commands), os.environ["PATH"]]),
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+    }
+    demo = subprocess.Popen(
+        ["maint", "demo", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert demo.stdout
+        typed: list[str] = []
+        url = ""
+        while len(typed) < 3:
+            line = demo.stdout.readline()
+            assert line, f"it ended: {demo.wait(60)}"
+            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+                url = found[0]
+            if line.startswith("    "):
+                typed.append(line.strip())
+        assert all(line.startswith(f"maint --site {temporary}/maint-demo-") for line in typed)
+        seen = [look(url, tmp_path)]
+        for line in typed:
+            subprocess.run(["sh", "-c", line], env=environment, check=True, timeout=60)
+            seen.append(look(url, tmp_path))
+    finally:
+        demo.terminate()
+    assert demo.wait(60) == 0
+    assert ["This is your app" in page for _, page in seen] == [True, False, False, True]
+    assert ["Back at noon" in page.split("<pre")[0] for _, page in seen] == [False, True, True, False]
+    assert [status for status, _ in seen] == [200, 503, 503, 200]
+    assert not list(temporary.iterdir()) and not list(home.iterdir()), "it leaves something"
+
+
+def look(url: str, tmp_path: Path) -> tuple[int, str]:
+    """The status, and the page as a browser shows it, if there is one."""
+    # No proxy for the loopback.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=30) as answer:
+            status, page = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            status, page = error.code, error.read().decode()
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        warnings.warn("SKIPPED: the page of the wheel in a browser: no chromium", stacklevel=2)
+        return status, page
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", profile, "--dump-dom", url]
+    return status, run(*command, cwd=tmp_path)
 
 
 def test_the_sdist_has_all_that_a_build_needs_and_nothing_private(sdist: Path) -> None:

@@ -114,6 +114,8 @@ pub(crate) enum When {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
+    /// Try maint out: a page that obeys a throw-away site
+    Demo(Demo),
     /// Make a site, and show how to connect your framework
     Init(Init),
     /// Open a window, or replace the settings of the one with this name
@@ -154,6 +156,27 @@ pub(crate) enum Command {
     Man(Man),
     /// Print the help of a verb
     Help(Help),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+It makes a site in a new private directory below TMPDIR or /tmp, and serves a page to this
+machine alone. The page stands for an app: it meets visitors while the site is up, and they
+get the maintenance page while it is down. The three commands to type elsewhere are printed.
+Ctrl-C ends it and removes the directory. If it is killed, the next demo does so.
+
+The browser is that of BROWSER, or else of the desktop, if there is one.
+
+Examples:
+  maint demo
+  maint demo --port 9000 --no-browser")]
+pub(crate) struct Demo {
+    /// The port; 0 is any free one [default: 8503, or any free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Open no browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
 }
 
 #[derive(Debug, ClapArgs)]

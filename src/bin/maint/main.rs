@@ -23,12 +23,14 @@ mod check;
 mod clock;
 mod complete;
 mod completions;
+mod demo;
 mod doctor;
 mod exit;
 mod failure;
 #[cfg(test)]
 mod generated;
 mod help;
+mod http;
 mod ignore;
 mod init;
 mod log;
@@ -103,6 +105,7 @@ fn main() -> ExitCode {
 
 fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
     match command {
+        Command::Demo(args) => demo::run(session, args),
         Command::Init(args) => init::run(session, args),
         Command::On(args) => on::run(session, args),
         Command::Off(args) => off::run(session, args),

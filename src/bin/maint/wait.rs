@@ -76,7 +76,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
 }
 
 /// Until the next look, or until the clock opens or closes a window.
-fn pause(state: &State, now: Timestamp) -> Duration {
+pub(crate) fn pause(state: &State, now: Timestamp) -> Duration {
     let edge = state.next_edge(now).map(|edge| edge.duration_since(now).unsigned_abs());
     edge.unwrap_or(LOOK).min(LOOK)
 }

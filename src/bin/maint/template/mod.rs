@@ -1,6 +1,5 @@
 //! `maint template`
 
-mod http;
 mod page;
 mod preview;
 

@@ -1,28 +1,22 @@
 //! `maint template preview`
 
-use std::io;
-use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
-
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use maint::internal::page::Templates;
 use maint::internal::page::sample_window;
+use maint::request::{Request as _, RequestParts};
 use maint::state::Format;
 use maint::state::Window;
 use maint::{Error, Site, State};
 use serde_json::json;
 
-use super::http::{self, Answer};
 use super::page::{self, Question};
 use crate::args::{TemplatePreview, WhichTemplate};
 use crate::exit::Exit;
+use crate::http::{self, Answer, escape};
 use crate::session::Session;
 use crate::signals;
 use crate::text::say;
-
-/// The port if none is given and it is free, so that a tab of a browser stays good.
-const PORT: u16 = 8503;
 
 /// The look of the pages of this server itself.
 const STYLE: &str = "\
@@ -104,26 +98,14 @@ pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     // An unknown name is wrong usage; an error in the template is shown in the browser.
     let (what, _) = preview.title()?;
     let ending = signals::ending().context("could not watch signals")?;
-    let listener = listen(args.port)?;
-    let url = format!("http://{}/", listener.local_addr().context("could not find the port")?);
+    let (listener, url) = http::listen(args.port)?;
     session.output.answer(&say!("{}\n", url), &json!({ "url": url }))?;
     session
         .output
         .note(say!("shows {} to this machine alone; edit, save and reload. Ctrl-C ends it", what));
-    thread::Builder::new()
-        .spawn(move || http::serve(&listener, move |path| preview.answer(path)))
-        .context("could not start serving")?;
+    http::serve(listener, move |request| preview.answer(request))?;
     ending();
     Ok(Exit::Done)
-}
-
-fn listen(port: Option<u16>) -> Result<TcpListener> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let bound = match port {
-        Some(port) => bind(port),
-        None => bind(PORT).or_else(|_: io::Error| bind(0)),
-    };
-    bound.with_context(|| format!("could not listen on 127.0.0.1:{}", port.unwrap_or(0)))
 }
 
 impl Preview {
@@ -149,7 +131,11 @@ impl Preview {
         Ok((title, files.iter().map(|file| file.format).collect()))
     }
 
-    fn answer(&self, path: &str) -> Answer {
+    fn answer(&self, request: &RequestParts) -> Answer {
+        if !http::is_look(request) {
+            return Answer::not_allowed();
+        }
+        let path = str::from_utf8(request.path()).unwrap_or_default();
         if path == "/" {
             return self.index().unwrap_or_else(|error| mistake(&error));
         }
@@ -171,9 +157,7 @@ impl Preview {
         let mut window = sample_window(now);
         (scene.change)(&mut window, now);
         let question = Question { window: &window, format, method: scene.method, now };
-        let reply = page::make(&self.site, &self.state()?, &self.which, &question)?.reply;
-        let headers = reply.headers().map(|(name, value)| (name, value.into_owned())).collect();
-        Ok(Answer { status: reply.status(), headers, body: reply.body().to_vec() })
+        Ok(page::make(&self.site, &self.state()?, &self.which, &question)?.reply.into())
     }
 
     fn index(&self) -> maint::Result<Answer> {
@@ -237,17 +221,5 @@ fn own_page(status: u16, title: &str, head: &str, body: &str) -> Answer {
          <meta name=\"viewport\" content=\"width=device-width\">\n{head}\
          <link rel=\"icon\" href=\"data:,\">\n<title>{title} · maint</title>\n<style>\n{STYLE}</style>\n{body}"
     );
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let headers = [
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-security-policy", policy),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    let headers = headers.map(|(name, value)| (name, value.to_owned())).to_vec();
-    Answer { status, headers, body: page.into_bytes() }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    Answer::html(status, page, "")
 }
