@@ -17,12 +17,16 @@ struct Example {
 }
 
 impl Example {
-    /// Starts an example on a free port, and waits until it prints its address.
+    /// Starts an example that is given a site.
     fn start(program: &Path, site: &Path) -> Self {
-        let mut child = Command::new(program)
+        Self::spawn(Command::new(program).arg(site))
+    }
+
+    /// Starts an example on a free port, and waits until it prints its address.
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .env_clear()
             .env("ADDRESS", "127.0.0.1:0")
-            .arg(site)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -110,7 +114,27 @@ fn the_example_for_hyper_does_what_it_says() {
 }
 
 #[test]
-fn an_example_without_a_site_does_not_start() {
+fn an_example_in_a_project_without_a_site_obeys_the_first_on_typed_below_it() {
+    for name in ["axum", "hyper"] {
+        let Some(program) = built(name) else { return };
+        let temp = tempfile::tempdir().unwrap();
+        let project = temp.path().canonicalize().unwrap();
+        std::fs::create_dir(project.join("src")).unwrap();
+        std::fs::write(project.join("Cargo.toml"), "").unwrap();
+        let example = Example::spawn(Command::new(program).current_dir(&project));
+        assert_eq!(example.client().get("/").status, 200, "{name}");
+        assert!(!project.join(".maint").exists(), "{name}: an app makes nothing");
+        for (verb, status) in [("on", 503), ("off", 200)] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_maint"));
+            command.arg(verb).env_clear().current_dir(project.join("src"));
+            assert!(command.output().unwrap().status.success(), "{name}: {verb}");
+            assert_eq!(example.client().get("/").status, status, "{name}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn an_example_with_a_site_that_is_not_there_does_not_start() {
     for name in ["axum", "hyper"] {
         let Some(program) = built(name) else { return };
         let site = TestSite::new();
