@@ -1,63 +1,16 @@
 //! Which site is meant: the same rules for the command and every library.
 
-use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::directory::{Found, PassedOver, Site};
+use super::environment::{DIRECTORY, Environment, VARIABLE};
 use super::project::{is_open_to_all, of_mark, of_script};
 use super::trust::trust;
-use super::{DIRECTORY, Found, PassedOver, Site, VARIABLE};
 use crate::error::{Error, Result, SiteProblem};
 use crate::sys;
-
-/// What discovery looks at.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Environment {
-    /// The value of `MAINT_SITE`.
-    pub variable: Option<OsString>,
-    /// Where the search begins: the working directory.
-    pub directory: Option<PathBuf>,
-    /// Where else the project may be, as a framework knows it: the directory of its
-    /// settings.
-    pub code: Option<PathBuf>,
-    /// Where the project is in a framework's own words, if no file shows it.
-    pub project: Option<PathBuf>,
-    /// The home directory, which is no project.
-    pub home: Option<PathBuf>,
-    /// The user's state directory, if there is a home for it to be in.
-    pub user_state: Option<PathBuf>,
-}
-
-impl Environment {
-    /// Describes the surroundings of this process.
-    #[must_use]
-    pub fn current() -> Self {
-        let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        Self {
-            variable: env::var_os(VARIABLE),
-            directory: env::current_dir().ok(),
-            code: None,
-            project: None,
-            // The working directory is told without links.
-            home: home.map(|home| fs::canonicalize(&home).unwrap_or(home)),
-            user_state: user_state(),
-        }
-    }
-}
-
-/// If `HOME` is unset, `dirs` would ask the user database. A job without an
-/// environment would then hide its state under `/root`.
-fn user_state() -> Option<PathBuf> {
-    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if cfg!(unix) && !is_set("HOME") && !is_set("XDG_STATE_HOME") {
-        return None;
-    }
-    dirs::state_dir().or_else(dirs::data_local_dir)
-}
 
 /// The project in whose directory a site is made.
 struct Project {
@@ -88,19 +41,6 @@ impl Environment {
             (Some(directory), Some(root)) if directory.starts_with(root) => vec![directory],
             (Some(directory), Some(root)) if root.starts_with(directory) => vec![root],
             (directory, root) => directory.into_iter().chain(root).collect(),
-        }
-    }
-
-    /// The same, whatever becomes of the working directory.
-    fn fixed(&self) -> Self {
-        let fix = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| absolute(path).unwrap_or_else(|_| path.clone()))
-        };
-        Self {
-            directory: fix(&self.directory),
-            code: fix(&self.code),
-            project: fix(&self.project),
-            ..self.clone()
         }
     }
 }
@@ -158,6 +98,19 @@ impl Site {
         let is_there = dir.is_dir();
         let awaited = (!is_there).then(|| Arc::new(around));
         Ok(Self { dir, found, awaited, passed_over })
+    }
+
+    /// Returns the site as it would be chosen now, if it was not there before: it may have
+    /// been made meanwhile, here or in a directory above.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Site::discover`]: what appeared may be planted.
+    pub fn current(&self) -> Result<Self> {
+        match &self.awaited {
+            Some(around) => Self::discover_in(None, around),
+            None => Ok(self.clone()),
+        }
     }
 
     /// A directory somebody named. It must exist, and must not be a directory
@@ -297,6 +250,7 @@ mod tests {
     }
 
     /// Makes directories and, of those with a dot, files.
+    #[expect(clippy::disallowed_methods, reason = "files of projects")]
     fn tree(root: &Path, paths: &[&str]) {
         for path in paths {
             let path = root.join(path);

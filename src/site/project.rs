@@ -56,6 +56,7 @@ mod tests {
     use super::*;
 
     /// A tree of files, by their paths; `/` at the end makes a directory.
+    #[expect(clippy::disallowed_methods, reason = "files of projects")]
     fn tree(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().join("root");

@@ -12,24 +12,25 @@ struct Project {
 }
 
 impl Project {
+    #[expect(clippy::disallowed_methods, reason = "a file of a project")]
     fn new() -> Self {
         let temp = tempfile::Builder::new().prefix("maint-gate-").tempdir().unwrap();
         let root = temp.path().join("repo/shop");
         fs::create_dir_all(&root).unwrap();
         fs::write(root.join("manage.py"), "").unwrap();
-        let mut around = Environment::default();
-        around.directory = Some(root.clone());
+        let around = Environment { directory: Some(root.clone()), ..Environment::default() };
         Self { _temp: temp, root, around, told: Arc::default() }
     }
 
     fn gate(&self) -> Gate {
         let told = self.told.clone();
-        let options = Options::new()
-            .on_problem(move |problem| told.lock().unwrap().push(problem.to_string()));
+        let report = move |problem: &Problem| told.lock().unwrap().push(problem.to_string());
+        let options = Options::new().on_problem(report);
         Gate::open_with(&Site::discover_in(None, &self.around).unwrap(), options).unwrap()
     }
 
     /// Writes a state into a site directory, which is made.
+    #[expect(clippy::disallowed_methods, reason = "a writer that does nothing but be fast")]
     fn put(dir: &Path, revision: u64, parts: &Value) {
         fs::create_dir_all(dir).unwrap();
         fs::write(dir.join("new"), state(revision, parts)).unwrap();
