@@ -473,10 +473,24 @@ fn requirement_35_other_places_that_surprise_are_told() {
     expect(&findings, Level::Warning, "user-directory", "alone");
     expect(&findings, Level::Note, "directory-missing", "first change");
 
+    // A project whose site is not there yet, in a release and below a planted site.
+    let mut project = around(None);
+    let release = clinic.root.join("releases/7");
+    fs::create_dir_all(&release).unwrap();
+    write(&release.join("manage.py"), "");
+    fs::create_dir(clinic.root.join(".maint")).unwrap();
+    set_mode(&clinic.root.join(".maint"), 0o777);
+    project.directory = Some(release.clone());
+    let site = Site::discover_in(None, &project).unwrap();
+    let findings = doctor::examine(&site, &project, None, now);
+    expect(&findings, Level::Note, "directory-missing", "first change");
+    expect(&findings, Level::Warning, "release-directory", "next one starts without it");
+    expect(&findings, Level::Warning, "site-passed-over", "everyone can write to it");
+
     let public = clinic.root.join("public/.maint");
     fs::create_dir_all(&public).unwrap();
     assert!(has(&examine(&Site::at(public), None), "public-directory"));
-    figure("4 of 4 told");
+    figure("6 of 6 told");
 }
 
 #[test]

@@ -38,6 +38,7 @@ const CHECKS: &[Check] = &[
     place::room,
     place::temporary_directory,
     place::user_directory,
+    place::passed_over,
     place::release_directory,
     place::public_directory,
     place::variable,

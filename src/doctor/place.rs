@@ -172,6 +172,21 @@ pub(super) fn user_directory(patient: &Patient<'_>, findings: &mut Vec<Finding>)
     }
 }
 
+/// What is passed over may be a trap, or a site whose owner was changed by mistake.
+pub(super) fn passed_over(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    for passed in patient.site.passed_over() {
+        let path = &passed.path;
+        findings.push(
+            Finding::warning(
+                "site-passed-over",
+                format!("{} is not obeyed below it: {}", tick(path), passed.reason),
+            )
+            .fixed_by(format!("remove it, or if it is meant name it: `{VARIABLE}={}`", word(path)))
+            .at(path),
+        );
+    }
+}
+
 /// A site in a release stays behind when the next release is put in place.
 pub(super) fn release_directory(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(files) = &patient.files else {

@@ -178,7 +178,7 @@ def test_a_planted_site_above_stops_nothing_and_is_reported(project: Clone, as_n
     done = project.manage("migrate")
     assert done.returncode == 0, done
     done = project.manage("check")
-    assert done.returncode == 0 and "maint.W013" in done.stderr, done
+    assert done.returncode == 0 and "maint.W016" in done.stderr, done
     assert f"{planted} was passed over: it belongs to `nobody`" in done.stderr
     said = project.maint("on")
     assert f"warning: passed over `{planted}`" in said and str(project.site) in said
@@ -202,7 +202,7 @@ def test_w006_a_project_that_the_command_cannot_see(project: Clone) -> None:
 
 
 @pytest.mark.parametrize("shape", ["releases", "current"])
-def test_w014_a_release_that_the_next_one_replaces(project: Clone, shape: str) -> None:
+def test_w017_a_release_that_the_next_one_replaces(project: Clone, shape: str) -> None:
     home = project.root.parent
     release = home / ("app/releases/7" if shape == "releases" else "app/v7")
     release.parent.mkdir(parents=True)
@@ -213,12 +213,12 @@ def test_w014_a_release_that_the_next_one_replaces(project: Clone, shape: str) -
         project.env["PWD"] = str(home / "app/current")
     moved = Clone(at, project.binary, project.env)
     done = moved.manage("check", "--deploy", "--tag", "maint")
-    assert "maint.W014" in done.stderr, done
-    assert "maint.W014" not in moved.manage("check").stderr
+    assert "maint.W017" in done.stderr, done
+    assert "maint.W017" not in moved.manage("check").stderr
     shared = home / "shared"
     assert moved.run(moved.binary, "--site", str(shared), "init").returncode == 0
     moved.env["MAINT_SITE"] = str(shared)
-    assert "maint.W014" not in moved.manage("check", "--deploy", "--tag", "maint").stderr
+    assert "maint.W017" not in moved.manage("check", "--deploy", "--tag", "maint").stderr
 
 
 def test_code_of_the_app_takes_it_down(project: Clone, figure: Callable[[str], None]) -> None:

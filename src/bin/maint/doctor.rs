@@ -12,12 +12,12 @@ use crate::session::Session;
 use crate::text::{DIM, GREEN, RED, Text, YELLOW, lossy, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Doctor) -> Result<Exit> {
-    let site = match session.site() {
+    let site = match Site::discover(session.given_site()) {
         Ok(site) => site,
         // A named site that is missing is a finding too.
-        Err(error) => match (error.downcast_ref(), session.given_site()) {
-            (Some(Error::NotASite { .. }), Some(path)) => Site::at(path),
-            _ => return Err(error),
+        Err(error) => match (&error, session.given_site()) {
+            (Error::NotASite { .. }, Some(path)) => Site::at(path),
+            _ => return Err(error.into()),
         },
     };
     let findings =

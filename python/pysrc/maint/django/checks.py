@@ -101,7 +101,7 @@ def _place(site: Site) -> Iterator[checks.CheckMessage]:
         yield checks.Warning(
             f"The site {path} was passed over: {reason}.",
             hint="remove it; if it is meant, name it by MAINT_SITE",
-            id="maint.W013",
+            id="maint.W016",
         )
     if site.found == "framework":
         yield checks.Warning(
@@ -138,7 +138,7 @@ def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[checks.Chec
         checks.Warning(
             f"The site {site.directory} is in the directory of one release, and goes away with it.",
             hint="name one that stays by MAINT_SITE, or run `maint init` above the releases",
-            id="maint.W014",
+            id="maint.W017",
         )
     ]
 
