@@ -143,6 +143,39 @@ fn every_session_in_the_guides_answers_as_shown() {
     assert!(number > 60, "{number} commands");
 }
 
+/// There is no release yet, so it is the clone that a project takes.
+#[test]
+fn the_library_is_added_from_a_clone_as_its_guide_begins() {
+    let temp = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root(), temp.path().join("maint")).unwrap();
+    let script = format!(
+        "set -e; cargo new -q --vcs none shop; cd shop\n{}cargo metadata --no-deps --format-version 1",
+        example("docs/library.md", "add")
+    );
+    let mut shell = Command::new("sh");
+    // What the clone needs is here already, and nothing else is asked for.
+    shell.args(["-c", &script]).current_dir(temp.path()).env("CARGO_NET_OFFLINE", "true");
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let added = &metadata["packages"][0]["dependencies"][0];
+    assert_eq!((&added["name"], &added["uses_default_features"]), (&"maint".into(), &false.into()));
+    assert_eq!(added["features"], serde_json::json!(["tower"]));
+}
+
+#[test]
+fn the_first_look_of_the_recipes_works_where_nothing_is_set_up() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir(temp.path().join("home")).unwrap();
+    let look = section("docs/deploy.md", "First, where are we?");
+    let block = look.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(block.lines().count() >= 4, "{block}");
+    for line in block.lines() {
+        let output = sh(temp.path(), line);
+        assert_eq!(output.status.code(), Some(0), "{line}: {output:?}");
+    }
+}
+
 /// The answer to a request on a site after these commands.
 fn reply(commands: &str, request: &RequestParts) -> Reply {
     let site = directory();

@@ -134,7 +134,9 @@ fn accept(
 
 /// The connections that are served, the oldest first.
 #[derive(Default)]
-struct Served(Mutex<VecDeque<Arc<TcpStream>>>);
+struct Served {
+    streams: Mutex<VecDeque<Arc<TcpStream>>>,
+}
 
 /// One of them, which is taken off when it ends, also where the answer panics.
 struct Guard {
@@ -147,7 +149,7 @@ impl Served {
     /// little: the oldest are ended, so that nobody waits for them to.
     fn begin(served: &Arc<Self>, stream: TcpStream) -> Option<Guard> {
         let stream = Arc::new(stream);
-        let mut list = served.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = served.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() >= MAX_CONNECTIONS {
             // Its thread notices and takes it off the list.
             let oldest = list.front()?;
@@ -164,7 +166,7 @@ impl Served {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut list = self.served.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.served.streams.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|other| !Arc::ptr_eq(other, &self.stream));
     }
 }

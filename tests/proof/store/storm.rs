@@ -196,6 +196,7 @@ fn requirement_04_a_writer_removes_its_own_kind_of_leftovers_and_nothing_else() 
     let ours = [
         ".state.json.0123456789abcdef.tmp",
         ".state.json.bak.fedcba9876543210.tmp",
+        "..gitignore.0f1e2d3c4b5a6978.tmp",
         "templates/.page.html.0011223344556677.tmp",
     ];
     let decoys = [
@@ -205,6 +206,7 @@ fn requirement_04_a_writer_removes_its_own_kind_of_leftovers_and_nothing_else() 
         ".state.json.0123456789abcdef.tmp~",
         ".other.json.0123456789abcdef.tmp",
         "state.json.0123456789abcdef.tmp",
+        ".gitignore.0123456789abcdef.tmp",
         "templates/.theirs.html.swp",
     ];
     for name in ours.iter().chain(&decoys) {

@@ -36,9 +36,10 @@ pub(crate) const CHANGING: [(&[&str], usize); 22] = [
 /// Makes the site first, and so has a test of its own.
 pub(crate) const BEGINNING: &str = "init";
 
-/// Commands that leave the site unchanged. `tests/cli/preview.rs` looks at a preview
-/// that serves; here it finds nothing to serve.
-pub(crate) const READING: [&[&str]; 21] = [
+/// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
+/// what serves; here a preview finds nothing to serve, and a demo refuses this site.
+pub(crate) const READING: [&[&str]; 22] = [
+    &["demo"],
     &["status"],
     &["wait", "off"],
     &["check", "/"],
