@@ -35,7 +35,7 @@ USERS: dict[str, dict[str, bool]] = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def project() -> Iterator[None]:
+def users() -> Iterator[None]:
     """The project with its database: a user of each class."""
     setup_test_environment()
     call_command("migrate", verbosity=0)

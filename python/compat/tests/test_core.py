@@ -167,3 +167,9 @@ def test_the_filter_drops_503_while_the_site_is_down_and_nothing_else():
     assert is_kept(503)
     with maintenance_mode_on():
         assert (is_kept(503), is_kept(500)) == (False, True)
+
+
+def test_a_setting_that_cannot_be_is_an_error_of_the_switch(configure):
+    configure(_STATUS_CODE="503")
+    with pytest.raises(CommandError, match="MAINTENANCE_MODE_STATUS_CODE must be a whole number"):
+        command("on")

@@ -76,7 +76,7 @@ def _of_doubt(doubt: Mistake) -> checks.Warning:
 def _names() -> Iterator[checks.CheckMessage]:
     without_effect = hooks().without_effect(OBSOLETE)
     known = {*READERS, *OBSOLETE}
-    for name in sorted(name for name in dir(settings) if name.startswith("MAINTENANCE_MODE")):
+    for name in sorted({name for name in dir(settings) if name.startswith("MAINTENANCE_MODE")}):
         if hooks().is_assumed(name):
             continue
         if name in without_effect:

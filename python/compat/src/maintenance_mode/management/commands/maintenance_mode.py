@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from maint.django.conf import Configuration
 from maint.django.management.commands.maintenance_mode import Command as MaintCommand
@@ -12,6 +12,10 @@ from maintenance_mode import bridge, core, holds
 
 class Command(MaintCommand):
     """Takes the site down or up, for scripts of projects: silent unless on a terminal."""
+
+    # Their warnings would be mailed by cron with each switch. What is wrong with a setting is
+    # an error of the switch itself.
+    requires_system_checks: ClassVar[list[str]] = []
 
     def get_maintenance_mode(self) -> bool:
         """Whether the site is down."""
