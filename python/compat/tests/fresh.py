@@ -54,11 +54,21 @@ class Environment:
     def variables(self, **env: str) -> dict[str, str]:
         """The variables of a shell in which the environment is active, and nothing of ours."""
         mine = {"PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "HOME": str(self.path)}
-        return {**mine, "PYTHONDONTWRITEBYTECODE": "1", **env}
+        return {**mine, **env}
 
     def pip(self, *arguments: str) -> str:
         """Runs pip without a network."""
-        return self.run("python", "-m", "pip", "--disable-pip-version-check", *arguments, cwd=DIST)
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        done = subprocess.run(
+            [*command, "--python", str(self.path / "bin" / "python"), *arguments],
+            env=self.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE * 2,
+        )
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}"
+        return done.stdout
 
     @contextlib.contextmanager
     def serve(self, project: Path, *command: str, **env: str) -> Iterator[Server]:
@@ -115,7 +125,8 @@ class Server:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET", path, headers={"accept": "text/html", **named})
             response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read().decode())
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, fields, response.read().decode())
         finally:
             connection.close()
 
@@ -147,12 +158,12 @@ def wheels() -> list[str]:
     found = [*DIST.glob("maint-*.whl"), *DIST.glob("compat/maint_maintenance_mode-*.whl")]
     if len(found) != 2:
         pytest.skip("SKIPPED: no wheels in python/dist: `make python-test` builds them")
-    return ["--no-index", f"--find-links={DIST}", f"--find-links={DIST / 'compat'}"]
+    return ["--no-index", "--no-compile", f"--find-links={DIST}", f"--find-links={DIST / 'compat'}"]
 
 
 def fresh(directory: Path) -> Environment:
     """A virtual environment that has Django and servers, and neither package."""
-    subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     [site_packages] = directory.glob("lib/*/site-packages")
     _link(directory / "beside")
     (site_packages / "beside.pth").write_text(f"{directory / 'beside'}\n")
