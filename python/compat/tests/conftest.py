@@ -19,13 +19,14 @@ import django
 
 django.setup()
 
-import maint  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.core.cache import cache  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import Client, override_settings  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
+
+import maint  # noqa: E402
 
 USERS: dict[str, dict[str, bool]] = {
     "ann": {},

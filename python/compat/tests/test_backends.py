@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.test import AsyncClient, override_settings
 from django.utils import timezone
-from maint.django import conf
 
+from maint.django import conf
 from maintenance_mode import backends, holds
 from maintenance_mode.backends import AbstractStateBackend, CacheBackend, LocalFileBackend
 from maintenance_mode.checks import check_face

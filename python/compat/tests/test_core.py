@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from maint import MaintError
 
+from maint import MaintError
 from maintenance_mode.core import (
     get_maintenance_mode,
     get_maintenance_mode_backend,

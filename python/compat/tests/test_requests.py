@@ -9,8 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse, JsonResponse
 from django.test import AsyncClient, RequestFactory
 from django.urls import reverse_lazy
-from maint.django.checks import check_maintenance
 
+from maint.django.checks import check_maintenance
 from maintenance_mode.http import (
     get_maintenance_response,
     get_maintenance_response_context,

@@ -8,9 +8,9 @@ import sys
 import pytest
 from django.conf import settings
 from django.test import override_settings
-from maint.django.checks import check_maintenance
 
 import maintenance_mode
+from maint.django.checks import check_maintenance
 from maintenance_mode import settings as defaults
 from maintenance_mode.checks import check_face
 

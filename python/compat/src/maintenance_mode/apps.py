@@ -15,7 +15,6 @@ class MaintenanceModeConfig(AppConfig):
 
     def ready(self) -> None:
         from maint.django.checks import check_maintenance
-
         from maintenance_mode import bridge, settings
         from maintenance_mode.checks import check_face
 

@@ -15,10 +15,10 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.cache import cache, caches
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+
 from maint import Site
 from maint.django import conf
 from maint.django.core import DEFAULT
-
 from maintenance_mode.errors import as_os_errors
 from maintenance_mode.utils import get_now_datetime, parse_aware_datetime
 

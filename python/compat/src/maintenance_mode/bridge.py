@@ -17,13 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
+
 from maint import Reply, parse_rule
 from maint.django import conf
 from maint.django.core import DEFAULT
 from maint.django.hooks import Exempt, Hooks, install
 from maint.django.settings.mistake import Mistake, quoted
 from maint.django.settings.rules import ADDRESSES, entries, in_each_language, network_meant
-
 from maintenance_mode import holds
 from maintenance_mode import settings as defaults
 from maintenance_mode.backends import DefaultStorageBackend

@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+
 from maint import MaintError
 from maint.django import conf
 from maint.django.settings import read
 from maint.django.settings.mistake import Mistake
-
 from maintenance_mode import holds
 from maintenance_mode.backends import AbstractStateBackend
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from maint.django import conf
-
 from maintenance_mode.core import refresh
 
 

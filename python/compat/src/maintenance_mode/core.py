@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+
 from maint.django import conf
 from maint.django import core as maint_core
-
 from maintenance_mode import bridge
 from maintenance_mode.errors import as_os_errors
 from maintenance_mode.holds import get_maintenance_mode_backend

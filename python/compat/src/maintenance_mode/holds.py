@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
-from maint._asking import Asking, attempt
 
+from maint._asking import Asking, attempt
 from maintenance_mode.backends import AbstractStateBackend, CacheBackend, LocalFileBackend, State
 from maintenance_mode.utils import get_now_datetime, parse_aware_datetime
 

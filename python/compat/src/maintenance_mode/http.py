@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from maint.django import http as maint_http
 
+from maint.django import http as maint_http
 from maintenance_mode.core import get_maintenance_mode, refresh
 from maintenance_mode.utils import import_function
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from maint.django.logging import RequireNotMaintenanceMode503 as _RequireNotMaintenanceMode503
-
 from maintenance_mode.core import get_maintenance_mode, refresh
 
 __all__ = ["RequireNotMaintenanceMode503", "get_maintenance_mode"]

@@ -7,11 +7,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
+
 from maint import Reply
 from maint.django import conf
 from maint.django import http as maint_http
 from maint.django import middleware as maint_middleware
-
 from maintenance_mode.core import refresh
 from maintenance_mode.http import get_maintenance_response, need_maintenance_response
 

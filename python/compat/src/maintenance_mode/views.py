@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
 from maint.django import views as maint_views
 from maint.django.decorators import force_maintenance_mode_off
-
 from maintenance_mode.core import refresh
 
 __all__ = ["maintenance_mode_off", "maintenance_mode_on"]

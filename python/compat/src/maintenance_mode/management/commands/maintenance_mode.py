@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from maint.django.conf import Configuration
 from maint.django.management.commands.maintenance_mode import Command as MaintCommand
-
 from maintenance_mode import bridge, core, holds
 
 
