@@ -112,3 +112,25 @@ def test_both_distributions_at_once_are_an_error(monkeypatch):
     [message] = check_face()
     assert (message.id, message.is_serious()) == ("maint.E007", True)
     assert "pip uninstall django-maintenance-mode" in message.hint
+
+
+def test_a_long_list_that_grows_in_place_is_noticed(visit):
+    settings.MAINTENANCE_MODE = True
+    settings.MAINTENANCE_MODE_IGNORE_URLS = [f"^/x{number}$" for number in range(1000)]
+    assert visit("/open/").status_code == 503
+    settings.MAINTENANCE_MODE_IGNORE_URLS.append("^/open")
+    assert visit("/open/").status_code == 200
+
+
+def test_the_guide_has_every_check_of_the_package():
+    from pathlib import Path
+
+    package = Path(maintenance_mode.__file__).parent
+    ids = {
+        found
+        for file in package.rglob("*.py")
+        for found in re.findall(r"maint\.[EW]\d{3}", file.read_text())
+    }
+    guide = (Path(__file__).parents[3] / "docs" / "migrating.md").read_text()
+    assert {one for one in ids - {"maint.E005"} if f"`{one}`" not in guide} == set()
+    assert len(ids) > 3

@@ -377,7 +377,7 @@ def _json(response: HttpResponse) -> HttpResponse:
 def _redirect(request: HttpRequest, reply: Reply, response: HttpResponse) -> HttpResponse:
     """Redirects whoever would get HTML, also those who take anything."""
     url = settings.MAINTENANCE_MODE_REDIRECT_URL
-    if not url or reply.template is not None:
+    if not url:
         return response
     target = urlsplit(str(url))
     if unquote(target.path) == request.path and target.netloc in ("", request.get_host()):

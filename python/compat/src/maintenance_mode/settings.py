@@ -113,9 +113,30 @@ def have_changed() -> bool:
         now = tuple(getattr(settings, name, None) for name in _NAMES)
     if now == _last:
         return False
-    # Of lists that somebody may change in place, what they hold is remembered.
-    _last = tuple(list(value) if isinstance(value, list) else value for value in now)
+    _last = tuple(_remembered(value) if isinstance(value, list) else value for value in now)
     return True
+
+
+#: Longer lists are not compared entry by entry with each request.
+_SHORT = 64
+
+
+class _Long:
+    """A long list as it was: the same one, of the same length."""
+
+    def __init__(self, value: list[Any]) -> None:
+        self._value = value
+        self._length = len(value)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._value and len(self._value) == self._length
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _remembered(value: list[Any]) -> Any:
+    # Somebody may change it in place.
+    return list(value) if len(value) <= _SHORT else _Long(value)
 
 
 assume()
