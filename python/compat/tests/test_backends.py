@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from datetime import timedelta
 
 import pytest
@@ -162,6 +163,10 @@ def test_on_is_for_the_back_end_alone_and_off_for_both(database, site):
     site.on()
     set_maintenance_mode(False)
     assert (Database.state, site.open_windows()) == (False, [])
+    # Where nobody has ever taken this host down, nothing is written for it.
+    os.remove(site.state_file)
+    set_maintenance_mode(False)
+    assert (Database.state, os.path.exists(site.state_file)) == (False, False)
 
 
 def test_a_schedule_of_a_back_end_is_by_the_clock(database, visit):

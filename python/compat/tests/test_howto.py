@@ -99,7 +99,8 @@ def test_step_02_the_app(project):
         "    'django.contrib.staticfiles',\n]",
         "    'django.contrib.staticfiles',\n    'maintenance_mode',\n]",
     )
-    project.environment.run("python", "manage.py", "migrate", "-v0", cwd=project.directory)
+    said = project.environment.run("python", "manage.py", "check", cwd=project.directory)
+    assert "maint.W001" in said, "the next step is missing"
 
 
 def test_step_03_the_middleware(project):

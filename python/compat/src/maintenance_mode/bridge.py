@@ -147,7 +147,11 @@ class Face(Hooks):
         if not value:
             # First the back end: if that fails, nothing has changed.
             holds.write(backend, False)
-            is_there = DEFAULT in conf.configuration().site.state().get("windows", {})
+            site = conf.configuration().site
+            if not os.path.exists(site.state_file):
+                # The other hosts have a site, perhaps, and this one has not.
+                return Written([])
+            is_there = DEFAULT in site.state().get("windows", {})
             return turn_off() if is_there else Written(is_open())
         if start is not None and end is not None and start >= end:
             raise ValueError("the start must be before the end")
