@@ -101,7 +101,9 @@ python-test: python-tools
 	rm -rf python/dist
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
+	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w python/dist/compat ./python/compat
 	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q -n 2 --dist loadfile
+	cd python/compat && ../.venv/bin/pytest -q -n 2 --dist loadfile
 	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
 
 fuzz: tools ## Look for input that breaks a reader; half an hour a target with MAINT_PROOF=long

@@ -27,6 +27,8 @@ from typing import Any
 ENTRIES = [0, 1_000, 10_000]
 
 NONE, MAINT, RECHECK, PEER = "none", "maint", "maint, MAINT_RECHECK", "django-maintenance-mode"
+#: The package `maintenance_mode` of this repository, over maint.
+FACE = "maint[maintenance-mode]"
 
 #: The middleware of `startproject`, without what needs a database.
 USUAL = [
@@ -90,7 +92,7 @@ def compare(
     peer = Variant(PEER, is_down, entries, is_down, is_usual)
     variants = [Variant(NONE, *situation), Variant(MAINT, *situation), peer]
     if not is_down:
-        variants.append(Variant(RECHECK, *situation))
+        variants += [Variant(RECHECK, *situation), Variant(FACE, *situation)]
     with tempfile.TemporaryDirectory(prefix="maint-bench-") as temp:
         workers = [Worker(variant, Path(temp) / str(n)) for n, variant in enumerate(variants)]
         rounds = [
@@ -223,6 +225,17 @@ def application(variant: Variant) -> Any:
             options["MAINT_RECHECK"] = 0.1
         middleware.append("maint.django.middleware.MaintenanceModeMiddleware")
         apps = ["maint.django"]
+    elif variant.package == FACE:
+        import maint
+
+        # It has the name of the peer, which is installed here.
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compat" / "src"))
+        site = maint.Site.create(directory / ".maint")
+        if variant.is_down:
+            site.on()
+        options["MAINT_SITE"] = site.directory
+        middleware.append("maintenance_mode.middleware.MaintenanceModeMiddleware")
+        apps = ["maintenance_mode"]
     elif variant.package == PEER:
         state = directory / "state.txt"
         state.write_text("1" if variant.is_down else "0")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core import checks
+from django.test import Client
 from django.urls import reverse_lazy
 
 from maint import Site
@@ -136,17 +137,55 @@ def test_e004_a_list_given_as_text(configure, name):
     assert (message.id, message.hint) == ("maint.E004", "write ['10.0.0.1']")
 
 
-@pytest.mark.parametrize("value", ["project.nowhere.function", "test_django_bad_settings.raises"])
+@pytest.mark.parametrize("value", ["project.nowhere.function", lambda: None])
 def test_e005_a_function_that_cannot_be_called(configure, value):
-    configure(MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS=value)
+    configure(MAINTENANCE_MODE_GET_CONTEXT=value)
     assert only().id == "maint.E005"
 
 
-def test_e006_a_template_that_is_named_and_missing(configure):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GET_CLIENT_IP_ADDRESS", "test_django_bad_settings.raises"),
+        ("GET_CONTEXT", "test_django_bad_settings.raises_by_keyword"),
+    ],
+)
+def test_w015_a_function_that_raises_for_nobody_keeps_no_server_from_starting(
+    configure, name, value
+):
+    configure(**{f"MAINTENANCE_MODE_{name}": value})
+    message = only()
+    assert (message.id, message.level) == ("maint.W015", checks.WARNING)
+    assert "raises LookupError" in message.msg
+    MaintenanceModeMiddleware(lambda request: None)
+
+
+def test_w015_an_address_function_that_is_missing_is_an_error_only_where_rules_need_it(
+    configure, site, run
+):
+    """The README of django-maintenance-mode shows `ipware.ip.get_ip`, and many copy the line."""
+    configure(MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS="ipware.ip.get_ip")
+    assert only().id == "maint.W015"
+    run("on")
+    run("ignore", "add", "ip", "192.0.2.1")
+    page = Client(REMOTE_ADDR="192.0.2.1").get("/")
+    assert page.status_code == 503, "the address is not known, so it matches no rule"
+    configure(MAINTENANCE_MODE_IGNORE_IP_ADDRESSES=["192.0.2.1"])
+    assert only().id == "maint.E005"
+
+
+def test_w014_a_template_that_is_named_and_missing(configure):
     configure(MAINTENANCE_MODE_TEMPLATE="nowhere.html")
     message = only()
-    assert message.id == "maint.E006"
+    assert (message.id, message.level) == ("maint.W014", checks.WARNING)
     assert "'nowhere.html'" in message.msg
+    MaintenanceModeMiddleware(lambda request: None)
+
+
+def test_the_default_template_may_be_named_and_missing(configure, tmp_path):
+    (engine,) = settings.TEMPLATES
+    configure(TEMPLATES=[{**engine, "DIRS": [tmp_path]}], MAINTENANCE_MODE_TEMPLATE="503.html")
+    assert found() == []
 
 
 def test_e006_a_template_that_is_broken_or_cannot_be_read(configure, tmp_path):

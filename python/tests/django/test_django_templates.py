@@ -170,3 +170,59 @@ def test_the_site_of_another_project_has_its_own_page(visit, tmp_path, configure
     configure(MAINT_SITE=other.directory)
     other.on(reason="Elsewhere")
     assert b"Elsewhere" in visit("/").content
+
+
+def with_page(configure, tmp_path, text, **more):
+    (tmp_path / "503.html").write_text(text)
+    (engine,) = settings.TEMPLATES
+    configure(TEMPLATES=[{**engine, "DIRS": [tmp_path]}], **more)
+
+
+def test_a_template_that_is_the_built_in_page_is_sent_with_its_policy(
+    visit, site, configure, tmp_path
+):
+    site.on(reason="Back <at> noon")
+    without_folders(configure)
+    built_in = visit("/")
+    with_page(configure, tmp_path, "{{ built_in_page }}\n")
+    response = visit("/")
+    assert response.content == built_in.content
+    assert response["content-security-policy"] == built_in["content-security-policy"]
+    # So that tests of projects see which template was used, and with what.
+    assert [template.name for template in response.templates] == ["503.html"]
+    assert response.context["reason"] == "Back <at> noon"
+
+
+def test_a_template_may_wrap_the_built_in_page(visit, site, configure, tmp_path):
+    site.on()
+    with_page(configure, tmp_path, "<!-- ours -->{{ built_in_page }}")
+    response = visit("/")
+    assert response.content.lower().startswith(b"<!-- ours --><!doctype html>")
+    assert not response.has_header("content-security-policy")
+
+
+def members(*, request):
+    return {"phone": "555-0100", "path": request.path}
+
+
+def unsayable(*, request):
+    return {"phone": object()}
+
+
+def test_json_has_what_the_function_of_the_team_returns(visit, site, configure):
+    configure(MAINTENANCE_MODE_GET_CONTEXT=members)
+    site.on(reason="why")
+    response = visit("/shop", headers={"accept": "application/json"})
+    said = response.json()
+    assert (said["phone"], said["path"], said["detail"]) == ("555-0100", "/shop", "why")
+    assert response["content-type"] == "application/problem+json"
+    assert response["content-length"] == str(len(response.content))
+    assert visit("/", method="HEAD", headers={"accept": "application/json"}).content == b""
+
+
+def test_json_that_cannot_be_said_is_left_out_and_logged(visit, site, configure, log):
+    configure(MAINTENANCE_MODE_GET_CONTEXT=unsayable)
+    site.on(reason="why")
+    said = visit("/", headers={"accept": "application/json"}).json()
+    assert (said["detail"], "phone" in said) == ("why", False)
+    assert "MAINTENANCE_MODE_GET_CONTEXT returns what JSON cannot say" in log.text

@@ -203,7 +203,7 @@ CASES = [
     ),
     same("no template", 503, template=False),
     Case(
-        "no template of that name", NO_TEMPLATE, WRONG,
+        "no template of that name", NO_TEMPLATE, 503,
         settings={"_TEMPLATE": "errors/503.html"},
     ),
     same(

@@ -45,3 +45,8 @@ def test_who_uses_the_package_gets_its_types(tmp_path: Path) -> None:
     assert "maint._maint.Pass" in done.stdout
     assert 'Argument 1 to "answer" of "Gate" has incompatible type "int"' in done.stdout
     assert "Found 1 error" in done.stdout, done.stdout
+
+
+def test_the_face_of_django_maintenance_mode_is_typed_without_gaps() -> None:
+    done = mypy("mypy", "--strict", cwd=PACKAGE / "compat")
+    assert done.returncode == 0, done.stdout + done.stderr

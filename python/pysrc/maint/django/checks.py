@@ -15,7 +15,8 @@ from django.utils.module_loading import import_string
 
 from maint import Corrupt, MaintError, Site
 from maint.django.conf import find_site, open_gate
-from maint.django.settings import LOGOUTS, READERS, USER_RULES, read
+from maint.django.hooks import hooks
+from maint.django.settings import LOGOUTS, READERS, USER_RULES, all_doubts, read
 from maint.django.settings.mistake import Mistake
 from maint.django.settings.rules import prefix_patterns
 from maint.django.way_back import login_that_stays_up, logins
@@ -42,6 +43,7 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
     """Lists every mistake in the settings, and all else that keeps maintenance from working."""
     values, mistakes = read()
     messages = [_of_mistake(mistake) for mistake in mistakes]
+    messages += [_of_doubt(doubt) for doubt in all_doubts(values)]
     messages += _names()
     has_user_rules = any(values.get(name) for name in (*USER_RULES, *LOGOUTS))
     if "MAINT_SITE" in values:
@@ -53,7 +55,7 @@ def check_maintenance(app_configs: Any = None, **kwargs: Any) -> list[checks.Che
         has_user_rules = False
     messages += _mode(values.get("MAINTENANCE_MODE"))
     messages += _prefixes()
-    if values.get("MAINTENANCE_MODE_IGNORE_URLS"):
+    if values.get("MAINTENANCE_MODE_IGNORE_URLS") and not hooks().is_face:
         messages += _paths_with_more_below(settings.MAINTENANCE_MODE_IGNORE_URLS)
     messages += _middleware(has_user_rules)
     messages += _readers_before_ours(has_user_rules)
@@ -68,11 +70,21 @@ def _of_mistake(mistake: Mistake) -> checks.Error:
     )
 
 
+def _of_doubt(doubt: Mistake) -> checks.Warning:
+    return checks.Warning(f"{doubt.setting} {doubt.problem}.", hint=doubt.hint, id=doubt.id)
+
+
 def _names() -> Iterator[checks.CheckMessage]:
-    for name in sorted(name for name in dir(settings) if name.startswith("MAINTENANCE_MODE")):
-        if name in OBSOLETE:
-            yield checks.Warning(f"{name} has no effect.", hint=OBSOLETE[name], id="maint.W003")
-        elif name not in READERS:
+    without_effect = hooks().without_effect(OBSOLETE)
+    known = {*READERS, *OBSOLETE}
+    for name in sorted({name for name in dir(settings) if name.startswith("MAINTENANCE_MODE")}):
+        if hooks().is_assumed(name):
+            continue
+        if name in without_effect:
+            yield checks.Warning(
+                f"{name} has no effect.", hint=without_effect[name], id="maint.W003"
+            )
+        elif name not in known:
             near = get_close_matches(name, READERS, n=1)
             hint = f"did you mean {near[0]}?" if near else None
             yield checks.Warning(f"{name} is not a setting of maint.", hint=hint, id="maint.W004")
@@ -217,6 +229,13 @@ def _leads_below(resolver: Any, base: str, below: str, depth: int = 9) -> bool:
 
 
 def _prefixes() -> Iterator[checks.CheckMessage]:
+    if hooks().is_face:
+        entries = getattr(settings, "MAINTENANCE_MODE_IGNORE_URLS", None)
+        for entry, what, hint in hooks().prefixes(entries):
+            yield checks.Warning(
+                f"MAINTENANCE_MODE_IGNORE_URLS has {entry!r}, {what}.", hint=hint, id="maint.W007"
+            )
+        return
     for text, instead in prefix_patterns(getattr(settings, "MAINTENANCE_MODE_IGNORE_URLS", None)):
         yield checks.Warning(
             f"MAINTENANCE_MODE_IGNORE_URLS has {text!r}, which matches whole paths, and not "
@@ -250,12 +269,12 @@ def _way_back(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 
 
 def _has_view(resolver: Any, depth: int = 9) -> bool:
-    from maint.django.views import maintenance_mode_off
+    from maint.django.views import BRINGS_BACK
 
     return any(
         _has_view(pattern, depth - 1)
         if hasattr(pattern, "url_patterns")
-        else pattern.callback is maintenance_mode_off
+        else getattr(pattern.callback, BRINGS_BACK, False)
         for pattern in (resolver.url_patterns if depth else ())
     )
 
@@ -324,7 +343,9 @@ def _middleware(has_user_rules: bool) -> Iterator[checks.CheckMessage]:
                 hint="put that of maint after it",
                 id="maint.W002",
             )
-    if any(name.partition(".")[0] == "maintenance_mode" for name in _installed()):
+    if not hooks().is_face and any(
+        name.partition(".")[0] == "maintenance_mode" for name in _installed()
+    ):
         yield checks.Warning(
             "django-maintenance-mode is installed as well, with a state of its own.",
             hint="remove `maintenance_mode` from INSTALLED_APPS and MIDDLEWARE",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,7 @@ from django.db import connections
 
 from maint import Gate, MaintError, Site, User
 from maint._asking import Asking, attempt, mark_guarded
+from maint.django.hooks import hooks
 from maint.django.page import Page
 from maint.django.settings import LOGOUTS, USER_RULES, read
 from maint.django.settings.mistake import Mistake
@@ -41,6 +42,10 @@ class Configuration:
     #: Whether users can be asked for: their sessions may be in a database that is away.
     asking: Asking
     page: Page
+    #: Whether something other than the site holds it down; `None` where only the site does.
+    hold: Callable[[Any], bool] | None = None
+    #: The configuration while that is so: its gate covers every request.
+    held: Configuration | None = None
 
     @cached_property
     def logs_out(self) -> bool:
@@ -59,15 +64,17 @@ def configuration() -> Configuration:
         raise ImproperlyConfigured(str(mistakes[0])) from mistakes[0]
     find_user = _user_finder(values["MAINTENANCE_MODE_GET_AUTHENTICATED_USER"])
     asking = Asking("the look-up of the user")
+    hold = _hold(values)
     try:
         site = find_site(values["MAINT_SITE"])
         gate = open_gate(site, values, _facts(find_user, asking))
+        held = hold and open_gate(site, values, _facts(find_user, asking), down=True)
     except MaintError as error:
         raise ImproperlyConfigured(f"MAINT_SITE: {error}") from error
     except Mistake as mistake:
         raise ImproperlyConfigured(str(mistake)) from mistake
     logout_user, logout_staff, logout_superuser = (values[name] for name in LOGOUTS)
-    return Configuration(
+    made = Configuration(
         site=site,
         gate=gate,
         mode=values["MAINTENANCE_MODE"],
@@ -77,6 +84,13 @@ def configuration() -> Configuration:
         asking=asking,
         page=Page(values["MAINTENANCE_MODE_TEMPLATE"], values["MAINTENANCE_MODE_GET_CONTEXT"]),
     )
+    return replace(made, hold=hold, held=replace(made, gate=held)) if held else made
+
+
+def _hold(values: dict[str, Any]) -> Callable[[Any], bool] | None:
+    # What the settings say goes before.
+    is_fixed = values["MAINTENANCE_MODE"] is not None or is_ignored_test_run(values)
+    return None if is_fixed else hooks().hold()
 
 
 def read_anywhere() -> tuple[dict[str, Any], list[Mistake]]:

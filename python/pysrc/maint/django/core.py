@@ -20,6 +20,7 @@ from django.utils.dateparse import parse_datetime
 
 from maint import Conflict, Site, UsageError
 from maint.django.conf import configuration
+from maint.django.hooks import hooks
 
 logger = logging.getLogger("maint.django")
 
@@ -37,7 +38,8 @@ def get_maintenance_mode() -> bool:
     A certain request may still pass, since a window may cover a part of the site, and rules let
     some through; see `http.need_maintenance_response`.
     """
-    return configuration().gate.is_down()
+    current = configuration()
+    return current.gate.is_down() or (current.hold is not None and current.hold(None))
 
 
 def set_maintenance_mode(
@@ -76,12 +78,30 @@ def change(
     if not value:
         if start is not None or end is not None:
             raise ValueError("only True goes with a start or an end")
-        return site.off(DEFAULT, by=by, command=command)
+        return _elsewhere(value, None, None, site, by, command) or site.off(
+            DEFAULT, by=by, command=command
+        )
     start, end = _time(start), _time(end)
+    if written := _elsewhere(value, start, end, site, by, command):
+        return written
     try:
         return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
     except UsageError as error:
         raise ValueError(str(error)) from error
+
+
+def _elsewhere(
+    value: bool,
+    start: datetime | None,
+    end: datetime | None,
+    site: Site,
+    by: str | None,
+    command: str,
+) -> Any:
+    def turn_off() -> Any:
+        return site.off(DEFAULT, by=by, command=command)
+
+    return hooks().write(value, start, end, turn_off, site.open_windows)
 
 
 def _site() -> Site:
@@ -127,7 +147,9 @@ class override_maintenance_mode(ContextDecorator):
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> None:
-        self._undo.append(_take_down() if self.value else _take_up())
+        _site()  # Nothing can be overridden where the settings fix the mode.
+        undo = hooks().override(self.value)
+        self._undo.append(undo or (_take_down() if self.value else _take_up()))
 
     def __exit__(self, *exc_info: object) -> None:
         self._undo.pop()()

@@ -18,6 +18,7 @@ from django.utils import translation
 from maint import PRIVATE, Pass, Reply, overrides_cache_control
 from maint._asking import attempt
 from maint.django.conf import Configuration, configuration
+from maint.django.hooks import Exempt, hooks
 from maint.django.marks import OFF, ON, is_used
 
 logger = logging.getLogger("maint.django")
@@ -35,6 +36,8 @@ def need_maintenance_response(request: HttpRequest) -> bool:
     if _is_always_down(request):
         return True
     answer = current.gate.answer_django(request, False)
+    if current.hold is not None:
+        current, answer = consider_hold(request, answer, current)
     if isinstance(answer, Reply):
         return isinstance(judge(request, answer, current), Reply)
     return False
@@ -70,7 +73,19 @@ def _reply(request: HttpRequest, current: Configuration, ask: bool) -> Reply:
 # Requests that the app lets through
 
 
-def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
+def consider_hold(
+    request: HttpRequest, answer: Pass | Reply, current: Configuration
+) -> tuple[Configuration, Pass | Reply]:
+    """Asks again, as if all were down, if something other than the site holds it down."""
+    if isinstance(answer, Reply) or current.hold is None or not current.hold(request):
+        return current, answer
+    assert current.held is not None
+    return current.held, current.held.gate.answer_django(request, False)
+
+
+def judge(
+    request: HttpRequest, reply: Reply, current: Configuration
+) -> Pass | Reply | Exempt | None:
     """Decides on a request that the gate would block without asking the app.
 
     Returns `None` if its view is never down.
@@ -79,15 +94,21 @@ def judge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | 
         return reply
     if is_never_down(request, current):
         return None
-    return ask(request, reply, current)
+    return hooks().exempt(request) or ask(request, reply, current)
 
 
-async def ajudge(request: HttpRequest, reply: Reply, current: Configuration) -> Pass | Reply | None:
+async def ajudge(
+    request: HttpRequest, reply: Reply, current: Configuration
+) -> Pass | Reply | Exempt | None:
     """Does the same as `judge`, without blocking the event loop."""
     if reply.status == SEE_OTHER:
         return reply
     if is_never_down(request, current):
         return None
+    exempt = hooks().exempt
+    passed = await sync_to_async(exempt)(request) if hooks().exempt_may_wait else exempt(request)
+    if passed is not None:
+        return passed
     if reply.needs_asking or current.logs_out:
         return await sync_to_async(ask)(request, reply, current)
     return reply
@@ -211,10 +232,16 @@ def _is_to_leave(user: Any, current: Configuration) -> bool:
 
 def respond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:
     """Makes the response, from the team's template if visitors get that one."""
-    body = current.page.body(reply, request)
-    response = _response(reply) if body is None else _response_of_the_team(request, reply, body)
+    if (body := current.page.body(reply, request)) is not None:
+        response = _response_of_the_team(request, reply, body)
+    elif (body := current.page.json(reply, request)) is not None:
+        response = _response(reply, body)
+        response["content-length"] = str(len(body))
+    else:
+        response = _response(reply)
     leave_session_alone(request)
-    return response
+    finished: HttpResponse = hooks().finish(request, reply, response)
+    return finished
 
 
 async def arespond(request: HttpRequest, reply: Reply, current: Configuration) -> HttpResponse:

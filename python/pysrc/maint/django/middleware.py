@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest
 
 from maint import Reply
@@ -38,6 +38,8 @@ class MaintenanceModeMiddleware:
             return self.__acall__(request)
         current = conf.configuration()
         answer: Any = current.gate.answer_django(request, False)
+        if current.hold is not None:
+            current, answer = http.consider_hold(request, answer, current)
         if isinstance(answer, Reply):
             answer = http.judge(request, answer, current)
             if isinstance(answer, Reply):
@@ -50,6 +52,9 @@ class MaintenanceModeMiddleware:
     async def __acall__(self, request: HttpRequest) -> Any:
         current = conf.configuration()
         answer: Any = current.gate.answer_django(request, False)
+        if current.hold is not None:
+            # The hold may have to be looked up.
+            current, answer = await sync_to_async(http.consider_hold)(request, answer, current)
         if isinstance(answer, Reply):
             answer = await http.ajudge(request, answer, current)
             if isinstance(answer, Reply):

@@ -7,6 +7,7 @@ than the bytes, as with the pages of a site.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist, engines
 from django.template.backends.django import DjangoTemplates
@@ -24,6 +26,7 @@ from django.template.loader import get_template
 from django.template.loaders.cached import Loader
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.safestring import mark_safe
 
 from maint import Reply
 from maint._asking import Asking, attempt
@@ -33,6 +36,9 @@ logger = logging.getLogger("maint.django")
 #: The variables of a page that are text or a flag. The others, times and numbers, are written
 #: in the visitor's language and time zone.
 _PLAIN = frozenset({"title", "reason", "site", "read_only", "comes_back"})
+
+#: The variable with the built-in page, whole.
+BUILT_IN = "built_in_page"
 
 #: The number of different renderings that are kept.
 _MAX_KEPT = 64
@@ -55,14 +61,36 @@ class Page:
     def is_quick(self, reply: Reply) -> bool:
         """Whether `body` neither waits for a database nor renders for this visitor alone."""
         if not self._is_for(reply):
-            return True
+            return not self._has_json_for(reply)
         try:
             return self._are_templates_kept and (
-                self._found is None or self.kept(reply) is not None
+                self._found is None
+                or self.kept(reply) is not None
+                or (_is_built_in(self._found) and not _are_renderings_watched())
             )
         except Exception:
             # `body` reports it. Some loaders query a database, which an event loop forbids.
             return False
+
+    def json(self, reply: Reply, request: HttpRequest) -> bytes | None:
+        """Returns the JSON for a reply with the variables of the team; `None` if it has none."""
+        if not self._has_json_for(reply):
+            return None
+        variables = self._variables_of_the_team(request)
+        try:
+            members = {**json.loads(reply.body), **variables}
+            return json.dumps(members, cls=DjangoJSONEncoder).encode() if variables else None
+        except Exception:
+            self._report("MAINTENANCE_MODE_GET_CONTEXT returns what JSON cannot say")
+            return None
+
+    def _has_json_for(self, reply: Reply) -> bool:
+        return (
+            reply.format == "json"
+            and self._get_context is not None
+            and reply.template is None
+            and bool(reply.body)  # HEAD has none.
+        )
 
     def body(self, reply: Reply, request: HttpRequest) -> bytes | None:
         """Returns the page for a reply; `None` for the built-in page, say because a database is
@@ -78,6 +106,9 @@ class Page:
             return None
         if template is None or page is not None:
             return page
+        is_built_in = _is_built_in(template)
+        if is_built_in and not _are_renderings_watched():
+            return None
         context = self._context(reply, request)
         try:
             page = attempt(self._asking, self._render, template, context, request)
@@ -86,7 +117,8 @@ class Page:
                 f"template `{self.name}` cannot be rendered; visitors get the built-in page"
             )
             _forget_messages_were_shown(request)
-        return page
+        # The bytes of the built-in page, with the policy that fits them.
+        return None if is_built_in else page
 
     def _is_for(self, reply: Reply) -> bool:
         # A template of the site, which an operator has chosen, goes first.
@@ -112,6 +144,8 @@ class Page:
 
     def _context(self, reply: Reply, request: HttpRequest) -> dict[str, Any]:
         context = dict(reply.context or {})
+        # Marked as safe: the gate has escaped what comes from others.
+        context[BUILT_IN] = mark_safe(reply.body.decode())
         for name in ("start", "end"):
             # As times, so that a template can format them.
             context[name] = _time(context.get(name))
@@ -168,6 +202,12 @@ class Page:
         names: set[str] = set()
         is_plain = _is_plain(self._found.template.nodelist, names)
         return tuple(sorted(names)) if is_plain else None
+
+
+def _is_built_in(template: Any) -> bool:
+    """Whether a template is the built-in page and nothing else."""
+    source = getattr(getattr(template, "template", None), "source", None)
+    return isinstance(source, str) and source.split() == ["{{", BUILT_IN, "}}"]
 
 
 def _forget_messages_were_shown(request: HttpRequest) -> None:

@@ -13,7 +13,14 @@ from django.conf import settings
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 
-from maint.django.settings.functions import UNREACHABLE, function, response_type
+from maint.django.hooks import hooks
+from maint.django.settings.functions import (
+    FUNCTIONS,
+    UNREACHABLE,
+    doubts,
+    function,
+    response_type,
+)
 from maint.django.settings.mistake import Mistake
 from maint.django.settings.rules import addresses, urls
 from maint.django.settings.values import (
@@ -76,7 +83,7 @@ def read() -> tuple[dict[str, Any], list[Mistake]]:
     for name, reader in READERS.items():
         unset = DEFAULT_TEMPLATE if name == "MAINTENANCE_MODE_TEMPLATE" else None
         try:
-            values[name] = reader(name, getattr(settings, name, unset))
+            values[name] = reader(name, hooks().setting(name, getattr(settings, name, unset)))
         except Mistake as mistake:
             mistakes.append(mistake)
     mistakes.extend(_mistakes_in_template(values.get("MAINTENANCE_MODE_TEMPLATE")))
@@ -89,17 +96,35 @@ def _mistakes_in_template(chosen: str | None) -> Iterator[Mistake]:
         return
     try:
         get_template(chosen)
-    except TemplateDoesNotExist:
-        # A team without a page of its own gets that of the site.
-        if hasattr(settings, name):
-            yield Mistake(
-                name,
-                f"names {chosen!r}, which no template loader finds",
-                "put it into a folder of `DIRS` in TEMPLATES",
-                id="maint.E006",
-            )
-    except UNREACHABLE:
+    except (TemplateDoesNotExist, *UNREACHABLE):
+        # Visitors get the page of the site then.
         pass
     except Exception as error:
         problem = f"leads to {chosen!r}, which cannot be used: {type(error).__name__}: {error}"
         yield Mistake(name, problem, id="maint.E006")
+
+
+def all_doubts(values: dict[str, Any]) -> Iterator[Mistake]:
+    """What may be wrong with the settings and keeps no server from starting."""
+    chosen = values.get("MAINTENANCE_MODE_TEMPLATE")
+    # Many settings say the default, and there is a page without a file of that name.
+    if chosen is not None and chosen != DEFAULT_TEMPLATE and _is_missing(chosen):
+        yield Mistake(
+            "MAINTENANCE_MODE_TEMPLATE",
+            f"names {chosen!r}, which no template loader finds, so visitors get the built-in page",
+            "put it into a folder of `DIRS` in TEMPLATES",
+            id="maint.W014",
+        )
+    for name in FUNCTIONS:
+        yield from doubts(name, getattr(settings, name, None), values.get(name))
+
+
+def _is_missing(template: str) -> bool:
+    try:
+        get_template(template)
+    except TemplateDoesNotExist:
+        return True
+    except Exception:
+        # It is there; another check says what is wrong with it.
+        return False
+    return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Iterator, Mapping
+from inspect import iscoroutinefunction, signature
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
@@ -66,7 +66,11 @@ def function(name: str, value: Any) -> Callable[..., Any] | None:
         try:
             function = import_string(value)
         except Exception as error:
-            raise Mistake(name, f"cannot be imported: {error}", id="maint.E005") from error
+            if is_unused(name):
+                return unknown
+            raise Mistake(
+                name, f"is not a valid function path: {error}", id="maint.E005"
+            ) from error
     if not callable(function):
         raise Mistake(
             name,
@@ -89,19 +93,69 @@ def _try_out(name: str, function: Callable[..., Any]) -> None:
     expected = FUNCTIONS[name]
     try:
         result = expected.call(function, _probe())
-    except UNREACHABLE:
-        return
     except Exception as error:
-        raise Mistake(
-            name,
-            f"raises {type(error).__name__} for a plain GET of `/` by nobody: {error}",
-            "it has to work without session data and users",
-            id="maint.E005",
-        ) from error
+        if not _takes_a_request(expected, function):
+            raise Mistake(
+                name, f"cannot be called with a request: {error}", id="maint.E005"
+            ) from error
+        # It may need what only a server sets. `doubts` reports it, and so does the gate.
+        return
     if not expected.is_sound(result):
         raise Mistake(
             name, f"must return {expected.returns}, not {quoted(result)}", id="maint.E005"
         )
+
+
+def _takes_a_request(expected: _Function, function: Callable[..., Any]) -> bool:
+    try:
+        expected.call(signature(function).bind, None)
+    except TypeError:
+        return False
+    except ValueError:
+        # Some that are written in C do not say what they take.
+        return True
+    return True
+
+
+def unknown(request: Any) -> None:
+    """Stands for a function that no rule needs and that cannot be imported."""
+
+
+def is_unused(name: str) -> bool:
+    """Whether no setting needs this function.
+
+    The README of django-maintenance-mode shows one of a package that few install, and only rules
+    for addresses ever call it.
+    """
+    return name == "MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS" and not getattr(
+        settings, "MAINTENANCE_MODE_IGNORE_IP_ADDRESSES", None
+    )
+
+
+def doubts(name: str, value: Any, made: Any) -> Iterator[Mistake]:
+    """What may be wrong with a function and keeps no server from starting.
+
+    `value` is the setting, `made` what `function` made of it.
+    """
+    if made is unknown:
+        yield Mistake(
+            name,
+            f"names {quoted(value)}, which cannot be imported; no rule in the settings needs it",
+            "remove the setting; until then rules of the site for addresses let nobody through",
+            id="maint.W015",
+        )
+    elif callable(made):
+        try:
+            FUNCTIONS[name].call(made, _probe())
+        except UNREACHABLE:
+            return
+        except Exception as error:
+            yield Mistake(
+                name,
+                f"raises {type(error).__name__} for a plain GET of `/` by nobody: {error}",
+                "where it raises for a visitor, its answer counts as unknown",
+                id="maint.W015",
+            )
 
 
 def _probe() -> WSGIRequest:

@@ -27,7 +27,7 @@ ADDRESSES = (
 )
 
 
-def _entries(name: str, value: Any) -> list[Any]:
+def entries(name: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, (str, Promise)):
@@ -52,11 +52,11 @@ def _rule(name: str, kind: Any, value: str, given: Any) -> Rule:
 def addresses(name: str, value: Any) -> list[Rule]:
     """Rules for addresses and networks, given as text or objects of `ipaddress`."""
     rules = []
-    for entry in _entries(name, value):
+    for entry in entries(name, value):
         if not isinstance(entry, (str, *ADDRESSES)):
             raise Mistake(name, f"has {quoted(entry)}, which is not an address")
         text = str(entry)
-        network = _network_meant(text)
+        network = network_meant(text)
         if network is not None or re.search(r"[\\^$*+?()|]", text):
             hint = (
                 f"write {network!r}" if network else "write an address, or a network as 10.0.0.0/8"
@@ -68,7 +68,7 @@ def addresses(name: str, value: Any) -> list[Rule]:
     return rules
 
 
-def _network_meant(text: str) -> str | None:
+def network_meant(text: str) -> str | None:
     """Returns the network that a regular expression over dotted addresses means."""
     start = text.removeprefix("^").replace("\\.", ".")
     whole = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3}){3})\$?", start)
@@ -85,7 +85,7 @@ def urls(name: str, value: Any) -> list[Rule]:
     """Rules for paths, given as text, compiled patterns, or URLs that are reversed late."""
     rules = [
         _rule(name, "path", pattern, entry)
-        for entry in _entries(name, value)
+        for entry in entries(name, value)
         for pattern in _patterns(name, entry)
     ]
     return list(dict.fromkeys(rules))
@@ -95,7 +95,7 @@ def _patterns(name: str, entry: Any) -> Iterator[str]:
     if isinstance(entry, re.Pattern):
         yield _from_regex(name, entry)
     elif isinstance(entry, Promise):
-        yield from _in_each_language(name, entry)
+        yield from in_each_language(name, entry)
     elif not isinstance(entry, str):
         raise Mistake(name, f"has {quoted(entry)}, which is neither text nor a compiled pattern")
     elif entry.startswith("re:"):
@@ -138,7 +138,7 @@ def _instead_of_regex(text: str) -> str:
     return f"write {'re:' + text!r} if it is one"
 
 
-def _in_each_language(name: str, entry: Promise) -> Iterator[str]:
+def in_each_language(name: str, entry: Promise) -> Iterator[str]:
     """Yields the paths of a URL: one for each language, if the language is a part of it."""
     # Patterns are matched against decoded paths.
     yield unquote(reversed_text(name, entry))

@@ -72,10 +72,14 @@ class Command(BaseCommand):
             self.say(options, f"made the site {change.made}")
         for warning in change.warnings:
             self.stderr.write(self.style.WARNING(f"warning: {warning}"))
-        self.say(options, _done(change, value))
+        self.say(options, self.done(change, value))
         others = [name for name in change.open if name != core.DEFAULT]
         if others and not value:
             self.say(options, f"the site is still down, held by {_names(others)}")
+
+    def done(self, change: Any, value: bool) -> str:
+        """What a change did."""
+        return _done(change, value)
 
     def is_confirmed(self, question: str) -> bool:
         """Asks on the terminal; without an answer it is no."""

@@ -1,0 +1,6 @@
+from django.db import models
+
+
+class Setting(models.Model):
+    key = models.CharField(max_length=50, unique=True)
+    value = models.TextField()
