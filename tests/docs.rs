@@ -125,7 +125,7 @@ fn the_commands_take_a_site_down_and_up_where_nothing_is_set_up() {
             app.state().0
         })
         .collect();
-    assert_eq!(states, ["off", "on", "on", "on", "off"]);
+    assert_eq!(states, ["on", "on", "on", "off"]);
     assert_eq!(app.json("ignore list")["ignore"][0]["value"], "/health");
 }
 

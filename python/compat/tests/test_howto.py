@@ -83,7 +83,6 @@ def project(tmp_path_factory):
     # Step 1, the one that is another: maint[maintenance-mode] for django-maintenance-mode.
     environment.pip("install", "-q", *found, "maint[maintenance-mode]")
     # Until none is needed.
-    environment.run("maint", "init", cwd=directory)
     return Project(environment, directory)
 
 

@@ -23,14 +23,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture
 def project(environment, tmp_path, request):
-    path = copied(request.param, tmp_path)
-    site_of(environment, path)
-    return path
-
-
-def site_of(environment, project):
-    """Makes the site, until none is needed."""
-    environment.run("maint", "init", cwd=project)
+    return copied(request.param, tmp_path)
 
 
 def of(name):
@@ -190,7 +183,6 @@ def test_installed_over_the_peer_the_check_says_how_to_mend_it(tmp_path):
     (info / "RECORD").write_text("".join(f"{name},,\n" for name in names))
     environment.pip("install", "-q", *found, "maint[maintenance-mode]")
     project = copied("library", tmp_path)
-    site_of(environment, project)
     said = environment.run("python", "manage.py", "check", cwd=project, check=False)
     assert "maint.E007" in said
     # As the hint says.
