@@ -156,6 +156,32 @@ def test_requirement_35_the_site_is_the_one_that_the_command_means(
         maint.Site.discover(start=tmp_path)
 
 
+def test_a_site_that_is_not_there_is_made_by_the_first_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAINT_SITE", raising=False)
+    (tmp_path / "manage.py").touch()
+    (tmp_path / "shop").mkdir()
+    site = maint.Site.discover(start=tmp_path / "shop")
+    assert (site.found, site.is_awaited) == ("project", True)
+    gate = maint.Gate(site)
+    request = maint.Request("GET", "/")
+    assert site.state()["revision"] == 0
+    assert site.off("deploy").made is None
+    assert not (tmp_path / ".maint").exists()
+    assert isinstance(gate.answer(request), maint.Pass)
+    change = site.on()
+    assert change.made == str(tmp_path / ".maint")
+    assert isinstance(gate.answer(request), maint.Reply)
+    assert site.off().made is None
+    assert (site.current().found, site.current().is_awaited) == ("nearest", False)
+    framework = maint.Site.discover(start="/", project=tmp_path / "elsewhere")
+    assert (framework.found, framework.directory) == (
+        "framework",
+        str(tmp_path / "elsewhere" / ".maint"),
+    )
+
+
 def test_two_writers_do_not_lose_a_change(site: maint.Site, run: Any) -> None:
     import threading
 

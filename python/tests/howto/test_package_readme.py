@@ -40,6 +40,7 @@ def test_the_first_commands_take_a_fresh_site_down_and_up(
         "pip install ./python",
         "maint demo",
     ]
+    (tmp_path / "manage.py").touch()
     lines = switch.splitlines()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MAINT_")}
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
