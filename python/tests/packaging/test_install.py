@@ -110,7 +110,12 @@ def see_the_first_minute(commands: Path, tmp_path: Path) -> None:
         demo.terminate()
     assert demo.wait(60) == 0
     assert ["This is your app" in page for _, page in seen] == [True, False, False, True]
-    assert ["Back at noon" in page.split("<pre")[0] for _, page in seen] == [False, True, True, False]
+    assert ["Back at noon" in page.split("<pre")[0] for _, page in seen] == [
+        False,
+        True,
+        True,
+        False,
+    ]
     assert [status for status, _ in seen] == [200, 503, 503, 200]
     assert not list(temporary.iterdir()) and not list(home.iterdir()), "it leaves something"
 
