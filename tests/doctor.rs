@@ -796,7 +796,7 @@ fn a_site_that_git_tracks_is_found_in_every_kind_of_index() {
         for name in ["a/b/c.py", ".mainta", "manage.py", &long] {
             let path = app.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            File::create(path).unwrap();
+            File::create_new(path).unwrap();
         }
         git(&app, &["config", "index.version", version]).unwrap();
         git(&app, &["add", "a", ".mainta", "manage.py", "long"]).unwrap();
@@ -826,8 +826,8 @@ fn templates_may_be_in_git_and_a_worktree_has_an_index_of_its_own() {
     if git(&app, &["init", "-q"]).is_none() {
         return skip("no git");
     }
-    File::create(clinic.file("templates/sorry.html")).unwrap();
-    File::create(clinic.file(".gitignore")).unwrap();
+    File::create_new(clinic.file("templates/sorry.html")).unwrap();
+    File::create_new(clinic.file(".gitignore")).unwrap();
     git(&app, &["add", "--force", ".maint/templates", ".maint/.gitignore"]).unwrap();
     assert!(!has(&clinic.findings(), "tracked"), "they belong to the project");
     git(&app, &["add", "--force", ".maint/state.json"]).unwrap();

@@ -130,7 +130,7 @@ fn follow(session: &Session, site: &Site, gate: &Gate, until: &mpsc::Receiver<()
         let request = RequestParts::new("GET", "/").with("accept", "text/html");
         let status = match gate.current().at(now).answer(&request) {
             gate::Answer::Reply(reply) => reply.status(),
-            _ => 200,
+            gate::Answer::Pass(_) => 200,
         };
         let mark = report::mark(&state, now);
         if shown.as_ref() != Some(&(mark.clone(), status)) {
