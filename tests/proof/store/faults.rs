@@ -193,7 +193,9 @@ pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
 pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &str) -> Run {
     let trace = format!("trace={}", point.call);
     let inject = format!("inject={}:{inject}", point.call);
-    let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
+    // The kernel stops the command at calls of this name alone, which is three times as quick.
+    let strace =
+        ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
     run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE)
 }
 
