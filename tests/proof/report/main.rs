@@ -97,10 +97,9 @@ fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
         }
         failed
     };
-    // Much of what the tests of Python do is waiting, so others find time beside them.
-    // A release has more of it, and its parts have the machine for themselves.
+    // A release does more, and its parts have the machine for themselves.
     let (beside, one): (Vec<_>, Vec<_>) =
-        chosen.iter().partition(|part| occasion == Occasion::Test && part.waits);
+        chosen.iter().partition(|part| occasion == Occasion::Test && part.beside);
     let failed = std::thread::scope(|scope| {
         let beside = scope.spawn(|| run_all(beside));
         let failed = run_all(one);

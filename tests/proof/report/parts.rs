@@ -34,8 +34,9 @@ pub(crate) struct Part {
     pub(crate) shows: &'static str,
     /// Whether it is in `make test`.
     pub(crate) in_test: bool,
-    /// Whether it waits more than it works, for servers and for their clients.
-    pub(crate) waits: bool,
+    /// Whether `make test` runs it beside the others. What these wait for, servers and disks
+    /// and one crate after the other, leaves much of two cores to it.
+    pub(crate) beside: bool,
 }
 
 const fn part(
@@ -44,7 +45,7 @@ const fn part(
     in_test: bool,
     shows: &'static str,
 ) -> Part {
-    Part { name, target, shows, in_test, waits: false }
+    Part { name, target, shows, in_test, beside: false }
 }
 
 impl Part {
@@ -59,8 +60,11 @@ impl Part {
 pub(crate) const PARTS: [Part; 10] = [
     part("check", "check", true, "format, lints, documentation, and who imports whom"),
     part("tests", "unit", true, "every test of Rust"),
-    Part { waits: true, ..part("python", "python", true, "every test of the Python package") },
-    part("mutants", "mutants", true, "planted bugs, each killed by a test that is named"),
+    Part { beside: true, ..part("python", "python", true, "every test of the Python package") },
+    Part {
+        beside: true,
+        ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
+    },
     part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("tokens", "tokens", false, "the time that comparing a token takes"),
