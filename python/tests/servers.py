@@ -21,7 +21,7 @@ from typing import IO
 import pytest
 
 #: How long a server may take to start or to end, in seconds. No test should wait for it.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 #: Variables that change how a server behaves, and are therefore not passed on.
 _LEFT_OUT = {"FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
