@@ -266,11 +266,12 @@ fn a_client_that_says_too_much_or_nothing_keeps_nobody_waiting() {
 #[cfg(unix)]
 #[test]
 fn control_c_ends_it_with_success() {
+    use crate::run::ignored_signals;
     use rustix::process::{Pid, Signal, kill_process};
     let env = with_page();
     for signal in [Signal::INT, Signal::TERM] {
-        if signal == Signal::INT && is_interrupt_ignored() {
-            skip("SIGINT is ignored here, as in the background of a shell");
+        if ignored_signals() & (1 << (signal.as_raw() - 1)) != 0 {
+            skip("SIGINT is ignored where this test runs");
             continue;
         }
         let mut preview = Preview::of(&env, &["sorry"]);
@@ -281,16 +282,6 @@ fn control_c_ends_it_with_success() {
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stderr.contains("shows the template `sorry` to this machine alone"), "{ran:?}");
     }
-}
-
-/// Whether whoever started the tests ignores SIGINT. The command inherits that and keeps to it.
-#[cfg(unix)]
-fn is_interrupt_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & 2 != 0)
 }
 
 #[test]

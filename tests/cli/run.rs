@@ -299,7 +299,7 @@ fn closing_its_own_window_leaves_others_open() {
 
 /// The signals that this process ignores, as a bit mask (`proc_pid_status(5)`).
 #[cfg(unix)]
-fn ignored_signals() -> u64 {
+pub(crate) fn ignored_signals() -> u64 {
     mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
 }
 
