@@ -14,7 +14,7 @@ TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc s
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
 	strip:binutils
 
-.PHONY: help test proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+.PHONY: help test test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
 
 help: ## Show this
@@ -23,8 +23,11 @@ help: ## Show this
 # Runs the other targets and reads what they print.
 PROOF = cargo test -q --locked --features tower --test proof --
 
-test: tools check ## Format, lints, documentation, every test, planted bugs, and some fuzzing
+test: tools ## Format, lints, documentation, every test, planted bugs, and some fuzzing
 	$(PROOF) test
+
+test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4]
+	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4)
 
 proof: tools ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
@@ -59,11 +62,12 @@ check: ## Format, lints, documentation, and who imports whom
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/supply tests/proof/power_cut/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
+# The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --features tower --locked
-	cargo test --no-fail-fast --locked --no-default-features --lib
+	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
 
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
 	cargo test -q --locked --features tower --test power_cut -- power_cut
@@ -75,6 +79,9 @@ old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.
 PYTHON ?= python3
 PYTHONS = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.*/bin/python3 /usr/bin/python3 /usr/local/bin/python3)
 VENV := python/.venv
+# `make test` tries out what is built quickly, as some of its tests do anyway: a release is one
+# crate that one core works on for minutes.
+QUICK_BUILD = $(if $(filter short,$(MAINT_PROOF)),MAINT_BUILD_PROFILE=dev)
 # Both builds share the compiled dependencies.
 PYTHON_TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 
@@ -84,7 +91,7 @@ python-tools: $(VENV)/made
 $(VENV)/made: python/tests/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "the Python package needs Python 3.10: make python PYTHON=…")'
 	$(PYTHON) -m venv --clear $(VENV) || { $(MAKE) python-venv && $(PYTHON) -m venv --clear $(VENV); }
-	$(VENV)/bin/pip install -q --disable-pip-version-check -r python/tests/requirements.txt
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-compile -r python/tests/requirements.txt
 	touch $@
 
 # Debian has the module for virtual environments in a package of its own.
@@ -99,12 +106,13 @@ python-check:
 
 python-test: python-tools
 	rm -rf python/dist
-	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
+	$(QUICK_BUILD) CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w python/dist ./python
 	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall python/dist/*.whl
 	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w python/dist/compat ./python/compat
 	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q -n 2 --dist loadfile
 	cd python/compat && ../.venv/bin/pytest -q -n 2 --dist loadfile
-	cd python && ../$(VENV)/bin/tox run -q --installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
+	cd python && ../$(VENV)/bin/tox run -q $(if $(filter short,$(MAINT_PROOF)),-m short) \
+		--installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
 
 fuzz: tools ## Look for input that breaks a reader; half an hour a target with MAINT_PROOF=long
 	fuzz/run

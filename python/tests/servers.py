@@ -21,7 +21,7 @@ from typing import IO
 import pytest
 
 #: How long a server may take to start or to end, in seconds. No test should wait for it.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 #: Variables that change how a server behaves, and are therefore not passed on.
 _LEFT_OUT = {"FORWARDED_ALLOW_IPS", "GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
@@ -62,7 +62,8 @@ def gunicorn(
     _needs("gunicorn")
     command = [
         *(sys.executable, "-m", "gunicorn", app, "--bind", "127.0.0.1:0"),
-        *("--graceful-timeout", "3", "--no-control-socket", *arguments),
+        # A client that rests on a busy machine keeps its connection.
+        *("--keep-alive", "120", "--graceful-timeout", "3", "--no-control-socket", *arguments),
     ]
     address = re.compile(r"Listening at: http://([\d.]+):(\d+)")
     with start_server(command, address, directory=directory, env=env, ready=ready) as server:
@@ -81,7 +82,8 @@ def uvicorn(
     _needs("uvicorn")
     command = [
         *(sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", "0"),
-        *("--no-use-colors", "--timeout-graceful-shutdown", "3", *arguments),
+        *("--timeout-keep-alive", "120", "--no-use-colors"),
+        *("--timeout-graceful-shutdown", "3", *arguments),
     ]
     address = re.compile(r"Uvicorn running on http://([\d.]+):(\d+)")
     with start_server(command, address, directory=directory, env=env, ready=ready) as server:

@@ -299,7 +299,7 @@ fn closing_its_own_window_leaves_others_open() {
 
 /// The signals that this process ignores, as a bit mask (`proc_pid_status(5)`).
 #[cfg(unix)]
-fn ignored_signals() -> u64 {
+pub(crate) fn ignored_signals() -> u64 {
     mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
 }
 
@@ -394,16 +394,20 @@ fn a_lease_is_renewed_while_the_command_runs() {
 fn a_killed_holder_loses_its_lease_by_itself() {
     let env = TestEnv::ticking();
     let mut child = env
-        .command(&["run", "--on-failure", "release", "--lease", "3s", "--", "sleep", "1"])
+        .command(&["run", "--on-failure", "release", "--lease", "3s"])
+        .args(["--", "sh", "-c", "until [ -e end ]; do sleep 0.02; done"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    env.ok(&["wait", "on", "--timeout", "15s"]);
+    env.ok(&["wait", "on", "--timeout", "60s"]);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(env.json(&["status"])["state"], "on", "not at once");
-    env.ok(&["wait", "off", "--timeout", "15s"]);
+    let revision = |env: &TestEnv| env.json(&["status"])["revision"].clone();
+    let killed = revision(&env);
+    env.ok(&["wait", "off", "--timeout", "60s"]);
+    env.write("end", "");
+    assert_eq!(revision(&env), killed, "nobody closed it");
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Server {
     /// Sends these bytes and nothing more.
     pub(crate) fn send(&self, bytes: &[u8]) -> Option<Got> {
         let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         // The server may have closed after the part it needed.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);

@@ -358,7 +358,7 @@ def test_workers_that_are_started_anew_obey_as_well(shop: Shop) -> None:
         shop.maint("on")
         for worker in before:
             os.kill(int(worker), 9)
-        last = time.monotonic() + 30
+        last = time.monotonic() + 120
         answered = 0
         while answered < 40:
             assert time.monotonic() < last
@@ -447,9 +447,14 @@ def test_no_worker_is_left_with_what_was_before(shop: Shop) -> None:
 def test_a_window_begins_and_ends_by_the_clock(shop: Shop, sync_or_async: str) -> None:
     with shop.serve(sync_or_async) as server:
         visitor = Visitor(server)
-        shop.maint("on", "--for", "2s")
-        assert visitor.get("/").status == 503
-        last = time.monotonic() + 30
+        # On a busy machine a short window is over before anybody looks.
+        for seconds in (2, 8, 32):
+            shop.maint("on", "--for", f"{seconds}s")
+            if visitor.get("/").status == 503:
+                break
+        else:
+            pytest.fail("the window never began")
+        last = time.monotonic() + 120
         while visitor.get("/").status != 200:
             assert time.monotonic() < last
             time.sleep(0.05)

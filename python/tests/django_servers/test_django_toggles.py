@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -146,21 +147,26 @@ def test_requirement_57_workers_that_look_a_little_later_are_noticed(shop: Shop,
     assert toggle(shop, kind, 10, MIDDLEWARE=late).wrong
 
 
-def test_requirement_55_what_has_begun_goes_on(shop: Shop, kind: str) -> None:
+def test_requirement_55_what_has_begun_goes_on(shop: Shop, kind: str, tmp_path: Path) -> None:
     answers: list[bytes] = []
     with shop.serve(kind) as server:
 
         def ask() -> None:
-            connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
             with contextlib.closing(connection):
-                connection.request("GET", "/slow/?seconds=1.5")
+                connection.request("GET", f"/slow/?desk={tmp_path}")
                 answers.append(connection.getresponse().read())
 
         thread = threading.Thread(target=ask)
         thread.start()
-        time.sleep(0.5)
+        last = time.monotonic() + PATIENCE
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < last, "the answer never began"
+            time.sleep(0.01)
         shop.maint("on")
-        thread.join(30)
+        assert answers == []
+        (tmp_path / "released").touch()
+        thread.join(PATIENCE)
     assert answers == [b"done"]
 
 

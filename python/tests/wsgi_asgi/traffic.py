@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from servers import Server
 
 #: How long a client waits for an answer, in seconds.
-PATIENCE = 30
+PATIENCE = 120
 
 #: After this many requests a client opens a new connection, which another worker may
 #: accept.

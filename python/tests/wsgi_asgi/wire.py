@@ -12,7 +12,7 @@ from types import TracebackType
 from servers import Server
 
 #: How long an answer may take, in seconds.
-PATIENCE = 30
+PATIENCE = 120
 
 
 @dataclass(frozen=True)

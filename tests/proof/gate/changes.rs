@@ -103,6 +103,11 @@ fn of_the_store(place: &Path, rounds: u32) -> String {
     format!("{}, {rounds} x two changes of one size by the store: 0 missed", kind(place))
 }
 
+/// Rounds for the fast writer: on disk, in memory and on an overlay together over 20 000.
+fn rounds() -> u32 {
+    amount(7_000, 20_000)
+}
+
 /// Rounds for the store, which waits for the disk in each where there is one.
 fn rounds_of_the_store(place: &Path) -> u32 {
     amount(if places::waits_for_a_disk(&kind(place)) { 100 } else { 500 }, 20_000)
@@ -111,7 +116,7 @@ fn rounds_of_the_store(place: &Path) -> u32 {
 #[test]
 fn requirement_20_two_changes_between_two_looks_are_never_missed() {
     for place in places::all() {
-        figure(&of_a_fast_writer(&place, 20_000).0);
+        figure(&of_a_fast_writer(&place, rounds()).0);
     }
     places::on_an_overlay("changes::by_a_fast_writer");
 }
@@ -140,7 +145,7 @@ fn requirement_57_a_reader_that_looks_at_less_misses_changes() {
 #[test]
 #[ignore = "a process that another test starts"]
 fn by_a_fast_writer() {
-    println!("seen: {}", of_a_fast_writer(Path::new(OVERLAY), 20_000).0);
+    println!("seen: {}", of_a_fast_writer(Path::new(OVERLAY), rounds()).0);
 }
 
 #[test]

@@ -9,10 +9,12 @@ mod gather;
 mod page;
 mod parts;
 mod record;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use parts::{PARTS, Part, Size};
 use record::Record;
@@ -77,31 +79,37 @@ impl Occasion {
 fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (size, (records, pages)) = (occasion.size(), occasion.places(root));
-    let pen = Mutex::new(());
+    let begun = Instant::now();
+    // Whoever holds it may write the report.
+    let pen = Mutex::new(Vec::new());
     let run_all = |lane: Vec<&Part>| {
         let mut failed = Vec::new();
         for part in lane {
-            let record = parts::run(part, size, root);
+            let (record, steps) = parts::run(part, size, root);
             if !record.passed {
                 failed.push(part.name);
             }
-            let _pen = pen.lock().unwrap();
+            let mut table = pen.lock().unwrap();
+            table.push(steps.row(part.name, record.seconds));
             record.write(&records);
             // Now, and not only at the end: a run of hours may be broken off.
             fill(root, &records, &pages);
         }
         failed
     };
-    // Much of what the tests of Python do is waiting, so others find time beside them.
-    // A release has more of it, and its parts have the machine for themselves.
+    // A release does more, and its parts have the machine for themselves.
     let (beside, one): (Vec<_>, Vec<_>) =
-        chosen.iter().partition(|part| occasion == Occasion::Test && part.waits);
+        chosen.iter().partition(|part| occasion == Occasion::Test && part.beside);
     let failed = std::thread::scope(|scope| {
         let beside = scope.spawn(|| run_all(beside));
         let failed = run_all(one);
         [failed, beside.join().expect("no part panics")].concat()
     });
     let verdicts = fill(root, &records, &pages);
+    let table = pen.into_inner().unwrap();
+    if !table.is_empty() {
+        println!("\nproof: {} s, of them\n{}", begun.elapsed().as_secs(), table.join("\n"));
+    }
     println!("\nproof: {verdicts}; see {}", pages.join("reliability.md").display());
     if !failed.is_empty() {
         println!("proof: failed: {}", failed.join(", "));

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::gather::Gathered;
 use crate::record::{Host, Record};
+use crate::steps::Steps;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
@@ -33,8 +34,9 @@ pub(crate) struct Part {
     pub(crate) shows: &'static str,
     /// Whether it is in `make test`.
     pub(crate) in_test: bool,
-    /// Whether it waits more than it works, for servers and for their clients.
-    pub(crate) waits: bool,
+    /// Whether `make test` runs it beside the others. What these wait for, servers and disks
+    /// and one crate after the other, leaves much of two cores to it.
+    pub(crate) beside: bool,
 }
 
 const fn part(
@@ -43,7 +45,7 @@ const fn part(
     in_test: bool,
     shows: &'static str,
 ) -> Part {
-    Part { name, target, shows, in_test, waits: false }
+    Part { name, target, shows, in_test, beside: false }
 }
 
 impl Part {
@@ -55,10 +57,14 @@ impl Part {
 }
 
 /// All of them. What takes longest comes last.
-pub(crate) const PARTS: [Part; 9] = [
+pub(crate) const PARTS: [Part; 10] = [
+    part("check", "check", true, "format, lints, documentation, and who imports whom"),
     part("tests", "unit", true, "every test of Rust"),
-    Part { waits: true, ..part("python", "python", true, "every test of the Python package") },
-    part("mutants", "mutants", true, "planted bugs, each killed by a test that is named"),
+    Part { beside: true, ..part("python", "python", true, "every test of the Python package") },
+    Part {
+        beside: true,
+        ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
+    },
     part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("tokens", "tokens", false, "the time that comparing a token takes"),
@@ -69,7 +75,7 @@ pub(crate) const PARTS: [Part; 9] = [
 
 /// Runs a part to its end, and shows what it prints meanwhile.
 #[expect(clippy::disallowed_methods, reason = "it passes on what other tests print")]
-pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
+pub(crate) fn run(part: &Part, size: Size, root: &Path) -> (Record, Steps) {
     println!("\nproof: {}: {}", part.name, part.shows);
     let begun = Instant::now();
     let mut child = Command::new("make")
@@ -82,7 +88,7 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
         .stderr(Stdio::piped())
         .spawn()
         .expect("make(1)");
-    let gathered = Mutex::new(Gathered::default());
+    let gathered = Mutex::new((Gathered::default(), Steps::default()));
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     std::thread::scope(|scope| {
         scope.spawn(|| pass_on(out, std::io::stdout(), &gathered));
@@ -93,7 +99,8 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
     if !passed {
         println!("proof: {} failed: {status}", part.name);
     }
-    Record {
+    let (gathered, steps) = gathered.into_inner().unwrap();
+    let record = Record {
         part: part.name.to_owned(),
         command: part.command(size),
         date: jiff::Zoned::now().date().to_string(),
@@ -101,17 +108,21 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> Record {
         host: Host::here(),
         seconds: begun.elapsed().as_secs(),
         passed,
-        gathered: gathered.into_inner().unwrap(),
-    }
+        gathered,
+    };
+    (record, steps)
 }
 
 /// Hands on what a part prints, line by line, and reads it.
-fn pass_on(from: impl Read, mut to: impl Write, gathered: &Mutex<Gathered>) {
+fn pass_on(from: impl Read, mut to: impl Write, gathered: &Mutex<(Gathered, Steps)>) {
     let mut lines = BufReader::new(from);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let _ = to.write_all(&line);
-        gathered.lock().unwrap().line(String::from_utf8_lossy(&line).trim_end());
+        let words = String::from_utf8_lossy(&line);
+        let (gathered, steps) = &mut *gathered.lock().unwrap();
+        gathered.line(words.trim_end());
+        steps.line(words.trim_end());
         line.clear();
     }
 }

@@ -11,6 +11,8 @@ mod parts;
 #[allow(dead_code, reason = "the runner writes records, and here they are made up")]
 #[path = "record.rs"]
 mod record;
+#[path = "steps.rs"]
+mod steps;
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +21,7 @@ use gather::{Gathered, fact, numbers};
 use page::{Verdicts, fill};
 use parts::PARTS;
 use record::{Host, Record};
+use steps::Steps;
 
 const DOCUMENT: &str = "<!-- verdicts -->\n<!-- end -->\n<!-- parts -->\n<!-- end -->\n\
     ### 3. Kills\n<!-- claim 3 -->\n<!-- end -->\n### 8. Power\n<!-- claim 8 -->\nof before\n<!-- end -->\n\
@@ -106,6 +109,24 @@ fn a_part_without_a_record_is_said_to_be_missing() {
     let (_, text) = verdicts(&[], true);
     assert!(text.contains("| fuzz | `MAINT_PROOF=long make fuzz` | | | | | | not run |"), "{text}");
     assert_eq!(text.matches(" | not run |").count(), PARTS.len() - 1, "{text}");
+}
+
+#[test]
+fn the_longest_steps_of_a_part_are_named_with_their_seconds() {
+    let mut steps = Steps::default();
+    for line in [
+        "     Running unittests src/lib.rs (target/debug/deps/maint-0123)",
+        "     Running tests/proof/store/main.rs (target/debug/deps/store-0123)",
+        "test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 12.41s",
+        "test result: FAILED. 8 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 312.60s",
+        "     Running tests/docs.rs (target/debug/deps/docs-0123)",
+        "test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.41s",
+        "1803 passed, 2 skipped in 260.17s (0:04:20)",
+    ] {
+        steps.line(line);
+    }
+    assert_eq!(steps.row("tests", 700), "  tests           700 s  store 313, pytest 260, lib 12");
+    assert_eq!(Steps::default().row("fuzz", 61), "  fuzz             61 s");
 }
 
 #[test]

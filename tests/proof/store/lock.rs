@@ -54,9 +54,11 @@ fn requirement_15_patience_ends() {
     let done = site.run(&["on", "-m", "three", "--wait", "300ms"]);
     let waited = begun.elapsed();
     assert_eq!(done.code, 4, "{done:?}");
-    assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after 0."), "{done:?}");
+    assert!(done.stderr.contains(HOLDER) && done.stderr.contains("gave up after "), "{done:?}");
     assert!(waited >= Duration::from_millis(300), "{waited:?}");
-    assert!(!done.stderr.contains("waiting"), "a wait this short is not mentioned: {done:?}");
+    // Unless the machine made a long one of it.
+    let is_mentioned = done.stderr.contains("waiting");
+    assert!(!is_mentioned || waited >= Duration::from_secs(1), "so short a wait: {done:?}");
     // People judge how close it comes: on a busy machine everything is late.
     let late = waited.as_secs_f64() / 0.3 * 100.0 - 100.0;
     figure(&format!("--wait 300ms gave up after {} ms, +{late:.1} %", waited.as_millis()));

@@ -1,7 +1,7 @@
-//! Requirement 5: every system call of a change fails once, and from some moment on,
-//! and each time the outcome shows whether the change is in force.
+//! Requirement 5: every system call of a change fails once, and from then on, and each time
+//! the outcome shows whether the change is in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -60,21 +60,36 @@ impl Case {
     }
 }
 
-/// Every case of every scene.
+/// The cases of every scene: every error at every call, once and from then on. In the short
+/// run the usual case has two errors at each call, and each error at many calls; the other
+/// scenes have one that ends and one that stays.
 fn cases(model: &TestSite) -> Vec<Case> {
+    let is_whole = amount(false, true);
     let mut cases = Vec::new();
     for scene in Scene::ALL {
-        // Every error in the usual case; in the others two that stand for all.
-        let all = scene == Scene::InUse || amount(false, true);
-        let errors = if all { &ERRORS[..] } else { &["EIO", "EACCES"] };
+        let is_usual = scene == Scene::InUse;
         // A template is also looked at before it is replaced.
-        let looks = all || scene == Scene::Replaced;
-        for point in points(scene, model).into_iter().filter(|point| looks || !point.only_looks()) {
-            let errors = if point.only_looks() { &["EIO"] } else { errors };
+        let looks = is_whole || is_usual || scene == Scene::Replaced;
+        let points = points(scene, model).into_iter().filter(|point| looks || !point.only_looks());
+        for (number, point) in points.enumerate() {
+            let both = |error: &'static str| [(error, false), (error, true)];
+            let errors: Vec<(&str, bool)> = if point.only_looks() {
+                both("EIO").into()
+            } else if is_whole {
+                ERRORS.into_iter().flat_map(both).collect()
+            } else if is_usual {
+                let other = ERRORS[1 + number % (ERRORS.len() - 1)];
+                ["EIO", other].into_iter().flat_map(both).collect()
+            } else if number % 2 == 0 {
+                vec![("EIO", false), ("EACCES", true)]
+            } else {
+                vec![("EACCES", false), ("EIO", true)]
+            };
+            let errors = errors.into_iter().map(|(error, stays)| (Fault::Error(error), stays));
             let writes = matches!(point.call, "write" | "pwrite64");
             let short = SHORT.iter().filter(|_| writes).map(|&bytes| Fault::Wrote(bytes));
-            let faults = errors.iter().map(|&error| Fault::Error(error)).chain(short);
-            for (fault, persistent) in faults.flat_map(|fault| [(fault, false), (fault, true)]) {
+            let short = short.flat_map(|fault| [(fault, false), (fault, true)]);
+            for (fault, persistent) in errors.chain(short) {
                 cases.push(Case { scene, point: point.clone(), fault, persistent });
             }
         }
@@ -90,6 +105,12 @@ fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which
     let model = model();
     let cases = cases(&model);
     assert!(cases.len() >= 60, "only {} cases", cases.len());
+    for error in ERRORS {
+        let calls =
+            cases.iter().filter(|case| matches!(case.fault, Fault::Error(one) if one == error));
+        let calls: BTreeSet<&str> = calls.map(|case| case.point.call).collect();
+        assert!(calls.len() >= 5, "{error} comes at {calls:?} alone");
+    }
     for family in FAMILIES.into_iter().filter(|family| *family != "fchown" || is_root()) {
         let is_swept = cases.iter().any(|case| case.point.call.starts_with(family));
         assert!(is_swept, "no call of {family} fails");
@@ -114,6 +135,8 @@ fn requirement_05_every_fault_leaves_the_old_state_or_the_new_one_and_says_which
         slowest.as_millis()
     ));
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    let failed: usize = classes.iter().filter(|(code, _)| **code != 0).map(|(_, many)| many).sum();
+    assert!(failed > cases.len() / 4, "strace(1) made next to no call fail: {classes:?}");
 }
 
 /// The exit code of a case and how long it took, if everything agrees with that code.

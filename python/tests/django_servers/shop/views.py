@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 from django.http import HttpResponse
 from django.views import View
@@ -27,7 +28,14 @@ def order(request):
 
 
 def slow(request):
-    time.sleep(float(request.GET["seconds"]))
+    """Tells by one file that it began, and goes on once there is another."""
+    desk = Path(request.GET["desk"])
+    (desk / "begun").touch()
+    last = time.monotonic() + 120
+    while not (desk / "released").exists():
+        if time.monotonic() > last:
+            raise TimeoutError("nobody let the answer go on")
+        time.sleep(0.01)
     return HttpResponse("done")
 
 
