@@ -175,11 +175,16 @@ def test_a_site_that_is_not_there_is_made_by_the_first_change(
     assert isinstance(gate.answer(request), maint.Reply)
     assert site.off().made is None
     assert (site.current().found, site.current().is_awaited) == ("nearest", False)
-    framework = maint.Site.discover(start="/", project=tmp_path / "elsewhere")
-    assert (framework.found, framework.directory) == (
-        "framework",
-        str(tmp_path / "elsewhere" / ".maint"),
-    )
+
+
+def test_a_framework_knows_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAINT_SITE", raising=False)
+    site = maint.Site.discover(start=tmp_path, project=tmp_path)
+    assert (site.found, site.directory) == ("framework", str(tmp_path / ".maint"))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "manage.py").touch()
+    site = maint.Site.discover(start=tmp_path, code=tmp_path / "shop", project=tmp_path)
+    assert (site.found, site.directory) == ("project", str(tmp_path / "shop" / ".maint"))
 
 
 def test_two_writers_do_not_lose_a_change(site: maint.Site, run: Any) -> None:

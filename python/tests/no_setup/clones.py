@@ -22,6 +22,7 @@ class Clone:
     root: Path
     binary: str
     env: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @property
     def site(self) -> Path:
@@ -59,7 +60,7 @@ class Clone:
     def manage(
         self, *arguments: str, at: str = "", user: int | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "manage.py", *arguments, at=at, user=user)
+        return self.run(self.python, "manage.py", *arguments, at=at, user=user)
 
 
 def status(server: Server, path: str = "/") -> int:
