@@ -18,7 +18,9 @@ def clone(tmp_path: Path, maint_binary: str) -> Clone:
     """An empty directory with a home of its own beside it."""
     for name in ("shop", "home"):
         (tmp_path / name).mkdir()
-    kept = {key: text for key, text in os.environ.items() if not key.startswith("MAINT_")}
+    # Other tests of this process may have chosen the settings of their own project.
+    ours = ("MAINT_", "DJANGO_")
+    kept = {key: text for key, text in os.environ.items() if not key.startswith(ours)}
     kept |= {"HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
     kept.pop("XDG_STATE_HOME", None)
     return Clone(tmp_path / "shop", maint_binary, kept)

@@ -52,7 +52,7 @@ class Page(TestCase):
 
 @contextlib.contextmanager
 def served(project: Clone, kind: str) -> Iterator[Server]:
-    env = {"HOME": project.env["HOME"]}
+    env = {"HOME": project.env["HOME"], "DJANGO_SETTINGS_MODULE": "shop.settings"}
     if kind == "gunicorn":
         arguments = ("shop.wsgi", "--workers", "2")
         with servers.gunicorn(*arguments, directory=project.root, env=env) as server:
@@ -123,7 +123,7 @@ def test_workers_of_another_user_follow_the_site_that_root_makes(
     command = [project.python, "-m", "gunicorn", "shop.wsgi", "--bind", "127.0.0.1:0"]
     command += ["--workers", "2", "--user", str(as_nobody), "--group", str(as_nobody)]
     address = re.compile(r"Listening at: http://([\d.]+):(\d+)")
-    env = {"HOME": "/nonexistent"}
+    env = {"HOME": "/nonexistent", "DJANGO_SETTINGS_MODULE": "shop.settings"}
     with servers.start_server(
         [*command, "--no-control-socket"], address, directory=project.root, env=env
     ) as server:
