@@ -120,7 +120,7 @@ fn an_example_in_a_project_without_a_site_obeys_the_first_on_typed_below_it() {
         let temp = tempfile::tempdir().unwrap();
         let project = temp.path().canonicalize().unwrap();
         std::fs::create_dir(project.join("src")).unwrap();
-        std::fs::write(project.join("Cargo.toml"), "").unwrap();
+        std::fs::File::create_new(project.join("Cargo.toml")).unwrap();
         let example = Example::spawn(Command::new(program).current_dir(&project));
         assert_eq!(example.client().get("/").status, 200, "{name}");
         assert!(!project.join(".maint").exists(), "{name}: an app makes nothing");
