@@ -193,6 +193,10 @@ pub(crate) fn holds(state: &State, clock: &Clock) -> Text {
 
 /// Where it was written, and the revision.
 pub(crate) fn written<T>(applied: &Applied<T>) -> Text {
+    if applied.after.revision == 0 && !applied.file.exists() {
+        let text = format!("no state yet: {} does not exist", applied.file.display());
+        return say!("  {}\n", paint(DIM, text));
+    }
     let text = say!("{} (revision {})", applied.file.display(), applied.after.revision);
     say!("  {}\n", paint(DIM, text))
 }

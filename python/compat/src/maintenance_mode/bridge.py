@@ -147,7 +147,7 @@ class Face(Hooks):
         if not value:
             # First the back end: if that fails, nothing has changed.
             holds.write(backend, False)
-            site = conf.configuration().site
+            site = conf.configuration().site.current()
             if not os.path.exists(site.state_file):
                 # The other hosts have a site, perhaps, and this one has not.
                 return Written([])
