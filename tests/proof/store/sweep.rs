@@ -60,12 +60,34 @@ impl Case {
     }
 }
 
+/// Deals out the errors other than EIO, so that each comes at as many calls as it can.
+#[derive(Default)]
+struct Turns {
+    /// How often each was dealt out.
+    times: BTreeMap<&'static str, usize>,
+    /// Which of them each call had.
+    had: BTreeSet<(&'static str, &'static str)>,
+}
+
+impl Turns {
+    /// The error for this call: one that it has not had, of these the rarest.
+    fn next(&mut self, call: &'static str) -> &'static str {
+        let times = |error| self.times.get(error).copied().unwrap_or_default();
+        let rank = |&error: &&'static str| (self.had.contains(&(call, error)), times(error));
+        let error = ERRORS[1..].iter().copied().min_by_key(rank).expect("there are errors");
+        *self.times.entry(error).or_default() += 1;
+        self.had.insert((call, error));
+        error
+    }
+}
+
 /// The cases of every scene: every error at every call, once and from then on. In the short
 /// run the usual case has two errors at each call, and each error at many calls; the other
 /// scenes have one that ends and one that stays.
 fn cases(model: &TestSite) -> Vec<Case> {
     let is_whole = amount(false, true);
     let mut cases = Vec::new();
+    let mut turns = Turns::default();
     for scene in Scene::ALL {
         let is_usual = scene == Scene::InUse;
         // A template is also looked at before it is replaced.
@@ -78,8 +100,7 @@ fn cases(model: &TestSite) -> Vec<Case> {
             } else if is_whole {
                 ERRORS.into_iter().flat_map(both).collect()
             } else if is_usual {
-                let other = ERRORS[1 + number % (ERRORS.len() - 1)];
-                ["EIO", other].into_iter().flat_map(both).collect()
+                ["EIO", turns.next(point.call)].into_iter().flat_map(both).collect()
             } else if number % 2 == 0 {
                 vec![("EIO", false), ("EACCES", true)]
             } else {
