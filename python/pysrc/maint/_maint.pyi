@@ -339,6 +339,9 @@ class Change:
     @property
     def warnings(self) -> list[str]:
         """What the operator should know though the change is in force."""
+    @property
+    def made(self) -> str | None:
+        """The path of the site directory, if this change made it."""
 
 @final
 class Site:
@@ -353,47 +356,28 @@ class Site:
 
     def __new__(cls, directory: _Path) -> Site: ...
     @staticmethod
-    def discover(site: _Path | None = None, *, start: _Path | None = None) -> Site:
-        """staticmethod(function) -> method
+    def discover(
+        site: _Path | None = None,
+        *,
+        start: _Path | None = None,
+        code: _Path | None = None,
+        project: _Path | None = None,
+    ) -> Site:
+        """Chooses the site as the command does: the path given, then the
+        variable `MAINT_SITE`, then the nearest `.maint/` from `start` (else
+        the working directory) up, then that of the project around it, which
+        the first change makes, then the user's own.
 
-        Convert a function to be a static method.
+        `code`: a directory of the app's code; its `manage.py` is looked for
+        from there, too.
+        `project`: the directory of the project, if no file shows it.
 
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
+        Raises `UsageError` if there is none, or if the nearest could have
+        been planted by somebody else.
         """
     @staticmethod
     def create(directory: _Path) -> Site:
-        """staticmethod(function) -> method
-
-        Convert a function to be a static method.
-
-        A static method does not receive an implicit first argument.
-        To declare a static method, use this idiom:
-
-             class C:
-                 @staticmethod
-                 def f(arg1, arg2, argN):
-                     ...
-
-        It can be called either on the class (e.g. C.f()) or on an instance
-        (e.g. C().f()). Both the class and the instance are ignored, and
-        neither is passed implicitly as the first argument to the method.
-
-        Static methods in Python are similar to those found in Java or C++.
-        For a more advanced concept, see the classmethod builtin.
-        """
+        """Makes a site directory whose state has no window, unless it is there."""
     @property
     def directory(self) -> str:
         """The path of the directory."""
@@ -403,9 +387,27 @@ class Site:
     def state_file(self) -> str:
         """The path of its state file."""
     @property
-    def found(self) -> Literal["given", "environment", "nearest", "user"]:
+    def found(
+        self,
+    ) -> Literal["given", "environment", "nearest", "project", "framework", "user"]:
         """How `discover` found it: the path was `given`, in the `environment`,
-        the `nearest` above, or the `user`'s own.
+        the `nearest` above, that of the `project` around or of the one that
+        the `framework` named, or the `user`'s own.
+        """
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it was not there when it was chosen, though nobody named it:
+        nothing is down then, and the first change makes it.
+        """
+    @property
+    def passed_over(self) -> list[tuple[str, str]]:
+        """The sites above the project that were passed over, since they may be
+        planted: the path and the reason of each.
+        """
+    def current(self) -> Site:
+        """The site as it would be chosen now, if it was not there before.
+
+        Raises `UsageError` if what appeared could have been planted.
         """
     def state(self) -> dict[str, Any]:
         """The state, as docs/state-file.md has it.

@@ -39,7 +39,9 @@ def nodes(tree: ast.Module) -> Iterator[tuple[str, Documented, Any]]:
                 # What makes an object is described with its class.
                 if isinstance(member, ast.FunctionDef) and member.name != "__new__":
                     name = f"{node.name}.{member.name}"
-                    yield name, member, inspect.getattr_static(owner, member.name)
+                    value = inspect.getattr_static(owner, member.name)
+                    # The docstring of a static method is that of its function.
+                    yield name, member, getattr(value, "__func__", value)
 
 
 STUBBED = [name for name, _, _ in nodes(ast.parse(STUBS.read_text()))]
@@ -105,10 +107,9 @@ def test_help_shows_the_signature_that_the_stubs_promise(name: str) -> None:
     if is_property:
         assert inspect.isgetsetdescriptor(value), name
         return
-    function = value.__func__ if isinstance(value, staticmethod) else value
     shown = [
         (each.name, each.kind.name, each.default)
-        for each in inspect.signature(function).parameters.values()
+        for each in inspect.signature(value).parameters.values()
         if each.name != "self"
     ]
     assert shown == list(promised(node.args)), name
