@@ -54,6 +54,8 @@ class Environment:
     def variables(self, **env: str) -> dict[str, str]:
         """The variables of a shell in which the environment is active, and nothing of ours."""
         mine = {"PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "HOME": str(self.path)}
+        # Settings that change within a second, and keep their size, look the same to Python.
+        mine["PYTHONDONTWRITEBYTECODE"] = "1"
         return {**mine, **env}
 
     def pip(self, *arguments: str) -> str:

@@ -82,7 +82,6 @@ def project(tmp_path_factory):
     (directory / "mysite" / "urls.py").write_text(URLS)
     # Step 1, the one that is another: maint[maintenance-mode] for django-maintenance-mode.
     environment.pip("install", "-q", *found, "maint[maintenance-mode]")
-    # Until none is needed.
     return Project(environment, directory)
 
 

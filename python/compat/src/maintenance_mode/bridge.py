@@ -63,6 +63,7 @@ class Written(NamedTuple):
     open: list[str]
     warnings: tuple[str, ...] = ()
     is_written: bool = True
+    made: None = None
     before: None = None
     after: None = None
 
