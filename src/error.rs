@@ -14,8 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong.
 ///
 /// A message names what failed, where, and why, in lower case without a final
-/// period. [`Error::kind`] is for programs.
-#[derive(Debug)]
+/// period. [`Error::kind`] is for programs, [`Error::hint`] says what to do. `Debug` prints the
+/// message and the hint, since that is what a `main` that returns an error shows.
 #[non_exhaustive]
 pub enum Error {
     /// A given value is not acceptable; nothing was written.
@@ -157,7 +157,7 @@ pub enum Error {
     Newer {
         /// The file concerned.
         path: PathBuf,
-        /// The version it declares.
+        /// The oldest version that may read it, or change it if that is what failed.
         version: u64,
         /// The newest version this library understands.
         known: u64,
@@ -305,9 +305,22 @@ impl Error {
             Self::Corrupt { path, reason } => write!(f, "`{}` is broken: {reason}", path.display()),
             Self::Newer { path, version, known } => write!(
                 f,
-                "`{}` has version {version}; this maint understands up to {known}",
+                "`{}` needs version {version}; this maint understands up to {known}",
                 path.display()
             ),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        match self.hint() {
+            Some(hint) => {
+                f.write_str("\nhint: ")?;
+                fmt::Write::write_str(&mut Visible(f), &hint)
+            }
+            None => Ok(()),
         }
     }
 }
@@ -401,6 +414,41 @@ impl Error {
         }
     }
 
+    /// Returns one thing to run, to read or to write instead. It may name the command but none
+    /// of its options, since it is for somebody who has called a function.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Invalid { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
+            Self::Unconfirmed { is_root: true, .. } => {
+                "for the home page say `everything`; for a part of the site `/part/**`".to_owned()
+            }
+            Self::Unconfirmed { .. } => "if that is meant, say `everything`".to_owned(),
+            Self::NotASite { problem: SiteProblem::Holds(site), .. } => {
+                format!("it has a site: `{}`", site.display())
+            }
+            Self::NotASite { problem: SiteProblem::MissingBehind(link), .. } => {
+                format!("`{}` is a link into it", link.display())
+            }
+            Self::NotASite { .. } => "to make a site: `maint init` in the project".to_owned(),
+            Self::NotMade { .. } => {
+                "name a directory that can be written by `MAINT_SITE`, for the command as well"
+                    .to_owned()
+            }
+            Self::Unknown { known, .. } if known.is_empty() => "there is none".to_owned(),
+            Self::Unknown { known, .. } => format!("there are: {}", known.join(", ")),
+            Self::NoSite { .. } => "run `maint init` in the project, or name a site".to_owned(),
+            Self::Untrusted { .. } => {
+                "if you trust it, name it: in `MAINT_SITE`, or by the path of the site".to_owned()
+            }
+            Self::Unreadable { .. } | Self::Corrupt { .. } => {
+                "`maint doctor` shows what is wrong".to_owned()
+            }
+            Self::Newer { .. } => "install the newer maint here too".to_owned(),
+            _ => return None,
+        })
+    }
+
     /// Returns the operating system's error number (errno(3)), if it gave one.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
@@ -433,4 +481,29 @@ fn by(holder: Option<&Holder>, waited: Duration) -> String {
         text += &format!("; gave up after {:.1} s", waited.as_secs_f64());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_main_that_returns_an_error_prints_is_the_message_and_the_hint() {
+        let missing =
+            Error::NotASite { path: "/srv/sh\u{1b}op".into(), problem: SiteProblem::Missing };
+        assert_eq!(
+            format!("{missing:?}"),
+            "`/srv/sh\\u{1b}op` is not a site: there is no such directory\n\
+             hint: to make a site: `maint init` in the project"
+        );
+        let boxed: Box<dyn std::error::Error> = Box::new(Error::conflict("it has changed"));
+        assert_eq!(format!("{boxed:?}"), "it has changed");
+    }
+
+    #[test]
+    fn a_hint_shows_what_others_wrote_and_does_not_send_it() {
+        let holds = SiteProblem::Holds("/srv/\u{1b}[2J/.maint".into());
+        let error = Error::NotASite { path: "/srv".into(), problem: holds };
+        assert!(!format!("{error:?}").contains('\u{1b}'));
+    }
 }

@@ -69,6 +69,7 @@
 //! | feature | default | what |
 //! | --- | --- | --- |
 //! | `cli` | yes | the `maint` command; a server leaves it off |
+//! | `http` | no | [`http`]: the types of the crate `http`, for servers without `tower` |
 //! | `tower` | no | [`tower`]: a layer for axum, tonic, hyper and any other `tower::Service` |
 //!
 //! ```toml
@@ -78,7 +79,7 @@
 //! # Other crates in this interface
 //!
 //! Times are [`jiff::Timestamp`], networks [`ipnet::IpNet`], and unknown fields of the
-//! state [`serde_json::Value`]; with `tower`, requests and responses are those of `http`.
+//! state [`serde_json::Value`]; with `http` and `tower`, requests and responses are those of `http`.
 //! A new major version of one of them is a new major version of this crate.
 //!
 //! # Further reading
@@ -99,6 +100,8 @@ mod error;
 #[path = "../tests/proof/fuzzed/mod.rs"]
 pub mod fuzzed;
 pub mod gate;
+#[cfg(feature = "http")]
+pub mod http;
 #[doc(hidden)]
 pub mod internal;
 mod load;

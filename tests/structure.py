@@ -44,7 +44,8 @@ src/           rules
 src/           state
 src/           page load
 src/           store gate watch
-src/           doctor tower
+src/           doctor http
+src/           tower
 src/           internal lib
 src/bin/maint/ exit text signals
 src/bin/maint/ complete clock

@@ -1,7 +1,7 @@
 //! Errors of the library as exceptions: each kind is a class.
 
 use maint::internal::visible::visible;
-use maint::{Error, ErrorKind, SiteProblem};
+use maint::{Error, ErrorKind};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -103,45 +103,15 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let _ = value.setattr("code", kind.as_str());
     let _ = value.setattr("path", path);
     let _ = value.setattr("errno", error.errno());
-    let _ = value.setattr("hint", hint(error));
+    let _ = value.setattr("hint", error.hint());
     exception
 }
 
 /// An error with its hint in one line.
 pub(crate) fn words(error: &Error) -> String {
-    match hint(error) {
+    match error.hint() {
         // An exception ends up in a log or on a terminal; its other text is visible already.
         Some(hint) => format!("{error}; {}", visible(&hint)),
         None => error.to_string(),
-    }
-}
-
-/// One thing to run, to read or to write instead. It may name the command but none of its
-/// options, since it is for somebody who has called a function.
-fn hint(error: &Error) -> Option<String> {
-    match error {
-        Error::Invalid { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
-        Error::Unconfirmed { is_root: true, .. } => {
-            Some("for the home page say `everything`; for a part of the site `/part/**`".to_owned())
-        }
-        Error::Unconfirmed { .. } => Some("if that is meant, say `everything`".to_owned()),
-        Error::NotASite { problem: SiteProblem::Holds(site), .. } => {
-            Some(format!("it has a site: `{}`", site.display()))
-        }
-        Error::NotASite { problem: SiteProblem::MissingBehind(link), .. } => {
-            Some(format!("`{}` is a link into it", link.display()))
-        }
-        Error::NotASite { .. } => Some("to make a site: `maint init` in the project".to_owned()),
-        Error::Unknown { known, .. } if known.is_empty() => Some("there is none".to_owned()),
-        Error::Unknown { known, .. } => Some(format!("there are: {}", known.join(", "))),
-        Error::NoSite { .. } => Some("run `maint init` in the project, or name a site".to_owned()),
-        Error::Untrusted { .. } => {
-            Some("if you trust it, name it: in `MAINT_SITE`, or by the path of the site".to_owned())
-        }
-        Error::Unreadable { .. } | Error::Corrupt { .. } => {
-            Some("`maint doctor` shows what is wrong".to_owned())
-        }
-        Error::Newer { .. } => Some("install the newer maint here too".to_owned()),
-        _ => None,
     }
 }

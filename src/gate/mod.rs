@@ -42,6 +42,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::page::Reply;
 use crate::request::Request;
+use crate::rules::Matcher;
 use crate::site::Site;
 use crate::state::{PageSettings, Scope, State, Window};
 use app::AppPlan;
@@ -155,13 +156,17 @@ impl Pass {
     /// The `Cache-Control` that keeps an answer out of caches (RFC 9111, 5.2.2).
     pub const CACHE_CONTROL: &'static str = "private, no-store";
 
-    /// Whether some caches obey a header field, named in lower case, rather than
+    /// Whether some caches obey a header field, named in any case, rather than
     /// `Cache-Control`: fields for one kind of cache (RFC 9213),
     /// `surrogate-control`, `edge-control`, and nginx's `x-accel-expires`.
     #[must_use]
     pub fn overrides_cache_control(name: &str) -> bool {
-        name.ends_with("-cache-control")
-            || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
+        const TARGETED: &[u8] = b"-cache-control";
+        let start = name.len().saturating_sub(TARGETED.len());
+        name.as_bytes()[start..].eq_ignore_ascii_case(TARGETED)
+            || ["surrogate-control", "edge-control", "x-accel-expires"]
+                .iter()
+                .any(|other| name.eq_ignore_ascii_case(other))
     }
 
     fn by(id: &Arc<str>, is_private: bool) -> Answer {
@@ -174,8 +179,10 @@ impl Pass {
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
-    live: Live,
+    live: Arc<Live>,
     app: AppPlan,
+    /// What the plan was compiled from.
+    settings: App,
 }
 
 impl Gate {
@@ -209,7 +216,19 @@ impl Gate {
             };
             Ok((state, Problem { error: Some(error), consequence }))
         })?;
-        Ok(Self(Arc::new(Inner { live, app })))
+        Ok(Self(Arc::new(Inner { live: Arc::new(live), app, settings: options.app })))
+    }
+
+    /// Returns a gate of the same site that lets more requests through: those that match the
+    /// rule, which has a name for [`Pass::by`](field@Pass::by). Both share what was read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`](crate::Error::Invalid) for a rule that lets everyone in.
+    pub fn ignoring(&self, name: impl Into<String>, rule: Matcher) -> Result<Self> {
+        let settings = self.0.settings.clone().ignore(name, rule);
+        let app = AppPlan::new(&settings)?;
+        Ok(Self(Arc::new(Inner { live: self.0.live.clone(), app, settings })))
     }
 
     /// Decides what to do with a request that starts now.

@@ -12,7 +12,7 @@ const INDENTED_UP_TO: usize = 256 * 1024;
 /// Why a text is not a state.
 #[derive(Debug)]
 pub(crate) enum Malformed {
-    /// A later version that this one cannot act on.
+    /// It needs a later version, this one.
     Newer(u64),
     /// Anything else, in words.
     Broken(String),
@@ -44,8 +44,9 @@ impl State {
         }
         strict::check(bytes).map_err(|cause| broken(&cause))?;
         let header: Header = serde_json::from_slice(bytes).map_err(|cause| broken(&cause))?;
-        if header.min_reader.unwrap_or(header.version) > VERSION {
-            return Err(Malformed::Newer(header.version));
+        let needed = header.min_reader.unwrap_or(header.version);
+        if needed > VERSION {
+            return Err(Malformed::Newer(needed));
         }
         if header.version == 0 {
             return Err(Malformed::Broken("there is no version 0".to_owned()));
@@ -279,6 +280,7 @@ mod tests {
     fn requirement_26_a_later_version_is_read_only_if_it_allows_that() {
         assert_eq!(read(r#"{"version":2,"revision":1}"#).unwrap_err(), "newer 2");
         assert_eq!(read(r#"{"version":2,"min_reader":2,"revision":1}"#).unwrap_err(), "newer 2");
+        assert_eq!(read(r#"{"version":1,"min_reader":9,"revision":1}"#).unwrap_err(), "newer 9");
         assert_eq!(read(r#"{"version":2,"min_reader":1,"revision":1}"#).unwrap().version, 2);
     }
 }

@@ -40,8 +40,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Extensions, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -51,6 +51,7 @@ use crate::error::Result;
 use crate::gate::{Answer, Gate, Override, Pass};
 use crate::page::Reply;
 use crate::request::{self, User};
+use crate::rules::{Kind, Matcher};
 use crate::site::Site;
 use rest::{Connection, Rest};
 
@@ -132,12 +133,26 @@ impl MaintenanceLayer {
         self
     }
 
-    /// Blocks no request, whatever the state says: for a view that is never down. A
-    /// layer further out decides first.
-    #[must_use]
-    pub fn force_off(mut self) -> Self {
-        self.force = Some(Override::Off);
-        self
+    /// Lets requests for a path through, whatever the state says: for what is never down, as
+    /// a health check. `/health` is that path alone, `/static/**` all that is below.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`](crate::Error::Invalid) for a pattern that makes no sense or lets
+    /// everything through.
+    pub fn ignore(self, path: &str) -> Result<Self> {
+        self.ignore_rule(&Kind::Path, path)
+    }
+
+    /// Lets requests through by a rule of any kind, as `maint ignore add KIND VALUE` does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`](crate::Error::Invalid) for a rule that makes no sense or lets
+    /// everyone through.
+    pub fn ignore_rule(mut self, kind: &Kind, value: &str) -> Result<Self> {
+        self.gate = self.gate.ignoring(value, Matcher::parse(kind, value)?)?;
+        Ok(self)
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Answer {
@@ -189,9 +204,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let course = match self.layer.answer(&request) {
-            Answer::Pass(Pass { is_private, .. }) => {
-                Course::Pass { future: self.inner.call(request), is_private }
-            }
+            Answer::Pass(pass) => Course::Pass { future: self.inner.call(request), pass },
             Answer::Reply(reply) => Course::Reply { reply: Some(reply), rest: Rest::of(request) },
         };
         ResponseFuture { course }
@@ -215,7 +228,7 @@ pin_project! {
         Pass {
             #[pin]
             future: F,
-            is_private: bool,
+            pass: Pass,
         },
         /// The page is sent, once the rest of the body has been read.
         Reply {
@@ -236,11 +249,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().course.project() {
-            CourseProjection::Pass { future, is_private } => {
+            CourseProjection::Pass { future, pass } => {
                 let mut response = ready!(future.poll(context))?;
-                if *is_private {
-                    make_private(response.headers_mut());
-                }
+                pass.keep_private(response.headers_mut());
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
             CourseProjection::Reply { reply, rest } => {
@@ -256,29 +267,11 @@ where
     }
 }
 
-/// Keeps an answer of the app out of caches, whatever its headers say.
-fn make_private(headers: &mut HeaderMap) {
-    let names = headers.keys().filter(|name| Pass::overrides_cache_control(name.as_str()));
-    for name in names.cloned().collect::<Vec<_>>() {
-        headers.remove(name);
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
-}
-
 fn response<C>(reply: Reply) -> Response<ResponseBody<C>> {
-    let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let mut headers = HeaderMap::with_capacity(16);
-    for (name, value) in reply.headers() {
-        // A page has only valid values; one that could not be sent is left out.
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    let bytes = Some(Bytes::from_owner(reply.into_body())).filter(|bytes| !bytes.is_empty());
-    let mut response = Response::new(ResponseBody { origin: Origin::Page { bytes } });
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+    Response::<Bytes>::from(reply).map(|bytes| {
+        let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
+        ResponseBody { origin: Origin::Page { bytes } }
+    })
 }
 
 pin_project! {
@@ -300,6 +293,13 @@ pin_project! {
         },
         /// The page, until it is sent.
         Page { bytes: Option<Bytes> },
+    }
+}
+
+/// The empty body of layers further out that answer by themselves, as CORS and timeouts do.
+impl<C: Default> Default for ResponseBody<C> {
+    fn default() -> Self {
+        Self { origin: Origin::App { body: C::default() } }
     }
 }
 
@@ -355,18 +355,8 @@ impl<B> request::Request for HttpRequest<'_, B> {
         self.request.method().as_str()
     }
 
-    /// The host of the target, as in HTTP/2, or else of the header field. It is
-    /// unknown if they differ, a field repeats or is not text: servers could disagree
-    /// on which is meant.
     fn host(&self) -> Option<&str> {
-        let target = self.request.uri().authority().map(http::uri::Authority::as_str);
-        let mut fields = self.request.headers().get_all(HOST).iter();
-        let field = fields.next().map(HeaderValue::to_str).transpose().ok()?;
-        match (target, field) {
-            _ if fields.next().is_some() => None,
-            (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),
-            (target, field) => target.or(field),
-        }
+        crate::http::host(self.request.uri(), self.request.headers())
     }
 
     fn is_https(&self) -> Option<bool> {
@@ -378,9 +368,7 @@ impl<B> request::Request for HttpRequest<'_, B> {
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for value in self.request.headers().get_all(name) {
-            each(value.as_bytes());
-        }
+        crate::http::values(self.request.headers(), name, each);
     }
 
     fn user(&self) -> Option<User> {

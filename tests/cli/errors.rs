@@ -144,7 +144,7 @@ fn requirement_26_a_state_of_a_newer_version_is_not_rewritten() {
     env.ok(&["status"]);
     let error = env.fails(8, &["on"]);
     assert!(
-        error.contains("has version 2") && error.contains("hint: install the newer maint"),
+        error.contains("needs version 2") && error.contains("hint: install the newer maint"),
         "{error}"
     );
 }

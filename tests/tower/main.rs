@@ -16,6 +16,7 @@ mod http2;
 mod meanwhile;
 #[path = "../common/numbers.rs"]
 mod numbers;
+mod orders;
 mod personal;
 mod probe;
 mod retry;

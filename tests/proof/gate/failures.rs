@@ -77,7 +77,7 @@ const CAUSES: [Cause; 15] = [
         |file| {
             write(file, r#"{"version":2,"revision":1}"#);
         },
-        Some("has version 2"),
+        Some("needs version 2"),
     ),
     ("it is a directory", |file| fs::create_dir(file).unwrap(), Some("it is a directory")),
     (

@@ -1,0 +1,172 @@
+//! The types of the crate [`http`](https://docs.rs/http), for servers that have them and no
+//! `tower::Service`.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use maint::gate::{Answer, Gate};
+//!
+//! fn answer(gate: &Gate, request: Request<()>) -> Response<bytes::Bytes> {
+//!     let (parts, _) = request.into_parts();
+//!     match gate.answer(&parts) {
+//!         Answer::Pass(pass) => {
+//!             let mut response = Response::new("the app".into());
+//!             pass.keep_private(response.headers_mut());
+//!             response
+//!         }
+//!         Answer::Reply(reply) => reply.into(),
+//!     }
+//! }
+//! ```
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode, Uri};
+
+use crate::gate::Pass;
+use crate::page::Reply;
+use crate::request::Request;
+
+/// It knows neither the peer nor the user; wrap it where rules need them.
+impl Request for http::request::Parts {
+    fn path(&self) -> &[u8] {
+        self.uri.path().as_bytes()
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.uri.query().map(str::as_bytes)
+    }
+
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn host(&self) -> Option<&str> {
+        host(&self.uri, &self.headers)
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        values(&self.headers, name, each);
+    }
+}
+
+/// The host of the target, as in HTTP/2, or else of the header field. It is
+/// unknown if they differ, a field repeats or is not text: servers could disagree
+/// on which is meant.
+pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    let target = uri.authority().map(http::uri::Authority::as_str);
+    let mut fields = headers.get_all(HOST).iter();
+    let field = fields.next().map(HeaderValue::to_str).transpose().ok()?;
+    match (target, field) {
+        _ if fields.next().is_some() => None,
+        (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),
+        (target, field) => target.or(field),
+    }
+}
+
+/// Calls `each` with every value of a field.
+pub(crate) fn values(headers: &HeaderMap, name: &str, each: &mut dyn FnMut(&[u8])) {
+    for value in headers.get_all(name) {
+        each(value.as_bytes());
+    }
+}
+
+impl Pass {
+    /// Keeps an answer of the app out of caches if others could be blocked, whatever its
+    /// fields say: `Cache-Control` becomes [`Pass::CACHE_CONTROL`], and those that some caches
+    /// obey in its place go.
+    pub fn keep_private(&self, headers: &mut HeaderMap) {
+        if !self.is_private {
+            return;
+        }
+        let names = headers.keys().filter(|name| Self::overrides_cache_control(name.as_str()));
+        for name in names.cloned().collect::<Vec<_>>() {
+            headers.remove(name);
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(Self::CACHE_CONTROL));
+    }
+}
+
+/// The body is shared with every other answer that has the same.
+impl From<Reply> for Response<Bytes> {
+    fn from(reply: Reply) -> Self {
+        let status =
+            StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let mut headers = HeaderMap::with_capacity(16);
+        for (name, value) in reply.headers() {
+            // A page has only valid values; one that could not be sent is left out.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        let mut response = Self::new(Bytes::from_owner(reply.into_body()));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Site;
+    use crate::gate::{Answer, Gate, Override};
+
+    fn parts(request: http::request::Builder) -> http::request::Parts {
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_parts_of_a_request_are_one_for_the_gate() {
+        let parts = parts(
+            http::Request::post("http://shop.example/cart?id=7")
+                .header("Host", "shop.example")
+                .header("X-Probe", "blue")
+                .header("x-probe", "green"),
+        );
+        assert_eq!((parts.path(), parts.query()), (&b"/cart"[..], Some(&b"id=7"[..])));
+        assert_eq!((Request::method(&parts), parts.host()), ("POST", Some("shop.example")));
+        let mut seen = Vec::new();
+        parts.header("x-probe", &mut |value| seen.push(value.to_vec()));
+        assert_eq!(seen, [b"blue".to_vec(), b"green".to_vec()]);
+        assert!(parts.peer().is_none() && Request::user(&parts).is_none());
+    }
+
+    #[test]
+    fn a_reply_becomes_a_response_with_all_its_fields() {
+        let temp = tempfile::tempdir().unwrap();
+        let gate = Gate::open(&Site::at(temp.path())).unwrap();
+        let parts = parts(http::Request::get("/").header("accept", "text/html"));
+        let Answer::Reply(reply) = gate.answer_overridden(&parts, Override::On) else {
+            panic!("it is always down")
+        };
+        let response = Response::<Bytes>::from(reply.clone());
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.body(), reply.body());
+        for (name, value) in reply.headers() {
+            assert_eq!(response.headers()[name], *value, "{name}");
+        }
+        assert_eq!(response.headers().len(), reply.headers().count());
+    }
+
+    #[test]
+    fn a_private_answer_loses_what_caches_obey_in_whatever_case_it_is_written() {
+        let mut headers = HeaderMap::new();
+        for name in ["Surrogate-Control", "CDN-Cache-Control", "X-Accel-Expires", "Cache-Control"] {
+            headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("public"));
+            assert_eq!(Pass::overrides_cache_control(name), name != "Cache-Control", "{name}");
+        }
+        headers.insert("etag", HeaderValue::from_static("\"7\""));
+        let before = headers.clone();
+        Pass::default().keep_private(&mut headers);
+        assert_eq!(headers, before);
+        Pass { is_private: true, ..Pass::default() }.keep_private(&mut headers);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers[CACHE_CONTROL], Pass::CACHE_CONTROL);
+    }
+}
