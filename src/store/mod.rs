@@ -11,6 +11,7 @@ mod current;
 mod custody;
 mod guard;
 pub(crate) mod history;
+#[cfg_attr(not(unix), path = "no_identity.rs")]
 mod identity;
 mod lock;
 mod options;

@@ -34,7 +34,6 @@ enum Event {
     /// The command ended.
     Ended(io::Result<ExitStatus>),
     /// A signal to forward to the command.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Signal(i32),
 }
 

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::files::retry;
-use super::{Account, account_of};
 use crate::sys::Ownership;
 
 /// Another user's identity for the calling thread, until it is dropped.
@@ -30,6 +29,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// Takes the identity of a user, with its groups.
     pub(crate) fn take(uid: u32, gid: u32) -> io::Result<Self> {
+        use super::{Account, account_of};
         use rustix::process::{Gid, Uid, getegid, geteuid, getgroups};
         use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
         let Account { gids, .. } = account_of(uid, gid);

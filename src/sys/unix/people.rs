@@ -60,6 +60,7 @@ pub(crate) fn account(name: &str) -> Option<Account> {
 
 /// A user by its number. The primary group of one without an entry in the user database
 /// is `gid`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn account_of(uid: u32, gid: u32) -> Account {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
     let Some(user) = user else { return Account { uid, gids: vec![gid] } };

@@ -213,10 +213,7 @@ impl Dir {
         let mut tries = 0;
         loop {
             let dir = place.join(format!("{PREFIX}{:08x}", random()? >> 32));
-            let mut builder = fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            match builder.create(&dir) {
+            match make_private(&dir) {
                 Ok(()) => return Ok(Self(dir)),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && tries < MAX_TRIES => {
                     tries += 1;
@@ -253,6 +250,17 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = self.remove();
     }
+}
+
+/// Makes a directory that nobody else may enter.
+fn make_private(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        fs::DirBuilder::new().mode(0o700).create(dir)
+    }
+    #[cfg(not(unix))]
+    fs::DirBuilder::new().create(dir)
 }
 
 /// Removes the directories of demos of this user that were killed.
