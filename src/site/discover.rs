@@ -34,6 +34,15 @@ impl Environment {
         }
     }
 
+    /// The nearest `.maint/`, if it is trusted wherever the project may begin. Most commands
+    /// then look for no project.
+    fn trusted_anyway(&self) -> Option<PathBuf> {
+        let start = self.directory.as_deref().filter(|_| self.code.is_none())?;
+        let mut dirs = start.ancestors().map(|above| above.join(DIRECTORY));
+        let dir = dirs.find(|dir| fs::symlink_metadata(dir).is_ok())?;
+        (dir.is_dir() && trust(&dir, start, None).is_ok()).then_some(dir)
+    }
+
     /// Where the search upwards begins, first one first: the command may be typed in each
     /// of these.
     fn starts<'a>(&'a self, project: Option<&'a Path>) -> Vec<&'a Path> {
@@ -72,6 +81,9 @@ impl Site {
             return Self::named(Path::new(path), Found::Environment, around);
         }
         let around = around.fixed();
+        if let Some(dir) = around.trusted_anyway() {
+            return Ok(Self { dir, found: Found::Nearest, awaited: None, passed_over: Vec::new() });
+        }
         let project = around.find_project();
         let root = project.as_ref().map(|project| project.root.as_path());
         let mut passed_over = Vec::new();
