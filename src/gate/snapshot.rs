@@ -100,10 +100,9 @@ pub(super) fn read(post: &Arc<Post>, before: Option<&Snapshot>) -> Reading {
         }
         Ok(None) => {
             let read = match before {
-                Some(before) => Ok(before.content.clone()),
-                None => Content::of(&post.source, State::default()).map(Arc::new),
+                Some(before) => Ok(Fresh { content: before.content.clone(), errors: Vec::new() }),
+                None => nothing(&post.source),
             };
-            let read = read.map(|content| Fresh { content, errors: Vec::new() });
             Reading { post: post.clone(), look: Look::Missing, read }
         }
         // What has appeared may be planted. It is judged anew when it is sought again.
@@ -122,6 +121,12 @@ fn seek(post: &Arc<Post>) -> Result<Option<Arc<Post>>> {
     Ok(Some(Arc::new(post)))
 }
 
+/// What is in force where there is no state: nothing is down.
+fn nothing(source: &Source) -> Result<Fresh> {
+    let content = Arc::new(Content::of(source, State::default())?);
+    Ok(Fresh { content, errors: Vec::new() })
+}
+
 fn read_file(source: &Source, before: Option<&Snapshot>) -> (Look, Result<Fresh>) {
     match load::bytes(&source.state) {
         Ok(Some((key, bytes))) => {
@@ -138,11 +143,7 @@ fn read_file(source: &Source, before: Option<&Snapshot>) -> (Look, Result<Fresh>
         Ok(None) => match source.missing_directory() {
             // It is now awaited in another place.
             Some(error) if !source.is_awaited() => (Look::Failed, Err(error)),
-            _ => {
-                let nothing = Content::of(source, State::default());
-                let fresh = |nothing| Fresh { content: Arc::new(nothing), errors: Vec::new() };
-                (Look::Missing, nothing.map(fresh))
-            }
+            _ => (Look::Missing, nothing(source)),
         },
         Err(error) => (Look::Failed, Err(error)),
     }

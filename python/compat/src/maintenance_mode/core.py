@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 
@@ -73,21 +71,9 @@ class override_maintenance_mode(maint_core.override_maintenance_mode):
         return override_maintenance_mode(self.value)
 
 
-class maintenance_mode_on(override_maintenance_mode):
+class maintenance_mode_on(override_maintenance_mode, maint_core.maintenance_mode_on):
     """Takes the site down for a block, or as a decorator, with or without `()`."""
 
-    def __new__(cls, func: Callable[..., Any] | None = None) -> Any:
-        return super().__new__(cls) if func is None else cls()(func)
 
-    def __init__(self) -> None:
-        super().__init__(True)
-
-
-class maintenance_mode_off(override_maintenance_mode):
+class maintenance_mode_off(override_maintenance_mode, maint_core.maintenance_mode_off):
     """Takes the site up for a block, or as a decorator, with or without `()`."""
-
-    def __new__(cls, func: Callable[..., Any] | None = None) -> Any:
-        return super().__new__(cls) if func is None else cls()(func)
-
-    def __init__(self) -> None:
-        super().__init__(False)

@@ -75,33 +75,21 @@ def change(
     site = _site()
     if not isinstance(value, bool):
         raise TypeError(f"the value must be True or False, not {value!r}")
+
+    def turn_off() -> Any:
+        return site.off(DEFAULT, by=by, command=command)
+
     if not value:
         if start is not None or end is not None:
             raise ValueError("only True goes with a start or an end")
-        return _elsewhere(value, None, None, site, by, command) or site.off(
-            DEFAULT, by=by, command=command
-        )
+        return hooks().write(value, None, None, turn_off, site.open_windows) or turn_off()
     start, end = _time(start), _time(end)
-    if written := _elsewhere(value, start, end, site, by, command):
+    if written := hooks().write(value, start, end, turn_off, site.open_windows):
         return written
     try:
         return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
     except UsageError as error:
         raise ValueError(str(error)) from error
-
-
-def _elsewhere(
-    value: bool,
-    start: datetime | None,
-    end: datetime | None,
-    site: Site,
-    by: str | None,
-    command: str,
-) -> Any:
-    def turn_off() -> Any:
-        return site.off(DEFAULT, by=by, command=command)
-
-    return hooks().write(value, start, end, turn_off, site.open_windows)
 
 
 def _site() -> Site:
