@@ -101,7 +101,7 @@ mod error;
 pub mod fuzzed;
 pub mod gate;
 #[cfg(feature = "http")]
-pub mod http;
+mod http_types;
 #[doc(hidden)]
 pub mod internal;
 mod load;

@@ -2,7 +2,7 @@
 
 use jiff::civil;
 use jiff::tz::{Disambiguation, TimeZone};
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, ZonedDateTime};
 
 use crate::error::{Error, Result};
 use crate::zone::Zone;
@@ -70,7 +70,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp> 
         return Ok(time);
     }
     if text.contains('[') {
-        return text.parse::<Zoned>().map(|zoned| zoned.timestamp()).map_err(|cause| {
+        return text.parse::<ZonedDateTime>().map(|zoned| zoned.timestamp()).map_err(|cause| {
             Error::invalid_with(
                 format!("`{text}` is not a time: {cause}"),
                 "write it with an offset, like `2026-11-22T03:00:00+01:00`",
@@ -95,7 +95,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp> 
         && text.contains(':')
     {
         let zone = zone.of_local(text)?;
-        let today = now.to_zoned(zone.clone()).date();
+        let today = now.to_zoned_datetime(zone.clone()).date();
         let next = resolve(text, today.to_datetime(time), zone);
         return match next {
             Ok(next) if next <= now => {
@@ -113,7 +113,7 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp> 
 }
 
 fn resolve(text: &str, local: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
-    let ambiguous = zone.to_ambiguous_zoned(local);
+    let ambiguous = zone.to_ambiguous_zoned_datetime(local);
     let is_ambiguous = ambiguous.is_ambiguous();
     ambiguous.disambiguate(Disambiguation::Reject).map(|zoned| zoned.timestamp()).map_err(|_| {
         if is_ambiguous {

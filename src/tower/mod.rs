@@ -356,7 +356,7 @@ impl<B> request::Request for HttpRequest<'_, B> {
     }
 
     fn host(&self) -> Option<&str> {
-        crate::http::host(self.request.uri(), self.request.headers())
+        crate::http_types::host(self.request.uri(), self.request.headers())
     }
 
     fn is_https(&self) -> Option<bool> {
@@ -368,7 +368,7 @@ impl<B> request::Request for HttpRequest<'_, B> {
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        crate::http::values(self.request.headers(), name, each);
+        crate::http_types::values(self.request.headers(), name, each);
     }
 
     fn user(&self) -> Option<User> {

@@ -40,8 +40,8 @@ impl Clock {
 
     /// `03:45 UTC`, with the date unless it is today, and seconds unless they are zero.
     pub(crate) fn time(&self, time: Timestamp) -> String {
-        let local = time.to_zoned(self.shown());
-        let today = self.now().to_zoned(self.shown()).date();
+        let local = time.to_zoned_datetime(self.shown());
+        let today = self.now().to_zoned_datetime(self.shown()).date();
         let date = if local.date() == today { "" } else { "%Y-%m-%d " };
         let clock = if local.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
         local.strftime(&format!("{date}{clock} %Z")).to_string()
@@ -62,6 +62,6 @@ impl Clock {
 
     /// The whole time, for the history.
     pub(crate) fn full(&self, time: Timestamp) -> String {
-        time.to_zoned(self.shown()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+        time.to_zoned_datetime(self.shown()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 }

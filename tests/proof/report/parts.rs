@@ -103,7 +103,7 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> (Record, Steps) {
     let record = Record {
         part: part.name.to_owned(),
         command: part.command(size),
-        date: jiff::Zoned::now().date().to_string(),
+        date: jiff::ZonedDateTime::now().date().to_string(),
         commit: commit(root),
         host: Host::here(),
         seconds: begun.elapsed().as_secs(),
