@@ -262,7 +262,7 @@ fn set(site: &Site, down: bool) -> Result<()> {
     let settings = WindowSettings::new().reason("Back at noon");
     let applied = store::update(site, &options, |state, stamp| {
         if down {
-            state.open_window("default", &settings, stamp.now, stamp.actor)?;
+            state.open_window("default", &settings, stamp)?;
         } else {
             state.close_window("default", stamp.now)?;
         }
@@ -291,7 +291,7 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
                 _ => (Kind::Ip, format!("10.{}.{}.0/24", number / 256, number % 256)),
             };
             let matcher = Matcher::parse(&kind, &value)?;
-            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp)?;
         }
         Ok(())
     })?;

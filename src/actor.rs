@@ -32,6 +32,24 @@ pub struct Actor {
     pub extra: Map<String, Value>,
 }
 
+/// Who makes a change, and when. A change function gets it with the state.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Stamp<'a> {
+    /// The time of the change.
+    pub now: Timestamp,
+    /// In whose name it is made.
+    pub actor: &'a Actor,
+}
+
+impl<'a> Stamp<'a> {
+    /// Creates the stamp of a change by this actor at this time.
+    #[must_use]
+    pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
+        Self { now, actor }
+    }
+}
+
 impl Actor {
     /// Describes the current process.
     #[must_use]

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Uri};
 
-use crate::gate::Pass;
+use crate::gate::{Intercepted, Pass};
 use crate::page::Reply;
 use crate::request::Request;
 
@@ -92,7 +92,8 @@ impl Pass {
     }
 }
 
-/// The body is shared with every other answer that has the same.
+/// The body is shared with every other answer that has the same, and [`Intercepted`] is in the
+/// extensions.
 impl From<Reply> for Response<Bytes> {
     fn from(reply: Reply) -> Self {
         let status =
@@ -104,7 +105,9 @@ impl From<Reply> for Response<Bytes> {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
+        let mark = Intercepted::by(&reply);
         let mut response = Self::new(Bytes::from_owner(reply.into_body()));
+        response.extensions_mut().insert(mark);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response

@@ -4,7 +4,7 @@
 pub use crate::actor::owner_of;
 pub use crate::error::describe;
 pub use crate::shell::{base_name, recorded, word};
-pub use crate::watch::Watch;
+pub use crate::watch::{LOOK, pause};
 
 pub mod claim {
     pub use crate::store::claim::{Claim, Standing, standing, sweep};

@@ -58,7 +58,7 @@
 //! let site = Site::at(path);
 //! let settings = WindowSettings::new().reason("Back at noon");
 //! store::update(&site, &store::Options::new("deploy"), |state, stamp| {
-//!     state.open_window("deploy-42", &settings, stamp.now, stamp.actor)
+//!     state.open_window("deploy-42", &settings, stamp)
 //! })?;
 //! assert!(site.state()?.is_down(jiff::Timestamp::now()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -96,6 +96,7 @@ mod actor;
 mod digest;
 mod doctor;
 mod error;
+mod format;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/proof/fuzzed/mod.rs"]
 pub mod fuzzed;
@@ -116,6 +117,8 @@ pub mod site;
 pub mod state;
 pub mod store;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -128,6 +131,12 @@ pub use error::{Error, ErrorKind, Result, SiteProblem};
 pub use gate::Gate;
 pub use site::Site;
 pub use state::{State, Window};
+pub use watch::Watch;
+
+// The crates whose types this interface shows, in the versions that it takes.
+#[cfg(feature = "http")]
+pub use ::{bytes, http};
+pub use ::{ipnet, jiff, serde_json};
 
 /// The examples of the guide are compiled, and those that can, run.
 #[cfg(all(doctest, feature = "tower"))]

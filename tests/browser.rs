@@ -17,7 +17,7 @@ use axum::response::Html;
 use axum::routing::{any, get};
 use maint::Site;
 use maint::internal::page::builtin;
-use maint::state::Format;
+use maint::page::Format;
 use maint::store::{self, Options};
 use maint::tower::MaintenanceLayer;
 use say::{figure, skip};

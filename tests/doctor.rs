@@ -63,7 +63,7 @@ impl Clinic {
     fn on_at(&self, name: &str, settings: &WindowSettings, now: Timestamp) {
         let options = store::Options::new("on").now(now);
         store::update(&self.site, &options, |state, stamp| {
-            state.open_window(name, settings, stamp.now, stamp.actor)
+            state.open_window(name, settings, stamp)
         })
         .unwrap();
     }
@@ -628,7 +628,7 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
     // As if the template had gone later: the store refuses one that is missing.
     let planted = options.clone().purpose(store::Purpose::Restore);
     store::update(&clinic.site, &planted, |state, stamp| {
-        state.open_window("page", &WindowSettings::new().page(page.clone()), stamp.now, stamp.actor)
+        state.open_window("page", &WindowSettings::new().page(page.clone()), stamp)
     })
     .unwrap();
     let rules = [
@@ -640,7 +640,7 @@ fn windows_rules_and_pages_that_are_not_what_they_seem_are_told() {
         let matcher = Matcher::parse(&kind, value).unwrap();
         store::update(&clinic.site, &options, |state, _| {
             let settings = RuleSettings::new().expires_at(expiry).everything(everything);
-            state.add_rule(&matcher, &settings, ago(5), &options.actor)
+            state.add_rule(&matcher, &settings, store::Stamp::new(ago(5), &options.actor))
         })
         .unwrap();
     }
@@ -682,8 +682,7 @@ fn requirement_63_a_template_made_to_do_harm_is_named_and_the_others_are_looked_
 fn templates_with_mistakes_or_edited_by_hand_are_told() {
     let clinic = Clinic::new();
     let options = store::Options::new("template add");
-    store::put_template(&clinic.site, &options, "sorry.html", "<p>{{ reason }}</p>", false)
-        .unwrap();
+    store::add_template(&clinic.site, &options, "sorry.html", "<p>{{ reason }}</p>").unwrap();
     assert!(!has(&clinic.findings(), "template-edited"));
     let path = clinic.file("templates/sorry.html");
     write(&path, "<p>{{ reason }}!</p>");

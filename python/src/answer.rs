@@ -96,7 +96,7 @@ impl Reply {
     /// link, gRPC.
     #[getter]
     fn format(&self) -> Option<&'static str> {
-        self.reply.format().map(maint::state::Format::extension)
+        self.reply.format().map(maint::page::Format::extension)
     }
 
     /// The name of the site's template that the page was made from; `None`

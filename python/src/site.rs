@@ -222,13 +222,15 @@ impl Site {
         (page.template, page.redirect) = (template, redirect);
         let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
         self.change(py, name, by, command, Purpose::Change, |state, stamp| {
+            let scope = Scope::new().paths(&paths)?.methods(&methods)?;
+            let scope = scope.hosts(&hosts)?.read_only(read_only);
             let mut settings = WindowSettings::new()
                 .start(start.as_ref().map(|moment| moment.0))
                 .end(end.as_ref().map(|moment| moment.0))
-                .scope(Scope::parse(&paths, &methods, &hosts, read_only)?)
+                .scope(scope)
                 .page(page.clone());
             settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
-            state.open_window(name, &settings, stamp.now, stamp.actor).map(drop)
+            state.open_window(name, &settings, stamp).map(drop)
         })
     }
 
@@ -313,7 +315,7 @@ impl Site {
         settings.expires_at = expires_at.map(|moment| moment.0);
         let applied = self.update(py, by, command, Purpose::Change, |state, stamp| {
             let matcher = rules::matcher(kind, value)?;
-            state.add_rule(&matcher, &settings, stamp.now, stamp.actor)
+            state.add_rule(&matcher, &settings, stamp)
         })?;
         Ok(applied.value)
     }

@@ -7,11 +7,11 @@ use super::patient::Patient;
 use super::schedule::is_let_through;
 use super::templates;
 use super::words::names;
+use crate::format::Format;
 use crate::page::loads::loads;
 use crate::page::template;
 use crate::site::Site;
 use crate::state::State;
-use crate::state::page::Format;
 
 /// What the HTML of a template loads in vain while the site is down, in words.
 #[must_use]

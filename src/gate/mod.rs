@@ -20,6 +20,7 @@
 //! writes and never locks, and may be used from any number of threads and
 //! after a fork(2).
 
+mod answer;
 mod app;
 mod content;
 mod index;
@@ -40,7 +41,6 @@ use arc_swap::Guard;
 use jiff::Timestamp;
 
 use crate::error::Result;
-use crate::page::Reply;
 use crate::request::Request;
 use crate::rules::Matcher;
 use crate::site::Site;
@@ -50,6 +50,7 @@ use content::Source;
 use reload::Live;
 use snapshot::Snapshot;
 
+pub use answer::{Answer, Intercepted, Override, Pass, Upcoming};
 pub use app::App;
 pub use plan::{Decision, Plan};
 pub use trouble::{Consequence, OnProblem, Problem};
@@ -84,7 +85,12 @@ pub struct Options {
     pub on_problem: Option<OnProblem>,
     /// The application's own settings.
     pub app: App,
+    /// Where the time comes from. Absent: the clock of the system.
+    pub clock: Option<Clock>,
 }
+
+/// Returns the time, see [`Options::clock`].
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl Options {
     /// Creates the default options.
@@ -114,63 +120,19 @@ impl Options {
         self
     }
 
+    /// Sets where the time comes from, instead of the clock of the system: for tests, which
+    /// look at what a window does before and after its edges.
+    #[must_use]
+    pub fn clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(now));
+        self
+    }
+
     /// Sets the application's own settings.
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.app = app;
         self
-    }
-}
-
-/// What a view says about itself, which overrides windows and rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Override {
-    /// It is always down.
-    On,
-    /// It is never down.
-    Off,
-}
-
-/// What to do with a request.
-#[derive(Debug)]
-pub enum Answer {
-    /// The app answers.
-    Pass(Pass),
-    /// This is sent instead of an answer of the app.
-    Reply(Reply),
-}
-
-/// Why a request passes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pass {
-    /// The rule or token that lets it through; absent if nothing blocks it.
-    pub by: Option<Arc<str>>,
-    /// Whether others could be blocked, so that caches must not share the app's
-    /// answer: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and remove the fields
-    /// for which [`Pass::overrides_cache_control`] is true.
-    pub is_private: bool,
-}
-
-impl Pass {
-    /// The `Cache-Control` that keeps an answer out of caches (RFC 9111, 5.2.2).
-    pub const CACHE_CONTROL: &'static str = "private, no-store";
-
-    /// Whether some caches obey a header field, named in any case, rather than
-    /// `Cache-Control`: fields for one kind of cache (RFC 9213),
-    /// `surrogate-control`, `edge-control`, and nginx's `x-accel-expires`.
-    #[must_use]
-    pub fn overrides_cache_control(name: &str) -> bool {
-        const TARGETED: &[u8] = b"-cache-control";
-        let start = name.len().saturating_sub(TARGETED.len());
-        name.as_bytes()[start..].eq_ignore_ascii_case(TARGETED)
-            || ["surrogate-control", "edge-control", "x-accel-expires"]
-                .iter()
-                .any(|other| name.eq_ignore_ascii_case(other))
-    }
-
-    fn by(id: &Arc<str>, is_private: bool) -> Answer {
-        Answer::Pass(Self { by: Some(id.clone()), is_private })
     }
 }
 
@@ -183,6 +145,14 @@ struct Inner {
     app: AppPlan,
     /// What the plan was compiled from.
     settings: App,
+    clock: Option<Clock>,
+}
+
+impl Inner {
+    /// The time, where it is not that of the system.
+    fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(|now| now())
+    }
 }
 
 impl Gate {
@@ -216,7 +186,8 @@ impl Gate {
             };
             Ok((state, Problem { error: Some(error), consequence }))
         })?;
-        Ok(Self(Arc::new(Inner { live: Arc::new(live), app, settings: options.app })))
+        let (live, settings, clock) = (Arc::new(live), options.app, options.clock);
+        Ok(Self(Arc::new(Inner { live, app, settings, clock })))
     }
 
     /// Returns a gate of the same site that lets more requests through: those that match the
@@ -228,19 +199,20 @@ impl Gate {
     pub fn ignoring(&self, name: impl Into<String>, rule: Matcher) -> Result<Self> {
         let settings = self.0.settings.clone().ignore(name, rule);
         let app = AppPlan::new(&settings)?;
-        Ok(Self(Arc::new(Inner { live: self.0.live.clone(), app, settings })))
+        let (live, clock) = (self.0.live.clone(), self.0.clock.clone());
+        Ok(Self(Arc::new(Inner { live, app, settings, clock })))
     }
 
     /// Decides what to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.0.live.fresh().answer(&self.0.app, request, None)
+        self.0.live.fresh().answer(&self.0.app, request, self.0.now())
     }
 
     /// Decides what to do with a request for a view that is always or never down.
     pub fn answer_overridden(&self, request: &impl Request, by: Override) -> Answer {
         match by {
             Override::Off => Answer::Pass(Pass::default()),
-            Override::On => self.0.live.fresh().answer_down(request, None),
+            Override::On => self.0.live.fresh().answer_down(request, self.0.now()),
         }
     }
 
@@ -248,7 +220,7 @@ impl Gate {
     /// may pass all the same.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.0.live.fresh().is_down(&self.0.app, None)
+        self.0.live.fresh().is_down(&self.0.app, self.0.now())
     }
 
     /// Returns the revision of the state that is in force.
@@ -264,7 +236,7 @@ impl Gate {
     #[must_use]
     pub fn current(&self) -> Current {
         let snapshot = Guard::into_inner(self.0.live.fresh());
-        Current { gate: self.clone(), snapshot, now: None }
+        Current { gate: self.clone(), snapshot, now: self.0.now() }
     }
 }
 
@@ -319,9 +291,9 @@ impl Snapshot {
             return Answer::Reply(reply);
         }
         match content.plan.decide_for(app, request, now) {
-            Decision::Up => Answer::Pass(Pass::default()),
-            Decision::Ignored { id, is_personal } => Pass::by(id, is_personal),
-            Decision::Bypassed(id) => Pass::by(id, true),
+            Decision::Up => Answer::Pass(content.plan.outlook(app, request, now)),
+            Decision::Ignored { id, is_personal } => Answer::Pass(Pass::by(id, is_personal)),
+            Decision::Bypassed(id) => Answer::Pass(Pass::by(id, true)),
             Decision::Blocked(window) => Answer::Reply(content.pages(window).reply(request, now)),
         }
     }

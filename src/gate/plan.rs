@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::answer::{Pass, Upcoming};
 use super::app::AppPlan;
 use super::index::{HostIndex, PathIndex};
 use super::rules::{RulesPlan, find_user};
@@ -64,6 +65,9 @@ pub struct Plan {
     rules: Arc<RulesPlan>,
     tokens: Arc<[TokenPlan]>,
     proxies: Option<TrustedProxies>,
+    /// Whether any window is read-only or scheduled, so that a request that passes may have
+    /// something to know.
+    has_outlook: bool,
     /// An app without settings of its own.
     silent: Arc<AppPlan>,
 }
@@ -71,6 +75,8 @@ pub struct Plan {
 struct WindowPlan {
     name: Arc<str>,
     window: Window,
+    /// What there is to announce until it begins.
+    upcoming: Option<Arc<Upcoming>>,
     paths: PathIndex,
     hosts: HostIndex,
 }
@@ -100,8 +106,10 @@ impl Plan {
             digest: token.sha256.clone(),
             expires_at: token.expires_at,
         });
+        let has_outlook = |window: &Window| window.start.is_some() || window.scope.read_only;
         Ok(Self {
             windows: windows.collect::<Result<_>>()?,
+            has_outlook: state.windows.values().any(has_outlook),
             rules,
             tokens: tokens.collect(),
             proxies: state.trusted_proxies.clone(),
@@ -179,6 +187,26 @@ impl Plan {
         Decision::Blocked(window.map(|plan| &plan.name))
     }
 
+    /// What a request that no window blocks may know: whether the same could be changed, and
+    /// what is to come.
+    pub(super) fn outlook(&self, app: &AppPlan, request: &impl Request, now: Timestamp) -> Pass {
+        let mut pass = Pass::default();
+        if !self.has_outlook || app.is_down == Some(false) {
+            return pass;
+        }
+        let path = PathForms::new(request.path());
+        let mut here = self.windows.iter().filter(|plan| plan.covers_place(request, &path));
+        pass.next = here
+            .clone()
+            .filter_map(|plan| plan.upcoming.as_ref().filter(|upcoming| upcoming.start > now))
+            .min_by_key(|upcoming| upcoming.start)
+            .cloned();
+        pass.read_only = here
+            .find(|plan| plan.window.scope.read_only && plan.window.is_open(now))
+            .map(|plan| plan.name.clone());
+        pass
+    }
+
     /// Whether any window is open.
     pub(super) fn is_down(&self, now: Timestamp) -> bool {
         self.windows.iter().any(|plan| plan.window.is_open(now))
@@ -230,8 +258,10 @@ impl WindowPlan {
     fn new(name: &str, window: &Window) -> Result<Self> {
         let paths = window.scope.paths.iter().map(|text| Ok((text.parse()?, 0)));
         let hosts = window.scope.hosts.iter().map(|text| Ok((text.parse()?, 0)));
+        let name = name.into();
         Ok(Self {
-            name: name.into(),
+            upcoming: Upcoming::of(&name, window),
+            name,
             window: window.clone(),
             paths: PathIndex::new(paths.collect::<Result<Vec<_>>>()?)?,
             hosts: HostIndex::new(hosts.collect::<Result<Vec<_>>>()?),
@@ -240,12 +270,18 @@ impl WindowPlan {
 
     /// Whether the scope covers a request. In doubt it does.
     fn covers(&self, request: &impl Request, path: &PathForms) -> bool {
-        let Scope { paths, methods, hosts, read_only, .. } = &self.window.scope;
+        let Scope { methods, read_only, .. } = &self.window.scope;
         let is_safe = *read_only && SAFE.contains(&request.method());
         // Some servers take `post` for `POST`.
         let is_named = |name: &String| name.eq_ignore_ascii_case(request.method());
         let is_other_method =
             !methods.is_empty() && is_token(request.method()) && !methods.iter().any(is_named);
+        !(is_safe || is_other_method) && self.covers_place(request, path)
+    }
+
+    /// The same, whatever the method.
+    fn covers_place(&self, request: &impl Request, path: &PathForms) -> bool {
+        let Scope { paths, hosts, .. } = &self.window.scope;
         let is_other_path = || {
             let covers = |form: &[u8]| self.paths.find(form, &|_| true).is_some();
             !paths.is_empty() && !path.is_any(covers)
@@ -258,7 +294,7 @@ impl WindowPlan {
                     .and_then(host::read)
                     .is_some_and(|host| self.hosts.find(Some(&host), &|_| true).is_none())
         };
-        !(is_safe || is_other_method || is_other_path() || is_other_host())
+        !(is_other_path() || is_other_host())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which form of the page a client wants (RFC 9110, 12.5.1).
 
+use crate::format::Format;
 use crate::request::Request;
 use crate::request::field::trim;
-use crate::state::page::Format;
 
 /// The weight of a range that has none, in thousandths.
 const HEAVIEST: u16 = 1000;
@@ -15,13 +15,16 @@ pub(crate) struct Wanted {
     pub(crate) is_explicit: bool,
 }
 
-/// Reads every `Accept` line of a request.
+/// What the app says, or else every `Accept` line of a request.
 ///
 /// A named type goes before a wildcard, whatever their weights, so that
 /// `application/json, text/plain, */*` gets JSON. Then the heavier goes first, then
 /// the earlier. A client that accepts none of the formats, or sends no `Accept`, gets
 /// HTML.
 pub(crate) fn wanted(request: &impl Request) -> Wanted {
+    if let Some(format) = request.format() {
+        return Wanted { format, is_explicit: true };
+    }
     let mut refused = Vec::new();
     let mut best: Option<(u16, Format)> = None;
     let mut wildcards = Vec::new();

@@ -9,6 +9,7 @@ pub(crate) mod render;
 pub(crate) mod reply;
 pub(crate) mod template;
 
+pub use crate::format::Format;
 pub use render::Context;
 pub(crate) use render::Templates;
 pub use reply::Reply;

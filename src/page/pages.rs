@@ -10,10 +10,11 @@ use super::policy;
 use super::render::{Context, Engine, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
 use crate::error::Error;
+use crate::format::Format;
 use crate::request::Request;
 use crate::request::field::only_header;
 use crate::request::url::UrlParts;
-use crate::state::page::{DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
+use crate::state::page::{DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
 
 /// What all pages of a site take from it.

@@ -2,7 +2,7 @@
 
 use super::render::builtin;
 use crate::digest::sha256_base64;
-use crate::state::page::Format;
+use crate::format::Format;
 
 /// The policy of the built-in page: nothing but its own style and script.
 pub(super) fn of_builtin() -> String {

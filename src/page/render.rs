@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::bounds::{self, Facts};
 use super::template::{self, MAX_SIZE, Template};
 use crate::error::{Error, Result};
-use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, PageSettings};
+use crate::format::Format;
+use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, PageSettings};
 use crate::state::window::{Scope, Window};
 
 /// The title of the page.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::render::{Context, Templates};
-use crate::state::page::Format;
+use crate::format::Format;
 
 /// The header field that marks an answer of maint, whatever its status. The page looks
 /// for it to find out whether the site is back.
@@ -79,6 +79,11 @@ impl Reply {
     #[must_use]
     pub fn window(&self) -> Option<&str> {
         self.window.as_deref()
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_window(&self) -> Option<Arc<str>> {
+        self.window.clone()
     }
 
     /// The format of the page; `None` where there is none: a redirect, a bypass link, gRPC.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::sha256;
 use crate::error::{Error, Result};
-use crate::state::page::{Format, parse_file_name, validate_template_name};
+use crate::format::Format;
+use crate::state::page::{parse_file_name, validate_template_name};
 use crate::sys;
 
 /// The largest template accepted, in bytes.

@@ -11,6 +11,8 @@ pub(crate) mod url;
 
 use std::net::IpAddr;
 
+use crate::format::Format;
+
 pub use parts::RequestParts;
 pub use proxies::{ProxyHeader, TrustedProxies};
 
@@ -54,6 +56,13 @@ pub trait Request {
     /// Calls `each` with every value of a header field, in order. `name` is in lower
     /// case; field names are compared without case.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));
+
+    /// The format of the page, whatever `Accept` says; `None` leaves the choice to the client.
+    /// For an app that knows its routes: a script that sends `Accept: */*` to a JSON API wants
+    /// JSON, and a browser that sends the same wants HTML.
+    fn format(&self) -> Option<Format> {
+        None
+    }
 
     /// The user, who may be [anonymous](User::anonymous); `None` where the app does
     /// not say.

@@ -64,6 +64,40 @@ impl BypassToken {
         }
     }
 
+    /// Makes a new token, and returns its secret as well: `maint_` and 40 hexadecimal digits,
+    /// which are 160 random bits from the operating system. The state does not hold it, so
+    /// nobody can look it up later. A visitor presents it as `?maint_bypass=SECRET`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the operating system cannot give random bits.
+    pub fn generate() -> Result<(String, Self)> {
+        let secret = generate()?;
+        let token = Self::of(&secret);
+        Ok((secret, token))
+    }
+
+    /// Sets whom the token is for.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<Option<String>>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// Sets the expiry.
+    #[must_use]
+    pub fn expires_at(mut self, expires_at: impl Into<Option<Timestamp>>) -> Self {
+        self.expires_at = expires_at.into();
+        self
+    }
+
+    /// Sets whether the token outlives the maintenance.
+    #[must_use]
+    pub fn keep(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
+    }
+
     /// Whether the token has expired; at `expires_at` it has.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::bypass::BypassToken;
 use super::window::{self, Phase, Scope, Window};
 use super::{State, next_number};
-use crate::actor::Actor;
+use crate::actor::Stamp;
 use crate::error::{Error, Result};
 use crate::request::{ProxyHeader, TrustedProxies};
 use crate::rules::{Matcher, Rule};
@@ -168,9 +168,9 @@ impl State {
         &mut self,
         name: &str,
         settings: &WindowSettings,
-        now: Timestamp,
-        by: &Actor,
+        stamp: Stamp<'_>,
     ) -> Result<Opened> {
+        let Stamp { now, actor, .. } = stamp;
         window::validate_name(name)?;
         if let Some(end) = settings.end
             && end <= now
@@ -183,7 +183,7 @@ impl State {
             Some(window) if window.phase(now) == Phase::Open => {
                 (window.since(), window.opened_by.clone(), window.extra.clone())
             }
-            _ => (now, by.clone(), serde_json::Map::new()),
+            _ => (now, actor.clone(), serde_json::Map::new()),
         };
         let window = Window {
             reason: settings.reason.clone(),
@@ -324,9 +324,9 @@ impl State {
         &mut self,
         matcher: &Matcher,
         settings: &RuleSettings,
-        now: Timestamp,
-        by: &Actor,
+        stamp: Stamp<'_>,
     ) -> Result<String> {
+        let Stamp { now, actor, .. } = stamp;
         let RuleSettings { note, expires_at, everything } = settings;
         refuse_expired(*expires_at, now)?;
         if matcher.is_everything() && !everything {
@@ -352,7 +352,7 @@ impl State {
                 note: note.clone(),
                 expires_at: *expires_at,
                 added_at: Some(now),
-                added_by: Some(by.to_string()),
+                added_by: Some(actor.to_string()),
                 extra: serde_json::Map::new(),
             },
         );
@@ -375,15 +375,17 @@ impl State {
         })
     }
 
-    /// Adds a bypass token by its digest and returns its id.
+    /// Adds a bypass token by its digest and returns its id. The token says when it was
+    /// added and by whom.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for an expiry in the past.
-    pub fn add_token(&mut self, token: BypassToken, now: Timestamp) -> Result<String> {
-        refuse_expired(token.expires_at, now)?;
+    pub fn add_token(&mut self, token: BypassToken, stamp: Stamp<'_>) -> Result<String> {
+        refuse_expired(token.expires_at, stamp.now)?;
         let id = self.next_id('b', |state, id| state.bypass.contains_key(id));
-        self.bypass.insert(id.clone(), token);
+        let (added_at, added_by) = (Some(stamp.now), Some(stamp.actor.to_string()));
+        self.bypass.insert(id.clone(), BypassToken { added_at, added_by, ..token });
         Ok(id)
     }
 
@@ -471,6 +473,7 @@ pub fn lease_end(now: Timestamp, seconds: u32) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actor::Actor;
     use crate::rules::Kind;
 
     fn at(second: i64) -> Timestamp {
@@ -488,8 +491,8 @@ mod tests {
     #[test]
     fn overlapping_windows_each_hold_the_site_down() {
         let mut state = State::default();
-        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
-        state.open_window("b", &settings("y"), at(2), &actor("bob")).unwrap();
+        state.open_window("a", &settings("x"), Stamp::new(at(1), &actor("ann"))).unwrap();
+        state.open_window("b", &settings("y"), Stamp::new(at(2), &actor("bob"))).unwrap();
         state.close_window("a", at(3)).unwrap();
         assert!(state.is_down(at(3)), "b still holds");
         state.close_window("b", at(4)).unwrap();
@@ -500,8 +503,12 @@ mod tests {
     fn opening_again_replaces_the_settings_and_keeps_the_beginning() {
         let mut state = State::default();
         let first = WindowSettings { end: Some(at(100)), ..settings("x") };
-        assert_eq!(state.open_window("a", &first, at(1), &actor("ann")).unwrap(), Opened::New);
-        let again = state.open_window("a", &settings("y"), at(50), &actor("bob")).unwrap();
+        assert_eq!(
+            state.open_window("a", &first, Stamp::new(at(1), &actor("ann"))).unwrap(),
+            Opened::New
+        );
+        let again =
+            state.open_window("a", &settings("y"), Stamp::new(at(50), &actor("bob"))).unwrap();
         assert_eq!(again, Opened::Replaced(Phase::Open));
         let window = &state.windows["a"];
         assert_eq!((window.reason.as_deref(), window.end), (Some("y"), None));
@@ -512,9 +519,9 @@ mod tests {
     fn a_window_that_ended_is_opened_anew() {
         let mut state = State::default();
         let first = WindowSettings { end: Some(at(10)), ..settings("x") };
-        state.open_window("a", &first, at(1), &actor("ann")).unwrap();
+        state.open_window("a", &first, Stamp::new(at(1), &actor("ann"))).unwrap();
         assert_eq!(
-            state.open_window("a", &settings("y"), at(20), &actor("bob")).unwrap(),
+            state.open_window("a", &settings("y"), Stamp::new(at(20), &actor("bob"))).unwrap(),
             Opened::New
         );
         assert_eq!(state.windows["a"].since(), at(20));
@@ -524,9 +531,10 @@ mod tests {
     fn a_scheduled_window_opens_now_when_on_is_run_without_a_start() {
         let mut state = State::default();
         let later = WindowSettings { start: Some(at(100)), ..settings("x") };
-        state.open_window("a", &later, at(1), &actor("ann")).unwrap();
+        state.open_window("a", &later, Stamp::new(at(1), &actor("ann"))).unwrap();
         assert!(!state.is_down(at(50)));
-        let opened = state.open_window("a", &settings("x"), at(50), &actor("ann")).unwrap();
+        let opened =
+            state.open_window("a", &settings("x"), Stamp::new(at(50), &actor("ann"))).unwrap();
         assert_eq!(opened, Opened::Replaced(Phase::Scheduled));
         assert!(state.is_down(at(50)));
         assert_eq!(state.windows["a"].since(), at(50));
@@ -536,27 +544,21 @@ mod tests {
     fn long_ended_windows_are_forgotten_when_another_opens() {
         let mut state = State::default();
         let short = WindowSettings { end: Some(at(10)), ..settings("x") };
-        state.open_window("old", &short, at(1), &actor("ann")).unwrap();
-        state.open_window("new", &settings("y"), at(8 * 24 * 3600), &actor("ann")).unwrap();
+        state.open_window("old", &short, Stamp::new(at(1), &actor("ann"))).unwrap();
+        state
+            .open_window("new", &settings("y"), Stamp::new(at(8 * 24 * 3600), &actor("ann")))
+            .unwrap();
         assert_eq!(state.windows.keys().collect::<Vec<_>>(), ["new"]);
     }
 
     #[test]
     fn requirement_44_tokens_go_with_the_last_window_unless_they_are_kept() {
-        let token = |keep| BypassToken {
-            sha256: "0".repeat(64),
-            note: None,
-            expires_at: None,
-            keep,
-            added_at: None,
-            added_by: None,
-            extra: serde_json::Map::new(),
-        };
+        let token = |keep| BypassToken::of("x").keep(keep);
         let mut state = State::default();
-        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
-        state.open_window("b", &settings("x"), at(1), &actor("ann")).unwrap();
-        let gone = state.add_token(token(false), at(1)).unwrap();
-        let kept = state.add_token(token(true), at(1)).unwrap();
+        state.open_window("a", &settings("x"), Stamp::new(at(1), &actor("ann"))).unwrap();
+        state.open_window("b", &settings("x"), Stamp::new(at(1), &actor("ann"))).unwrap();
+        let gone = state.add_token(token(false), Stamp::new(at(1), &actor("ann"))).unwrap();
+        let kept = state.add_token(token(true), Stamp::new(at(1), &actor("ann"))).unwrap();
         assert_eq!(state.close_window("a", at(2)).unwrap().revoked, [""; 0]);
         assert_eq!(state.close_window("b", at(2)).unwrap().revoked, [gone]);
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&kept]);
@@ -564,36 +566,28 @@ mod tests {
 
     #[test]
     fn requirement_44_tokens_of_a_maintenance_that_the_clock_ended_do_not_open_the_next() {
-        let token = |added| BypassToken {
-            sha256: "0".repeat(64),
-            note: None,
-            expires_at: None,
-            keep: false,
-            added_at: Some(at(added)),
-            added_by: None,
-            extra: serde_json::Map::new(),
-        };
+        let token = || BypassToken::of("x");
         let mut state = State::default();
         let short = WindowSettings { end: Some(at(10)), ..settings("x") };
-        state.open_window("a", &short, at(1), &actor("ann")).unwrap();
-        state.add_token(token(5), at(5)).unwrap();
-        let prepared = state.add_token(token(20), at(20)).unwrap();
-        state.open_window("b", &settings("y"), at(30), &actor("ann")).unwrap();
+        state.open_window("a", &short, Stamp::new(at(1), &actor("ann"))).unwrap();
+        state.add_token(token(), Stamp::new(at(5), &actor("ann"))).unwrap();
+        let prepared = state.add_token(token(), Stamp::new(at(20), &actor("ann"))).unwrap();
+        state.open_window("b", &settings("y"), Stamp::new(at(30), &actor("ann"))).unwrap();
         assert_eq!(state.bypass.keys().collect::<Vec<_>>(), [&prepared], "made for what comes");
-        state.open_window("c", &settings("z"), at(40), &actor("ann")).unwrap();
+        state.open_window("c", &settings("z"), Stamp::new(at(40), &actor("ann"))).unwrap();
         assert_eq!(state.bypass.len(), 1, "b is open");
     }
 
     #[test]
     fn a_window_is_put_back_only_if_nobody_else_changed_it() {
         let mut state = State::default();
-        state.open_window("a", &settings("x"), at(1), &actor("ann")).unwrap();
+        state.open_window("a", &settings("x"), Stamp::new(at(1), &actor("ann"))).unwrap();
         let before = state.windows["a"].clone();
         state.replace_window("a", None, Some(&before), at(2)).unwrap();
         assert!(!state.is_down(at(2)));
         state.replace_window("a", Some(before.clone()), None, at(3)).unwrap();
         assert_eq!(state.windows["a"], before);
-        state.open_window("a", &settings("y"), at(4), &actor("bob")).unwrap();
+        state.open_window("a", &settings("y"), Stamp::new(at(4), &actor("bob"))).unwrap();
         let late = state.replace_window("a", None, Some(&before), at(5));
         assert!(matches!(late, Err(Error::Conflict { .. })));
         assert!(state.is_down(at(5)));
@@ -605,7 +599,7 @@ mod tests {
         let matcher = Matcher::parse(&Kind::Path, "/health").unwrap();
         let add = |state: &mut State, note| {
             let settings = RuleSettings { note, ..RuleSettings::default() };
-            state.add_rule(&matcher, &settings, at(1), &actor("ann")).unwrap()
+            state.add_rule(&matcher, &settings, Stamp::new(at(1), &actor("ann"))).unwrap()
         };
         assert_eq!(add(&mut state, None), "r7");
         state.revision = 7;
@@ -621,7 +615,9 @@ mod tests {
         let mut paths = (0..).map(|number| Matcher::parse(&Kind::Path, &format!("/{number}")));
         let mut add = |state: &mut State| {
             let matcher = paths.next().unwrap().unwrap();
-            let id = state.add_rule(&matcher, &RuleSettings::new(), at(1), &actor("ann")).unwrap();
+            let id = state
+                .add_rule(&matcher, &RuleSettings::new(), Stamp::new(at(1), &actor("ann")))
+                .unwrap();
             assert!(seen.insert(id.clone()), "{id} comes back");
             id
         };
@@ -642,7 +638,9 @@ mod tests {
         let mut state = State { revision: crate::state::MAX_REVISION, ..State::default() };
         let mut add = |path: &str| {
             let matcher = Matcher::parse(&Kind::Path, path).unwrap();
-            state.add_rule(&matcher, &RuleSettings::new(), at(1), &actor("ann")).unwrap()
+            state
+                .add_rule(&matcher, &RuleSettings::new(), Stamp::new(at(1), &actor("ann")))
+                .unwrap()
         };
         assert_eq!([add("/a"), add("/b")], ["r1", "r2"]);
     }
@@ -654,7 +652,7 @@ mod tests {
             let matcher = Matcher::parse(&Kind::Path, value).unwrap();
             let mut add = |everything| {
                 let settings = RuleSettings::new().everything(everything);
-                state.add_rule(&matcher, &settings, at(1), &actor("ann"))
+                state.add_rule(&matcher, &settings, Stamp::new(at(1), &actor("ann")))
             };
             assert!(add(false).is_err(), "{value}");
             assert!(add(true).is_ok(), "{value}");
@@ -665,7 +663,7 @@ mod tests {
     fn a_lease_is_not_renewed_once_somebody_closed_the_window() {
         let mut state = State::default();
         let leased = WindowSettings { lease: Some(60), end: Some(at(61)), ..settings("x") };
-        state.open_window("run", &leased, at(1), &actor("ann")).unwrap();
+        state.open_window("run", &leased, Stamp::new(at(1), &actor("ann"))).unwrap();
         state.renew_lease("run", at(30)).unwrap();
         assert_eq!(state.windows["run"].end, Some(at(90)));
         state.close_window("run", at(31)).unwrap();

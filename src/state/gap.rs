@@ -153,8 +153,8 @@ mod tests {
     use super::*;
 
     fn gaps(paths: &[&str], methods: &[&str], hosts: &[&str]) -> Vec<(String, String)> {
-        let all = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-        let scope = Scope::parse(&all(paths), &all(methods), &all(hosts), false).unwrap();
+        let scope = Scope::new().paths(paths).unwrap().methods(methods).unwrap();
+        let scope = scope.hosts(hosts).unwrap();
         scope.gaps().into_iter().map(|gap| (gap.stays_up, gap.wider.join(" "))).collect()
     }
 
@@ -212,9 +212,7 @@ mod tests {
     #[test]
     fn a_scope_is_whole_however_it_is_written() {
         let scope = |paths: &[&str], hosts: &[&str], read_only| {
-            let all =
-                |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-            Scope::parse(&all(paths), &[], &all(hosts), read_only).unwrap()
+            Scope::new().paths(paths).unwrap().hosts(hosts).unwrap().read_only(read_only)
         };
         assert!(
             scope(&[], &[], false).is_whole() && scope(&["/a", "/**"], &["*"], false).is_whole()

@@ -29,7 +29,7 @@ pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
 pub use gap::{Gap, ScopeList};
 pub(crate) use json::Malformed;
 pub(crate) use lean::LeanRule;
-pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, Format, MAX_RETRY_AFTER, PageSettings};
+pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 pub(crate) use window::validate_name;
 pub use window::{DEFAULT_WINDOW, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window};
 
@@ -221,7 +221,7 @@ impl State {
         for file in self.templates.keys() {
             let (name, extension) = file.rsplit_once('.').unwrap_or((file, ""));
             page::validate_template_name(name)?;
-            extension.parse::<page::Format>()?;
+            extension.parse::<crate::format::Format>()?;
         }
         Ok(())
     }

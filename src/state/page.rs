@@ -1,12 +1,10 @@
 //! How pages are answered: the settings of a window, of the site or of an app.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::request::url::{UrlParts, host_and_port};
 
 /// The longest `Retry-After` accepted, in seconds: one week.
@@ -183,62 +181,6 @@ pub fn validate_redirect(url: &str) -> Result<()> {
     match host.parse::<crate::rules::host::HostPattern>() {
         Ok(crate::rules::host::HostPattern::Exact(_)) => Ok(()),
         _ => bad("its host is not a host name"),
-    }
-}
-
-/// The format of a page and of the template that makes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Format {
-    /// A page for browsers.
-    Html,
-    /// An `application/problem+json` answer (RFC 9457) for API clients.
-    Json,
-    /// Plain text.
-    Txt,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Html, Self::Json, Self::Txt];
-
-    /// The media type that requests it (RFC 9110, 8.3.1).
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Html => "text/html",
-            Self::Json => "application/json",
-            Self::Txt => "text/plain",
-        }
-    }
-
-    /// The file name extension, without the dot.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Html => "html",
-            Self::Json => "json",
-            Self::Txt => "txt",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.extension())
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|format| format.extension() == text).ok_or_else(|| {
-            Error::invalid(format!(
-                "`{}` is not a format: write html, json or txt",
-                text.escape_debug()
-            ))
-        })
     }
 }
 

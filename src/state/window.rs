@@ -154,6 +154,18 @@ impl Window {
     }
 }
 
+/// Adds what texts say to a list of a scope, in the notation of the state.
+fn add<T: fmt::Display>(
+    list: &mut Vec<String>,
+    texts: impl IntoIterator<Item: AsRef<str>>,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<()> {
+    for text in texts {
+        list.push(parse(text.as_ref())?.to_string());
+    }
+    Ok(())
+}
+
 /// Which requests a window covers. An empty list restricts nothing.
 ///
 /// A request is covered if it matches one entry of every list that has entries.
@@ -182,30 +194,47 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Parses the patterns of a scope as people write them.
+    /// Starts from a scope that covers every request.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds path patterns as people write them: only requests for one of them are covered.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for a pattern that cannot be parsed.
-    pub fn parse(
-        paths: &[String],
-        methods: &[String],
-        hosts: &[String],
-        read_only: bool,
-    ) -> Result<Self> {
-        fn normalised<T: fmt::Display>(
-            texts: &[String],
-            parse: impl Fn(&str) -> Result<T>,
-        ) -> Result<Vec<String>> {
-            texts.iter().map(|text| parse(text).map(|value| value.to_string())).collect()
-        }
-        Ok(Self {
-            paths: normalised(paths, str::parse::<PathPattern>)?,
-            methods: normalised(methods, method::parse)?,
-            hosts: normalised(hosts, str::parse::<HostPattern>)?,
-            read_only,
-            ..Self::default()
-        })
+    pub fn paths(mut self, texts: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
+        add(&mut self.paths, texts, str::parse::<PathPattern>)?;
+        Ok(self)
+    }
+
+    /// Adds request methods, in any case: only requests with one of them are covered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for what is no method.
+    pub fn methods(mut self, texts: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
+        add(&mut self.methods, texts, method::parse)?;
+        Ok(self)
+    }
+
+    /// Adds host patterns as people write them: only requests for one of them are covered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a pattern that cannot be parsed.
+    pub fn hosts(mut self, texts: impl IntoIterator<Item: AsRef<str>>) -> Result<Self> {
+        add(&mut self.hosts, texts, str::parse::<HostPattern>)?;
+        Ok(self)
+    }
+
+    /// Sets whether reading goes on: requests with a safe method are not covered.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
     }
 
     /// Whether every request is covered.
@@ -426,13 +455,13 @@ mod tests {
 
     #[test]
     fn a_scope_keeps_what_it_is_given_in_one_spelling() {
-        let given = (words(&["/a/**"]), words(&["post"]), words(&["Example.COM"]));
-        let scope = Scope::parse(&given.0, &given.1, &given.2, false).unwrap();
+        let scope = Scope::new().paths(["/a/**"]).unwrap().methods(["post"]).unwrap();
+        let scope = scope.hosts(["Example.COM"]).unwrap();
         assert_eq!(scope.paths, ["/a/**"]);
         assert_eq!(scope.methods, ["POST"]);
         assert_eq!(scope.hosts, ["example.com"]);
-        assert!(!scope.read_only && Scope::parse(&[], &[], &[], true).unwrap().read_only);
-        assert!(Scope::parse(&words(&["a"]), &[], &[], false).is_err());
+        assert!(!scope.read_only && Scope::new().read_only(true).read_only);
+        assert!(Scope::new().paths(["a"]).is_err());
     }
 
     #[test]

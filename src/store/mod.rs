@@ -25,8 +25,10 @@ mod update;
 
 pub use create::create;
 pub use lock::{OnWait, PATIENCE};
-pub use options::{Applied, Options, Purpose, Stamp};
+pub use options::{Applied, Options, Purpose};
+
+pub use crate::actor::Stamp;
 pub use restore::{Restored, preview_restore, restore};
-pub use templates::{put_template, remove_template};
+pub use templates::{add_template, put_template, remove_template};
 pub(crate) use transaction::leftovers;
 pub use update::{preview, update};

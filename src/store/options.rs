@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::lock::{self, OnWait};
-use crate::actor::Actor;
+use crate::actor::{Actor, Stamp};
 use crate::state::{Change, State};
 
 /// How a change is made, and in whose name.
@@ -100,18 +100,8 @@ impl<'a> Options<'a> {
 
     /// Who makes the change, and when.
     pub(super) fn stamp(&self) -> Stamp<'_> {
-        Stamp { now: self.now.unwrap_or_else(crate::time::now), actor: &self.actor }
+        Stamp::new(self.now.unwrap_or_else(crate::time::now), &self.actor)
     }
-}
-
-/// Who makes a change, and when. A change function gets it with the state.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Stamp<'a> {
-    /// The time of the change: [`Options::now`], or that of the system clock.
-    pub now: Timestamp,
-    /// In whose name: [`Options::actor`].
-    pub actor: &'a Actor,
 }
 
 /// What a change is for.

@@ -8,14 +8,37 @@ use crate::error::{Error, Result};
 use crate::page::template::{self, Template};
 use crate::site::Site;
 
-/// Writes a template and notes its digest in the state, so that readers, which
-/// watch only the state, notice.
+/// Adds a template, and notes its digest in the state, so that readers, which watch only
+/// the state, notice.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] if it has a mistake or if one that builds on it would break,
-/// [`Error::TemplateExists`] if it exists and `replace` is false.
+/// [`Error::TemplateExists`] if there is one of this name, [`Error::Invalid`] if it has a
+/// mistake.
+pub fn add_template(
+    site: &Site,
+    options: &Options<'_>,
+    file_name: &str,
+    text: &str,
+) -> Result<Applied<()>> {
+    write(site, options, file_name, text, false)
+}
+
+/// Adds a template or replaces the one that has this name, and notes its digest in the state.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it has a mistake, or if one that builds on it would break.
 pub fn put_template(
+    site: &Site,
+    options: &Options<'_>,
+    file_name: &str,
+    text: &str,
+) -> Result<Applied<()>> {
+    write(site, options, file_name, text, true)
+}
+
+fn write(
     site: &Site,
     options: &Options<'_>,
     file_name: &str,

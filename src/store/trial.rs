@@ -136,7 +136,7 @@ fn refuse_if_another_breaks(before: &Templates, after: &Templates, changed: &str
 mod tests {
     use super::*;
     use crate::state::{PageSettings, WindowSettings};
-    use crate::store::{Options, Purpose, preview, put_template, update};
+    use crate::store::{Options, Purpose, add_template, preview, update};
 
     fn site() -> (tempfile::TempDir, Site) {
         let temp = tempfile::tempdir().unwrap();
@@ -148,7 +148,7 @@ mod tests {
     fn open(site: &Site, options: &Options<'_>, template: &str) -> Result<()> {
         let settings = WindowSettings::new().page(PageSettings::new().template(template));
         let open = |state: &mut State, stamp: crate::store::Stamp<'_>| {
-            state.open_window("w", &settings, stamp.now, stamp.actor).map(drop)
+            state.open_window("w", &settings, stamp).map(drop)
         };
         preview(site, options, open)?;
         update(site, options, open).map(drop)
@@ -186,11 +186,11 @@ mod tests {
     fn a_template_that_breaks_later_holds_no_other_change_up() {
         let (_temp, site) = site();
         let options = Options::new("test");
-        put_template(&site, &options, "sorry.html", "{{ reason }}", false).unwrap();
+        add_template(&site, &options, "sorry.html", "{{ reason }}").unwrap();
         open(&site, &options, "sorry").unwrap();
         edit(&site, "sorry.html", "{% if %}");
         update(&site, &options, |state, stamp| {
-            state.open_window("other", &WindowSettings::new(), stamp.now, stamp.actor)
+            state.open_window("other", &WindowSettings::new(), stamp)
         })
         .unwrap();
         update(&site, &options, |state, stamp| state.close_window("w", stamp.now)).unwrap();
@@ -211,7 +211,7 @@ mod tests {
                 if runs.get() == 2 {
                     edit(&site, "sorry.html", replaced);
                 }
-                state.open_window("w", &settings, stamp.now, stamp.actor)
+                state.open_window("w", &settings, stamp)
             })
         };
         assert!(matches!(put("{{ nobody_says_that }}"), Err(Error::Invalid { .. })));
@@ -226,12 +226,12 @@ mod tests {
         let (_temp, site) = site();
         update(&site, &Options::new("holder"), |state, stamp| {
             let options = Options::new("test").patience(std::time::Duration::ZERO);
-            let put = |text| put_template(&site, &options, "sorry.html", text, false);
+            let put = |text| add_template(&site, &options, "sorry.html", text);
             let loops =
                 "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
             assert!(matches!(put(loops), Err(Error::Invalid { .. })), "it was tried out");
             assert!(matches!(put("{{ reason }}"), Err(Error::Busy { .. })), "then it waits");
-            state.open_window("w", &WindowSettings::new(), stamp.now, stamp.actor)
+            state.open_window("w", &WindowSettings::new(), stamp)
         })
         .unwrap();
     }

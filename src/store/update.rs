@@ -2,9 +2,10 @@
 
 use super::beside::Beside;
 use super::identity::as_owner;
-use super::options::{Applied, Options, Stamp};
+use super::options::{Applied, Options};
 use super::transaction::{run, transact};
 use super::trial::Trial;
+use crate::actor::Stamp;
 use crate::error::Result;
 use crate::load;
 use crate::site::Site;

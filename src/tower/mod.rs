@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The layer asks the [gate](crate::gate) about each request that arrives, and
-//! answers a blocked one itself. What the app has accepted runs to its end: a
+//! answers a blocked one itself, with [`Intercepted`](crate::gate::Intercepted) in the
+//! extensions of the response. The app finds a [`Pass`] in the extensions of each request. What the app has accepted runs to its end: a
 //! request, a download or a `WebSocket` is never cut off.
 //!
 //! Put it outside of what costs time (sessions, databases, limits), and inside
@@ -41,7 +42,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Extensions, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -49,12 +50,14 @@ use tower_service::Service;
 
 use crate::error::Result;
 use crate::gate::{Answer, Gate, Override, Pass};
+use crate::page::Format;
 use crate::page::Reply;
 use crate::request::{self, User};
 use crate::rules::{Kind, Matcher};
 use crate::site::Site;
 use rest::{Connection, Rest};
 
+type FormatFrom = Arc<dyn Fn(&Uri, &HeaderMap) -> Option<Format> + Send + Sync>;
 type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
 
 /// Answers blocked requests, and lets the others through.
@@ -65,13 +68,14 @@ pub struct MaintenanceLayer {
     is_https: Option<bool>,
     peer: Option<FromExtensions<IpAddr>>,
     user: Option<FromExtensions<User>>,
+    format: Option<FormatFrom>,
 }
 
 impl MaintenanceLayer {
     /// Creates a layer that asks this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self { gate, force: None, is_https: None, peer: None, user: None }
+        Self { gate, force: None, is_https: None, peer: None, user: None, format: None }
     }
 
     /// Creates a layer for the site in a directory, or, without one, for the site
@@ -115,6 +119,27 @@ impl MaintenanceLayer {
         user: impl Fn(&Extensions) -> Option<User> + Send + Sync + 'static,
     ) -> Self {
         self.user = Some(Arc::new(user));
+        self
+    }
+
+    /// Sets the format of every page, whatever `Accept` says: for an app that is an API.
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        self.format_from(move |_, _| Some(format))
+    }
+
+    /// Sets how to choose the format of a page; `None` leaves it to `Accept`. Called only for
+    /// blocked requests.
+    ///
+    /// ```ignore
+    /// layer.format_from(|uri, _| uri.path().starts_with("/api/").then_some(Format::Json))
+    /// ```
+    #[must_use]
+    pub fn format_from(
+        mut self,
+        format: impl Fn(&Uri, &HeaderMap) -> Option<Format> + Send + Sync + 'static,
+    ) -> Self {
+        self.format = Some(Arc::new(format));
         self
     }
 
@@ -202,9 +227,12 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let course = match self.layer.answer(&request) {
-            Answer::Pass(pass) => Course::Pass { future: self.inner.call(request), pass },
+            Answer::Pass(pass) => {
+                request.extensions_mut().insert(pass.clone());
+                Course::Pass { future: self.inner.call(request), pass }
+            }
             Answer::Reply(reply) => Course::Reply { reply: Some(reply), rest: Rest::of(request) },
         };
         ResponseFuture { course }
@@ -369,6 +397,10 @@ impl<B> request::Request for HttpRequest<'_, B> {
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         crate::http_types::values(self.request.headers(), name, each);
+    }
+
+    fn format(&self) -> Option<Format> {
+        self.layer.format.as_ref()?(self.request.uri(), self.request.headers())
     }
 
     fn user(&self) -> Option<User> {

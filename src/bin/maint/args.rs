@@ -12,9 +12,9 @@ use clap::{
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use maint::internal::time::parse_duration;
+use maint::page::Format;
 use maint::request::ProxyHeader;
 use maint::rules::Kind;
-use maint::state::Format;
 use maint::state::Scope;
 use maint::state::{PageSettings, WindowSettings};
 use maint::{Error, State};
@@ -264,7 +264,8 @@ impl WindowArgs {
         let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
         page.template.clone_from(&self.template);
         page.redirect.clone_from(&self.redirect);
-        let scope = Scope::parse(&self.path, &self.method, &self.host, self.read_only)?;
+        let scope = Scope::new().paths(&self.path)?.methods(&self.method)?;
+        let scope = scope.hosts(&self.host)?.read_only(self.read_only);
         let mut settings = WindowSettings::new().scope(scope).page(page);
         settings.reason = self.message.clone().filter(|message| !message.trim().is_empty());
         Ok(settings)

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use maint::State;
 use maint::internal::request::{COOKIE, PARAMETER};
 use maint::internal::state::by_number;
-use maint::internal::state::generate;
 use maint::state::BypassToken;
 use serde_json::{Value, json};
 
@@ -26,16 +25,10 @@ pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
 fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let site = session.site()?;
     let expires_at = session.expiry(&args.expiry)?;
-    let secret = generate()?;
-    let applied = session.apply(&site, false, |state, stamp| {
-        let mut token = BypassToken::of(&secret);
-        token.note.clone_from(&args.note);
-        token.expires_at = expires_at;
-        token.keep = args.keep;
-        token.added_at = Some(stamp.now);
-        token.added_by = Some(stamp.actor.to_string());
-        state.add_token(token, stamp.now)
-    })?;
+    let (secret, token) = BypassToken::generate()?;
+    let token = token.note(args.note.clone()).expires_at(expires_at).keep(args.keep);
+    let applied =
+        session.apply(&site, false, |state, stamp| state.add_token(token.clone(), stamp))?;
     let id = &applied.value;
     let more = json!({
         "id": id, "token": secret, "link": format!("/?{PARAMETER}={secret}"),

@@ -36,7 +36,7 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
             .ignore
             .values()
             .any(|rule| rule.kind == kind && rule.value == matcher.to_string());
-        let id = state.add_rule(&matcher, &settings, stamp.now, stamp.actor)?;
+        let id = state.add_rule(&matcher, &settings, stamp)?;
         Ok((id, is_new))
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;

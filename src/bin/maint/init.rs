@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use maint::internal::doctor::{Level, examine};
 use maint::internal::page::builtin;
+use maint::page::Format;
 use maint::site::{DIRECTORY, Environment, VARIABLE};
-use maint::state::Format;
 use maint::store::{self, Applied, Purpose};
 use maint::{Error, Site, State};
 use serde_json::json;
@@ -152,9 +152,8 @@ fn begin(session: &Session, site: &Site) -> Result<Option<Applied<()>>> {
         return Ok(None);
     }
     let file_name = format!("{STARTER}.{}", Format::Html);
-    let put = session.write(|options| {
-        store::put_template(site, options, &file_name, builtin(Format::Html), false)
-    });
+    let put = session
+        .write(|options| store::add_template(site, options, &file_name, builtin(Format::Html)));
     match put {
         Ok(applied) => Ok(Some(applied)),
         // Somebody else began at the same time, or brought a template of that name.

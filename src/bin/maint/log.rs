@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
 use crate::text::{BOLD, DIM, Text, paint, say};
-use crate::wait::LOOK;
+use maint::internal::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
     let files = session.site()?.files()?;

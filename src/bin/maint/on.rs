@@ -20,7 +20,7 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     let settings = args.window.settings()?.start(start).end(end);
     let change = |state: &mut State, stamp: Stamp<'_>| {
         args.expect.check(state)?;
-        state.open_window(&args.name, &settings, stamp.now, stamp.actor)
+        state.open_window(&args.name, &settings, stamp)
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
     if !args.dry_run.dry_run {

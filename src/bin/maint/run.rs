@@ -121,7 +121,7 @@ fn open(
     take_over: bool,
     stamp: Stamp<'_>,
 ) -> Result<Opened, Error> {
-    let Stamp { now, actor, .. } = stamp;
+    let now = stamp.now;
     let end = asked.lease.map(|seconds| lease_end(now, seconds));
     let mut settings = asked.clone().end(end);
     if let Some(window) = state.windows.get(name) {
@@ -140,7 +140,7 @@ fn open(
             return Err(refusal(name, window, run.as_ref(), take_over, window.phase(now)));
         }
     }
-    state.open_window(name, &settings, now, actor)
+    state.open_window(name, &settings, stamp)
 }
 
 /// The settings of a window that is taken over: what this run does not set stays.

@@ -5,6 +5,7 @@ mod app;
 mod awaited;
 mod hostile;
 mod noticing;
+mod outlook;
 mod rules;
 mod sharing;
 mod telling;

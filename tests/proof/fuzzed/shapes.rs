@@ -255,9 +255,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::page::Format;
     use crate::page::{Context, Templates};
     use crate::say::{amount, figure};
-    use crate::state::page::Format;
 
     /// The stack of a thread that renders: what a thread of Rust has. A build without
     /// optimisation needs some four times as much as one with it.

@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use super::{first_line, shapes};
+use crate::page::Format;
 use crate::page::render::MAX_PAGE_SIZE;
 use crate::page::{Context, Templates};
-use crate::state::page::Format;
 
 /// The ways for a template to write markup on purpose.
 const MARKUP: [&str; 4] = ["<", "\\", "safe", "autoescape"];

@@ -86,7 +86,9 @@ fn of_the_store(place: &Path, rounds: u32) -> String {
     site.update(|state, now| {
         let mut settings = maint::state::WindowSettings::new();
         settings.reason = reason(0);
-        state.open_window("w", &settings, now, &maint::Actor::default()).unwrap();
+        state
+            .open_window("w", &settings, maint::store::Stamp::new(now, &maint::Actor::default()))
+            .unwrap();
     });
     let gate = site.gate();
     let mut missed = 0;

@@ -89,7 +89,7 @@ fn opened(site: &TestSite, windows: usize, length: usize) -> maint::Result<()> {
     let settings = WindowSettings::new().reason("x".repeat(length));
     store::update(&Site::at(&site.dir), &options, |state, stamp| {
         (0..windows).try_for_each(|number| {
-            state.open_window(&format!("w{number}"), &settings, stamp.now, stamp.actor).map(drop)
+            state.open_window(&format!("w{number}"), &settings, stamp).map(drop)
         })
     })
     .map(drop)

@@ -239,7 +239,7 @@ pub(crate) fn change(site: &TestSite, reason: &str) -> maint::Result<()> {
     let options = Options::new("test");
     let settings = WindowSettings::new().reason(reason);
     store::update(&Site::at(&site.dir), &options, |state, stamp| {
-        state.open_window("default", &settings, stamp.now, stamp.actor)
+        state.open_window("default", &settings, stamp)
     })
     .map(drop)
 }

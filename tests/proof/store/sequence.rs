@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use maint::Site;
-use maint::state::Format;
+use maint::page::Format;
 use maint::store::{self, Options};
 
 use crate::can::can_trace;
@@ -94,7 +94,7 @@ fn requirement_01_a_verb_that_reads_changes_nothing() {
 
 /// The functions of the library that change a site, and those that show what they would
 /// change.
-const WRITERS: [&str; 4] = ["put_template", "remove_template", "restore", "update"];
+const WRITERS: [&str; 5] = ["add_template", "put_template", "remove_template", "restore", "update"];
 const PREVIEWS: [&str; 2] = ["preview", "preview_restore"];
 
 /// The function that makes a site, before there is a state.
@@ -145,12 +145,13 @@ fn by_the_library() {
     let options = Options::new("test");
     let open = |state: &mut maint::State, stamp: store::Stamp<'_>| {
         let settings = maint::state::WindowSettings::new();
-        state.open_window("default", &settings, stamp.now, stamp.actor)
+        state.open_window("default", &settings, stamp)
     };
     store::preview(&site, &options, open).unwrap();
     store::update(&site, &options, open).unwrap();
     let page = format!("page.{}", Format::Html);
-    store::put_template(&site, &options, &page, "<p>page</p>", false).unwrap();
+    store::add_template(&site, &options, &page, "<p>page</p>").unwrap();
+    store::put_template(&site, &options, &page, "<p>the page</p>").unwrap();
     store::remove_template(&site, &options, "page").unwrap();
     store::preview_restore(&site, &options).unwrap();
     store::restore(&site, &options).unwrap();

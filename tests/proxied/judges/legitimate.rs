@@ -79,7 +79,7 @@ fn requirement_41_no_legitimate_path_is_blocked() {
     store::update(&site.site(), &options, |state, stamp| {
         for path in &paths {
             let matcher = Matcher::parse(&Kind::Path, path)?;
-            state.add_rule(&matcher, &RuleSettings::new(), stamp.now, stamp.actor)?;
+            state.add_rule(&matcher, &RuleSettings::new(), stamp)?;
         }
         Ok::<(), maint::Error>(())
     })

@@ -12,10 +12,10 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use maint::gate::{Gate, Pass};
 use maint::internal::claim::{Standing, standing};
-use maint::internal::{Watch, word};
+use maint::internal::{pause, word};
 use maint::request::{Request as _, RequestParts};
 use maint::store::{self, Purpose};
-use maint::{Error, Site, State, gate};
+use maint::{Error, Site, State, Watch, gate};
 use serde_json::json;
 
 use crate::args::Demo;
@@ -25,7 +25,6 @@ use crate::report;
 use crate::session::Session;
 use crate::signals;
 use crate::text::{BOLD, Text, lossy, paint, say};
-use crate::wait;
 
 /// The page of the app, which is seen while the site is up.
 const PAGE: &str = include_str!("app.html");
@@ -118,7 +117,7 @@ fn name() -> String {
 
 /// Shows each change, until a signal ends the demo.
 fn follow(session: &Session, site: &Site, gate: &Gate, until: &mpsc::Receiver<()>) {
-    let mut watch = Watch::new(&site.state_file());
+    let mut watch = Watch::new(site);
     let mut state = State::default();
     let mut shown = None;
     loop {
@@ -140,7 +139,7 @@ fn follow(session: &Session, site: &Site, gate: &Gate, until: &mpsc::Receiver<()
             }
             shown = Some((mark, status));
         }
-        let pause = wait::pause(&state, now);
+        let pause = pause(&state, now);
         if !matches!(until.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
             return;
         }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use maint::internal::page::builtin;
 use maint::internal::template::{self, MAX_SIZE};
 use maint::internal::word;
-use maint::state::Format;
+use maint::page::Format;
 use maint::{Error, Site, store};
 use serde_json::json;
 
@@ -174,8 +174,10 @@ fn unreadable(name: &str, cause: &io::Error) -> Error {
 }
 
 fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: bool) -> Result<Exit> {
-    let mut applied =
-        session.write(|options| store::put_template(site, options, file_name, text, replace))?;
+    let mut applied = session.write(|options| {
+        let write = if replace { store::put_template } else { store::add_template };
+        write(site, options, file_name, text)
+    })?;
     if let Some(name) = file_name.strip_suffix(".html") {
         let warnings = session.missing(site, &applied.after, name);
         applied.warnings.extend(warnings);

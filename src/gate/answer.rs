@@ -1,0 +1,114 @@
+//! What the gate says about a request.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::page::Reply;
+use crate::state::{Scope, Window};
+
+/// What a view says about itself, which overrides windows and rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Override {
+    /// It is always down.
+    On,
+    /// It is never down.
+    Off,
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// The app answers.
+    Pass(Pass),
+    /// This is sent instead of an answer of the app.
+    Reply(Reply),
+}
+
+/// Why a request passes.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Pass {
+    /// The rule or token that lets it through; absent if nothing blocks it.
+    pub by: Option<Arc<str>>,
+    /// Whether others could be blocked, so that caches must not share the app's
+    /// answer: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and remove the fields
+    /// for which [`Pass::overrides_cache_control`] is true.
+    pub is_private: bool,
+    /// The open window that would block the same request if it changed something: the app
+    /// can hide its forms.
+    pub read_only: Option<Arc<str>>,
+    /// The next maintenance to come, which the app can announce.
+    pub next: Option<Arc<Upcoming>>,
+}
+
+/// A scheduled window that will cover what is asked for, with any method.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Upcoming {
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends by itself, as far as visitors are told.
+    pub end: Option<Timestamp>,
+    /// The reason shown to visitors.
+    pub reason: Option<String>,
+    /// Which requests it will cover.
+    pub scope: Scope,
+}
+
+impl Upcoming {
+    /// What there is to announce of a window; nothing if it opened at once.
+    pub(super) fn of(name: &Arc<str>, window: &Window) -> Option<Arc<Self>> {
+        let start = window.start?;
+        Some(Arc::new(Self {
+            name: name.clone(),
+            start,
+            end: window.promised_end(),
+            reason: window.reason.clone(),
+            scope: window.scope.clone(),
+        }))
+    }
+}
+
+impl Pass {
+    /// The `Cache-Control` that keeps an answer out of caches (RFC 9111, 5.2.2).
+    pub const CACHE_CONTROL: &'static str = "private, no-store";
+
+    /// Whether some caches obey a header field, named in any case, rather than
+    /// `Cache-Control`: fields for one kind of cache (RFC 9213),
+    /// `surrogate-control`, `edge-control`, and nginx's `x-accel-expires`.
+    #[must_use]
+    pub fn overrides_cache_control(name: &str) -> bool {
+        const TARGETED: &[u8] = b"-cache-control";
+        let start = name.len().saturating_sub(TARGETED.len());
+        name.as_bytes()[start..].eq_ignore_ascii_case(TARGETED)
+            || ["surrogate-control", "edge-control", "x-accel-expires"]
+                .iter()
+                .any(|other| name.eq_ignore_ascii_case(other))
+    }
+
+    /// The pass of a request that a rule or token lets through.
+    pub(super) fn by(id: &Arc<str>, is_private: bool) -> Self {
+        Self { by: Some(id.clone()), is_private, ..Self::default() }
+    }
+}
+
+/// Marks a response that the gate has sent in place of the app, in its extensions. Layers
+/// further out can tell it from a failure of the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Intercepted {
+    /// The window that blocked the request; `None` where a view is always down, and for a
+    /// bypass link.
+    pub window: Option<Arc<str>>,
+}
+
+impl Intercepted {
+    /// The mark of an answer.
+    #[must_use]
+    pub fn by(reply: &Reply) -> Self {
+        Self { window: reply.shared_window() }
+    }
+}
