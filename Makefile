@@ -21,7 +21,7 @@ help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 # Runs the other targets and reads what they print.
-PROOF = cargo test -q --locked --features tower --test proof --
+PROOF = cargo test -q --locked --all-features --test proof --
 
 test: tools ## Format, lints, documentation, every test, planted bugs, and some fuzzing
 	$(PROOF) test
@@ -57,23 +57,25 @@ tools power-cut-tools:
 check: ## Format, lints, documentation, and who imports whom
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --all-targets --features tower --locked -- -D warnings
-	cargo clippy --lib --no-default-features --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features tower --locked --document-private-items
+	cargo clippy --all-targets --all-features --locked -- -D warnings
+	for features in '' actix http testing tower; do \
+		cargo clippy --lib --no-default-features --features "$$features" --locked -- -D warnings || exit; \
+	done
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
-	cargo test --no-fail-fast --features tower --locked
+	cargo test --no-fail-fast --all-features --locked
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
 
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
-	cargo test -q --locked --features tower --test power_cut -- power_cut
+	cargo test -q --locked --all-features --test power_cut -- power_cut
 
 old-kernel: power-cut-tools ## The tests that time their changes, under Linux 6.1
-	cargo test -q --locked --features tower --test power_cut -- 6_1_kernel
+	cargo test -q --locked --all-features --test power_cut -- 6_1_kernel
 
 # The Python that builds and tests the package, and the others that it is tested under.
 PYTHON ?= python3
@@ -121,7 +123,7 @@ supply: ## Licences, sources and advisories of dependencies, and what the librar
 	tests/proof/supply
 
 mutants: ## Plant faults in the product; the tests named by each must fail
-	cargo test -q --locked --features tower --test mutants
+	cargo test -q --locked --all-features --test mutants
 
 # The same version makes the same mutants.
 CARGO_MUTANTS := 27.1.0
@@ -131,7 +133,7 @@ mutants-all: ## Every mutant of the code that locks, writes and decides: hours, 
 	[ "$$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $(CARGO_MUTANTS)" ] \
 		|| cargo install -q --locked --root "$$tools" cargo-mutants@$(CARGO_MUTANTS) \
 		|| { echo "SKIPPED: requirement_57_cargo_mutants: cargo-mutants cannot be installed here" >&2; exit 0; }; \
-	cargo test -q --locked --features tower --test mutants -- all
+	cargo test -q --locked --all-features --test mutants -- all
 
 platforms: ## Type-check for macOS, Windows and FreeBSD, where it has never been run
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
@@ -146,7 +148,7 @@ generate: ## Rewrite completions, man pages, schema, picture, the README's help,
 	$(PROOF) page
 
 picture: ## Take a new picture of the page for the README, with a real browser
-	MAINT_REGENERATE=1 cargo test --locked --features tower --test browser picture
+	MAINT_REGENERATE=1 cargo test --locked --all-features --test browser picture
 
 # `cargo bench` alone would switch on features of the tests. This measures the binary as shipped.
 bench: ## Measure the command and the gate against their budgets

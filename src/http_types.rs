@@ -26,7 +26,7 @@ use http::{HeaderMap, Response, StatusCode, Uri};
 
 use crate::gate::{Intercepted, Pass};
 use crate::page::Reply;
-use crate::request::Request;
+use crate::request::{Request, host};
 
 /// It knows neither the peer nor the user; wrap it where rules need them.
 impl Request for http::request::Parts {
@@ -43,7 +43,7 @@ impl Request for http::request::Parts {
     }
 
     fn host(&self) -> Option<&str> {
-        host(&self.uri, &self.headers)
+        self::host(&self.uri, &self.headers)
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -55,18 +55,10 @@ impl Request for http::request::Parts {
     }
 }
 
-/// The host of the target, as in HTTP/2, or else of the header field. It is
-/// unknown if they differ, a field repeats or is not text: servers could disagree
-/// on which is meant.
+/// The host that a request is for, see [`host::agreed`].
 pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let target = uri.authority().map(http::uri::Authority::as_str);
-    let mut fields = headers.get_all(HOST).iter();
-    let field = fields.next().map(HeaderValue::to_str).transpose().ok()?;
-    match (target, field) {
-        _ if fields.next().is_some() => None,
-        (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),
-        (target, field) => target.or(field),
-    }
+    host::agreed(target, headers.get_all(HOST).iter().map(HeaderValue::as_bytes))
 }
 
 /// Calls `each` with every value of a field.

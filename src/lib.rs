@@ -51,7 +51,7 @@
 //!
 //! ```
 //! use maint::state::WindowSettings;
-//! use maint::{Site, store};
+//! use maint::{Site, jiff, store};
 //!
 //! # let temp = tempfile::tempdir()?;
 //! # let path = temp.path();
@@ -69,8 +69,10 @@
 //! | feature | default | what |
 //! | --- | --- | --- |
 //! | `cli` | yes | the `maint` command; a server leaves it off |
-//! | `http` | no | [`http`]: the types of the crate `http`, for servers without `tower` |
-//! | `tower` | no | [`tower`]: a layer for axum, tonic, hyper and any other `tower::Service` |
+//! | `tower` | no | `maint::tower`: a layer for axum, tonic, hyper and any other `tower::Service` |
+//! | `actix` | no | `maint::actix`: a middleware for actix-web |
+//! | `http` | no | for servers without either: `http::request::Parts` is a [`request::Request`], an `http::Response` is made from a reply, and `Pass::keep_private` takes its fields |
+//! | `testing` | no | `maint::testing`: a temporary site and a clock to stop, for the tests of apps |
 //!
 //! ```toml
 //! maint = { version = "0.1", default-features = false, features = ["tower"] }
@@ -79,8 +81,9 @@
 //! # Other crates in this interface
 //!
 //! Times are [`jiff::Timestamp`], networks [`ipnet::IpNet`], and unknown fields of the
-//! state [`serde_json::Value`]; with `http` and `tower`, requests and responses are those of `http`.
-//! A new major version of one of them is a new major version of this crate.
+//! state [`serde_json::Value`]; with `http` and `tower`, requests and responses are those of `http`,
+//! and bodies those of `bytes`. These crates are re-exported here. A new major version of one of
+//! them is a new major version of this crate; so is one of actix-web with `actix`.
 //!
 //! # Further reading
 //!
@@ -92,9 +95,13 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro))]
 
 mod access;
+#[cfg(feature = "actix")]
+pub mod actix;
 mod actor;
 mod digest;
 mod doctor;
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod drain;
 mod error;
 mod format;
 #[cfg(any(test, fuzzing))]
@@ -139,6 +146,6 @@ pub use ::{bytes, http};
 pub use ::{ipnet, jiff, serde_json};
 
 /// The examples of the guide are compiled, and those that can, run.
-#[cfg(all(doctest, feature = "tower"))]
+#[cfg(all(doctest, feature = "actix", feature = "testing", feature = "tower"))]
 #[doc = include_str!("../docs/library.md")]
 struct LibraryGuide;

@@ -148,9 +148,10 @@ fn every_session_in_the_guides_answers_as_shown() {
 fn the_library_is_added_from_a_clone_as_its_guide_begins() {
     let temp = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root(), temp.path().join("maint")).unwrap();
+    let lines = ["add", "add-actix", "add-testing"].map(|name| example("docs/library.md", name));
     let script = format!(
         "set -e; cargo new -q --vcs none shop; cd shop\n{}cargo metadata --no-deps --format-version 1",
-        example("docs/library.md", "add")
+        lines.concat()
     );
     let mut shell = Command::new("sh");
     // What the clone needs is here already, and nothing else is asked for.
@@ -158,9 +159,19 @@ fn the_library_is_added_from_a_clone_as_its_guide_begins() {
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let added = &metadata["packages"][0]["dependencies"][0];
-    assert_eq!((&added["name"], &added["uses_default_features"]), (&"maint".into(), &false.into()));
-    assert_eq!(added["features"], serde_json::json!(["tower"]));
+    let added = metadata["packages"][0]["dependencies"].as_array().unwrap();
+    let added: Vec<_> = added
+        .iter()
+        .map(|of| (&of["name"], &of["kind"], &of["uses_default_features"], &of["features"]))
+        .collect();
+    let maint = serde_json::Value::from("maint");
+    let (features, testing) =
+        (serde_json::json!(["actix", "tower"]), serde_json::json!(["testing"]));
+    let expected = [
+        (&maint, &serde_json::Value::Null, &false.into(), &features),
+        (&maint, &"dev".into(), &false.into(), &testing),
+    ];
+    assert_eq!(added, expected);
 }
 
 #[test]

@@ -33,10 +33,11 @@ from typing import NamedTuple
 
 # The floors, lowest first. A part imports from lower floors only, not from its own or above.
 FLOORS = """
-src/           visible
+src/           visible drain
 src/           sys digest shell
 src/           actor
 src/           error
+src/           format
 src/           zone
 src/           time access site
 src/           request
@@ -44,7 +45,7 @@ src/           rules
 src/           state
 src/           page load
 src/           store gate watch
-src/           doctor http
+src/           doctor http_types actix testing
 src/           tower
 src/           internal lib
 src/bin/maint/ exit text signals

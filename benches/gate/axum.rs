@@ -195,7 +195,7 @@ fn answer(stream: &mut TcpStream) -> Result<String> {
         let text = String::from_utf8_lossy(&bytes);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if body.len() >= length.ok_or("an answer without a length")?.parse()? {
+        if body.len() >= length.ok_or("an answer without a length")?.parse::<usize>()? {
             return Ok(text.into_owned());
         }
     }

@@ -19,6 +19,21 @@ pub(crate) fn read(sent: &str) -> Option<String> {
     if port.is_none_or(is_port) { normal(host) } else { None }
 }
 
+/// The host that the target, as in HTTP/2, and the header fields agree on. It is unknown if
+/// they differ, a field repeats or is not text: servers could disagree on which is meant.
+#[cfg(any(feature = "actix", feature = "http"))]
+pub(crate) fn agreed<'r>(
+    target: Option<&'r str>,
+    mut fields: impl Iterator<Item = &'r [u8]>,
+) -> Option<&'r str> {
+    let field = fields.next().map(str::from_utf8).transpose().ok()?;
+    match (target, field) {
+        _ if fields.next().is_some() => None,
+        (Some(target), Some(field)) => target.eq_ignore_ascii_case(field).then_some(field),
+        (target, field) => target.or(field),
+    }
+}
+
 /// Whether a host as it was sent is one.
 #[must_use]
 pub fn is_host(sent: &str) -> bool {

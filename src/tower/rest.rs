@@ -1,16 +1,11 @@
 //! The rest of a blocked request: what its client still has to send.
-//!
-//! Most clients send the whole request before they look at the answer. If the
-//! server closed the connection meanwhile, they would see it reset and never
-//! the page, so the rest is read first. A client may also wait for the answer
-//! before it sends any more, so reading ends when it pauses.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, Sender};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Buf as _;
 use http::header::EXPECT;
@@ -18,11 +13,7 @@ use http::{Request, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-/// The most that is read, in bytes.
-const MAX_READ: u64 = 16 * 1024 * 1024;
-
-/// How long a client may pause; it may take twice as long until that is noticed.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::drain::{MAX_READ, PATIENCE};
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -115,6 +115,7 @@ fn init_recognises_frameworks_and_does_not_promise_what_is_not_there() {
             "PyPI",
         ),
         ("Cargo.toml", "axum = '0.8'", "axum", "MaintenanceLayer::open(None)?", "crates.io"),
+        ("Cargo.toml", "actix-web = '4'", "actix-web", "Maintenance::open(None)?", "crates.io"),
     ] {
         let env = TestEnv::bare();
         env.write(file, text);

@@ -27,7 +27,7 @@ struct Framework {
 }
 
 /// The more specific ones first.
-const FRAMEWORKS: [Framework; 6] = [
+const FRAMEWORKS: [Framework; 7] = [
     Framework {
         name: "Django",
         file: "manage.py",
@@ -50,6 +50,15 @@ const FRAMEWORKS: [Framework; 6] = [
             CLONE is a clone of its repository (it is not on crates.io yet), and around the\n\
             router:\n\
             \n    .layer(maint::tower::MaintenanceLayer::open(None)?)",
+    },
+    Framework {
+        name: "actix-web",
+        file: "Cargo.toml",
+        word: "actix-web",
+        lines: "cargo add maint --path CLONE --no-default-features --features actix, where\n\
+            CLONE is a clone of its repository (it is not on crates.io yet), and around the\n\
+            app:\n\
+            \n    .wrap(maint::actix::Maintenance::open(None)?)",
     },
 ];
 
