@@ -22,13 +22,96 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use crate::gate::{Intercepted, Pass};
-use crate::page::Reply;
-use crate::request::{Request, host};
+use crate::page::{Format, Reply};
+use crate::request::{Request, User, host};
 
-/// It knows neither the peer nor the user; wrap it where rules need them.
+/// A request by the types of the crate `http`, for frameworks that have these and no
+/// `http::request::Parts` at hand.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HttpRequest<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The target as it was sent: what routers have cut off has to be there again.
+    pub uri: &'r Uri,
+    /// The header fields.
+    pub headers: &'r HeaderMap,
+    /// The address that connects; without it no `ip` rule matches, and trusted proxies are not
+    /// recognised.
+    pub peer: Option<IpAddr>,
+    /// The user, who may be anonymous; `None` where the app does not say.
+    pub user: Option<User>,
+    /// The format of the page, whatever `Accept` says.
+    pub format: Option<Format>,
+}
+
+impl<'r> HttpRequest<'r> {
+    /// Creates a request of which no more is known.
+    #[must_use]
+    pub fn new(method: &'r Method, uri: &'r Uri, headers: &'r HeaderMap) -> Self {
+        Self { method, uri, headers, peer: None, user: None, format: None }
+    }
+
+    /// Sets the address that connects.
+    #[must_use]
+    pub fn peer(mut self, peer: impl Into<Option<IpAddr>>) -> Self {
+        self.peer = peer.into();
+        self
+    }
+
+    /// Sets the user.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<Option<User>>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// Sets the format of the page.
+    #[must_use]
+    pub fn format(mut self, format: impl Into<Option<Format>>) -> Self {
+        self.format = format.into();
+        self
+    }
+}
+
+impl Request for HttpRequest<'_> {
+    fn path(&self) -> &[u8] {
+        self.uri.path().as_bytes()
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.uri.query().map(str::as_bytes)
+    }
+
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn host(&self) -> Option<&str> {
+        host(self.uri, self.headers)
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        values(self.headers, name, each);
+    }
+
+    fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    fn user(&self) -> Option<User> {
+        self.user
+    }
+}
+
+/// It knows neither the peer nor the user; [`HttpRequest`] can be told.
 impl Request for http::request::Parts {
     fn path(&self) -> &[u8] {
         self.uri.path().as_bytes()
@@ -43,7 +126,7 @@ impl Request for http::request::Parts {
     }
 
     fn host(&self) -> Option<&str> {
-        self::host(&self.uri, &self.headers)
+        host(&self.uri, &self.headers)
     }
 
     fn peer(&self) -> Option<IpAddr> {

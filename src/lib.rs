@@ -71,7 +71,7 @@
 //! | `cli` | yes | the `maint` command; a server leaves it off |
 //! | `tower` | no | `maint::tower`: a layer for axum, tonic, hyper and any other `tower::Service` |
 //! | `actix` | no | `maint::actix`: a middleware for actix-web |
-//! | `http` | no | for servers without either: `http::request::Parts` is a [`request::Request`], an `http::Response` is made from a reply, and `Pass::keep_private` takes its fields |
+//! | `http` | no | for servers without either: `HttpRequest` and `http::request::Parts` are a [`request::Request`], an `http::Response` is made from a reply, and `Pass::keep_private` takes its fields |
 //! | `testing` | no | `maint::testing`: a temporary site and a clock to stop, for the tests of apps |
 //!
 //! ```toml
@@ -136,6 +136,8 @@ mod zone;
 pub use actor::{Actor, Holder};
 pub use error::{Error, ErrorKind, Result, SiteProblem};
 pub use gate::Gate;
+#[cfg(feature = "http")]
+pub use http_types::HttpRequest;
 pub use site::Site;
 pub use state::{State, Window};
 pub use watch::Watch;

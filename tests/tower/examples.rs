@@ -73,15 +73,19 @@ fn built(name: &str) -> Option<PathBuf> {
     if changed(&program).is_some_and(|built| latest.is_none_or(|latest| latest <= built)) {
         return Some(program);
     }
-    skip(&format!("the example is not built: `cargo build --features tower --example {name}`"));
+    skip(&format!("the example is not built: `cargo build --all-features --example {name}`"));
     None
 }
 
 #[test]
-fn the_example_for_axum_does_what_it_says() {
-    let Some(program) = built("axum") else { return };
+fn the_examples_for_axum_and_actix_do_what_they_say() {
+    ["axum", "actix"].into_iter().filter_map(built).for_each(|program| check_shop(&program));
+}
+
+/// A shop with a view that is always down and one that never is.
+fn check_shop(program: &Path) {
     let site = TestSite::new();
-    let example = Example::start(&program, site.directory());
+    let example = Example::start(program, site.directory());
     let mut client = example.client();
     let mut statuses = || ["/", "/new", "/health"].map(|path| client.get(path).status);
     assert_eq!(statuses(), [200, 503, 200]);
@@ -97,10 +101,14 @@ fn the_example_for_axum_does_what_it_says() {
 }
 
 #[test]
-fn the_example_for_hyper_does_what_it_says() {
-    let Some(program) = built("hyper") else { return };
+fn the_examples_for_hyper_and_poem_do_what_they_say() {
+    ["hyper", "poem"].into_iter().filter_map(built).for_each(|program| check_view(&program));
+}
+
+/// An app that has one view.
+fn check_view(program: &Path) {
     let site = TestSite::new();
-    let example = Example::start(&program, site.directory());
+    let example = Example::start(program, site.directory());
     let mut client = example.client();
     assert_eq!(client.get("/").text(), "the shop\n");
     site.ok(&["on", "-m", "Back at noon"]);
@@ -115,7 +123,7 @@ fn the_example_for_hyper_does_what_it_says() {
 
 #[test]
 fn an_example_in_a_project_without_a_site_obeys_the_first_on_typed_below_it() {
-    for name in ["axum", "hyper"] {
+    for name in ["actix", "axum", "hyper", "poem"] {
         let Some(program) = built(name) else { return };
         let temp = tempfile::tempdir().unwrap();
         let project = temp.path().canonicalize().unwrap();
