@@ -167,17 +167,14 @@ const WINDOW = fields(
   },
   ({ start, end }, where) => start && end && timeOf(end) <= timeOf(start) && refuse(`${where} ends before it starts`),
 );
-const RULE = fields(
-  {
-    kind: needed(string),
-    value: needed(string),
-    note: maybe(text(KIB)),
-    expires_at: maybe(time),
-    added_at: maybe(time),
-    added_by: maybe(string),
-  },
-  (rule, where) => MATCHERS[rule.kind]?.(rule.value, where),
-);
+const RULE = fields({
+  kind: needed(string),
+  value: needed(string), // in the notation of its kind, which `Plan` reads
+  note: maybe(text(KIB)),
+  expires_at: maybe(time),
+  added_at: maybe(time),
+  added_by: maybe(string),
+});
 const BYPASS = fields({
   sha256: needed(pattern(/^[0-9a-f]{64}$/, 'digest')),
   note: maybe(text(KIB)),
@@ -265,24 +262,22 @@ function pathMatcher(value, where) {
   };
 }
 
+// What both engines read alike: characters, `.` and its like, groups, classes, and how often.
+const ESCAPE = '\\\\(?:[dDwW]|[!-/:-@[-`{-~])';
+const MEMBER = `(?:[^\\][\\\\&~^\\x80-\\xff-]|${ESCAPE})`;
+const SHARED = new RegExp(
+  `^(?:[^\\\\^$.|?*+()[\\]{}]|${ESCAPE}|[.^$|)]|\\((?:\\?:)?|\\[\\^?(?:${MEMBER}(?:-${MEMBER})?)+\\]`
+  + '|(?:[*+?]|\\{\\d+(?:,\\d*)?\\})\\??)*$',
+);
+
 /**
  * A regular expression that means the same to JavaScript and to the Rust crate `regex`; `undefined`
  * for all others. It is the operator's own, so nothing here guards against a slow one.
  */
 function expression(source) {
   const [, flags = '', rest] = /^(?:\(\?([is]+)\))?([^]*)$/.exec(source);
-  const parts = [
-    /[^\\^$.|?*+()[\]{}]/, // a character
-    /[.^$|)]|\((?:\?:)?/, // any, ends, alternatives, groups
-    /\\(?:[dDwW]|[-!-/:-@[-`{-~])/, // classes with a name, and escapes
-    /\[\^?(?:[\x20-\x7e--[\]\\&~^-]-[\x20-\x7e--[\]\\&~^-]|[\x20-\x7e])\]/, // replaced below
-    /(?:[*+?]|\{\d+(?:,\d*)?\})\??/, // how often
-  ];
-  const member = '(?:[ !-%\'-,./0-Z_`a-}]|\\\\[dDwW!-/:-@[-`{-~])';
-  parts[3] = new RegExp(`\\[\\^?(?:${member}(?:-${member})?)+\\]`);
-  const shared = new RegExp(`^(?:${parts.map((part) => part.source).join('|')})*$`);
   const isPlain = !/[^\x20-\x7e]/.test(rest);
-  if (!shared.test(rest) || (flags.includes('i') && !isPlain)) return undefined;
+  if (!SHARED.test(rest) || (flags.includes('i') && !isPlain)) return undefined;
   try {
     // For Rust a dot is anything but a line feed, for JavaScript not a carriage return either.
     const dot = flags.includes('s') ? '[^]' : '[^\\n]';
@@ -623,6 +618,8 @@ export class Plan {
         window,
         start: timeOf(window.start) ?? null,
         end: timeOf(window.end) ?? null,
+        // A lease moves its end on, so visitors are not told of it.
+        promised: (window.lease ?? null) === null ? timeOf(window.end) ?? null : null,
         // An expression that this reader cannot check may match anything.
         paths: paths.map((path) => pathMatcher(path, name) ?? (() => true)),
         methods,
@@ -634,7 +631,7 @@ export class Plan {
     this.rules = Object.entries(state.ignore ?? {})
       .filter(([, rule]) => rule.kind in MATCHERS)
       .map(([id, { kind, value, expires_at: end }]) => {
-        return { id, kind, matches: MATCHERS[kind](value, id), end: timeOf(end) };
+        return { id, kind, matches: MATCHERS[kind](value, `rule ${id}`), end: timeOf(end) };
       });
     this.tokens = Object.entries(state.bypass ?? {}).map(([id, { sha256, expires_at: end }]) => {
       return { id, digest: Buffer.from(sha256, 'hex'), end: timeOf(end) };
@@ -665,7 +662,8 @@ export class Plan {
     if (shared) return { decision: 'pass', by: shared.id, isPrivate: false };
     const personal = by('ip', 'header') ?? this.bearer(request, now) ?? by('user');
     if (personal) return { decision: 'pass', by: personal.id, isPrivate: true };
-    const window = covering.reduce((last, one) => (promisedEnd(one) >= promisedEnd(last) ? one : last));
+    // The page of the one that ends last says when all of them have ended.
+    const window = covering.reduce((last, one) => ((one.promised ?? Infinity) >= (last.promised ?? Infinity) ? one : last));
     return { decision: 'block', by: window.name, window };
   }
 
@@ -689,9 +687,6 @@ export class Plan {
 
 const withoutNull = (settings = {}) =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null));
-
-/** The end that visitors are told: a lease moves its end on, so it has none. */
-const promisedEnd = ({ end, window }) => (end === null || (window.lease ?? null) !== null ? Infinity : end);
 
 function covers({ paths, methods, hosts, isReadOnly }, { request, path, host }) {
   if (isReadOnly && SAFE.includes(request.method)) return false;
@@ -728,12 +723,12 @@ function wantedFormat(request) {
 }
 
 /** The answer to a request that a window blocks: status, header fields, and what the body shows. */
-export function answerOf({ page, window, end }, request, now) {
+export function answerOf({ page, promised }, request, now) {
   const isRead = READING.includes(request.method);
-  const isPromised = end !== null && (window.lease ?? null) === null;
-  const left = isPromised ? Number((end - now + 999_999_999n) / 1_000_000_000n) : (page.retry_after ?? 120);
+  const left = promised === null ? (page.retry_after ?? 120) : Number((promised - now + 999_999_999n) / 1_000_000_000n);
   const headers = { ...NEVER_KEPT, 'retry-after': String(Math.min(Math.max(left, 1), 7 * 24 * 3600)) };
   const grpc = /^application\/grpc(-web(-text)?)?(?=$|[+;])/.exec(onlyValue(request, 'content-type') ?? '');
+  // A call of gRPC has its own status in a field, and 14 is `UNAVAILABLE`.
   if (grpc) return { status: 200, headers: { ...headers, 'content-type': grpc[0], 'grpc-status': '14' } };
   const format = wantedFormat(request);
   const mode = onlyValue(request, 'sec-fetch-mode') ?? 'navigate';
@@ -799,12 +794,7 @@ function readFile(path) {
     const found = fs.fstatSync(file, { bigint: true });
     if (!found.isFile()) refuse('it is no regular file');
     if (found.size > BigInt(MAX_FILE)) refuse(`it is larger than ${MAX_FILE} bytes`);
-    const bytes = Buffer.alloc(MAX_FILE + 1 > Number(found.size) + 1 ? Number(found.size) + 1 : MAX_FILE + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-      read = fs.readSync(file, bytes, length, bytes.length - length, null);
-    }
-    return { key: keyOf(found), isUnsettled: isRecent(found), bytes: bytes.subarray(0, length) };
+    return { key: keyOf(found), isUnsettled: isRecent(found), bytes: fs.readFileSync(file) };
   } finally {
     fs.closeSync(file);
   }
@@ -869,25 +859,28 @@ export class Gate {
         return app(request, response);
       }
       const { status, headers: fields, format } = answerOf(window, asked, now);
-      const body = format ? this.page(window, format, READING.includes(asked.method)) : { text: '' };
+      const body = format ? this.page(window, format, status, READING.includes(asked.method)) : { text: '' };
       response.writeHead(status, { ...fields, ...body.fields, 'content-length': Buffer.byteLength(body.text) });
       return response.end(asked.method === 'HEAD' ? undefined : body.text);
     };
   }
 
   /** The page of a window, made when it is first needed and kept until the state changes. */
-  page(window, format, isRead) {
+  page(window, format, status, isRead) {
     // The built-in page takes visitors back by itself, which would lose what they sent.
     const made = format === 'html' && !isRead ? 'txt' : format;
-    const key = `${made} ${isRead} ${window.name}`;
-    if (!this.pages.has(key)) this.pages.set(key, this.render(window, made, isRead));
+    const key = [made, status, isRead, window.name].join(' ');
+    if (!this.pages.has(key)) this.pages.set(key, this.render(window, made, status, isRead));
     return this.pages.get(key);
   }
 
-  render({ name, window, page }, format, isRead) {
-    const reason = window.reason ?? 'We are working on it, and will be back soon.';
+  render({ name, window, isReadOnly, promised }, format, status, isRead) {
+    const title = isReadOnly ? 'Read-only for now' : 'Down for maintenance';
+    const inSeconds = (at) => (at ? `${at.slice(0, 19)}Z` : null);
+    const [start, end] = [inSeconds(window.start ?? window.opened_at), promised === null ? null : inSeconds(window.end)];
     if (format === 'json') {
-      const problem = { type: 'about:blank', title: 'Down for maintenance', status: page.status ?? 503, detail: reason };
+      const detail = window.reason ? { detail: window.reason } : {};
+      const problem = { type: 'about:blank', title, status, ...detail, start, end };
       return { text: `${JSON.stringify(problem)}\n`, fields: { 'content-type': 'application/problem+json' } };
     }
     try {
@@ -895,15 +888,16 @@ export class Gate {
     } catch (cause) {
       this.onProblem(`maint: the page is plain text: ${cause.message}`);
     }
-    const sent = isRead ? '' : '\nWhat you sent has not been processed. Please send it again later.\n';
-    return { text: `Down for maintenance\n\n${reason}\n${sent}`, fields: { 'content-type': 'text/plain; charset=utf-8' } };
+    const lines = [title, window.reason ?? 'We are working on it, and will be back soon.'];
+    if (!isRead) lines.push('What you sent has not been processed. Please send it again later.');
+    return { text: `${lines.join('\n\n')}\n`, fields: { 'content-type': 'text/plain; charset=utf-8' } };
   }
 }
 
 /** The page that the command makes of a window, and the policy that allows its style and script alone. */
 function builtinPage(directory, name) {
   const words = ['--site', directory, 'template', 'render', '--builtin', '--window', name];
-  const text = execFileSync(process.env.MAINT ?? 'maint', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const text = execFileSync(process.env.MAINT ?? 'maint', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 5000 });
   const hashes = (element) => [...text.matchAll(new RegExp(`<${element}>([^]*?)</${element}>`, 'g'))]
     .map(([, block]) => ` 'sha256-${createHash('sha256').update(block).digest('base64')}'`).join('');
   const policy = `default-src 'none'; style-src${hashes('style')}; script-src${hashes('script')}; connect-src 'self'; `

@@ -1,15 +1,17 @@
-// Runs the conformance vectors against a reader for Node:
+// Runs the conformance vectors against readers for Node:
 //
-//   node run.mjs READER VECTORS_DIRECTORY
+//   node run.mjs VECTORS_DIRECTORY < READERS
 //
-// prints a line of JSON for each vector that the reader decides differently, and at last their number.
+// Each line of READERS is JSON: `{"reader": PATH, "first": [TOPIC…]}`. Each line that is printed is
+// `{"reader", "number", "different": [{"vector", "why", "isCrash"}…]}`. Topics are files of vectors that
+// are asked first; where some are named, one vector is enough that the reader decides differently
+// without falling over, and `number` is left out.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [readerPath, directory] = process.argv.slice(2);
-const { Plan, answerOf, readState, timeOf } = await import(pathToFileURL(resolve(readerPath)).href);
+const [directory] = process.argv.slice(2);
 
 const USERS = {
   anonymous: { isAuthenticated: false, isStaff: false, isSuperuser: false },
@@ -46,7 +48,7 @@ function factsOf({ method, target, host, peer, headers, user, token }) {
   };
 }
 
-function failureOfDecision(vector) {
+function failureOfDecision({ readState, answerOf, timeOf }, vector) {
   const request = factsOf(vector.request);
   const now = timeOf(vector.now);
   const { decision, by, window } = readState(Buffer.from(JSON.stringify(vector.state))).decide(request, now);
@@ -60,7 +62,7 @@ function failureOfDecision(vector) {
 
 const GET = factsOf({ method: 'GET', target: '/', host: 'example.com', peer: null, headers: [], user: null, token: null });
 
-function failureOfFile(vector) {
+function failureOfFile({ readState, timeOf }, vector) {
   let result = 'read';
   let plan;
   try {
@@ -70,24 +72,44 @@ function failureOfFile(vector) {
     result = cause.kind;
   }
   if (result !== vector.result) return `${vector.result} expected, ${result} found`;
-  if (!(plan instanceof Plan)) return undefined;
+  if (plan === undefined) return undefined;
   const { decision } = plan.decide(GET, timeOf('2026-11-22T03:30:00Z'));
   return decision === vector.decision ? undefined : `${vector.decision} expected, ${decision} found`;
 }
 
-let number = 0;
-for (const [place, failureOf] of [['.', failureOfDecision], ['files', failureOfFile]]) {
-  for (const name of readdirSync(join(directory, place)).filter((name) => name.endsWith('.json')).sort()) {
-    for (const vector of JSON.parse(readFileSync(join(directory, place, name), 'utf8')).vectors) {
+const isVectors = (name) => name.endsWith('.json');
+const topics = [['', failureOfDecision], ['files/', failureOfFile]].flatMap(([place, failureOf]) =>
+  readdirSync(join(directory, place)).filter(isVectors).sort().map((name) => {
+    const { vectors } = JSON.parse(readFileSync(join(directory, place, name), 'utf8'));
+    return { topic: place + name.slice(0, -'.json'.length), vectors, failureOf };
+  }));
+
+/** What a reader decides differently, and how many vectors there are. */
+function run(reader, first) {
+  const rankOf = ({ topic }) => (first.includes(topic) ? first.indexOf(topic) : first.length);
+  const different = [];
+  let number = 0;
+  for (const { vectors, failureOf } of [...topics].sort((one, other) => rankOf(one) - rankOf(other))) {
+    for (const vector of vectors) {
       number += 1;
       let why;
+      let isCrash = false;
       try {
-        why = failureOf(vector);
+        why = failureOf(reader, vector);
       } catch (cause) {
+        isCrash = true;
         why = `${cause.stack}`.split('\n').slice(0, 3).join(' ');
       }
-      if (why !== undefined) console.log(JSON.stringify({ vector: vector.name, why }));
+      if (why === undefined) continue;
+      different.push({ vector: vector.name, why, isCrash });
+      if (first.length > 0 && !isCrash) return { different };
     }
   }
+  return { number, different };
 }
-console.log(JSON.stringify({ number }));
+
+for (const line of readFileSync(0, 'utf8').split('\n').filter(Boolean)) {
+  const { reader, first } = JSON.parse(line);
+  const loaded = await import(pathToFileURL(resolve(reader)).href);
+  console.log(JSON.stringify({ reader, ...run(loaded, first) }));
+}
