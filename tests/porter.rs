@@ -139,6 +139,7 @@ impl Mistake<'_> {
 
 /// Plants each mistake in a copy of the example, runs the vectors against the copies, and returns
 /// the vector that finds each.
+#[expect(clippy::disallowed_methods, reason = "copies of the example")]
 fn plant(mistakes: &[Mistake<'_>]) -> Vec<Result<String, String>> {
     let reader = fs::read_to_string(file("examples/reader.mjs")).unwrap();
     let temp = tempfile::tempdir().unwrap();
@@ -268,9 +269,9 @@ fn start(site: &Path) -> Child {
 fn ask(port: u16, method: &str, target: &str, fields: &[&str]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let fields: Vec<String> = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    write!(stream, "{head}{fields}\r\n").unwrap();
+    write!(stream, "{head}{}\r\n", fields.concat()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -336,6 +337,7 @@ fn the_example_follows_a_bypass_link_and_keeps_private_answers_out_of_caches() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test plays the person who edits by hand")]
 fn a_file_that_cannot_be_used_leaves_the_last_good_state_of_the_example_in_force() {
     if !has_node() {
         return;
@@ -371,6 +373,7 @@ fn a_file_that_cannot_be_used_leaves_the_last_good_state_of_the_example_in_force
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test plays the person who edits by hand")]
 fn the_example_does_not_start_without_a_site_or_with_a_broken_state() {
     if !has_node() {
         return;
@@ -393,11 +396,11 @@ fn behind_nginx_the_example_knows_the_client_by_the_proxy_that_is_named() {
     }
     let served = Served::new();
     let port = served.port;
-    let server = format!(
+    let location = format!(
         "location / {{ proxy_pass http://127.0.0.1:{port}; proxy_set_header Host $host; \
          proxy_set_header X-Forwarded-For \"$http_x_forwarded_for, 203.0.113.7\"; }}"
     );
-    let Some(nginx) = Nginx::start(&[], "", &server) else { return };
+    let Some(nginx) = Nginx::start(&[], "", &location) else { return };
     let status =
         |fields: &[&str]| ask(nginx.port, "GET", "/", fields).split(' ').nth(1).unwrap().to_owned();
     served.maint(&["on"]);

@@ -221,6 +221,7 @@ impl Outcome {
 impl FileVector {
     /// What is wrong with what is made of the file: by the reader of whole states, which the
     /// command has, and by that of the gate.
+    #[expect(clippy::disallowed_methods, reason = "the files are what is tested")]
     fn failure(&self, directory: &Path) -> Option<String> {
         fs::write(directory.join("state.json"), self.file.bytes()).unwrap();
         let site = Site::at(directory);
