@@ -8,6 +8,9 @@
 //   const gate = new Gate('/srv/shop/.maint', { userOf });
 //   createServer(gate.before(app)).listen(3000);
 //
+// The page comes from `maint template render --builtin`, by the command on the path or the one that the
+// variable `MAINT` names. Without it visitors get plain text.
+//
 // It follows docs/state-file.md, and tests/porter.rs holds it against tests/vectors/.
 //
 // What a client sent stays as Node hands it over: a string with one character for each byte. What
