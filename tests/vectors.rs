@@ -11,18 +11,68 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use maint::State;
-use maint::gate::Plan;
+use maint::gate::{Answer, Gate, Plan};
 use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::request::{RequestParts, User};
+use maint::{Error, Site, State};
 use say::figure;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+/// A file of vectors, those of decisions or those of state files.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct File<V> {
     about: String,
-    vectors: Vec<Vector>,
+    vectors: Vec<V>,
+}
+
+/// A text, in pieces where it is long or not UTF-8.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Plain(String),
+    Pieces(Vec<Piece>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Piece {
+    Plain(String),
+    Repeated { repeat: String, times: usize },
+    Bytes { hex: String },
+}
+
+impl Text {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Plain(text) => text.clone().into_bytes(),
+            Self::Pieces(pieces) => pieces.iter().flat_map(Piece::bytes).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes()).expect("only a file may be another encoding")
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Plain(text) => text.clone().into_bytes(),
+            Self::Repeated { repeat, times } if !repeat.contains("{n}") => {
+                repeat.repeat(*times).into_bytes()
+            }
+            Self::Repeated { repeat, times } => {
+                let one = |n: usize| repeat.replace("{n}", &n.to_string());
+                (1..=*times).map(one).collect::<String>().into_bytes()
+            }
+            Self::Bytes { hex } => {
+                let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+                digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,10 +107,10 @@ enum Deciders {
 #[serde(deny_unknown_fields)]
 struct Asked {
     method: String,
-    target: String,
+    target: Text,
     host: Option<String>,
     peer: Option<IpAddr>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Text)>,
     user: Option<Class>,
     token: Option<String>,
 }
@@ -82,11 +132,12 @@ impl Asked {
             Class::Staff => User::authenticated().staff(true),
             Class::Superuser => User::authenticated().staff(true).superuser(true),
         });
-        let mut facts =
-            RequestParts::new(&self.method, &self.target).with_peer(self.peer).with_user(user);
+        let mut facts = RequestParts::new(&self.method, &self.target.text())
+            .with_peer(self.peer)
+            .with_user(user);
         facts.host.clone_from(&self.host);
         for (name, value) in &self.headers {
-            facts = facts.with(name, value);
+            facts = facts.with(name, &value.text());
         }
         match &self.token {
             Some(token) => facts.with_token(token),
@@ -138,8 +189,60 @@ impl Vector {
     }
 }
 
-fn files() -> Vec<(PathBuf, File)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+/// What becomes of the bytes of a state file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileVector {
+    name: String,
+    file: Text,
+    result: Outcome,
+    decision: Option<Verdict>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Read,
+    Broken,
+    Newer,
+}
+
+impl Outcome {
+    fn of<T>(result: &maint::Result<T>) -> Self {
+        match result {
+            Ok(_) => Self::Read,
+            Err(Error::Corrupt { .. }) => Self::Broken,
+            Err(Error::Newer { .. }) => Self::Newer,
+            Err(other) => panic!("neither broken nor too new: {other}"),
+        }
+    }
+}
+
+impl FileVector {
+    /// What is wrong with what is made of the file: by the reader of whole states, which the
+    /// command has, and by that of the gate.
+    #[expect(clippy::disallowed_methods, reason = "the files are what is tested")]
+    fn failure(&self, directory: &Path) -> Option<String> {
+        fs::write(directory.join("state.json"), self.file.bytes()).unwrap();
+        let site = Site::at(directory);
+        let gate = Gate::open(&site);
+        for (who, found) in [("whole", Outcome::of(&site.state())), ("gate", Outcome::of(&gate))] {
+            if found != self.result {
+                return Some(format!("{who}: {:?} expected, {found:?} found", self.result));
+            }
+        }
+        let now = "2026-11-22T03:30:00Z".parse().unwrap();
+        let request = RequestParts::new("GET", "/").with_host("example.com");
+        let found = gate.ok().map(|gate| match gate.current().at(now).answer(&request) {
+            Answer::Pass(_) => Verdict::Pass,
+            Answer::Reply(_) => Verdict::Block,
+        });
+        (found != self.decision).then(|| format!("{:?} expected, {found:?} found", self.decision))
+    }
+}
+
+fn files<V: DeserializeOwned>(directory: &str) -> Vec<(PathBuf, File<V>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut paths: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -155,30 +258,50 @@ fn files() -> Vec<(PathBuf, File)> {
     paths.into_iter().map(read).collect()
 }
 
-#[test]
-fn requirement_56_every_vector_decides_as_written() {
-    let files = files();
+/// Runs every vector and says how many there were; fails with all that differ.
+fn run<V>(
+    files: &[(PathBuf, File<V>)],
+    name: impl Fn(&V) -> &str,
+    failure: impl Fn(&V) -> Option<String>,
+) -> usize {
     let mut names = HashSet::new();
     let mut failures = String::new();
-    for (path, file) in &files {
+    for (path, file) in files {
         let topic = path.file_stem().unwrap_or_default().to_string_lossy();
         assert!(!file.about.is_empty(), "{topic} has no `about`");
         for vector in &file.vectors {
-            assert!(names.insert(vector.name.as_str()), "two vectors are named `{}`", vector.name);
-            if let Some(failure) = vector.failure() {
-                writeln!(failures, "{topic}: {}\n    {failure}", vector.name).unwrap();
+            let name = name(vector);
+            assert!(names.insert(name), "two vectors are named `{name}`");
+            if let Some(failure) = failure(vector) {
+                writeln!(failures, "{topic}: {name}\n    {failure}").unwrap();
             }
         }
     }
-    assert!(names.len() >= 300, "only {} vectors", names.len());
     assert!(failures.is_empty(), "decided differently from the vectors:\n{failures}");
-    figure(&format!("{0} of {0} vectors decide as written", names.len()));
+    names.len()
+}
+
+#[test]
+fn requirement_56_every_vector_decides_as_written() {
+    let number = run(&files("tests/vectors"), |vector: &Vector| &vector.name, Vector::failure);
+    assert!(number >= 300, "only {number} vectors");
+    figure(&format!("{number} of {number} vectors decide as written"));
+}
+
+#[test]
+fn every_vector_of_a_state_file_is_read_or_refused_as_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let files = files("tests/vectors/files");
+    let number =
+        run(&files, |vector: &FileVector| &vector.name, |vector| vector.failure(temp.path()));
+    assert!(number >= 300, "only {number} vectors");
+    figure(&format!("{number} of {number} state files are read or refused as written"));
 }
 
 #[test]
 fn requirement_57_a_vector_that_says_the_opposite_is_found() {
     let (mut vectors, mut found) = (0, 0);
-    for (_, file) in files() {
+    for (_, file) in files::<Vector>("tests/vectors") {
         for mut vector in file.vectors {
             vector.decision = match vector.decision {
                 Verdict::Pass => Verdict::Block,

@@ -14,7 +14,7 @@ use super::url::host_and_port;
 /// The largest header field read, in bytes.
 const MAX_SIZE: usize = 64 * 1024;
 
-/// The most hops read.
+/// The most elements read, the empty ones among them.
 const MAX_HOPS: usize = 1_000;
 
 /// Finds the client's address; `None` if it is unknown.
@@ -67,17 +67,18 @@ fn trusts(proxies: &TrustedProxies, address: IpAddr) -> bool {
     })
 }
 
-/// Joins all lines of the header field to one list; `None` if it is too large.
+/// Joins all lines of the header field to one list, empty ones too, with a comma between
+/// them; `None` if it is too large.
 fn join(request: &impl Request, header: ProxyHeader) -> Option<Vec<u8>> {
     let name = header.name().to_ascii_lowercase();
     let mut joined = Vec::new();
-    let mut fits = true;
+    let (mut is_first, mut fits) = (true, true);
     request.header(&name, &mut |line| {
-        fits &= joined.len() + line.len() < MAX_SIZE;
+        let comma: &[u8] = if is_first { b"" } else { b"," };
+        is_first = false;
+        fits &= joined.len() + comma.len() + line.len() <= MAX_SIZE;
         if fits {
-            if !joined.is_empty() {
-                joined.push(b',');
-            }
+            joined.extend_from_slice(comma);
             joined.extend_from_slice(line);
         }
     });

@@ -175,7 +175,9 @@ pub fn validate_redirect(url: &str) -> Result<()> {
         return bad("it contains a user name");
     }
     let (host, port) = host_and_port(authority);
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+    // Rust reads `+80` as a number, and browsers do not.
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok();
+    if !port.is_none_or(is_port) {
         return bad("its port is not a number");
     }
     match host.parse::<crate::rules::host::HostPattern>() {
@@ -233,6 +235,7 @@ mod tests {
             "ftp://x/",
             "https://",
             "https://h:99999/",
+            "https://h:+80/",
             "sorry",
         ] {
             assert!(validate_redirect(url).is_err(), "{url:?}");
