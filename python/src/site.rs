@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use crate::clock::{self, Moment};
 use crate::error::raise;
 use crate::json;
-use crate::options::Number;
+use crate::options::{Number, not_it, typed};
 use crate::rules;
 
 /// A site directory, whether or not it exists yet.
@@ -205,22 +205,28 @@ impl Site {
         reason: Option<String>,
         start: Option<Moment>,
         end: Option<Moment>,
-        paths: Option<Vec<String>>,
-        methods: Option<Vec<String>>,
-        hosts: Option<Vec<String>>,
+        paths: Option<&Bound<'_, PyAny>>,
+        methods: Option<&Bound<'_, PyAny>>,
+        hosts: Option<&Bound<'_, PyAny>>,
         read_only: bool,
-        status: Option<Number<u16>>,
-        retry_after: Option<Number<u32>>,
+        status: Option<&Bound<'_, PyAny>>,
+        retry_after: Option<&Bound<'_, PyAny>>,
         template: Option<String>,
         redirect: Option<String>,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let status = Number::named(status, "status")?;
+        let status = Number::named(typed("status", "a whole number", status)?, "status")?;
+        let retry_after = typed("retry_after", "a whole number of seconds", retry_after)?;
         let retry_after = Number::named(retry_after, "retry_after")?;
         let mut page = PageSettings::new().status(status).retry_after(retry_after);
         (page.template, page.redirect) = (template, redirect);
-        let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
+        let texts = |name, given| {
+            let texts: Option<Vec<String>> = typed(name, "a list of texts", given)?;
+            PyResult::Ok(texts.unwrap_or_default())
+        };
+        let paths = texts("paths", paths)?;
+        let (methods, hosts) = (texts("methods", methods)?, texts("hosts", hosts)?);
         self.change(py, name, by, command, Purpose::Change, |state, stamp| {
             let mut settings = WindowSettings::new()
                 .start(start.as_ref().map(|moment| moment.0))
@@ -353,7 +359,9 @@ impl Site {
         let path: Option<PathBuf> = match site {
             Some(site) => match site.cast::<Self>() {
                 Ok(site) => return Ok(site.get().0.clone()),
-                Err(_) => Some(site.extract()?),
+                Err(_) => {
+                    Some(site.extract().map_err(|_| not_it("site", "a `Site` or a path", site))?)
+                }
             },
             None => None,
         };

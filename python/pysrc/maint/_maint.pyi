@@ -1,9 +1,11 @@
 """The part in Rust: the library that the command and Rust servers use."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, Final, Literal, final
+
+from maint._asking import Awaited
 
 __all__ = [
     "PRIVATE",
@@ -217,7 +219,8 @@ class Gate:
     `redirect`: an http or https URL, or a path of this site.
 
     `format`: the format of every page, whatever `Accept` says.
-    `user`: returns the `User` of a request; `None` counts as nobody.
+    `user`: returns the `User` of a request; `None` counts as nobody. It may
+    be asynchronous where `maint.asgi` asks, and is refused elsewhere.
     `client`: returns the client's address, if the app knows better than the
     site's trusted proxies; its text is parsed.
     `plain_http`: visitors come without encryption, so the cookie of a
@@ -248,7 +251,7 @@ class Gate:
         retry_after: int | None = None,
         redirect: str | None = None,
         format: Literal["html", "json"] | Callable[[Any], str | None] | None = None,
-        user: Callable[[Any], User | None] | None = None,
+        user: Callable[[Any], User | Awaitable[User | None] | None] | None = None,
         client: Callable[[Any], object] | None = None,
         plain_http: bool = False,
     ) -> Gate: ...
@@ -258,6 +261,9 @@ class Gate:
     @property
     def revision(self) -> int:
         """The revision of the state that is in force."""
+    @property
+    def _awaited(self) -> Awaited | None:
+        """What finds an asynchronous user: for the package alone."""
     def is_down(self) -> bool:
         """Whether any window is open now; the app's own `down` goes before."""
     def answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -39,7 +39,7 @@ def is_left_on(name: str) -> bool:
 def choose_gate(
     gate: Gate | None,
     site: Site | str | PathLike[str] | None,
-    user: Callable[[Any], User | None] | None,
+    user: Callable[[Any], User | Awaitable[User | None] | None] | None,
     **options: Unpack[GateOptions],
 ) -> Gate:
     """The gate that was given, or one that is opened now.

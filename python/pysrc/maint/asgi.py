@@ -9,23 +9,21 @@ app = MaintenanceMiddleware(app)  # any other
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.client import responses
-from inspect import iscoroutinefunction
 from os import PathLike
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from maint import PRIVATE, Gate, Pass, Reply, Site, User
-from maint._asking import Asking, aattempt, mark_guarded
+from maint._asking import USER_KEY, Question
 from maint._middleware import GateOptions, choose_gate, is_left_on
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["MaintenanceMiddleware"]
+__all__ = ["MaintenanceMiddleware", "answer_scope"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -34,11 +32,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 SyncUser: TypeAlias = Callable[[Scope], User | None]
 AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
-
-_logger = logging.getLogger("maint")
-
-#: The key of the scope under which an asynchronous function for the user leaves its answer.
-_USER = "maint.user"
 
 #: Try again later: a close code in IANA's registry for WebSocket (RFC 6455, 11.7).
 _TRY_AGAIN_LATER = 1013
@@ -70,12 +63,9 @@ class MaintenanceMiddleware:
         **options: Unpack[GateOptions],
     ) -> None:
         self.app = app
-        self._user = cast("AsyncUser | None", user if _is_async(user) else None)
-        self._asking = Asking("the function for `user`")
         self._failure: Exception | None = None
-        asked = _found_user if self._user else cast("SyncUser | None", user)
         try:
-            self.gate = choose_gate(gate, site, asked, **options)
+            self.gate = choose_gate(gate, site, user, **options)
         except Exception as error:
             if not _is_built_late():
                 raise
@@ -87,7 +77,7 @@ class MaintenanceMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        answer = await self._answer(scope)
+        answer = await answer_scope(self.gate, scope)
         if isinstance(answer, Pass):
             await self.app(scope, receive, _private(send) if answer.is_private else send)
         elif scope["type"] == "http":
@@ -95,47 +85,22 @@ class MaintenanceMiddleware:
         else:
             await _refuse(answer, scope, receive, send)
 
-    async def _answer(self, scope: Scope) -> Pass | Reply:
-        if self._user is None:
-            return self.gate.answer_scope(scope)
-        answer = self.gate.answer_scope(scope, ask=False)
-        if isinstance(answer, Pass) or not answer.needs_asking:
-            return answer
-        question = _Question()
-        asking = {**scope, _USER: question}
-        answer = self.gate.answer_scope(asking)
-        if isinstance(answer, Pass) or not question.is_asked:
-            return answer
-        try:
-            question.user = await aattempt(self._asking, self._user, scope)
-        except Exception:
-            # An unknown user counts as nobody and gets the page.
-            _logger.exception("the function `user` failed")
-        return self.gate.answer_scope(asking)
 
-
-class _Question:
-    """Whether the gate needs the user, and the answer once there is one."""
-
-    is_asked = False
-    user: User | None = None
-
-
-def _is_async(function: object) -> bool:
-    # An object may have an `async def __call__`.
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-
-
-def _found_user(scope: Scope) -> User | None:
-    question = scope.get(_USER)
-    if not isinstance(question, _Question):
-        return None
-    question.is_asked = True
-    return question.user
-
-
-# It only passes on what was found.
-mark_guarded(_found_user)
+async def answer_scope(gate: Gate, scope: Scope) -> Pass | Reply:
+    """Does the same as `gate.answer_scope`, and awaits the gate's function for the user if that is
+    asynchronous and could change the answer."""
+    if gate._awaited is None:
+        return gate.answer_scope(scope)
+    answer = gate.answer_scope(scope, ask=False)
+    if isinstance(answer, Pass) or not answer.needs_asking:
+        return answer
+    question = Question()
+    asking = {**scope, USER_KEY: question}
+    answer = gate.answer_scope(asking)
+    if isinstance(answer, Pass) or not question.is_asked:
+        return answer
+    question.user = await gate._awaited.find(scope)
+    return gate.answer_scope(asking)
 
 
 def _is_built_late() -> bool:

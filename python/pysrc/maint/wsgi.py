@@ -13,7 +13,7 @@ from http.client import responses
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from maint import PRIVATE, Gate, Pass, Site, User
+from maint import PRIVATE, Gate, Pass, Site, UsageError, User
 from maint._middleware import GateOptions, choose_gate, is_left_on
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class MaintenanceMiddleware:
     ) -> None:
         self.app = app
         self.gate = choose_gate(gate, site, user, **options)
+        if self.gate._awaited is not None:
+            raise UsageError(
+                "user: the function is asynchronous, and WSGI cannot await it; write a plain "
+                "function, or serve the app by ASGI with `maint.asgi`"
+            )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         answer = self.gate.answer_environ(environ)
