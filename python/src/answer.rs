@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::json;
+use crate::private::keep_private;
 
 /// The app answers.
 #[pyclass(frozen, module = "maint")]
@@ -15,14 +16,24 @@ pub(crate) struct Pass {
     #[pyo3(get)]
     by: Option<String>,
     /// Whether others would have been blocked, so that the app's answer
-    /// must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
-    /// fields that `overrides_cache_control` names.
+    /// must not be shared: see `keep_private`.
     #[pyo3(get)]
     is_private: bool,
 }
 
 #[pymethods]
 impl Pass {
+    /// Keeps the app's answer out of shared caches if it is private: sets
+    /// `Cache-Control` to `PRIVATE`, and removes the fields that
+    /// `overrides_cache_control` names, whatever the case of a name.
+    ///
+    /// `headers`: a list of (name, value), of text or bytes, which gives a
+    /// new list; or a mapping, which is changed and returned. Those of an
+    /// answer that is not private are returned as they are.
+    fn keep_private<'py>(&self, headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_private { keep_private(headers, false) } else { Ok(headers.clone()) }
+    }
+
     fn __repr__(&self) -> String {
         let private = if self.is_private { " private" } else { "" };
         format!("<maint.Pass by={}{private}>", repr(self.by.as_deref()))

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use maint::internal::state::validate_template_name;
 use maint::site::Environment;
-use maint::state::{PageSettings, Phase, RuleSettings, Scope, WindowSettings};
+use maint::state::{Format, PageSettings, Phase, RuleSettings, Scope, WindowSettings};
 use maint::store::{self, Applied, Options, Purpose, Stamp};
 use maint::{Actor, State, Window};
 use pyo3::prelude::*;
@@ -340,6 +341,38 @@ impl Site {
         command: Option<String>,
     ) -> PyResult<()> {
         self.update(py, by, command, Purpose::Change, |state, _| state.remove_rule(id)).map(drop)
+    }
+
+    /// Adds a template, as `maint template add` does. It is tried out first.
+    ///
+    /// `name`: up to 64 letters, digits, `_` and `-`, without the extension.
+    /// `format`: `html`, `json` or `txt`.
+    /// `replace`: whether one that exists is replaced.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
+    ///
+    /// Raises `UsageError` for a name or format that cannot be, for a
+    /// template with a mistake, and for one that exists.
+    #[pyo3(signature = (name, text, *, format="html", replace=false, by=None, command=None))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
+    fn add_template(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        text: &str,
+        format: &str,
+        replace: bool,
+        by: Option<String>,
+        command: Option<String>,
+    ) -> PyResult<()> {
+        let author = Author::new(py, by, command)?;
+        let added = validate_template_name(name).and_then(|()| {
+            let format: Format = format.parse()?;
+            let file_name = format!("{name}.{format}");
+            py.detach(|| store::put_template(&self.0, &author.options(), &file_name, text, replace))
+        });
+        added.map(drop).map_err(|error| raise(py, &error))
     }
 
     fn __repr__(&self) -> String {

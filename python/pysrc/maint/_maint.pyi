@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from os import PathLike
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, TypeVar, final
 
 from maint._asking import Awaited
 
@@ -35,6 +35,7 @@ __version__: Final[str]
 _Time = datetime | str
 _Path = str | PathLike[str]
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
+_Headers = TypeVar("_Headers", bound=MutableMapping[Any, Any] | list[tuple[Any, Any]])
 
 class MaintError(Exception):
     """Something failed: what, where and why.
@@ -135,8 +136,16 @@ class Pass:
     @property
     def is_private(self) -> bool:
         """Whether others would have been blocked, so that the app's answer
-        must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
-        fields that `overrides_cache_control` names.
+        must not be shared: see `keep_private`.
+        """
+    def keep_private(self, headers: _Headers) -> _Headers:
+        """Keeps the app's answer out of shared caches if it is private: sets
+        `Cache-Control` to `PRIVATE`, and removes the fields that
+        `overrides_cache_control` names, whatever the case of a name.
+
+        `headers`: a list of (name, value), of text or bytes, which gives a
+        new list; or a mapping, which is changed and returned. Those of an
+        answer that is not private are returned as they are.
         """
 
 @final
@@ -523,6 +532,28 @@ class Site:
 
         Raises `UsageError` if there is no rule with that id.
         """
+    def add_template(
+        self,
+        name: str,
+        text: str,
+        *,
+        format: Literal["html", "json", "txt"] = "html",
+        replace: bool = False,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> None:
+        """Adds a template, as `maint template add` does. It is tried out first.
+
+        `name`: up to 64 letters, digits, `_` and `-`, without the extension.
+        `format`: `html`, `json` or `txt`.
+        `replace`: whether one that exists is replaced.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` for a name or format that cannot be, for a
+        template with a mistake, and for one that exists.
+        """
 
 def parse_rule(kind: _Kind, value: str) -> str:
     """The value of an ignore rule as the state has it: `method`, `purge` gives
@@ -532,7 +563,7 @@ def parse_rule(kind: _Kind, value: str) -> str:
     rule that cannot be or that lets everyone in.
     """
 
-# For the package alone, so these two are not in `__all__`.
+# For the package alone, so these three are not in `__all__`.
 
 def freeze(at: _Time | None) -> None:
     """Stops the clock of every gate and site of this process, for tests;
@@ -540,6 +571,14 @@ def freeze(at: _Time | None) -> None:
 
     `at`: an aware `datetime`, or text in RFC 3339 with an offset. Raises
     `ValueError` for a time without one.
+    """
+
+def keep_private(headers: _Headers, *, as_bytes: bool = False) -> _Headers:
+    """The header fields of an answer that no shared cache may keep, whatever
+    the case of their names. A list of (name, value) gives a new list; a
+    mapping is changed, and returned.
+
+    `as_bytes`: whether the fields are bytes, where there may be none.
     """
 
 def validate_options(

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from maint import Gate, Site, User, overrides_cache_control
+from maint import Gate, Site, User
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
+
+#: The key of an environ or a scope under which the app finds the `Pass`.
+PASS_KEY = "maint.pass"
 
 
 class GateOptions(TypedDict, total=False):
@@ -28,12 +31,6 @@ class GateOptions(TypedDict, total=False):
     format: Literal["html", "json"] | Callable[[Any], str | None] | None
     client: Callable[[Any], str | None] | None
     plain_http: bool
-
-
-def is_left_on(name: str) -> bool:
-    """Whether an answer that no cache may keep retains a header field of the app."""
-    lower = name.lower()
-    return lower != "cache-control" and not overrides_cache_control(lower)
 
 
 def choose_gate(

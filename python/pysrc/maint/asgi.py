@@ -12,13 +12,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.client import responses
+from multiprocessing import parent_process
 from os import PathLike
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from maint import PRIVATE, Gate, Pass, Reply, Site, User
+from maint import Gate, Pass, Reply, Site, User
 from maint._asking import USER_KEY, Question
-from maint._middleware import GateOptions, choose_gate, is_left_on
+from maint._maint import keep_private
+from maint._middleware import PASS_KEY, GateOptions, choose_gate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -48,6 +50,8 @@ class MaintenanceMiddleware:
     Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
     `TypeError` for an option that cannot be, so that the app does not start.
 
+    The app finds the `Pass` in its scope, as `maint.pass`.
+
     A WebSocket that is blocked is refused with the status of the page if the server can
     do that (the extension `websocket.http.response`), else closed before it is accepted,
     with 1013 (try again later). An open one stays open. The lifespan of the app is its own.
@@ -67,7 +71,7 @@ class MaintenanceMiddleware:
         try:
             self.gate = choose_gate(gate, site, user, **options)
         except Exception as error:
-            if not _is_built_late():
+            if not _is_reported_later():
                 raise
             self._failure = error
 
@@ -79,6 +83,7 @@ class MaintenanceMiddleware:
             return
         answer = await answer_scope(self.gate, scope)
         if isinstance(answer, Pass):
+            scope[PASS_KEY] = answer
             await self.app(scope, receive, _private(send) if answer.is_private else send)
         elif scope["type"] == "http":
             await _respond("http.response", answer.status, answer, send)
@@ -103,16 +108,21 @@ async def answer_scope(gate: Gate, scope: Scope) -> Pass | Reply:
     return gate.answer_scope(asking)
 
 
-def _is_built_late() -> bool:
-    """Whether Starlette makes its middleware now.
+def _is_reported_later() -> bool:
+    """Whether the lifespan has to say that the app cannot start.
 
-    It does so at the first event that the server sends. Most servers take an exception there
-    for an app without lifespan, and would start all the same.
+    Starlette makes its middleware at the first event that the server sends. Most servers take an
+    exception there for an app without lifespan, and would start all the same. A worker of uvicorn
+    that an exception ends on import is started again for ever; one that reports a failure is not.
     """
     frame: FrameType | None = sys._getframe()
     while frame := frame and frame.f_back:
-        if frame.f_code.co_name == "build_middleware_stack":
+        name = frame.f_code.co_name
+        if name == "build_middleware_stack":
             return True
+        if name == "load" and frame.f_globals.get("__name__") == "uvicorn.config":
+            is_off = getattr(frame.f_locals.get("self"), "lifespan", "off") == "off"
+            return parent_process() is not None and not is_off
     return False
 
 
@@ -129,12 +139,8 @@ def _private(send: Send) -> Send:
 
     async def send_private(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            kept = [
-                (name, value)
-                for name, value in message.get("headers", ())
-                if is_left_on(name.decode("latin-1"))
-            ]
-            message = {**message, "headers": [*kept, (b"cache-control", PRIVATE.encode())]}
+            headers = keep_private(list(message.get("headers", ())), as_bytes=True)
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_private

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maint import PRIVATE, Gate, MaintError, Site, User
+from maint import PRIVATE, Gate, MaintError, Pass, Site, User
 from maint.asgi import MaintenanceMiddleware
 
 Message = dict[str, Any]
@@ -335,6 +335,8 @@ def test_the_scope_of_the_app_is_the_servers(site: Site) -> None:
     ask(MaintenanceMiddleware(looking, site, user=find), asked)
     assert seen[0] is asked
     assert "maint.user" not in asked
+    decision = asked["maint.pass"]
+    assert isinstance(decision, Pass) and decision.is_private
 
 
 def test_a_gate_and_its_options_are_not_given_twice(site: Site) -> None:
