@@ -212,11 +212,7 @@ impl Maker<'_, '_> {
     }
 
     /// The body, the template of the site that it is made from, if any, and the media type.
-    fn body(
-        &mut self,
-        format: Format,
-        context: &Context,
-    ) -> (Body, Option<String>, &'static str) {
+    fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>, &'static str) {
         let templates = self.site.templates;
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
@@ -224,9 +220,7 @@ impl Maker<'_, '_> {
         match rendered {
             Ok(text) => {
                 let media_type = match own {
-                    Some(_) if format == Format::Json && !is_problem(&text) => {
-                        format.media_type()
-                    }
+                    Some(_) if format == Format::Json && !is_problem(&text) => format.media_type(),
                     _ => media_type(format),
                 };
                 let body = match own {
