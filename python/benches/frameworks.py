@@ -67,8 +67,8 @@ class Variant:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=101)
-    parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--requests", type=int, default=50)
     parser.add_argument("--only", choices=list(PEERS))
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
