@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,60 @@ def test_a_recipe_does_what_the_middleware_does(
     site.off()
     answer = ask(server, "/")
     assert (answer.status, answer.all("cache-control")) == (200, ["public"])
+
+
+# What these servers, and others, keep header fields in.
+
+PUBLIC = [
+    ("Content-Type", "text/plain"),
+    ("cache-control", "public"),
+    ("CDN-Cache-Control", "max-age=600"),
+    ("surrogate-control", "max-age=600"),
+    ("Surrogate-Control", "max-age=600"),
+]
+
+
+def starlette() -> Any:
+    from starlette.datastructures import MutableHeaders
+
+    return MutableHeaders(
+        raw=[(name.lower(), value) for name, value in [(n.encode(), v.encode()) for n, v in PUBLIC]]
+    )
+
+
+def werkzeug() -> Any:
+    from werkzeug.datastructures import Headers
+
+    return Headers(PUBLIC)
+
+
+def multidict() -> Any:
+    from multidict import CIMultiDict
+
+    return CIMultiDict(PUBLIC)
+
+
+def tornado() -> Any:
+    from tornado.httputil import HTTPHeaders
+
+    headers = HTTPHeaders()
+    for name, value in PUBLIC:
+        headers.add(name, value)
+    return headers
+
+
+@pytest.mark.parametrize("make", [starlette, werkzeug, multidict, tornado])
+def test_the_mappings_of_servers_are_changed(site: maint.Site, make: Any) -> None:
+    try:
+        headers = make()
+    except ImportError as error:
+        pytest.skip(f"SKIPPED: {error}")
+    site.add_rule("header", "x-probe: blue")
+    site.on()
+    asked = maint.Request("GET", "/", headers=[("X-Probe", "blue")])
+    decision = maint.Gate(site).answer(asked)
+    assert isinstance(decision, maint.Pass)
+    assert decision.keep_private(headers) is headers
+    names = list(headers.keys())
+    left = {name.lower(): headers[name] for name in names}
+    assert left == {"content-type": "text/plain", "cache-control": maint.PRIVATE}
