@@ -160,9 +160,11 @@ bench: ## Measure the command and the gate against their budgets
 tokens: ## Whether the time of a refusal reveals a part of a token, by a million samples
 	cargo bench --locked --no-default-features --features tower --bench gate -- constant-time
 
-bench-python: python-tools ## Measure the middleware for Django beside none and beside django-maintenance-mode
+bench-python: python-tools ## Measure the middleware for Django, Starlette, FastAPI and Flask beside none and the usual packages
 	CARGO_TARGET_DIR=$(PYTHON_TARGET) $(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall ./python
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-compile -r python/benches/requirements.txt
 	$(VENV)/bin/python python/benches/middleware.py
+	$(VENV)/bin/python python/benches/frameworks.py
 
 MUSL := x86_64-unknown-linux-musl
 dist: ## The static binary with its pages and completions, in dist/, measured

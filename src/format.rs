@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub enum Format {
     /// A page for browsers.
     Html,
-    /// An `application/problem+json` answer (RFC 9457) for API clients.
+    /// JSON for API clients: the built-in page is a problem (RFC 9457).
     Json,
     /// Plain text.
     Txt,

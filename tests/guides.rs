@@ -252,9 +252,16 @@ fn the_templates_in_the_guide_make_pages() {
         "maint template add sorry --format json <<'END' && maint on --template sorry -m 'a \"b\"'\n{json}END\n"
     );
     let page = reply(&own, &request.with("accept", "application/json"));
+    assert_eq!(page.header("content-type").as_deref(), Some("application/json"));
     let page: serde_json::Value = serde_json::from_slice(page.body()).unwrap();
     assert_eq!(page["message"], "a \"b\"");
     assert!(page["until"].is_null());
+
+    let copy = "maint template add mine --builtin --format json && maint on --template mine";
+    let request = RequestParts::new("GET", "/").with("accept", "application/json");
+    let page = reply(copy, &request);
+    assert_eq!(page.template(), Some("mine"));
+    assert_eq!(page.header("content-type").as_deref(), Some("application/problem+json"));
 }
 
 #[test]

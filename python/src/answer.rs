@@ -1,11 +1,15 @@
 //! Answers of the gate as objects.
 
+use std::sync::Arc;
+
 use maint::gate;
 use maint::page;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDateTime, PyDict, PyString};
 
+use crate::clock;
 use crate::json;
+use crate::private::keep_private;
 
 /// The app answers.
 #[pyclass(frozen, module = "maint")]
@@ -15,14 +19,36 @@ pub(crate) struct Pass {
     #[pyo3(get)]
     by: Option<String>,
     /// Whether others would have been blocked, so that the app's answer
-    /// must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
-    /// fields that `overrides_cache_control` names.
+    /// must not be shared: see `keep_private`.
     #[pyo3(get)]
     is_private: bool,
+    /// The open window that would block the same request if it changed
+    /// something; `None` if nothing is read-only.
+    #[pyo3(get)]
+    read_only: Option<String>,
+    next: Option<Arc<gate::Upcoming>>,
 }
 
 #[pymethods]
 impl Pass {
+    /// The next maintenance to come where the request leads, for an
+    /// announcement.
+    #[getter]
+    fn next(&self) -> Option<Upcoming> {
+        self.next.clone().map(Upcoming)
+    }
+
+    /// Keeps the app's answer out of shared caches if it is private: sets
+    /// `Cache-Control` to `PRIVATE`, and removes the fields that
+    /// `overrides_cache_control` names, whatever the case of a name.
+    ///
+    /// `headers`: a list of (name, value), of text or bytes, which gives a
+    /// new list; or a mapping, which is changed and returned. Those of an
+    /// answer that is not private are returned as they are.
+    fn keep_private<'py>(&self, headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_private { keep_private(headers, false) } else { Ok(headers.clone()) }
+    }
+
     fn __repr__(&self) -> String {
         let private = if self.is_private { " private" } else { "" };
         format!("<maint.Pass by={}{private}>", repr(self.by.as_deref()))
@@ -31,7 +57,54 @@ impl Pass {
 
 impl From<gate::Pass> for Pass {
     fn from(pass: gate::Pass) -> Self {
-        Self { by: pass.by.map(|by| by.to_string()), is_private: pass.is_private }
+        Self {
+            by: pass.by.map(|by| by.to_string()),
+            is_private: pass.is_private,
+            read_only: pass.read_only.map(|name| name.to_string()),
+            next: pass.next,
+        }
+    }
+}
+
+/// A scheduled window that will cover what is asked for, with any method.
+#[pyclass(frozen, module = "maint")]
+pub(crate) struct Upcoming(Arc<gate::Upcoming>);
+
+#[pymethods]
+impl Upcoming {
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// When it begins, an aware `datetime` in UTC.
+    #[getter]
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        clock::datetime(py, self.0.start)
+    }
+
+    /// When it ends by itself, as far as visitors are told; an aware
+    /// `datetime` in UTC.
+    #[getter]
+    fn end<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        self.0.end.map(|end| clock::datetime(py, end)).transpose()
+    }
+
+    /// The reason shown to visitors.
+    #[getter]
+    fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// Whether only what changes something will be blocked.
+    #[getter]
+    fn is_read_only(&self) -> bool {
+        self.0.scope.read_only
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<maint.Upcoming {:?} at {}>", self.0.name, self.0.start)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyString};
+use pyo3::types::{PyDateTime, PyString, PyTzInfo};
 
 /// Every answer reads this, so that it need not take the lock.
 static IS_STOPPED: AtomicBool = AtomicBool::new(false);
@@ -30,6 +30,17 @@ pub(crate) fn freeze(at: Option<Moment>) {
     let at = at.map(|moment| moment.0);
     *STOPPED_AT.lock().unwrap_or_else(PoisonError::into_inner) = at;
     IS_STOPPED.store(at.is_some(), Ordering::Release);
+}
+
+/// A time as an aware `datetime` in UTC.
+pub(crate) fn datetime(py: Python<'_>, at: Timestamp) -> PyResult<Bound<'_, PyDateTime>> {
+    let utc = PyTzInfo::utc(py)?;
+    let epoch = PyDateTime::from_timestamp(py, 0.0, Some(&utc))?;
+    // Whole numbers keep the microseconds.
+    let micros = at.as_microsecond();
+    let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    let since = py.import("datetime")?.call_method1("timedelta", (0, seconds, rest))?;
+    Ok(epoch.call_method1("__add__", (since,))?.cast_into()?)
 }
 
 /// An aware `datetime`, or text in RFC 3339.

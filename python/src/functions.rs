@@ -3,8 +3,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict as _, PyString};
+
+use crate::error::UsageError;
 
 /// The time between two reports of trouble with the same function.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -32,8 +35,12 @@ impl Function {
     ) -> Option<T> {
         let py = subject.py();
         let returned = self.callable.bind(py).call1((subject,));
-        let answer = returned
-            .and_then(|value| if value.is_none() { Ok(None) } else { understand(value).map(Some) });
+        let answer = returned.and_then(|value| {
+            if value.is_none() {
+                return Ok(None);
+            }
+            understand(value.clone()).map(Some).map_err(|error| never_awaited(&value, error))
+        });
         answer.unwrap_or_else(|error| {
             if self.is_due() {
                 let text = format!(
@@ -54,6 +61,36 @@ impl Function {
         }
         is_due
     }
+}
+
+/// Why an answer makes no sense, where it is a coroutine. Python warns of one that is neither
+/// awaited nor closed.
+fn never_awaited(value: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    if !value.hasattr("__await__").unwrap_or(false) {
+        return error;
+    }
+    // Other awaitables have nothing to close.
+    let _ = value.call_method0("close");
+    PyTypeError::new_err(
+        "it returned a coroutine, and nothing awaits that; write a plain function, or for `user` \
+         an `async def`",
+    )
+}
+
+/// Whether a function of the app has to be awaited.
+pub(crate) fn is_async(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let module = function.py().import("maint._asking")?;
+    module.call_method1("is_async", (function,))?.extract()
+}
+
+/// Refuses a function that would have to be awaited.
+pub(crate) fn refuse_async(name: &str, function: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    if function.map_or(Ok(false), is_async)? {
+        return Err(UsageError::new_err(format!(
+            "{name}: the function is asynchronous, and nothing awaits it; write a plain function"
+        )));
+    }
+    Ok(())
 }
 
 /// Writes to the logger `maint`. Whatever goes wrong there, the request goes on.

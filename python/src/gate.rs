@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use maint::gate::{Answer, App, Current, OnError, OnProblem, Options, Override, Pass as MaintPass};
 use maint::rules::Matcher;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::answer::{Pass, Reply};
 use crate::asked::{Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
-use crate::error::raise;
-use crate::functions::{Function, log};
-use crate::options::{self, Number};
+use crate::error::{UsageError, raise};
+use crate::functions::{Function, is_async, log, refuse_async};
+use crate::options;
 use crate::rules;
 use crate::servers::{Django, Environ, Scope, Server};
 use crate::site::Site;
@@ -48,7 +49,8 @@ use crate::site::Site;
 /// `redirect`: an http or https URL, or a path of this site.
 ///
 /// `format`: the format of every page, whatever `Accept` says.
-/// `user`: returns the `User` of a request; `None` counts as nobody.
+/// `user`: returns the `User` of a request; `None` counts as nobody. It may
+/// be asynchronous where `maint.asgi` asks, and is refused elsewhere.
 /// `client`: returns the client's address, if the app knows better than the
 /// site's trusted proxies; its text is parsed.
 /// `plain_http`: visitors come without encryption, so the cookie of a
@@ -69,6 +71,8 @@ pub(crate) struct Gate {
     inner: maint::Gate,
     site: maint::Site,
     functions: Functions,
+    /// `maint._asking.Awaited`, if the app's function for the user is asynchronous.
+    awaited: Option<Py<PyAny>>,
     /// Made once, since most requests get it.
     pass: Py<Pass>,
 }
@@ -77,44 +81,68 @@ pub(crate) struct Gate {
 impl Gate {
     #[new]
     #[pyo3(signature = (
-        site=None, *, recheck=None, on_error="refuse", on_problem=None, down=None, ignore=None,
+        site=None, *, recheck=None, on_error=None, on_problem=None, down=None, ignore=None,
         status=None, retry_after=None, redirect=None, format=None, user=None, client=None,
-        plain_http=false,
-    ))]
+        plain_http=None,
+    ), text_signature = "(site=None, *, recheck=None, on_error='refuse', on_problem=None, down=None, \
+        ignore=None, status=None, retry_after=None, redirect=None, format=None, user=None, \
+        client=None, plain_http=False)")]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         py: Python<'_>,
         site: Option<&Bound<'_, PyAny>>,
-        recheck: Option<f64>,
-        on_error: &str,
-        on_problem: Option<Py<PyAny>>,
-        down: Option<bool>,
+        recheck: Option<&Bound<'_, PyAny>>,
+        on_error: Option<&Bound<'_, PyAny>>,
+        on_problem: Option<Bound<'_, PyAny>>,
+        down: Option<&Bound<'_, PyAny>>,
         ignore: Option<&Bound<'_, PyAny>>,
-        status: Option<Number<u16>>,
-        retry_after: Option<Number<u32>>,
-        redirect: Option<String>,
+        status: Option<&Bound<'_, PyAny>>,
+        retry_after: Option<&Bound<'_, PyAny>>,
+        redirect: Option<&Bound<'_, PyAny>>,
         format: Option<&Bound<'_, PyAny>>,
-        user: Option<Py<PyAny>>,
-        client: Option<Py<PyAny>>,
-        plain_http: bool,
+        user: Option<Bound<'_, PyAny>>,
+        client: Option<Bound<'_, PyAny>>,
+        plain_http: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        refuse_async("client", client.as_ref())?;
+        refuse_async("format", format)?;
+        refuse_async("on_problem", on_problem.as_ref())?;
+        let user = options::function("user", user)?;
+        let client = options::function("client", client)?;
+        let on_problem = options::function("on_problem", on_problem)?;
+        let on_error = match on_error {
+            None => OnError::Refuse,
+            Some(said) => policy(said)?,
+        };
+        let down = options::typed("down", TRUE_OR_FALSE, down)?;
+        let is_plain_http = options::typed("plain_http", TRUE_OR_FALSE, plain_http)?;
+        let recheck =
+            options::interval(options::typed("recheck", "a number of seconds", recheck)?)?;
+        let page = options::page(
+            options::typed("status", "a whole number", status)?,
+            options::typed("retry_after", "a whole number of seconds", retry_after)?,
+            options::typed("redirect", "text", redirect)?,
+        )?;
         let site = Site::meant(py, site)?;
-        let recheck = options::interval(recheck)?;
-        let page = options::page(status, retry_after, redirect)?;
         let mut app = App::new().is_down(down).page(page);
         app.ignore = app_rules(ignore)?;
-        let mut options = Options::new().recheck(recheck).on_error(policy(on_error)?).app(app);
+        let mut options = Options::new().recheck(recheck).on_error(on_error).app(app);
         options.on_problem = Some(reporter(on_problem));
+        let awaited = awaited(py, user.as_ref())?;
+        let user = match awaited {
+            Some(_) => Some(py.import("maint._asking")?.getattr("found_user")?.unbind()),
+            None => user,
+        };
         let functions = Functions {
             user: user.map(|function| Function::new(py, "user", function)).transpose()?,
             client: client.map(|function| Function::new(py, "client", function)).transpose()?,
             format: format.map(wanted).transpose()?,
-            is_plain_http: plain_http,
+            is_plain_http: is_plain_http.unwrap_or(false),
         };
         let opened = py.detach(|| maint::Gate::open_with(&site, options));
         let inner = opened.map_err(|error| raise(py, &error))?;
         let pass = Py::new(py, Pass::from(MaintPass::default()))?;
-        Ok(Self { inner, site, functions, pass })
+        Ok(Self { inner, site, functions, awaited, pass })
     }
 
     /// The site whose gate it is.
@@ -127,6 +155,12 @@ impl Gate {
     #[getter]
     fn revision(&self, py: Python<'_>) -> u64 {
         py.detach(|| self.inner.revision())
+    }
+
+    /// What finds an asynchronous user: for the package alone.
+    #[getter]
+    fn _awaited(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.awaited.as_ref().map(|awaited| awaited.clone_ref(py))
     }
 
     /// Whether any window is open now; the app's own `down` goes before.
@@ -147,6 +181,9 @@ impl Gate {
         force: Option<&str>,
         at: Option<Moment>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if request.0.user.is_none() {
+            self.refuse_to_await("give the user with the request: `Request(…, user=…)`")?;
+        }
         let now = at.map(|moment| moment.0);
         let answer = self.decide(py, &request.0, forced(force)?, now);
         self.object(py, answer, false)
@@ -163,6 +200,7 @@ impl Gate {
         environ: &Bound<'py, PyDict>,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.refuse_to_await(NOT_HERE)?;
         self.ask(environ.as_any(), Environ(environ), true, force)
     }
 
@@ -180,6 +218,9 @@ impl Gate {
         ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if ask && !scope.contains(intern!(scope.py(), USER_KEY))? {
+            self.refuse_to_await("write `await maint.asgi.answer_scope(gate, scope)`")?;
+        }
         self.ask(scope, Scope(scope), ask, force)
     }
 
@@ -196,6 +237,7 @@ impl Gate {
         ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.refuse_to_await(NOT_HERE)?;
         self.ask(request, Django(request), ask, force)
     }
 
@@ -205,6 +247,16 @@ impl Gate {
 }
 
 impl Gate {
+    /// Refuses to answer where the app's function for the user would have to be awaited:
+    /// without it, those whom a rule lets through would get the page.
+    fn refuse_to_await(&self, hint: &str) -> PyResult<()> {
+        if self.awaited.is_none() {
+            return Ok(());
+        }
+        let what = "user: the function is asynchronous, and nothing awaits it here";
+        Err(UsageError::new_err(format!("{what}; {hint}")))
+    }
+
     /// What to do with a request, at a time of the caller's choice or now. Other threads
     /// may run while the gate looks at the file: the file system may be slow, and a new
     /// state takes a moment to read.
@@ -262,6 +314,22 @@ impl Gate {
     }
 }
 
+/// The key of the scope under which `maint.asgi` leaves the answer of an asynchronous function.
+const USER_KEY: &str = "maint.user";
+
+const NOT_HERE: &str = "write a plain function";
+
+/// What awaits the app's function for the user, if that is asynchronous.
+fn awaited(py: Python<'_>, user: Option<&Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    match user {
+        Some(user) if is_async(user.bind(py))? => {
+            let made = py.import("maint._asking")?.call_method1("Awaited", (user,))?;
+            Ok(Some(made.unbind()))
+        }
+        _ => Ok(None),
+    }
+}
+
 fn forced(force: Option<&str>) -> PyResult<Option<Override>> {
     match force {
         None => Ok(None),
@@ -273,12 +341,15 @@ fn forced(force: Option<&str>) -> PyResult<Option<Override>> {
     }
 }
 
-fn policy(on_error: &str) -> PyResult<OnError> {
-    match on_error {
-        "refuse" => Ok(OnError::Refuse),
-        "open" => Ok(OnError::Open),
-        "closed" => Ok(OnError::Closed),
-        other => Err(PyValueError::new_err(format!(
+const TRUE_OR_FALSE: &str = "`True` or `False`";
+
+fn policy(on_error: &Bound<'_, PyAny>) -> PyResult<OnError> {
+    let said: Option<String> = options::typed("on_error", "text", Some(on_error))?;
+    match said.as_deref() {
+        None | Some("refuse") => Ok(OnError::Refuse),
+        Some("open") => Ok(OnError::Open),
+        Some("closed") => Ok(OnError::Closed),
+        Some(other) => Err(PyValueError::new_err(format!(
             "on_error: `{other}` is unknown; write `refuse`, `open` or `closed`"
         ))),
     }
@@ -300,13 +371,21 @@ fn reporter(on_problem: Option<Py<PyAny>>) -> OnProblem {
     })
 }
 
+const RULES: &str = "a list of rules; a rule is (name, kind, value), as in `ignore=[(\"probe\", \"path\", \"/health\")]`";
+const RULE: &str = "a rule: (name, kind, value), as in `(\"probe\", \"path\", \"/health\")`";
+
 /// The rules of the app: name, kind, value.
 fn app_rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher)>> {
     let mut rules = Vec::new();
-    for entry in ignore.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
+    let Some(ignore) = ignore else { return Ok(rules) };
+    let entries = match ignore.try_iter() {
+        Ok(entries) if !ignore.is_instance_of::<PyString>() => entries,
+        _ => return Err(options::not_it("ignore", RULES, ignore)),
+    };
+    for entry in entries {
         let entry = entry?;
         let Ok((name, kind, value)) = entry.extract::<(String, String, String)>() else {
-            return Err(PyTypeError::new_err("ignore: a rule is three texts: name, kind, value"));
+            return Err(options::not_it("ignore", RULE, &entry));
         };
         let matcher = rules::rule(&kind, &value)
             .map_err(|why| PyValueError::new_err(format!("{name}: {why}")))?;

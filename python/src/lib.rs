@@ -13,6 +13,7 @@ mod functions;
 mod gate;
 mod json;
 mod options;
+mod private;
 mod rules;
 mod servers;
 mod site;
@@ -24,7 +25,7 @@ mod _maint {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::answer::{Pass, Reply};
+    use crate::answer::{Pass, Reply, Upcoming};
     #[pymodule_export]
     use crate::asked::{Request, User};
     #[pymodule_export]
@@ -46,7 +47,9 @@ mod _maint {
         // For the package alone: `add` would put them into `__all__`.
         module.setattr("freeze", wrap_pyfunction!(crate::clock::freeze, module)?)?;
         let validate = wrap_pyfunction!(crate::options::validate_options, module)?;
-        module.setattr("validate_options", validate)
+        module.setattr("validate_options", validate)?;
+        let private = wrap_pyfunction!(crate::private::keep_private, module)?;
+        module.setattr("keep_private", private)
     }
 
     /// Whether some caches obey a header field rather than `Cache-Control`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maint::internal::state::{validate_redirect, validate_retry_after, validate_status};
 use maint::state::PageSettings;
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::words;
@@ -45,7 +45,9 @@ pub(crate) fn interval(recheck: Option<f64>) -> Result<Option<Duration>, Refused
     if (0.0..=MAX_RECHECK).contains(&seconds) {
         return Ok(Some(Duration::from_secs_f64(seconds)));
     }
-    let why = format!("`{seconds}` is not from 0 to {MAX_RECHECK} seconds");
+    let why = format!(
+        "`{seconds}` is not from 0 to {MAX_RECHECK} seconds; leave it out to look before every answer"
+    );
     Err(Refused { name: "recheck", why })
 }
 
@@ -67,6 +69,34 @@ pub(crate) fn page(
 
 fn check(name: &'static str, checked: maint::Result<()>) -> Result<(), Refused> {
     checked.map_err(|error| Refused { name, why: words(&error) })
+}
+
+/// The value of an option with this name, of the type that `wanted` describes. Otherwise Python's
+/// own words would name neither.
+pub(crate) fn typed<'py, T>(
+    name: &str,
+    wanted: &str,
+    given: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(None) };
+    given.extract().map(Some).map_err(|_| not_it(name, wanted, given))
+}
+
+/// The function that an option with this name is.
+pub(crate) fn function(name: &str, given: Option<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    match given {
+        Some(given) if !given.is_callable() => Err(not_it(name, "a function", &given)),
+        given => Ok(given.map(Bound::unbind)),
+    }
+}
+
+/// That an option is not of the type that `wanted` describes.
+pub(crate) fn not_it(name: &str, wanted: &str, given: &Bound<'_, PyAny>) -> PyErr {
+    let shown = given.repr().map_or_else(|_| "it".to_owned(), |repr| format!("`{repr}`"));
+    PyTypeError::new_err(format!("{name}: {shown} is not {wanted}"))
 }
 
 /// A number of which the library knows the limits; or the text of one that its type cannot

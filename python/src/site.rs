@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use maint::internal::state::validate_template_name;
 use maint::site::Environment;
+use maint::page::Format;
 use maint::state::{PageSettings, Phase, RuleSettings, Scope, WindowSettings};
 use maint::store::{self, Applied, Options, Purpose, Stamp};
 use maint::{Actor, State, Window};
@@ -12,7 +14,7 @@ use pyo3::prelude::*;
 use crate::clock::{self, Moment};
 use crate::error::raise;
 use crate::json;
-use crate::options::Number;
+use crate::options::{Number, not_it, typed};
 use crate::rules;
 
 /// A site directory, whether or not it exists yet.
@@ -205,22 +207,28 @@ impl Site {
         reason: Option<String>,
         start: Option<Moment>,
         end: Option<Moment>,
-        paths: Option<Vec<String>>,
-        methods: Option<Vec<String>>,
-        hosts: Option<Vec<String>>,
+        paths: Option<&Bound<'_, PyAny>>,
+        methods: Option<&Bound<'_, PyAny>>,
+        hosts: Option<&Bound<'_, PyAny>>,
         read_only: bool,
-        status: Option<Number<u16>>,
-        retry_after: Option<Number<u32>>,
+        status: Option<&Bound<'_, PyAny>>,
+        retry_after: Option<&Bound<'_, PyAny>>,
         template: Option<String>,
         redirect: Option<String>,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let status = Number::named(status, "status")?;
+        let status = Number::named(typed("status", "a whole number", status)?, "status")?;
+        let retry_after = typed("retry_after", "a whole number of seconds", retry_after)?;
         let retry_after = Number::named(retry_after, "retry_after")?;
         let mut page = PageSettings::new().status(status).retry_after(retry_after);
         (page.template, page.redirect) = (template, redirect);
-        let [paths, methods, hosts] = [paths, methods, hosts].map(Option::unwrap_or_default);
+        let texts = |name, given| {
+            let texts: Option<Vec<String>> = typed(name, "a list of texts", given)?;
+            PyResult::Ok(texts.unwrap_or_default())
+        };
+        let paths = texts("paths", paths)?;
+        let (methods, hosts) = (texts("methods", methods)?, texts("hosts", hosts)?);
         self.change(py, name, by, command, Purpose::Change, |state, stamp| {
             let scope = Scope::new().paths(&paths)?.methods(&methods)?;
             let scope = scope.hosts(&hosts)?.read_only(read_only);
@@ -338,6 +346,39 @@ impl Site {
         self.update(py, by, command, Purpose::Change, |state, _| state.remove_rule(id)).map(drop)
     }
 
+    /// Adds a template, as `maint template add` does. It is tried out first.
+    ///
+    /// `name`: up to 64 letters, digits, `_` and `-`, without the extension.
+    /// `format`: `html`, `json` or `txt`.
+    /// `replace`: whether one that exists is replaced.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
+    ///
+    /// Raises `UsageError` for a name or format that cannot be, for a
+    /// template with a mistake, and for one that exists.
+    #[pyo3(signature = (name, text, *, format="html", replace=false, by=None, command=None))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
+    fn add_template(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        text: &str,
+        format: &str,
+        replace: bool,
+        by: Option<String>,
+        command: Option<String>,
+    ) -> PyResult<()> {
+        let author = Author::new(py, by, command)?;
+        let added = validate_template_name(name).and_then(|()| {
+            let format: Format = format.parse()?;
+            let file_name = format!("{name}.{format}");
+            let write = if replace { store::put_template } else { store::add_template };
+            py.detach(|| write(&self.0, &author.options(), &file_name, text))
+        });
+        added.map(drop).map_err(|error| raise(py, &error))
+    }
+
     fn __repr__(&self) -> String {
         format!("<maint.Site {}>", self.0.dir().display())
     }
@@ -355,7 +396,9 @@ impl Site {
         let path: Option<PathBuf> = match site {
             Some(site) => match site.cast::<Self>() {
                 Ok(site) => return Ok(site.get().0.clone()),
-                Err(_) => Some(site.extract()?),
+                Err(_) => {
+                    Some(site.extract().map_err(|_| not_it("site", "a `Site` or a path", site))?)
+                }
             },
             None => None,
         };

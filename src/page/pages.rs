@@ -202,8 +202,8 @@ struct Maker<'m, 's> {
 
 impl Maker<'_, '_> {
     fn page(&mut self, format: Format, context: &Context) -> Arc<Page> {
-        let (body, template) = self.body(format, context);
-        let mut fields = vec![("content-type", media_type(format).to_owned())];
+        let (body, template, media_type) = self.body(format, context);
+        let mut fields = vec![("content-type", media_type.to_owned())];
         if format == Format::Html {
             let policy = self.site.policy(template.is_none());
             fields.push(("content-security-policy", policy.to_owned()));
@@ -212,14 +212,18 @@ impl Maker<'_, '_> {
         Arc::new(Page::new(context.status, fields, body).made(made))
     }
 
-    /// The body, and the template of the site that it is made from, if any.
-    fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>) {
+    /// The body, the template of the site that it is made from, if any, and the media type.
+    fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>, &'static str) {
         let templates = self.site.templates;
         // A template need not exist in every format.
         let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
         let rendered = self.site.engine.borrow_mut().render(own, format, context);
         match rendered {
             Ok(text) => {
+                let media_type = match own {
+                    Some(_) if format == Format::Json && !is_problem(&text) => format.media_type(),
+                    _ => media_type(format),
+                };
                 let body = match own {
                     Some(name) if templates.are_live() => {
                         let live =
@@ -228,17 +232,28 @@ impl Maker<'_, '_> {
                     }
                     _ => Body::from(text),
                 };
-                (body, own.map(str::to_owned))
+                (body, own.map(str::to_owned), media_type)
             }
             Err(error) => {
                 self.errors.push(error);
                 let builtin = self.site.engine.borrow_mut().render(None, format, context);
-                (Body::from(builtin.unwrap_or_else(|_| context.title.to_owned())), None)
+                let body = Body::from(builtin.unwrap_or_else(|_| context.title.to_owned()));
+                (body, None, media_type(format))
             }
         }
     }
 }
 
+/// Whether JSON of the site's own is a problem of RFC 9457, as a copy of the built-in one is.
+/// All its members are optional; these three tell it from anything else.
+fn is_problem(json: &str) -> bool {
+    let parsed: Result<serde_json::Value, _> = serde_json::from_str(json);
+    parsed.is_ok_and(|page| {
+        ["type", "title", "status"].iter().all(|member| page.get(*member).is_some())
+    })
+}
+
+/// The media type of the built-in page.
 fn media_type(format: Format) -> &'static str {
     match format {
         Format::Html => "text/html; charset=utf-8",
@@ -354,6 +369,21 @@ mod tests {
              Since 2026-11-22 03:00 UTC.\n\n\
              What you sent has not been processed. Please send it again later.\n"
         );
+    }
+
+    #[test]
+    fn json_of_the_sites_own_is_a_problem_if_it_has_what_makes_one() {
+        for (json, expected) in [
+            (r#"{"type": "about:blank", "title": "Down", "status": 503}"#, true),
+            (r#"{"status": 503, "title": "Down", "type": "https://x/y", "more": []}"#, true),
+            (r#"{"error": "maintenance", "message": null}"#, false),
+            (r#"{"type": "error", "status": 503}"#, false),
+            (r#"["type", "title", "status"]"#, false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_problem(json), expected, "{json}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from inspect import iscoroutinefunction
 from threading import Condition
 from typing import Any
 from weakref import WeakSet
@@ -186,6 +188,45 @@ async def aattempt(asking: Asking, function: Callable[..., Any], *arguments: Any
         asking.end(error)
 
 
+def is_async(function: object) -> bool:
+    """Whether a function of the app has to be awaited."""
+    while isinstance(function, partial):
+        function = function.func
+    # An object may have an `async def __call__`.
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
+#: The key of the scope under which an asynchronous function for the user leaves its answer.
+USER_KEY = "maint.user"
+
+
+class Question:
+    """Whether the gate needs the user, and the answer once there is one."""
+
+    is_asked = False
+    user: Any = None
+
+
+class Awaited:
+    """An asynchronous function for the user."""
+
+    def __init__(self, function: Callable[[Any], Awaitable[Any]]) -> None:
+        self._function = function
+        self._asking = Asking("the function for `user`")
+        self._reported_at: float | None = None
+
+    async def find(self, scope: Any) -> Any:
+        """The user, or `None`, unknown, if the function fails or cannot be asked now."""
+        try:
+            return await aattempt(self._asking, self._function, scope)
+        except Exception:
+            now = time.monotonic()
+            if self._reported_at is None or now - self._reported_at >= _REPORT_EVERY:
+                self._reported_at = now
+                logger.exception("the function for `user` failed; its answer counts as unknown")
+            return None
+
+
 _GUARDED = "_maint_is_guarded"
 
 
@@ -193,3 +234,13 @@ def mark_guarded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Marks a function that takes care of this by itself."""
     setattr(function, _GUARDED, True)
     return function
+
+
+@mark_guarded
+def found_user(scope: Mapping[str, Any]) -> Any:
+    """What the gate calls for the user where an asynchronous function finds it."""
+    question = scope.get(USER_KEY)
+    if not isinstance(question, Question):
+        return None
+    question.is_asked = True
+    return question.user

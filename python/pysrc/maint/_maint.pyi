@@ -1,9 +1,11 @@
 """The part in Rust: the library that the command and Rust servers use."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from os import PathLike
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, TypeVar, final
+
+from maint._asking import Awaited
 
 __all__ = [
     "PRIVATE",
@@ -33,6 +35,7 @@ __version__: Final[str]
 _Time = datetime | str
 _Path = str | PathLike[str]
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
+_Headers = TypeVar("_Headers", bound=MutableMapping[Any, Any] | list[tuple[Any, Any]])
 
 class MaintError(Exception):
     """Something failed: what, where and why.
@@ -133,9 +136,49 @@ class Pass:
     @property
     def is_private(self) -> bool:
         """Whether others would have been blocked, so that the app's answer
-        must not be shared: set `Cache-Control` to `PRIVATE`, and remove the
-        fields that `overrides_cache_control` names.
+        must not be shared: see `keep_private`.
         """
+    @property
+    def read_only(self) -> str | None:
+        """The open window that would block the same request if it changed
+        something; `None` if nothing is read-only.
+        """
+    @property
+    def next(self) -> Upcoming | None:
+        """The next maintenance to come where the request leads, for an
+        announcement.
+        """
+    def keep_private(self, headers: _Headers) -> _Headers:
+        """Keeps the app's answer out of shared caches if it is private: sets
+        `Cache-Control` to `PRIVATE`, and removes the fields that
+        `overrides_cache_control` names, whatever the case of a name.
+
+        `headers`: a list of (name, value), of text or bytes, which gives a
+        new list; or a mapping, which is changed and returned. Those of an
+        answer that is not private are returned as they are.
+        """
+
+@final
+class Upcoming:
+    """A scheduled window that will cover what is asked for, with any method."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+    @property
+    def start(self) -> datetime:
+        """When it begins, an aware `datetime` in UTC."""
+    @property
+    def end(self) -> datetime | None:
+        """When it ends by itself, as far as visitors are told; an aware
+        `datetime` in UTC.
+        """
+    @property
+    def reason(self) -> str | None:
+        """The reason shown to visitors."""
+    @property
+    def is_read_only(self) -> bool:
+        """Whether only what changes something will be blocked."""
 
 @final
 class Reply:
@@ -217,7 +260,8 @@ class Gate:
     `redirect`: an http or https URL, or a path of this site.
 
     `format`: the format of every page, whatever `Accept` says.
-    `user`: returns the `User` of a request; `None` counts as nobody.
+    `user`: returns the `User` of a request; `None` counts as nobody. It may
+    be asynchronous where `maint.asgi` asks, and is refused elsewhere.
     `client`: returns the client's address, if the app knows better than the
     site's trusted proxies; its text is parsed.
     `plain_http`: visitors come without encryption, so the cookie of a
@@ -248,7 +292,7 @@ class Gate:
         retry_after: int | None = None,
         redirect: str | None = None,
         format: Literal["html", "json"] | Callable[[Any], str | None] | None = None,
-        user: Callable[[Any], User | None] | None = None,
+        user: Callable[[Any], User | Awaitable[User | None] | None] | None = None,
         client: Callable[[Any], object] | None = None,
         plain_http: bool = False,
     ) -> Gate: ...
@@ -258,6 +302,9 @@ class Gate:
     @property
     def revision(self) -> int:
         """The revision of the state that is in force."""
+    @property
+    def _awaited(self) -> Awaited | None:
+        """What finds an asynchronous user: for the package alone."""
     def is_down(self) -> bool:
         """Whether any window is open now; the app's own `down` goes before."""
     def answer(
@@ -517,6 +564,28 @@ class Site:
 
         Raises `UsageError` if there is no rule with that id.
         """
+    def add_template(
+        self,
+        name: str,
+        text: str,
+        *,
+        format: Literal["html", "json", "txt"] = "html",
+        replace: bool = False,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> None:
+        """Adds a template, as `maint template add` does. It is tried out first.
+
+        `name`: up to 64 letters, digits, `_` and `-`, without the extension.
+        `format`: `html`, `json` or `txt`.
+        `replace`: whether one that exists is replaced.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` for a name or format that cannot be, for a
+        template with a mistake, and for one that exists.
+        """
 
 def parse_rule(kind: _Kind, value: str) -> str:
     """The value of an ignore rule as the state has it: `method`, `purge` gives
@@ -526,7 +595,7 @@ def parse_rule(kind: _Kind, value: str) -> str:
     rule that cannot be or that lets everyone in.
     """
 
-# For the package alone, so these two are not in `__all__`.
+# For the package alone, so these three are not in `__all__`.
 
 def freeze(at: _Time | None) -> None:
     """Stops the clock of every gate and site of this process, for tests;
@@ -534,6 +603,14 @@ def freeze(at: _Time | None) -> None:
 
     `at`: an aware `datetime`, or text in RFC 3339 with an offset. Raises
     `ValueError` for a time without one.
+    """
+
+def keep_private(headers: _Headers, *, as_bytes: bool = False) -> _Headers:
+    """The header fields of an answer that no shared cache may keep, whatever
+    the case of their names. A list of (name, value) gives a new list; a
+    mapping is changed, and returned.
+
+    `as_bytes`: whether the fields are bytes, where there may be none.
     """
 
 def validate_options(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from maint import Gate, Site, User, overrides_cache_control
+from maint import Gate, Site, User
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _Kind = Literal["path", "ip", "method", "host", "user", "header"]
+
+#: The key of an environ or a scope under which the app finds the `Pass`.
+PASS_KEY = "maint.pass"
 
 
 class GateOptions(TypedDict, total=False):
@@ -30,16 +33,10 @@ class GateOptions(TypedDict, total=False):
     plain_http: bool
 
 
-def is_left_on(name: str) -> bool:
-    """Whether an answer that no cache may keep retains a header field of the app."""
-    lower = name.lower()
-    return lower != "cache-control" and not overrides_cache_control(lower)
-
-
 def choose_gate(
     gate: Gate | None,
     site: Site | str | PathLike[str] | None,
-    user: Callable[[Any], User | None] | None,
+    user: Callable[[Any], User | Awaitable[User | None] | None] | None,
     **options: Unpack[GateOptions],
 ) -> Gate:
     """The gate that was given, or one that is opened now.

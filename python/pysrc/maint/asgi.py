@@ -9,23 +9,23 @@ app = MaintenanceMiddleware(app)  # any other
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.client import responses
-from inspect import iscoroutinefunction
+from multiprocessing import parent_process
 from os import PathLike
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from maint import PRIVATE, Gate, Pass, Reply, Site, User
-from maint._asking import Asking, aattempt, mark_guarded
-from maint._middleware import GateOptions, choose_gate, is_left_on
+from maint import Gate, Pass, Reply, Site, User
+from maint._asking import USER_KEY, Question
+from maint._maint import keep_private
+from maint._middleware import PASS_KEY, GateOptions, choose_gate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["MaintenanceMiddleware"]
+__all__ = ["MaintenanceMiddleware", "answer_scope"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -34,11 +34,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 SyncUser: TypeAlias = Callable[[Scope], User | None]
 AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
-
-_logger = logging.getLogger("maint")
-
-#: The key of the scope under which an asynchronous function for the user leaves its answer.
-_USER = "maint.user"
 
 #: Try again later: a close code in IANA's registry for WebSocket (RFC 6455, 11.7).
 _TRY_AGAIN_LATER = 1013
@@ -55,6 +50,8 @@ class MaintenanceMiddleware:
     Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
     `TypeError` for an option that cannot be, so that the app does not start.
 
+    The app finds the `Pass` in its scope, as `maint.pass`.
+
     A WebSocket that is blocked is refused with the status of the page if the server can
     do that (the extension `websocket.http.response`), else closed before it is accepted,
     with 1013 (try again later). An open one stays open. The lifespan of the app is its own.
@@ -70,14 +67,11 @@ class MaintenanceMiddleware:
         **options: Unpack[GateOptions],
     ) -> None:
         self.app = app
-        self._user = cast("AsyncUser | None", user if _is_async(user) else None)
-        self._asking = Asking("the function for `user`")
         self._failure: Exception | None = None
-        asked = _found_user if self._user else cast("SyncUser | None", user)
         try:
-            self.gate = choose_gate(gate, site, asked, **options)
+            self.gate = choose_gate(gate, site, user, **options)
         except Exception as error:
-            if not _is_built_late():
+            if not _is_reported_later():
                 raise
             self._failure = error
 
@@ -87,67 +81,48 @@ class MaintenanceMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        answer = await self._answer(scope)
+        answer = await answer_scope(self.gate, scope)
         if isinstance(answer, Pass):
+            scope[PASS_KEY] = answer
             await self.app(scope, receive, _private(send) if answer.is_private else send)
         elif scope["type"] == "http":
             await _respond("http.response", answer.status, answer, send)
         else:
             await _refuse(answer, scope, receive, send)
 
-    async def _answer(self, scope: Scope) -> Pass | Reply:
-        if self._user is None:
-            return self.gate.answer_scope(scope)
-        answer = self.gate.answer_scope(scope, ask=False)
-        if isinstance(answer, Pass) or not answer.needs_asking:
-            return answer
-        question = _Question()
-        asking = {**scope, _USER: question}
-        answer = self.gate.answer_scope(asking)
-        if isinstance(answer, Pass) or not question.is_asked:
-            return answer
-        try:
-            question.user = await aattempt(self._asking, self._user, scope)
-        except Exception:
-            # An unknown user counts as nobody and gets the page.
-            _logger.exception("the function `user` failed")
-        return self.gate.answer_scope(asking)
+
+async def answer_scope(gate: Gate, scope: Scope) -> Pass | Reply:
+    """Does the same as `gate.answer_scope`, and awaits the gate's function for the user if that is
+    asynchronous and could change the answer."""
+    if gate._awaited is None:
+        return gate.answer_scope(scope)
+    answer = gate.answer_scope(scope, ask=False)
+    if isinstance(answer, Pass) or not answer.needs_asking:
+        return answer
+    question = Question()
+    asking = {**scope, USER_KEY: question}
+    answer = gate.answer_scope(asking)
+    if isinstance(answer, Pass) or not question.is_asked:
+        return answer
+    question.user = await gate._awaited.find(scope)
+    return gate.answer_scope(asking)
 
 
-class _Question:
-    """Whether the gate needs the user, and the answer once there is one."""
+def _is_reported_later() -> bool:
+    """Whether the lifespan has to say that the app cannot start.
 
-    is_asked = False
-    user: User | None = None
-
-
-def _is_async(function: object) -> bool:
-    # An object may have an `async def __call__`.
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-
-
-def _found_user(scope: Scope) -> User | None:
-    question = scope.get(_USER)
-    if not isinstance(question, _Question):
-        return None
-    question.is_asked = True
-    return question.user
-
-
-# It only passes on what was found.
-mark_guarded(_found_user)
-
-
-def _is_built_late() -> bool:
-    """Whether Starlette makes its middleware now.
-
-    It does so at the first event that the server sends. Most servers take an exception there
-    for an app without lifespan, and would start all the same.
+    Starlette makes its middleware at the first event that the server sends. Most servers take an
+    exception there for an app without lifespan, and would start all the same. A worker of uvicorn
+    that an exception ends on import is started again for ever; one that reports a failure is not.
     """
     frame: FrameType | None = sys._getframe()
     while frame := frame and frame.f_back:
-        if frame.f_code.co_name == "build_middleware_stack":
+        name = frame.f_code.co_name
+        if name == "build_middleware_stack":
             return True
+        if name == "load" and frame.f_globals.get("__name__") == "uvicorn.config":
+            is_off = getattr(frame.f_locals.get("self"), "lifespan", "off") == "off"
+            return parent_process() is not None and not is_off
     return False
 
 
@@ -164,12 +139,8 @@ def _private(send: Send) -> Send:
 
     async def send_private(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            kept = [
-                (name, value)
-                for name, value in message.get("headers", ())
-                if is_left_on(name.decode("latin-1"))
-            ]
-            message = {**message, "headers": [*kept, (b"cache-control", PRIVATE.encode())]}
+            headers = keep_private(list(message.get("headers", ())), as_bytes=True)
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_private

@@ -13,8 +13,9 @@ from http.client import responses
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from maint import PRIVATE, Gate, Pass, Site, User
-from maint._middleware import GateOptions, choose_gate, is_left_on
+from maint import Gate, Pass, Site, UsageError, User
+from maint._maint import keep_private
+from maint._middleware import PASS_KEY, GateOptions, choose_gate
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -33,6 +34,8 @@ class MaintenanceMiddleware:
     Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
     `TypeError` for an option that cannot be, so that the app does not start.
 
+    The app finds the `Pass` in its environ, as `maint.pass`.
+
     The body of a blocked request is not read; the server decides what becomes of the
     connection. Requests that have begun go on when the site goes down.
     """
@@ -48,10 +51,16 @@ class MaintenanceMiddleware:
     ) -> None:
         self.app = app
         self.gate = choose_gate(gate, site, user, **options)
+        if self.gate._awaited is not None:
+            raise UsageError(
+                "user: the function is asynchronous, and WSGI cannot await it; write a plain "
+                "function, or serve the app by ASGI with `maint.asgi`"
+            )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         answer = self.gate.answer_environ(environ)
         if isinstance(answer, Pass):
+            environ[PASS_KEY] = answer
             if answer.is_private:
                 start_response = _private(start_response)
             return self.app(environ, start_response)
@@ -68,7 +77,6 @@ def _private(start_response: StartResponse) -> StartResponse:
     """Keeps the app's answer out of caches, whatever its own header fields say."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        kept = [(name, value) for name, value in headers if is_left_on(name)]
-        return start_response(status, [*kept, ("Cache-Control", PRIVATE)], exc_info)
+        return start_response(status, keep_private(headers), exc_info)
 
     return start

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -325,6 +327,7 @@ def test_a_view_that_is_always_or_never_down(site: maint.Site) -> None:
         ({"format": "xml"}, "format: "),
         ({"on_error": "panic"}, "on_error: "),
         ({"recheck": -1.0}, "recheck: "),
+        ({"recheck": -1}, "recheck: `-1` is not from 0 to 3600 seconds; leave it out"),
         ({"recheck": 3_601}, "recheck: `3601` is not from 0 to 3600 seconds"),
     ],
 )
@@ -333,6 +336,82 @@ def test_a_setting_that_cannot_be_is_named(
 ) -> None:
     with pytest.raises(ValueError, match="^" + words.replace("*", r"\*").replace(".", r"\.")):
         maint.Gate(site, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"recheck": "1"}, "recheck: `'1'` is not a number of seconds"),
+        ({"ignore": len}, "ignore: `<built-in function len>` is not a list of rules; a rule is"),
+        ({"ignore": "/health"}, "ignore: `'/health'` is not a list of rules"),
+        ({"ignore": ["/health"]}, "ignore: `'/health'` is not a rule: (name, kind, value)"),
+        ({"ignore": ("probe", "path", "/health")}, "ignore: `'probe'` is not a rule"),
+        ({"status": "503"}, "status: `'503'` is not a whole number"),
+        ({"retry_after": "10"}, "retry_after: `'10'` is not a whole number of seconds"),
+        ({"redirect": 5}, "redirect: `5` is not text"),
+        ({"down": "yes"}, "down: `'yes'` is not `True` or `False`"),
+        ({"plain_http": "x"}, "plain_http: `'x'` is not `True` or `False`"),
+        ({"on_error": 5}, "on_error: `5` is not text"),
+        ({"format": 5}, "format: write `html`, `json` or a function"),
+        ({"user": 5}, "user: `5` is not a function"),
+        ({"client": "10.0.0.1"}, "client: `'10.0.0.1'` is not a function"),
+        ({"on_problem": True}, "on_problem: `True` is not a function"),
+        ({"site": 5}, "site: `5` is not a `Site` or a path"),
+    ],
+)
+def test_an_option_of_another_type_is_named(
+    site: maint.Site, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(TypeError, match="^" + re.escape(words)):
+        maint.Gate(**{"site": site, **options})
+
+
+async def somebody(request: Any) -> None:
+    raise AssertionError("nobody awaits it")
+
+
+@pytest.mark.parametrize("option", ["client", "format", "on_problem"])
+def test_an_asynchronous_function_that_nobody_would_await_is_refused(
+    site: maint.Site, option: str
+) -> None:
+    with pytest.raises(maint.UsageError, match=f"^{option}: .*asynchronous.*; write a plain"):
+        maint.Gate(site, **{option: somebody})
+
+
+@pytest.mark.parametrize(
+    ("ask", "hint"),
+    [
+        (lambda gate: gate.answer(maint.Request("GET", "/")), "user=…"),
+        (lambda gate: gate.answer_environ(environ()), "plain function"),
+        (lambda gate: gate.answer_scope(scope()), "maint.asgi.answer_scope"),
+        (lambda gate: gate.answer_django(object(), False), "plain function"),
+    ],
+    ids=["answer", "environ", "scope", "django"],
+)
+@pytest.mark.parametrize("is_down", [False, True])
+def test_a_gate_with_an_asynchronous_user_refuses_to_answer_where_nothing_awaits(
+    site: maint.Site, ask: Any, hint: str, is_down: bool
+) -> None:
+    gate = maint.Gate(site, user=somebody)
+    if is_down:
+        site.on()
+    with pytest.raises(maint.UsageError, match=f"^user: the function is asynchronous.*{hint}"):
+        ask(gate)
+    # Somebody who is described need not be asked for.
+    described = maint.Request("GET", "/", user=maint.User())
+    assert isinstance(gate.answer(described), maint.Reply if is_down else maint.Pass)
+
+
+def test_a_plain_function_that_returns_a_coroutine_is_reported_and_leaves_no_warning(
+    site: maint.Site, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    site.add_rule("user", "staff")
+    site.on()
+    gate = maint.Gate(site, user=lambda request: somebody(request))
+    assert by(gate.answer_environ(environ())) == "blocked"
+    assert "returned a coroutine, and nothing awaits that" in caplog.text
+    gc.collect()
+    assert not recwarn.list
 
 
 def test_a_site_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -498,3 +577,24 @@ def test_a_recheck_interval_saves_looks_and_finds_changes(site: maint.Site) -> N
     deadline = time.monotonic() + 60
     while by(gate.answer_environ(environ())) is None:
         assert time.monotonic() < deadline, "the change never comes"
+
+
+def test_a_pass_says_what_is_read_only_and_what_is_to_come(tmp_path: Path) -> None:
+    site = maint.Site(tmp_path / ".maint")
+    site.directory.mkdir()
+    gate = maint.Gate(site.directory)
+    plain = gate.answer(maint.Request("GET", "/"))
+    assert (plain.read_only, plain.next) == (None, None)
+    site.on(read_only=True, paths=["/shop/**"])
+    start = datetime(2099, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone.utc)
+    end = start + timedelta(hours=1)
+    site.on("later", reason="Bigger disks", start=start, end=end, methods=["POST"])
+    found = gate.answer(maint.Request("GET", "/shop/1"))
+    assert found.read_only == "default"
+    assert found.next is not None
+    assert (found.next.name, found.next.reason) == ("later", "Bigger disks")
+    assert (found.next.start, found.next.end) == (start, end)
+    assert found.next.start.utcoffset() == timedelta(0)
+    assert not found.next.is_read_only
+    assert repr(found.next) == '<maint.Upcoming "later" at 2099-01-02T03:04:05.678Z>'
+    assert gate.answer(maint.Request("GET", "/")).read_only is None

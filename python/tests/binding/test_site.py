@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,24 @@ def test_what_is_no_number_or_time_at_all_is_a_value_error(
 ) -> None:
     with pytest.raises(ValueError, match=r"out of range|offset"):
         site.on(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"paths": "/shop"}, "paths: `'/shop'` is not a list of texts"),
+        ({"methods": "POST"}, "methods: `'POST'` is not a list of texts"),
+        ({"hosts": 5}, "hosts: `5` is not a list of texts"),
+        ({"status": "503"}, "status: `'503'` is not a whole number"),
+        ({"retry_after": 1.5}, "retry_after: `1.5` is not a whole number of seconds"),
+    ],
+)
+def test_a_setting_of_another_type_is_named(
+    site: maint.Site, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(TypeError, match="^" + re.escape(words)):
+        site.on(**settings)
+    assert site.open_windows() == []
 
 
 def test_a_window_is_put_back_as_it_was(site: maint.Site) -> None:

@@ -122,6 +122,25 @@ def test_answers_to_those_who_were_let_through_are_private(visit, site):
     assert visit("/", ip="203.0.113.8").status_code == 503
 
 
+def test_the_view_sees_the_decision(visit, site, run):
+    def seen(path="/", **options):
+        response = visit(path, **options)
+        assert response.status_code == 200
+        request = getattr(response, "wsgi_request", None) or response.asgi_request
+        return request.maint_pass.by, request.maint_pass.is_private
+
+    assert seen() == (None, False)
+    by_path = site.add_rule("path", "/async/")
+    by_address = site.add_rule("ip", "203.0.113.7")
+    by_user = site.add_rule("user", "staff")
+    site.on()
+    assert seen("/async/") == (by_path, False)
+    assert seen(ip="203.0.113.7") == (by_address, True)
+    assert seen(user="staff") == (by_user, True)
+    # A view that is never down, whoever asks.
+    assert seen("/never/function/") == (None, False)
+
+
 @pytest.mark.parametrize("kind", ["whole", "streaming"])
 def test_fields_that_overrule_it_are_taken_off_a_private_answer(site, kind):
     site.on()

@@ -258,6 +258,16 @@ def test_flask_told(flask: Load, maint_site: TemporarySite) -> None:
     assert visitor.get("/metrics").text == f"maint_down 1\nmaint_revision {change.revision}\n"
 
 
+def test_flask_seen(flask: Load, maint_site: TemporarySite) -> None:
+    visitor = flask("seen").app.test_client()
+    assert visitor.get("/").text == "the shop\n"
+    rule = maint_site.ignore("header", "x-probe: blue")
+    maint_site.on()
+    assert visitor.get("/").status_code == 503
+    answer = visitor.get("/", headers={"X-Probe": "blue"})
+    assert answer.text == f"the shop, which only you see: {rule}\n"
+
+
 def test_flask_plain(flask: Load, maint_site: TemporarySite) -> None:
     from werkzeug.test import Client
 
@@ -344,6 +354,16 @@ def test_fastapi_cors(fastapi: Load, maint_site: TemporarySite) -> None:
     assert b"</html>" in answer.content
     preflight = visitor.options("/", headers={**origin, "Access-Control-Request-Method": "GET"})
     assert preflight.status_code == 200
+
+
+def test_fastapi_seen(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("seen").app)
+    assert visitor.get("/").json() == {"shop": "open", "only for you": False, "by": None}
+    rule = maint_site.ignore("header", "x-probe: blue")
+    maint_site.on()
+    assert visitor.get("/").status_code == 503
+    answer = visitor.get("/", headers={"X-Probe": "blue"})
+    assert answer.json() == {"shop": "open", "only for you": True, "by": rule}
 
 
 def test_fastapi_plain(fastapi: Load, maint_site: TemporarySite) -> None:

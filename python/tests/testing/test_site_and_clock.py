@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from maint import Gate, MaintError, Pass, Reply, Request, Site
+from maint import Gate, MaintError, Pass, Reply, Request, Site, UsageError
 from maint.testing import Clock, MaintMixin, TemporarySite
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
@@ -67,6 +67,40 @@ def test_windows_rules_and_templates_are_those_of_the_site() -> None:
         assert isinstance(reply, Reply)
         assert (reply.window, reply.status, reply.template) == ("shop", 500, "sorry")
         assert b"Sorry: &lt;new shelves&gt;" in reply.body
+
+
+def test_a_template_is_of_any_format_and_named_without_its_extension() -> None:
+    with TemporarySite() as site:
+        site.add_template("sorry", "<h1>Sorry</h1>")
+        site.add_template("sorry", '{"error": {{ reason }}}', format="json")
+        site.add_template("sorry", "Sorry: {{ reason }}", format="txt")
+        site.on(reason="new shelves", template="sorry")
+        gate = Gate()
+        for accept, media_type, body in [
+            ("text/html", "text/html; charset=utf-8", b"<h1>Sorry</h1>"),
+            ("application/json", "application/json", b'{"error": "new shelves"}'),
+            ("text/plain", "text/plain; charset=utf-8", b"Sorry: new shelves"),
+        ]:
+            reply = gate.answer(Request("GET", "/", headers=[("Accept", accept)]))
+            assert isinstance(reply, Reply)
+            assert dict(reply.headers)["content-type"] == media_type
+            assert reply.body == body
+        # A reader sees the one that replaces it.
+        site.add_template("sorry", "Away", format="txt")
+        reply = gate.answer(Request("GET", "/", headers=[("Accept", "text/plain")]))
+        assert isinstance(reply, Reply) and reply.body == b"Away"
+        for name, text, format, why in [
+            ("sorry.html", "<h1>Sorry</h1>", "html", "without the extension"),
+            ("sorry", "<h1>Sorry</h1>", "xml", "html, json or txt"),
+            ("broken", "{{ reason", "html", "line 1"),
+        ]:
+            with pytest.raises(UsageError, match=why):
+                site.add_template(name, text, format=format)
+        assert sorted(path.name for path in (site.directory / "templates").iterdir()) == [
+            "sorry.html",
+            "sorry.json",
+            "sorry.txt",
+        ]
 
 
 def test_a_site_that_is_reset_is_as_in_the_beginning() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
 
-from maint import PRIVATE, Gate, MaintError, Site, User
+from maint import PRIVATE, Gate, MaintError, Pass, Site, User
 from maint.asgi import MaintenanceMiddleware
 
 Message = dict[str, Any]
@@ -210,8 +211,8 @@ class Finder:
 
 @pytest.mark.parametrize(
     "user",
-    [lambda scope: scope["who"], find, Finder(), Finder().method],
-    ids=["plain", "async function", "async object", "async method"],
+    [lambda scope: scope["who"], find, Finder(), Finder().method, partial(find), partial(Finder())],
+    ids=["plain", "async function", "async object", "async method", "partial", "of an object"],
 )
 @pytest.mark.parametrize(
     ("who", "passes"),
@@ -221,22 +222,33 @@ class Finder:
         (None, False),
     ],
 )
-def test_the_user_is_who_the_app_says(site: Site, user: Any, who: Any, passes: bool) -> None:
+@pytest.mark.parametrize("given", ["to the middleware", "to a gate of one's own"])
+def test_the_user_is_who_the_app_says(
+    site: Site, user: Any, who: Any, passes: bool, given: str
+) -> None:
     site.add_rule("user", "staff")
     site.on()
-    sent = ask(MaintenanceMiddleware(shop, site, user=user), scope(who=who))
+    if given == "to the middleware":
+        app = MaintenanceMiddleware(shop, site, user=user)
+    else:
+        app = MaintenanceMiddleware(shop, gate=Gate(site, user=user))
+    sent = ask(app, scope(who=who))
     assert status(sent) == (200 if passes else 503)
     assert not passes or fields(sent[0], b"cache-control") == [PRIVATE.encode()]
 
 
-def test_an_asynchronous_user_is_asked_for_only_if_it_matters(site: Site) -> None:
+@pytest.mark.parametrize("given", ["to the middleware", "to a gate of one's own"])
+def test_an_asynchronous_user_is_asked_for_only_if_it_matters(site: Site, given: str) -> None:
     asked: list[str] = []
 
     async def who(scope: Any) -> User:
         asked.append(scope["path"])
         return User(is_authenticated=True)
 
-    app = MaintenanceMiddleware(shop, site, user=who)
+    if given == "to the middleware":
+        app = MaintenanceMiddleware(shop, site, user=who)
+    else:
+        app = MaintenanceMiddleware(shop, gate=Gate(site, user=who))
     ask(app, scope(path="/up"))
     site.on()
     ask(app, scope(path="/no-rule"))
@@ -296,6 +308,21 @@ def test_a_function_that_fails_blocks_and_is_told(
         assert "the database is away" in caplog.text
 
 
+def test_an_asynchronous_function_that_fails_is_reported_once_a_minute(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def who(scope: Any) -> User:
+        raise LookupError("no such account")
+
+    site.add_rule("user", "staff")
+    site.on()
+    app = MaintenanceMiddleware(shop, gate=Gate(site, user=who))
+    with caplog.at_level(logging.WARNING, logger="maint"):
+        assert [status(ask(app, scope())) for _ in range(3)] == [503] * 3
+    assert caplog.text.count("the function for `user` failed") == 1
+    assert "no such account" in caplog.text
+
+
 def test_the_scope_of_the_app_is_the_servers(site: Site) -> None:
     seen: list[Any] = []
 
@@ -308,6 +335,8 @@ def test_the_scope_of_the_app_is_the_servers(site: Site) -> None:
     ask(MaintenanceMiddleware(looking, site, user=find), asked)
     assert seen[0] is asked
     assert "maint.user" not in asked
+    decision = asked["maint.pass"]
+    assert isinstance(decision, Pass) and decision.is_private
 
 
 def test_a_gate_and_its_options_are_not_given_twice(site: Site) -> None:

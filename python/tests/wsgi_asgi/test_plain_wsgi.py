@@ -13,7 +13,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from maint import PRIVATE, Gate, MaintError, Site, User
+from maint import PRIVATE, Gate, MaintError, Site, UsageError, User
 from maint.wsgi import MaintenanceMiddleware
 
 Headers = list[tuple[str, str]]
@@ -368,3 +368,16 @@ def _sees_both(app: Any) -> int:
             return 1
         time.sleep(0.002)
     return 0 if ask(app).status == "503 Service Unavailable" else 2
+
+
+async def who(environ: dict[str, Any]) -> User:
+    raise AssertionError("nobody awaits it")
+
+
+@pytest.mark.parametrize("given", ["to the middleware", "to a gate of one's own"])
+def test_an_asynchronous_user_is_refused_at_the_start(site: Site, given: str) -> None:
+    with pytest.raises(UsageError, match=r"^user: the function is asynchronous.*`maint\.asgi`"):
+        if given == "to the middleware":
+            MaintenanceMiddleware(shop, site, user=who)
+        else:
+            MaintenanceMiddleware(shop, gate=Gate(site, user=who))

@@ -26,6 +26,8 @@ CASES: dict[str, tuple[Start, str, tuple[str, ...]]] = {
         *(servers.uvicorn, "starlette_shop:app"),
         ("--workers", "2"),
     ),
+    "plain, uvicorn": (servers.uvicorn, "plain_shop:app", ()),
+    "plain, uvicorn, two workers": (servers.uvicorn, "plain_shop:app", ("--workers", "2")),
     "starlette, gunicorn, made with the first event": (
         *(servers.gunicorn, "starlette_shop:app"),
         ("--worker-class", "asgi"),
@@ -55,6 +57,16 @@ def test_no_site(case: tuple[Start, str, tuple[str, ...]], apps: Path, tmp_path:
     log = log_of_failure(case, apps, tmp_path / "nowhere")
     assert f"`{tmp_path}/nowhere` is not a site: there is no such directory" in log
     assert f"`{tmp_path}/nowhere` is not a site" in log and "`maint init`" in log
+
+
+def test_a_state_that_cannot_be_read(
+    case: tuple[Start, str, tuple[str, ...]], apps: Path, tmp_path: Path
+) -> None:
+    # Not even root reads a directory as a file.
+    (tmp_path / "state.json").mkdir()
+    log = log_of_failure(case, apps, tmp_path)
+    assert f"{tmp_path}/state.json" in log
+    assert "is a directory" in log
 
 
 def test_a_broken_state(

@@ -18,6 +18,8 @@ class Exempt:
 
     #: Whether its answer must stay out of shared caches.
     is_private: bool
+    #: The rule, as `Pass.by` has it.
+    by: str | None = None
 
 
 class Hooks:

@@ -15,8 +15,9 @@ from django.http.response import ResponseHeaders
 from django.urls import Resolver404, get_resolver
 from django.utils import translation
 
-from maint import PRIVATE, Pass, Reply, overrides_cache_control
+from maint import Pass, Reply
 from maint._asking import attempt
+from maint._maint import keep_private as private
 from maint.django.conf import Configuration, configuration
 from maint.django.hooks import Exempt, hooks
 from maint.django.marks import OFF, ON, is_used
@@ -301,6 +302,4 @@ def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> Ht
 
 def keep_private(response: Any) -> None:
     """Keeps out of caches what the app answers to those who were let through."""
-    for name in [name for name in response.headers if overrides_cache_control(name.lower())]:
-        del response[name]
-    response["Cache-Control"] = PRIVATE
+    private(response.headers)

@@ -17,7 +17,8 @@ logger = logging.getLogger("maint.django")
 
 
 class MaintenanceModeMiddleware:
-    """Answers requests that are blocked, and passes the others to the view.
+    """Answers requests that are blocked, and passes the others to the view, which finds the
+    decision as `request.maint_pass`.
 
     Raises `ImproperlyConfigured` at start-up if a setting or the site cannot be used.
     """
@@ -44,8 +45,11 @@ class MaintenanceModeMiddleware:
             answer = http.judge(request, answer, current)
             if isinstance(answer, Reply):
                 return http.respond(request, answer, current)
+        if answer is None:
+            answer = current.gate.answer_django(request, False, force="off")
+        request.maint_pass = answer
         response = self.get_response(request)
-        if answer is not None and answer.is_private:
+        if answer.is_private:
             http.keep_private(response)
         return response
 
@@ -59,8 +63,11 @@ class MaintenanceModeMiddleware:
             answer = await http.ajudge(request, answer, current)
             if isinstance(answer, Reply):
                 return await http.arespond(request, answer, current)
+        if answer is None:
+            answer = current.gate.answer_django(request, False, force="off")
+        request.maint_pass = answer
         response = await self.get_response(request)
-        if answer is not None and answer.is_private:
+        if answer.is_private:
             http.keep_private(response)
         return response
 

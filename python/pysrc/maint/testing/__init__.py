@@ -139,11 +139,15 @@ class TemporarySite:
         """
         return self.site.add_rule(kind, value, by=_BY, command=_COMMAND)
 
-    def add_template(self, name: str, text: str) -> None:
-        """Adds an HTML template, which a window that is opened afterwards may name."""
-        templates = self.directory / "templates"
-        templates.mkdir(exist_ok=True)
-        (templates / f"{name}.html").write_text(text, encoding="utf-8")
+    def add_template(
+        self, name: str, text: str, format: Literal["html", "json", "txt"] = "html"
+    ) -> None:
+        """Adds a template, or replaces it, as `maint template add` does.
+
+        `name` is without the extension, as a window names it. Raises `maint.UsageError` for a
+        name or format that cannot be, and for a template with a mistake.
+        """
+        self.site.add_template(name, text, format=format, replace=True, by=_BY, command=_COMMAND)
 
     @property
     def is_down(self) -> bool:

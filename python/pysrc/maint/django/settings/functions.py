@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from inspect import iscoroutinefunction, signature
+from inspect import signature
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
@@ -14,6 +14,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import Error as DatabaseError
 from django.utils.module_loading import import_string
 
+from maint._asking import is_async
 from maint.django.settings.mistake import Mistake, quoted
 from maint.django.settings.rules import ADDRESSES
 
@@ -77,7 +78,7 @@ def function(name: str, value: Any) -> Callable[..., Any] | None:
             f"must be a function or the dotted path of one, not {quoted(value)}",
             id="maint.E005",
         )
-    if iscoroutinefunction(function):
+    if is_async(function):
         raise Mistake(
             name,
             f"must be a plain function, and {quoted(value)} is an async one",
