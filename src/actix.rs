@@ -16,7 +16,7 @@
 //!
 //! The middleware asks the [gate](crate::gate) about each request that arrives, and answers a
 //! blocked one itself, with [`Intercepted`] in the extensions of the response. The app finds a
-//! [`Pass`] in the extensions of each request, as `web::ReqData<Pass>`.
+//! [`Pass`] in the extensions of each request: a handler takes it as an argument.
 //!
 //! actix-web runs what was wrapped last first. Wrap outside of what costs time, as sessions,
 //! and inside of what has to see every answer, as `Logger` and CORS.
@@ -36,11 +36,14 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Authority;
 use actix_web::http::{StatusCode, Version};
 use actix_web::web::Bytes;
-use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError, rt};
+use actix_web::{
+    Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, rt,
+};
 use futures_core::Stream as _;
 use pin_project_lite::pin_project;
 
@@ -52,7 +55,7 @@ use crate::request::{Request, User, host};
 use crate::rules::{Kind, Matcher};
 use crate::site::Site;
 
-type FromRequest<T> = Arc<dyn Fn(&ServiceRequest) -> Option<T> + Send + Sync>;
+type Found<T> = Arc<dyn Fn(&ServiceRequest) -> Option<T> + Send + Sync>;
 
 /// Answers blocked requests, and lets the others through. Cheap to clone: give each worker a
 /// clone of one, so that they share what was read.
@@ -61,8 +64,8 @@ pub struct Maintenance {
     gate: Gate,
     force: Option<Override>,
     is_plain: bool,
-    user: Option<FromRequest<User>>,
-    format: Option<FromRequest<Format>>,
+    user: Option<Found<User>>,
+    format: Option<Found<Format>>,
 }
 
 impl Maintenance {
@@ -271,6 +274,22 @@ where
                 Ok(response.map_into_right_body())
             }
         })
+    }
+}
+
+/// A handler takes the [`Pass`] of its request as an argument; `Option<Pass>` where it may be
+/// reached without the middleware.
+impl FromRequest for Pass {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pass = request.extensions().get::<Self>().cloned();
+        ready(pass.ok_or_else(|| {
+            ErrorInternalServerError(
+                "no `Pass`: `maint::actix::Maintenance` is not around this route",
+            )
+        }))
     }
 }
 

@@ -39,7 +39,7 @@ pub mod request {
 
 pub mod rules {
     pub mod method {
-        pub use crate::rules::method::{COMMON, doubt, parse};
+        pub use crate::rules::method::{COMMON, parse};
     }
 
     pub mod network {

@@ -64,7 +64,8 @@ impl TemporarySite {
     #[track_caller]
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("maint-").tempdir();
-        let directory = directory.unwrap_or_else(|cause| panic!("no temporary site: {cause}"));
+        let directory =
+            done(directory.map_err(|cause| Error::io("make", &std::env::temp_dir(), cause)));
         let site = Site::at(directory.path().join(".maint"));
         done(store::create(&site));
         Self { _directory: directory, site, clock: Clock::default() }
@@ -219,7 +220,7 @@ impl Clock {
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         let at = self.now().checked_add(by);
-        self.set(Some(at.unwrap_or_else(|cause| panic!("the clock cannot go on {by:?}: {cause}"))));
+        self.set(Some(at.expect("the year is before 10000")));
     }
 
     /// Lets the clock run again, with the time of the system.
@@ -248,8 +249,12 @@ impl fmt::Debug for Clock {
 /// The value, or a panic that says what failed, at the line of the test.
 #[track_caller]
 fn done<T>(result: Result<T, Error>) -> T {
-    // `Debug` of an error is its message with the hint.
-    result.unwrap_or_else(|error| panic!("{error:?}"))
+    // A closure would show its own line.
+    match result {
+        Ok(value) => value,
+        // `Debug` of an error is its message with the hint.
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 #[cfg(test)]
@@ -315,11 +320,25 @@ mod tests {
     fn a_mistake_of_the_test_says_what_it_is_and_the_site_goes_with_the_value() {
         let site = TemporarySite::new();
         let directory = site.site().dir().to_owned();
+        let place = Arc::new(Mutex::new((String::new(), 0)));
+        let (noted, usual) = (place.clone(), std::panic::take_hook());
+        let thread = std::thread::current().id();
+        std::panic::set_hook(Box::new(move |panic| {
+            let at = panic.location().unwrap();
+            if std::thread::current().id() == thread {
+                *noted.lock().unwrap() = (at.file().to_owned(), at.line());
+            } else {
+                usual(panic);
+            }
+        }));
+        let line = line!() + 2;
         let mistake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             site.ignore(&Kind::Path, "health")
         }));
+        let _ = std::panic::take_hook();
         let said = *mistake.unwrap_err().downcast::<String>().unwrap();
         assert!(said.contains("`health` is not a path pattern"), "{said}");
+        assert_eq!(*place.lock().unwrap(), (file!().to_owned(), line));
         assert!(directory.is_dir());
         drop(site);
         assert!(!directory.exists());

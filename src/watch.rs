@@ -26,7 +26,7 @@ pub const LOOK: Duration = Duration::from_millis(40);
 /// let mut watch = Watch::new(&Site::discover(None)?);
 /// loop {
 ///     match watch.wait(Duration::from_secs(60)) {
-///         Ok(Some(state)) if state.is_down(jiff::Timestamp::now()) => println!("pause"),
+///         Ok(Some(state)) if state.is_down(maint::jiff::Timestamp::now()) => println!("pause"),
 ///         Ok(Some(_)) => println!("work"),
 ///         Ok(None) => {} // nothing happened within the minute
 ///         Err(error) => eprintln!("{error}"), // what was said last holds

@@ -72,7 +72,18 @@ impl AppPlan {
         app.page.validate()?;
         for (name, matcher) in &app.ignore {
             let refused = matcher.refuse_everything();
-            refused.map_err(|cause| Error::invalid(format!("{name}: {cause}")))?;
+            // The layer names a rule after its pattern.
+            let of_rule = |cause: String| {
+                let names_it = cause.contains(&format!("`{name}`"));
+                if names_it { cause } else { format!("{name}: {cause}") }
+            };
+            refused.map_err(|cause| Error::invalid(of_rule(cause.to_string())))?;
+            // In code nothing but a mistake has one: for a path that has, `re:` is there.
+            if let Matcher::Path(pattern) = matcher
+                && let Some(doubt) = pattern.doubt()
+            {
+                return Err(Error::invalid(of_rule(doubt)));
+            }
         }
         let is_regex = |matcher: &Matcher| matches!(matcher, Matcher::Path(PathPattern::Regex(_)));
         let regexes = app.ignore.iter().filter(|(_, matcher)| is_regex(matcher)).count();

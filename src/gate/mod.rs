@@ -149,6 +149,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// Returns an answer, and reports it if nobody said who connects although that matters.
+    fn told(&self, snapshot: &Snapshot, request: &impl Request, answer: Answer) -> Answer {
+        if matches!(answer, Answer::Reply(_)) {
+            self.live.tell_of_peer(|| snapshot.content.plan.misses_peer(&self.app, request));
+        }
+        answer
+    }
+
     /// The time, where it is not that of the system.
     fn now(&self) -> Option<Timestamp> {
         self.clock.as_ref().map(|now| now())
@@ -205,7 +213,8 @@ impl Gate {
 
     /// Decides what to do with a request that starts now.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.0.live.fresh().answer(&self.0.app, request, self.0.now())
+        let snapshot = self.0.live.fresh();
+        self.0.told(&snapshot, request, snapshot.answer(&self.0.app, request, self.0.now()))
     }
 
     /// Decides what to do with a request for a view that is always or never down.
@@ -258,7 +267,8 @@ impl Current {
 
     /// Decides as [`Gate::answer`] does.
     pub fn answer(&self, request: &impl Request) -> Answer {
-        self.snapshot.answer(&self.gate.0.app, request, self.now)
+        let answer = self.snapshot.answer(&self.gate.0.app, request, self.now);
+        self.gate.0.told(&self.snapshot, request, answer)
     }
 
     /// Decides as [`Gate::answer_overridden`] does.

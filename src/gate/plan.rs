@@ -212,6 +212,14 @@ impl Plan {
         self.windows.iter().any(|plan| plan.window.is_open(now))
     }
 
+    /// Whether rules for addresses could have let a request through if somebody said who
+    /// connects.
+    pub(super) fn misses_peer(&self, app: &AppPlan, request: &impl Request) -> bool {
+        (self.rules.has_networks() || app.rules.has_networks())
+            && request.client().is_none()
+            && request.peer().is_none()
+    }
+
     /// Returns the address that `ip` rules look at, for explaining a decision.
     pub fn client_address(&self, request: &impl Request) -> Option<IpAddr> {
         client::address(request, self.proxies.as_ref())

@@ -2,7 +2,7 @@
 //! reads it again while others wait.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::content::{Content, Fresh, Source};
 use super::snapshot::{Post, Snapshot, is_unsettled, read};
-use super::trouble::{Consequence, OnProblem, Problem, Trouble};
+use super::trouble::{self, Consequence, OnProblem, Problem, Trouble};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::sys;
@@ -25,6 +25,8 @@ pub(super) struct Live {
     /// When the next look is due on the coarse clock, with a recheck interval.
     pub(super) next_look: AtomicU64,
     reload: ArcSwap<Reload>,
+    /// Whether it was reported that nothing says who connects.
+    has_told_of_peer: AtomicBool,
 }
 
 /// The lock under which one request at a time reads the state again.
@@ -78,6 +80,7 @@ impl Live {
             current: ArcSwap::from_pointee(snapshot),
             next_look: AtomicU64::new(0),
             reload: ArcSwap::from_pointee(Reload::new(trouble)),
+            has_told_of_peer: AtomicBool::new(false),
         };
         live.put_off(0);
         live.report(&problems);
@@ -176,6 +179,17 @@ impl Live {
         let own = Arc::new(Reload::new(Trouble::default()));
         self.reload.rcu(|now| if now.pid == pid { now.clone() } else { own.clone() });
         self.reload.load_full()
+    }
+
+    /// Reports, once, that rules for addresses match nobody where `is_so` says it: the operator
+    /// adds a rule, nobody gets through, and the command, which knows no app, finds it right.
+    pub(super) fn tell_of_peer(&self, is_so: impl FnOnce() -> bool) {
+        if !self.has_told_of_peer.load(Ordering::Relaxed)
+            && is_so()
+            && !self.has_told_of_peer.swap(true, Ordering::Relaxed)
+        {
+            self.report(&[trouble::no_peer()]);
+        }
     }
 
     fn report(&self, problems: &[Problem]) {

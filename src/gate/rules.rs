@@ -24,6 +24,7 @@ pub(crate) struct RulesPlan {
     ends: HashMap<u32, Timestamp>,
     paths: PathIndex,
     networks: NetworkIndex,
+    has_networks: bool,
     hosts: HostIndex,
     methods: Vec<(String, u32)>,
     headers: Vec<(HeaderMatch, u32)>,
@@ -64,9 +65,15 @@ impl RulesPlan {
             }
         }
         plan.paths = PathIndex::new(paths)?;
+        plan.has_networks = !networks.is_empty();
         plan.networks = NetworkIndex::new(networks);
         plan.hosts = HostIndex::new(hosts);
         Ok(plan)
+    }
+
+    /// Whether any rule is for addresses.
+    pub(super) fn has_networks(&self) -> bool {
+        self.has_networks
     }
 
     /// Whether no rule expires.

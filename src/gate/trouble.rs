@@ -39,6 +39,8 @@ pub enum Consequence {
     Closed,
     /// The page is the built-in one.
     BuiltinPage,
+    /// Rules that would let somebody through match nobody.
+    NoMatch,
 }
 
 impl fmt::Display for Problem {
@@ -55,6 +57,7 @@ impl fmt::Display for Problem {
             Consequence::Open => f.write_str("until it can be read, every request passes"),
             Consequence::Closed => f.write_str("until it can be read, every request is blocked"),
             Consequence::BuiltinPage => f.write_str("visitors get the built-in page"),
+            Consequence::NoMatch => f.write_str("`ip` rules match nobody"),
         }
     }
 }
@@ -103,6 +106,15 @@ impl Trouble {
         }
         problems
     }
+}
+
+/// That rules for addresses cannot match, since nothing says who connects.
+pub(super) fn no_peer() -> Problem {
+    let error = Error::invalid(
+        "the app does not say which address connects: in Rust by `peer_from`, with axum also by \
+         `into_make_service_with_connect_info`; at a Unix socket there is none",
+    );
+    Problem { error: Some(error), consequence: Consequence::NoMatch }
 }
 
 fn is_past(told_at: Instant, now: Instant) -> bool {

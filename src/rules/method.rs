@@ -65,7 +65,7 @@ const REGISTERED: [&str; 48] = [
 /// What is odd about a method that is a token: nobody registered it. Servers may still take
 /// it, so it is no error.
 #[must_use]
-pub fn doubt(method: &str) -> Option<String> {
+pub(crate) fn doubt(method: &str) -> Option<String> {
     if REGISTERED.contains(&method) {
         return None;
     }

@@ -221,6 +221,16 @@ impl Matcher {
         matches!(self, Self::Path(PathPattern::Exact(path)) if path == "/")
     }
 
+    /// What is odd about the rule, though it is none that cannot be.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            Self::Path(pattern) => pattern.doubt(),
+            Self::Method(method) => method::doubt(method),
+            _ => None,
+        }
+    }
+
     /// Describes whom the rule lets in.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -58,6 +58,21 @@ impl PathPattern {
         }
     }
 
+    /// What is odd about a pattern: a placeholder of a router, `{id}` or `:id`, stands for
+    /// itself. A path can hold it, so it is no error.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let (Self::Exact(text) | Self::Subtree(text) | Self::Glob(text)) = self else {
+            return None;
+        };
+        let is_placeholder = |segment: &&str| {
+            let is_braced = segment.contains('{') && segment.contains('}');
+            is_braced || segment.starts_with(':') && segment.len() > 1
+        };
+        let segment = text.split('/').find(is_placeholder)?;
+        Some(format!("`{segment}` stands for itself in `{self}`; write `*` for any one segment"))
+    }
+
     /// Describes what matches, with a near miss where people expect a match.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -172,6 +172,7 @@ impl State {
     ) -> Result<Opened> {
         let Stamp { now, actor, .. } = stamp;
         window::validate_name(name)?;
+        window::validate_order(settings.start, settings.end)?;
         if let Some(end) = settings.end
             && end <= now
         {
@@ -257,6 +258,12 @@ impl State {
             .map(|(name, window)| (name, window.phase(now)))
             .collect();
         Closed { windows, revoked: self.revoke_with_last_window(now) }
+    }
+
+    /// Whether the site, or a window that has not ended, uses a template.
+    #[must_use]
+    pub fn uses_template(&self, name: &str, now: Timestamp) -> bool {
+        self.refuse_if_used(name, now).is_err()
     }
 
     /// Refuses to remove a template in use by the site, or by a window that has not ended.

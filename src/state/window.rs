@@ -144,13 +144,19 @@ impl Window {
         if let Some(reason) = &self.reason {
             validate_text("the message", reason, MAX_REASON)?;
         }
-        if let (Some(start), Some(end)) = (self.start, self.end)
-            && end <= start
-        {
-            return Err(Error::invalid(format!("the end, {end}, is not after the start, {start}")));
-        }
+        validate_order(self.start, self.end)?;
         self.scope.validate()?;
         self.page.validate()
+    }
+}
+
+/// Refuses an end that is not after the start.
+pub(crate) fn validate_order(start: Option<Timestamp>, end: Option<Timestamp>) -> Result<()> {
+    match (start, end) {
+        (Some(start), Some(end)) if end <= start => {
+            Err(Error::invalid(format!("the end, {end}, is not after the start, {start}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ mod env;
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, ReqData, ServiceConfig};
+use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, dev, error, middleware};
 use maint::actix::Maintenance;
 use maint::gate::Pass;
@@ -29,7 +29,7 @@ fn now() -> WindowSettings {
 }
 
 fn shop(routes: &mut ServiceConfig) {
-    let page = async |pass: ReqData<Pass>| {
+    let page = async |pass: Pass| {
         let text = format!("the shop {:?}", pass.by);
         HttpResponse::Ok()
             .insert_header(("Cache-Control", "public, max-age=3600"))

@@ -172,3 +172,21 @@ fn whom_a_rule_lets_in_fits_on_a_terminal() {
         }
     }
 }
+
+#[test]
+fn a_placeholder_of_a_router_is_told_of_wherever_a_path_is_given() {
+    let env = TestEnv::new();
+    for (arguments, segment) in [
+        (&["ignore", "add", "path", "/items/{id}"][..], "{id}"),
+        (&["on", "--path", "/users/:name/**"], ":name"),
+        (&["run", "--path", "/a/{x}", "--", "true"], "{x}"),
+    ] {
+        let told = env.run(arguments).stderr;
+        assert!(told.contains(&format!("`{segment}` stands for itself")), "{arguments:?}: {told}");
+        assert!(told.contains("write `*` for any one segment"), "{told}");
+    }
+    for plain in ["/items/*", "/v1/items:batch", "re:/items/[0-9]{2}"] {
+        let told = env.run(&["ignore", "add", "path", plain]).stderr;
+        assert!(!told.contains("stands for itself"), "{plain}: {told}");
+    }
+}

@@ -313,5 +313,11 @@ fn what_visitors_would_miss_on_a_page_is_told_wherever_it_is_chosen() {
     assert!(!ran.stderr.contains("/static") && ran.stderr.contains("other hosts"), "{ran:?}");
     // The built-in page and a page that is whole say nothing.
     env.write("page.html", "<style>p { color: red }</style><p>{{ reason }}</p>");
-    assert_eq!(env.run(&["template", "add", "whole", "page.html"]).stderr, "");
+    let added = env.run(&["template", "add", "whole", "page.html"]).stderr;
+    assert_eq!(
+        added,
+        "nothing shows it yet: `maint template use whole`, or `--template whole` of `on`\n"
+    );
+    env.ok(&["template", "use", "whole"]);
+    assert_eq!(env.run(&["template", "add", "--replace", "whole", "page.html"]).stderr, "");
 }

@@ -580,9 +580,8 @@ def test_a_recheck_interval_saves_looks_and_finds_changes(site: maint.Site) -> N
 
 
 def test_a_pass_says_what_is_read_only_and_what_is_to_come(tmp_path: Path) -> None:
-    site = maint.Site(tmp_path / ".maint")
-    site.directory.mkdir()
-    gate = maint.Gate(site.directory)
+    site = maint.Site(tmp_path)
+    gate = maint.Gate(tmp_path)
     plain = gate.answer(maint.Request("GET", "/"))
     assert (plain.read_only, plain.next) == (None, None)
     site.on(read_only=True, paths=["/shop/**"])

@@ -10,7 +10,7 @@ use maint::gate::{Decision, Plan};
 use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::internal::request::{PARAMETER, PathForms, UrlParts, is_host};
 use maint::request::{Request as _, RequestParts, User};
-use maint::rules::HeaderMatch;
+use maint::rules::{HeaderMatch, Kind, Matcher};
 use maint::{Error, State};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
             "every user of this host can see a token on the command line; use `--token-stdin`",
         );
     }
-    session.doubt(std::slice::from_ref(&args.method));
+    session.doubt_rules(Matcher::parse(&Kind::Method, &args.method));
     let now = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let now = now.unwrap_or_else(|| session.clock.now());
     let state = site.state()?;

@@ -41,9 +41,7 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     };
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
     let mut warnings = session.shadowed(&applied.after, |id| id == applied.value.0);
-    if kind == Kind::Method {
-        warnings.extend(session.doubt(std::slice::from_ref(&args.value)));
-    }
+    warnings.extend(session.doubt_rules([matcher.clone()]));
     applied.warnings.extend(warnings);
     let (id, is_new) = &applied.value;
     let lets_in = matcher.describe();

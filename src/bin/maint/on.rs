@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     if let Some(name) = page.cloned() {
         applied.warnings.extend(session.missing(&site, &applied.after, &name));
     }
-    applied.warnings.extend(session.doubt(&args.window.method));
+    applied.warnings.extend(session.doubt(&settings.scope));
     if args.window.status.is_some_and(|status| status < 400) {
         let warning = "caches and search engines will keep a page that is not an error".to_owned();
         session.output.warn(std::slice::from_ref(&warning));

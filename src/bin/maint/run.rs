@@ -71,7 +71,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     if !gaps.is_empty() {
         session.output.note(gaps.trim_end());
     }
-    session.doubt(&args.window.method);
+    session.doubt(scope);
 
     let was_there = matches!(opened.value, Opened::Replaced(_));
     let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };

@@ -10,10 +10,11 @@ use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
 use maint::internal::recorded;
-use maint::internal::rules::method;
 use maint::internal::state::behind_proxies;
 use maint::internal::time::{parse_duration, parse_time};
+use maint::rules::{Kind, Matcher};
 use maint::site::Found;
+use maint::state::Scope;
 use maint::store::{self, Applied, Options, Stamp};
 use maint::store::{OnWait, PATIENCE};
 use maint::{Actor, Error, Site, State, Window};
@@ -144,10 +145,18 @@ impl Session {
         self.output.note(say!("waiting for lock `{}`{}", path.display(), by));
     }
 
-    /// Warns of methods that nobody registered: a misspelt one covers nothing that comes.
-    pub(crate) fn doubt(&self, methods: &[String]) -> Vec<String> {
-        let doubts = methods.iter().filter_map(|text| method::doubt(&method::parse(text).ok()?));
-        let doubts: Vec<String> = doubts.collect();
+    /// Warns of a scope that may cover nothing that comes: of methods that nobody registered, and
+    /// of placeholders in paths.
+    pub(crate) fn doubt(&self, scope: &Scope) -> Vec<String> {
+        let methods = scope.methods.iter().map(|method| (Kind::Method, method));
+        let paths = scope.paths.iter().map(|path| (Kind::Path, path));
+        let rules = methods.chain(paths);
+        self.doubt_rules(rules.filter_map(|(kind, value)| Matcher::parse(&kind, value).ok()))
+    }
+
+    /// Warns of rules that may match nothing that comes.
+    pub(crate) fn doubt_rules(&self, rules: impl IntoIterator<Item = Matcher>) -> Vec<String> {
+        let doubts: Vec<String> = rules.into_iter().filter_map(|rule| rule.doubt()).collect();
         self.output.warn(&doubts);
         doubts
     }

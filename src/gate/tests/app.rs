@@ -149,3 +149,18 @@ fn requirement_11_an_app_has_no_more_regular_expressions_than_a_state() {
     let error = open(crate::state::MAX_REGEXES + 1).unwrap_err().to_string();
     assert!(error.contains("at most 1000 regular expressions"), "{error}");
 }
+
+#[test]
+fn a_rule_of_the_app_is_no_placeholder_and_is_named_once_in_an_error() {
+    let temp = tempfile::tempdir().unwrap();
+    let gate = Gate::open(&Site::at(temp.path())).unwrap();
+    let refused = |value: &str| {
+        let rule = Matcher::parse(&Kind::Path, value).unwrap();
+        gate.ignoring(value, rule).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("/items/{id}"),
+        "`{id}` stands for itself in `/items/{id}`; write `*` for any one segment"
+    );
+    assert_eq!(refused("/**"), "`/**` would let everyone through every window");
+}

@@ -111,7 +111,7 @@ fn the_app_may_choose_the_format_whatever_the_client_accepts() {
 
     let mut desk = Desk::new();
     let mut parts = down("x");
-    parts["windows"]["w"]["redirect"] = json!("https://status.example/");
+    parts["windows"]["w"]["page"] = json!({ "redirect": "https://status.example/" });
     desk.put(1, &parts);
     let gate = desk.gate();
     let format = |path: &str, accept: &str| {

@@ -4,6 +4,31 @@ use super::trouble::{Failing, TOLD_EVERY, Trouble};
 use super::*;
 
 #[test]
+fn a_rule_for_addresses_in_an_app_that_knows_none_is_reported_once() {
+    let mut desk = Desk::new();
+    desk.put(1, &down("x"));
+    let gate = desk.gate();
+    let unknown = || RequestParts { peer: None, ..get("/") };
+    assert!(matches!(gate.answer(&unknown()), Answer::Reply(_)));
+    assert_eq!(desk.told(), [""; 0], "no rule asks for it");
+    let mut parts = down("x");
+    parts["ignore"] = json!({ "r1": { "kind": "ip", "value": "192.0.2.0/24" } });
+    desk.put(2, &parts);
+    let known = get("/").with_peer(std::net::IpAddr::from([198, 51, 100, 7]));
+    assert!(matches!(gate.answer(&known), Answer::Reply(_)));
+    assert_eq!(desk.told(), [""; 0], "the app says who connects");
+    for _ in 0..3 {
+        assert!(matches!(gate.answer(&unknown()), Answer::Reply(_)));
+    }
+    let told = desk.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("`peer_from`") && told[0].ends_with("`ip` rules match nobody"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn requirement_24_a_minute_is_a_minute_whatever_happens_in_between() {
     let mut trouble = Trouble::default();
     let start = Instant::now();

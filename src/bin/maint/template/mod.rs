@@ -188,6 +188,14 @@ fn put(session: &Session, site: &Site, file_name: &str, text: &str, replace: boo
     let did = if applied.is_written { "written" } else { "unchanged" };
     let text = say!("template `{}` {}\n{}", file_name, did, report::written(&applied));
     session.output.done(&text, &object)?;
+    let (name, _) = file_name.rsplit_once('.').unwrap_or((file_name, ""));
+    if !applied.after.uses_template(name, session.clock.now()) {
+        session.output.note(say!(
+            "nothing shows it yet: `maint template use {}`, or `--template {}` of `on`",
+            name,
+            name
+        ));
+    }
     Ok(Exit::Done)
 }
 
