@@ -60,6 +60,7 @@ check: ## Format, lints, documentation, and who imports whom
 	cargo clippy --all-targets --all-features --locked -- -D warnings
 	for features in '' actix http testing tower; do \
 		cargo clippy --lib --no-default-features --features "$$features" --locked -- -D warnings || exit; \
+		RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --no-default-features --features "$$features" --locked || exit; \
 	done
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py

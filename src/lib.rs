@@ -6,7 +6,7 @@
 //!
 //! # In a server
 //!
-//! With the feature `tower`, [`tower::MaintenanceLayer`] goes around an axum, tonic or
+//! With the feature `tower`, `maint::tower::MaintenanceLayer` goes around an axum, tonic or
 //! hyper app. It answers blocked requests with the finished page, and passes the others on.
 //!
 #![cfg_attr(feature = "tower", doc = "```no_run")]

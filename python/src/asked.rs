@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 
+use maint::page::Format;
 use maint::request::{self, RequestParts};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -147,21 +148,15 @@ pub(crate) struct Functions {
 
 /// The format of every page, whatever `Accept` says.
 pub(crate) enum Wanted {
-    Always(&'static [u8]),
+    Always(Format),
     Asked(Function),
 }
 
-impl Wanted {
-    /// The media type for a format by its name.
-    pub(crate) fn media_type(format: &str) -> PyResult<&'static [u8]> {
-        match format {
-            "html" => Ok(b"text/html"),
-            "json" => Ok(b"application/problem+json"),
-            other => Err(PyValueError::new_err(format!(
-                "format: `{other}` is unknown; write `html` or `json`"
-            ))),
-        }
-    }
+/// The format of a name.
+pub(crate) fn format(name: &str) -> PyResult<Format> {
+    name.parse().map_err(|_| {
+        PyValueError::new_err(format!("format: `{name}` is unknown; write `html`, `json` or `txt`"))
+    })
 }
 
 /// A request of a server, whose facts are looked up when the gate needs them.
@@ -177,7 +172,7 @@ pub(crate) struct Asked<'a, 'py, S> {
     method: OnceCell<String>,
     host: OnceCell<Option<String>>,
     client: OnceCell<Option<IpAddr>>,
-    accept: OnceCell<Option<&'static [u8]>>,
+    format: OnceCell<Option<Format>>,
 }
 
 impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
@@ -198,7 +193,7 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
             method: OnceCell::new(),
             host: OnceCell::new(),
             client: OnceCell::new(),
-            accept: OnceCell::new(),
+            format: OnceCell::new(),
         }
     }
 
@@ -218,17 +213,6 @@ impl<'a, 'py, S: Server> Asked<'a, 'py, S> {
         }
         self.needs_calls.set(true);
         None
-    }
-
-    /// What replaces `Accept`, if the app sets a format.
-    fn accept(&self) -> Option<&'static [u8]> {
-        let wanted = self.functions.format.as_ref()?;
-        *self.accept.get_or_init(|| match wanted {
-            Wanted::Always(media_type) => Some(media_type),
-            Wanted::Asked(function) => {
-                self.call(function, |said| Wanted::media_type(said.cast::<PyString>()?.to_str()?))
-            }
-        })
     }
 }
 
@@ -286,12 +270,22 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        if name == "accept"
-            && let Some(media_type) = self.accept()
-        {
-            return each(media_type);
-        }
         self.server.header(name, each);
+    }
+
+    fn format(&self) -> Option<Format> {
+        let wanted = self.functions.format.as_ref()?;
+        *self.format.get_or_init(|| match wanted {
+            Wanted::Always(name) => Some(*name),
+            Wanted::Asked(function) => {
+                self.call(function, |said| format(said.cast::<PyString>()?.to_str()?))
+            }
+        })
+    }
+
+    fn tells_client(&self) -> bool {
+        // A function may know some clients and not others.
+        self.functions.client.is_some() || self.server.peer().is_some()
     }
 
     fn user(&self) -> Option<request::User> {

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::answer::{Pass, Reply};
-use crate::asked::{Asked, Functions, Request, Wanted};
+use crate::asked::{self, Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
 use crate::error::{UsageError, raise};
 use crate::functions::{Function, is_async, log, refuse_async};
@@ -396,7 +396,7 @@ fn app_rules(ignore: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Matcher
 
 fn wanted(format: &Bound<'_, PyAny>) -> PyResult<Wanted> {
     if let Ok(format) = format.cast::<PyString>() {
-        return Ok(Wanted::Always(Wanted::media_type(format.to_str()?)?));
+        return Ok(Wanted::Always(asked::format(format.to_str()?)?));
     }
     if !format.is_callable() {
         return Err(PyTypeError::new_err("format: write `html`, `json` or a function"));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use maint::internal::state::validate_template_name;
-use maint::site::Environment;
 use maint::page::Format;
+use maint::site::Environment;
 use maint::state::{PageSettings, Phase, RuleSettings, Scope, WindowSettings};
 use maint::store::{self, Applied, Options, Purpose, Stamp};
 use maint::{Actor, State, Window};

@@ -215,9 +215,7 @@ impl Plan {
     /// Whether rules for addresses could have let a request through if somebody said who
     /// connects.
     pub(super) fn misses_peer(&self, app: &AppPlan, request: &impl Request) -> bool {
-        (self.rules.has_networks() || app.rules.has_networks())
-            && request.client().is_none()
-            && request.peer().is_none()
+        (self.rules.has_networks() || app.rules.has_networks()) && !request.tells_client()
     }
 
     /// Returns the address that `ip` rules look at, for explaining a decision.

@@ -53,6 +53,12 @@ pub trait Request {
         None
     }
 
+    /// Whether the app tells who the client is. Where it does not, rules for addresses match
+    /// nobody, which a gate reports once.
+    fn tells_client(&self) -> bool {
+        self.client().is_some() || self.peer().is_some()
+    }
+
     /// Calls `each` with every value of a header field, in order. `name` is in lower
     /// case; field names are compared without case.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));

@@ -291,7 +291,7 @@ class Gate:
         status: int | None = None,
         retry_after: int | None = None,
         redirect: str | None = None,
-        format: Literal["html", "json"] | Callable[[Any], str | None] | None = None,
+        format: Literal["html", "json", "txt"] | Callable[[Any], str | None] | None = None,
         user: Callable[[Any], User | Awaitable[User | None] | None] | None = None,
         client: Callable[[Any], object] | None = None,
         plain_http: bool = False,

@@ -28,7 +28,7 @@ class GateOptions(TypedDict, total=False):
     status: int | None
     retry_after: int | None
     redirect: str | None
-    format: Literal["html", "json"] | Callable[[Any], str | None] | None
+    format: Literal["html", "json", "txt"] | Callable[[Any], str | None] | None
     client: Callable[[Any], str | None] | None
     plain_http: bool
 

@@ -597,3 +597,22 @@ def test_a_pass_says_what_is_read_only_and_what_is_to_come(tmp_path: Path) -> No
     assert not found.next.is_read_only
     assert repr(found.next) == '<maint.Upcoming "later" at 2099-01-02T03:04:05.678Z>'
     assert gate.answer(maint.Request("GET", "/")).read_only is None
+
+
+def test_a_rule_for_addresses_that_cannot_match_is_reported_once(tmp_path: Path) -> None:
+    site = maint.Site(tmp_path)
+    site.on()
+    site.add_rule("ip", "192.0.2.0/24")
+    told: list[str] = []
+    gate = maint.Gate(tmp_path, on_problem=told.append)
+    for _ in range(3):
+        assert gate.answer_environ(environ(REMOTE_ADDR=""))
+    assert len(told) == 1
+    assert "which address connects" in told[0]
+    # A function may know some clients and not others, and is asked later.
+    told.clear()
+    gate = maint.Gate(tmp_path, on_problem=told.append, client=lambda environ: None)
+    assert gate.answer_environ(environ(REMOTE_ADDR=""))
+    gate = maint.Gate(tmp_path, on_problem=told.append)
+    assert gate.answer_environ(environ())
+    assert told == []
