@@ -14,7 +14,7 @@ TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc s
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
 	strip:binutils
 
-.PHONY: help test test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+.PHONY: weight help test test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
 
 help: ## Show this
@@ -65,7 +65,7 @@ check: ## Format, lints, documentation, and who imports whom
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run fuzz/run tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
@@ -157,6 +157,9 @@ bench: ## Measure the command and the gate against their budgets
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
 	cargo bench --locked --no-default-features --features tower --bench gate
+
+weight: ## What the library adds to the binary of an app, and to building it [CARGO_PROFILE_RELEASE_LTO=true]
+	benches/weight $(WEIGHT)
 
 tokens: ## Whether the time of a refusal reveals a part of a token, by a million samples
 	cargo bench --locked --no-default-features --features tower --bench gate -- constant-time

@@ -22,6 +22,7 @@ __all__ = [
     "Site",
     "Unreadable",
     "Unsynced",
+    "Upcoming",
     "UsageError",
     "User",
     "__version__",
