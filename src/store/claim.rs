@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::create::make_awaited;
+use super::create::make_missing;
 use super::custody::Custody;
 use super::guard::prepare;
 use super::identity::as_owner;
@@ -70,7 +70,7 @@ impl Claim {
     pub fn make(site: &Site, options: &Options<'_>) -> Result<Self> {
         let site = site.current()?;
         as_owner(&site, || {
-            let site = if site.is_awaited() { make_awaited(&site)? } else { site.clone() };
+            let site = if site.is_awaited() { make_missing(&site)? } else { site.clone() };
             let files = site.files()?;
             let custody = Custody(prepare(&files)?);
             let mut random = [0_u8; 8];

@@ -31,9 +31,9 @@ pub fn create(site: &Site) -> Result<()> {
     as_owner(site, || make(site))
 }
 
-/// Makes a site that was not there yet, in an identity that was taken before, and returns it
+/// Makes a site that is not there yet, in an identity that was taken before, and returns it
 /// as it is chosen then: another process may have made one at the same time.
-pub(super) fn make_awaited(site: &Site) -> Result<Site> {
+pub(super) fn make_missing(site: &Site) -> Result<Site> {
     make(site).map_err(|error| match error {
         Error::Io { source, .. } => Error::NotMade { path: site.dir().to_owned(), source },
         other => other,
@@ -100,4 +100,30 @@ pub(super) fn make_directory(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{State, WindowSettings};
+    use crate::store::{Options, Stamp, update};
+
+    #[test]
+    fn the_first_change_makes_a_site_that_is_missing_if_it_is_told_to() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join("shop/.maint"));
+        let open = |state: &mut State, stamp: Stamp<'_>| {
+            state.open_window("w", &WindowSettings::new(), stamp).map(drop)
+        };
+        assert!(update(&site, &Options::new("test"), open).is_err(), "it is not told to");
+        let options = Options::new("test").make_site(true);
+        assert!(!update(&site, &options, |_, _| Ok(())).unwrap().is_written);
+        let refused = update(&site, &options, |_, _| Err::<(), _>(Error::invalid("no")));
+        assert!(refused.is_err() && !temp.path().join("shop").exists(), "nothing is made for it");
+        let applied = update(&site, &options, open).unwrap();
+        assert_eq!((applied.made.as_deref(), applied.after.revision), (Some(site.dir()), 1));
+        assert!(site.dir().join(IGNORE_FILE).is_file());
+        let again = update(&site, &options, |state, stamp| state.close_window("w", stamp.now));
+        assert_eq!(again.unwrap().made, None);
+    }
 }

@@ -28,6 +28,9 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// Whether the caller has confirmed what [`restore`](super::restore()) refuses otherwise.
     pub confirmed: bool,
+    /// Whether the first change makes the directory of a site that is missing, as
+    /// [`create`](super::create()) does. A site that discovery awaits is made in any case.
+    pub make_site: bool,
     /// Called once if waiting for the lock takes longer than a second.
     pub on_wait: Option<OnWait<'a>>,
 }
@@ -44,6 +47,7 @@ impl<'a> Options<'a> {
             now: None,
             purpose: Purpose::Change,
             confirmed: false,
+            make_site: false,
             on_wait: None,
         }
     }
@@ -88,6 +92,13 @@ impl<'a> Options<'a> {
     #[must_use]
     pub fn confirmed(mut self, confirmed: bool) -> Self {
         self.confirmed = confirmed;
+        self
+    }
+
+    /// Sets whether the first change makes the directory of a site that is missing.
+    #[must_use]
+    pub fn make_site(mut self, make_site: bool) -> Self {
+        self.make_site = make_site;
         self
     }
 

@@ -1,10 +1,12 @@
 //! One change on its way from the lock to the history.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::beside::{Beside, put};
-use super::create::{IGNORE_FILE, make_awaited};
+use super::create::{IGNORE_FILE, make_missing};
 use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
@@ -35,16 +37,20 @@ pub(super) fn transact<T>(
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
     as_owner(site, || {
-        if !site.is_awaited() {
+        if !site.is_awaited() && !(options.make_site && is_missing(site)) {
             return in_turn(site, options, beside, change);
         }
         if let Some(applied) = would_do_nothing(site, options, beside, &change)? {
             return Ok(applied);
         }
-        let site = make_awaited(site)?;
+        let site = make_missing(site)?;
         let applied = in_turn(&site, options, beside, change)?;
         Ok(Applied { made: Some(site.dir().to_owned()), ..applied })
     })
+}
+
+fn is_missing(site: &Site) -> bool {
+    fs::symlink_metadata(site.dir()).is_err_and(|cause| cause.kind() == ErrorKind::NotFound)
 }
 
 /// What a change would do where there is no site yet, if that is nothing: then none is made.
