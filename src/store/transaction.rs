@@ -37,7 +37,8 @@ pub(super) fn transact<T>(
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
     as_owner(site, || {
-        if !site.is_awaited() && !(options.make_site && is_missing(site)) {
+        let is_to_be_made = site.is_awaited() || options.make_site && is_missing(site);
+        if !is_to_be_made {
             return in_turn(site, options, beside, change);
         }
         if let Some(applied) = would_do_nothing(site, options, beside, &change)? {
