@@ -3,7 +3,14 @@
 #[expect(dead_code, reason = "the tests of the layer use all of it")]
 #[path = "../tower/client.rs"]
 mod client;
-mod env;
+#[path = "../common/actix.rs"]
+mod server;
+
+/// What the client needs of each test.
+mod env {
+    /// What has not come after this long never will.
+    pub(crate) const HANG: std::time::Duration = std::time::Duration::from_secs(300);
+}
 
 use std::collections::BTreeMap;
 
@@ -20,7 +27,7 @@ use maint::store;
 use maint::testing::TemporarySite;
 
 use client::{Client, Response};
-use env::Server;
+use server::Server;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
@@ -39,6 +46,10 @@ fn shop(routes: &mut ServiceConfig) {
     routes.default_service(web::to(page));
 }
 
+fn connect(server: &Server) -> Client {
+    Client::connect(server.address).unwrap()
+}
+
 fn maintenance(site: &TemporarySite) -> Maintenance {
     Maintenance::new(site.gate())
 }
@@ -47,7 +58,7 @@ fn maintenance(site: &TemporarySite) -> Maintenance {
 fn a_blocked_request_gets_the_page_and_the_app_comes_back() {
     let site = TemporarySite::new();
     let server = Server::start(maintenance(&site), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     for _ in 0..20 {
         assert_eq!(client.get("/").text(), "the shop None");
         site.on(&now());
@@ -76,7 +87,7 @@ fn every_method_and_format_gets_the_fields_and_the_body_of_the_reply() {
     site.on(&now().page(PageSettings::new().retry_after(77)));
     let gate = site.gate();
     let server = Server::start(maintenance(&site), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] {
         for accept in [BROWSER, "*/*", "application/json", "text/plain"] {
             let asked = RequestParts::new(method, "/").with("Accept", accept);
@@ -97,7 +108,7 @@ fn rules_look_at_the_path_the_host_the_peer_and_the_fields_as_they_were_sent() {
     let site = TemporarySite::new();
     site.on(&now());
     let server = Server::start(maintenance(&site), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     let own = server.address.to_string();
     for (kind, value, path, header) in [
         (Kind::Path, "/health", "/health", None),
@@ -122,7 +133,7 @@ fn rules_look_at_the_path_the_host_the_peer_and_the_fields_as_they_were_sent() {
         if kind == Kind::Host {
             for hosts in [&["shop.example", &*own][..], &["shop.example@evil.example"]] {
                 let fields: Vec<_> = hosts.iter().map(|host| ("Host", *host)).collect();
-                let mut client = server.client();
+                let mut client = connect(&server);
                 let status = client.ask("GET", "/", &fields).status;
                 assert!(matches!(status, 503 | 400), "{hosts:?}: {status}");
             }
@@ -137,7 +148,7 @@ fn a_token_lets_its_bearer_through_and_the_answer_is_private() {
     site.on(&now());
     let secret = site.bypass();
     let server = Server::start(maintenance(&site).plain_http(), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     let link = client.get(&format!("/cart?maint_bypass={secret}&id=7"));
     assert_eq!((link.status, link.header("location")), (303, Some("/cart?id=7")));
     let cookie = link.header("set-cookie").unwrap();
@@ -172,7 +183,7 @@ fn an_error_of_the_app_is_private_as_well() {
     };
     let server = Server::start(maintenance(&site), routes);
     for path in ["/", "/mw/a"] {
-        let response = server.client().get(path);
+        let response = connect(&server).get(path);
         assert_eq!(response.status, 410, "{path}");
         assert_eq!(response.header("cache-control"), Some("private, no-store"), "{path}");
     }
@@ -188,7 +199,7 @@ fn staff_found_by_an_outer_middleware_pass() {
         Some(if is_staff { User::authenticated().staff(true) } else { User::anonymous() })
     });
     let server = Server::start(by_header, shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     assert_eq!(client.get("/").status, 503);
     assert_eq!(client.ask("GET", "/", &[("X-Login", "staff")]).status, 200);
 }
@@ -206,7 +217,7 @@ fn code_says_what_is_never_down_what_always_is_and_which_format_it_sends() {
         shop(routes);
     };
     let server = Server::start(open, routes);
-    let mut client = server.client();
+    let mut client = connect(&server);
     assert_eq!((client.get("/").status, client.get("/new").status), (200, 503));
     site.on(&now());
     assert_eq!((client.get("/health").status, client.get("/health/x").status), (200, 503));
@@ -222,7 +233,7 @@ fn a_client_that_sends_all_before_it_reads_gets_the_page_and_goes_on() {
     let site = TemporarySite::new();
     site.on(&now());
     let server = Server::start(maintenance(&site), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     for size in [0, 1, 100 * 1024, 10 * 1024 * 1024] {
         client.head("POST", "/upload", &[("Content-Length", &size.to_string())]).unwrap();
         client.write(&vec![b'x'; size]).unwrap();
@@ -243,7 +254,7 @@ fn who_pauses_or_announces_too_much_is_answered_and_hung_up_on() {
         (&[("Content-Length", &*too_much)], b"hello"),
         (&[("Content-Length", &*too_much), ("Expect", "100-continue")], b""),
     ] {
-        let mut client = server.client();
+        let mut client = connect(&server);
         client.head("POST", "/upload", fields).unwrap();
         client.write(sent).unwrap();
         let response = client.receive("POST").unwrap();
@@ -263,7 +274,7 @@ fn a_websocket_is_refused_with_plain_text() {
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    let response = server.client().ask("GET", "/live", &fields);
+    let response = connect(&server).ask("GET", "/live", &fields);
     assert_eq!(response.status, 503);
     assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
 }
@@ -274,7 +285,7 @@ fn windows_of_a_part_block_that_part() {
     let scope = Scope::new().paths(["/shop/**"]).unwrap().read_only(true);
     site.on(&now().scope(scope));
     let server = Server::start(maintenance(&site), shop);
-    let mut client = server.client();
+    let mut client = connect(&server);
     for (method, path, status) in
         [("GET", "/shop/1", 200), ("POST", "/shop/1", 503), ("POST", "/", 200)]
     {

@@ -3,6 +3,8 @@
 
 #![cfg(unix)]
 
+#[path = "../common/actix.rs"]
+mod actix;
 mod app;
 mod caches;
 mod disguises;

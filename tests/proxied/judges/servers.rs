@@ -1,15 +1,19 @@
 //! Servers that report what they serve for a target: the route, then the path.
 
+use actix_web::HttpRequest;
+use actix_web::web::{self, ServiceConfig};
 use axum::Router;
 use axum::http::Uri;
 use axum::routing::any;
+use maint::Gate;
+use maint::actix::Maintenance;
 
 use super::python;
-use crate::app;
 use crate::nginx::Nginx;
 use crate::process::Process;
 use crate::site::TestSite;
 use crate::wire::ask_raw;
+use crate::{actix, app};
 
 /// A server whose report counts.
 pub(crate) struct Judge {
@@ -21,6 +25,7 @@ pub(crate) struct Judge {
 }
 
 pub(crate) enum Keeper {
+    Actix { _server: actix::Server },
     Axum { _server: app::Server },
     Nginx { _process: Nginx },
     Process { _process: Process },
@@ -72,12 +77,19 @@ pub(crate) fn gated(site: &TestSite) -> Vec<Judge> {
         ("nginx with a slash missing", &short),
     ];
     let nginxes = nginxes.into_iter().filter_map(|(name, server)| of_nginx(name, server, true));
-    std::iter::once(axum).chain(nginxes).collect()
+    [axum, of_actix(site)].into_iter().chain(nginxes).collect()
 }
 
 fn of_axum(name: &'static str, app: Router, has_gate: bool) -> Judge {
     let server = app::Server::new(app);
     Judge { name, port: server.port, has_gate, _keeper: Keeper::Axum { _server: server } }
+}
+
+fn of_actix(site: &TestSite) -> Judge {
+    let maintenance = Maintenance::new(Gate::open(&site.site()).unwrap());
+    let server = actix::Server::start(maintenance, routes);
+    let port = server.address.port();
+    Judge { name: "actix-web", port, has_gate: true, _keeper: Keeper::Actix { _server: server } }
 }
 
 fn of_nginx(name: &'static str, server: &str, has_gate: bool) -> Option<Judge> {
@@ -115,6 +127,27 @@ fn router() -> Router {
         .route("/admin/", route("admin"))
         .route("/admin/{*rest}", route("admin"))
         .fallback(route("other"))
+}
+
+/// actix-web as the router.
+fn routes(app: &mut ServiceConfig) {
+    let route = |name: &'static str| {
+        web::to(move |request: HttpRequest| async move {
+            format!("{name}\n{}", decode(request.uri().path()))
+        })
+    };
+    for (pattern, name) in [
+        ("/health", "health"),
+        ("/static", "static"),
+        ("/static/{rest:.*}", "static"),
+        ("/api/{name}/status", "status"),
+        ("/v{number:[12]}/{rest:.+}", "version"),
+        ("/admin", "admin"),
+        ("/admin/{rest:.*}", "admin"),
+    ] {
+        app.route(pattern, route(name));
+    }
+    app.default_service(route("other"));
 }
 
 /// Decodes percent escapes once.

@@ -3,17 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, rt};
 use maint::actix::Maintenance;
-
-use crate::client::Client;
-
-/// What has not come after this long never will.
-pub(crate) const HANG: Duration = Duration::from_secs(300);
 
 /// A server with two workers, stopped when dropped.
 pub(crate) struct Server {
@@ -41,10 +35,6 @@ impl Server {
             });
         });
         Self { address, handle: handle.recv().unwrap(), thread: Some(thread) }
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        Client::connect(self.address).unwrap()
     }
 }
 
