@@ -442,6 +442,10 @@ impl Request for ActixRequest<'_> {
         self.settings.format.as_ref()?(self.request)
     }
 
+    fn tells_user(&self) -> bool {
+        self.settings.user.is_some()
+    }
+
     fn user(&self) -> Option<User> {
         self.settings.user.as_ref()?(self.request)
     }

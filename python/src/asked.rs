@@ -288,6 +288,10 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
         self.functions.client.is_some() || self.server.peer().is_some()
     }
 
+    fn tells_user(&self) -> bool {
+        self.functions.user.is_some()
+    }
+
     fn user(&self) -> Option<request::User> {
         let function = self.functions.user.as_ref()?;
         self.call(function, |said| Ok(said.extract::<User>()?.into()))

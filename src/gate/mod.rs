@@ -149,10 +149,12 @@ struct Inner {
 }
 
 impl Inner {
-    /// Returns an answer, and reports it if nobody said who connects although that matters.
+    /// Returns an answer, and reports what a rule could not know of the request.
     fn told(&self, snapshot: &Snapshot, request: &impl Request, answer: Answer) -> Answer {
-        if matches!(answer, Answer::Reply(_)) {
-            self.live.tell_of_peer(|| snapshot.content.plan.misses_peer(&self.app, request));
+        if matches!(answer, Answer::Reply(_))
+            && let Some(untold) = snapshot.content.plan.untold(&self.app, request)
+        {
+            self.live.tell(untold);
         }
         answer
     }

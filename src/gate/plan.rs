@@ -9,6 +9,7 @@ use super::answer::{Pass, Upcoming};
 use super::app::AppPlan;
 use super::index::{HostIndex, PathIndex};
 use super::rules::{RulesPlan, find_user};
+use super::trouble::Untold;
 use crate::error::Result;
 use crate::request::field::is_token;
 use crate::request::path::PathForms;
@@ -212,10 +213,16 @@ impl Plan {
         self.windows.iter().any(|plan| plan.window.is_open(now))
     }
 
-    /// Whether rules for addresses could have let a request through if somebody said who
-    /// connects.
-    pub(super) fn misses_peer(&self, app: &AppPlan, request: &impl Request) -> bool {
-        (self.rules.has_networks() || app.rules.has_networks()) && !request.tells_client()
+    /// The facts that rules ask for and the app does not tell, of a request that is blocked.
+    pub(super) fn untold(&self, app: &AppPlan, request: &impl Request) -> Option<Untold> {
+        let rules = [&*self.rules, &app.rules];
+        if rules.iter().any(|rules| rules.has_networks()) && !request.tells_client() {
+            Some(Untold::Client)
+        } else if rules.iter().any(|rules| rules.has_users()) && !request.tells_user() {
+            Some(Untold::User)
+        } else {
+            None
+        }
     }
 
     /// Returns the address that `ip` rules look at, for explaining a decision.

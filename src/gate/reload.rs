@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::content::{Content, Fresh, Source};
 use super::snapshot::{Post, Snapshot, is_unsettled, read};
-use super::trouble::{self, Consequence, OnProblem, Problem, Trouble};
+use super::trouble::{Consequence, OnProblem, Problem, Trouble, Untold};
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::sys;
@@ -25,8 +25,8 @@ pub(super) struct Live {
     /// When the next look is due on the coarse clock, with a recheck interval.
     pub(super) next_look: AtomicU64,
     reload: ArcSwap<Reload>,
-    /// Whether it was reported that nothing says who connects.
-    has_told_of_peer: AtomicBool,
+    /// Whether it was reported that the app does not tell the client, and the user.
+    told: [AtomicBool; 2],
 }
 
 /// The lock under which one request at a time reads the state again.
@@ -80,7 +80,7 @@ impl Live {
             current: ArcSwap::from_pointee(snapshot),
             next_look: AtomicU64::new(0),
             reload: ArcSwap::from_pointee(Reload::new(trouble)),
-            has_told_of_peer: AtomicBool::new(false),
+            told: Default::default(),
         };
         live.put_off(0);
         live.report(&problems);
@@ -181,14 +181,11 @@ impl Live {
         self.reload.load_full()
     }
 
-    /// Reports, once, that rules for addresses match nobody where `is_so` says it: the operator
+    /// Reports, once for each, a fact that rules ask for and the app does not tell: the operator
     /// adds a rule, nobody gets through, and the command, which knows no app, finds it right.
-    pub(super) fn tell_of_peer(&self, is_so: impl FnOnce() -> bool) {
-        if !self.has_told_of_peer.load(Ordering::Relaxed)
-            && is_so()
-            && !self.has_told_of_peer.swap(true, Ordering::Relaxed)
-        {
-            self.report(&[trouble::no_peer()]);
+    pub(super) fn tell(&self, untold: Untold) {
+        if !self.told[untold as usize].swap(true, Ordering::Relaxed) {
+            self.report(&[untold.problem()]);
         }
     }
 

@@ -76,6 +76,11 @@ impl RulesPlan {
         self.has_networks
     }
 
+    /// Whether any rule is for users.
+    pub(super) fn has_users(&self) -> bool {
+        !self.users.is_empty()
+    }
+
     /// Whether no rule expires.
     pub(super) fn is_timeless(&self) -> bool {
         self.ends.is_empty()

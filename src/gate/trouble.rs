@@ -39,8 +39,8 @@ pub enum Consequence {
     Closed,
     /// The page is the built-in one.
     BuiltinPage,
-    /// Rules that would let somebody through match nobody.
-    NoMatch,
+    /// Rules of this kind, `ip` or `user`, match nobody.
+    NoMatch(&'static str),
 }
 
 impl fmt::Display for Problem {
@@ -57,7 +57,7 @@ impl fmt::Display for Problem {
             Consequence::Open => f.write_str("until it can be read, every request passes"),
             Consequence::Closed => f.write_str("until it can be read, every request is blocked"),
             Consequence::BuiltinPage => f.write_str("visitors get the built-in page"),
-            Consequence::NoMatch => f.write_str("`ip` rules match nobody"),
+            Consequence::NoMatch(kind) => write!(f, "`{kind}` rules match nobody here"),
         }
     }
 }
@@ -108,13 +108,29 @@ impl Trouble {
     }
 }
 
-/// That rules for addresses cannot match, since nothing says who connects.
-pub(super) fn no_peer() -> Problem {
-    let error = Error::invalid(
-        "the app does not say which address connects: in Rust by `peer_from`, with axum also by \
-         `into_make_service_with_connect_info`; at a Unix socket there is none",
-    );
-    Problem { error: Some(error), consequence: Consequence::NoMatch }
+/// A fact that rules ask for and the app does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Untold {
+    Client,
+    User,
+}
+
+impl Untold {
+    /// That rules of its kind cannot match.
+    pub(super) fn problem(self) -> Problem {
+        let (kind, why) = match self {
+            Self::Client => (
+                "ip",
+                "the app does not say which address connects: in Rust by `peer_from`, with axum also by \
+                 `into_make_service_with_connect_info`; at a Unix socket there is none",
+            ),
+            Self::User => (
+                "user",
+                "the app does not say who is logged in: in Rust by `user_from`, in Python by `user=`",
+            ),
+        };
+        Problem { error: Some(Error::invalid(why)), consequence: Consequence::NoMatch(kind) }
+    }
 }
 
 fn is_past(told_at: Instant, now: Instant) -> bool {

@@ -70,6 +70,12 @@ pub trait Request {
         None
     }
 
+    /// Whether the app tells who the user is. Where it does not, rules for users match nobody,
+    /// which a gate reports once.
+    fn tells_user(&self) -> bool {
+        true
+    }
+
     /// The user, who may be [anonymous](User::anonymous); `None` where the app does
     /// not say.
     fn user(&self) -> Option<User> {

@@ -403,6 +403,10 @@ impl<B> request::Request for HttpRequest<'_, B> {
         self.layer.format.as_ref()?(self.request.uri(), self.request.headers())
     }
 
+    fn tells_user(&self) -> bool {
+        self.layer.user.is_some()
+    }
+
     fn user(&self) -> Option<User> {
         self.layer.user.as_ref()?(self.request.extensions())
     }

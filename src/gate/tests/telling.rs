@@ -3,6 +3,47 @@
 use super::trouble::{Failing, TOLD_EVERY, Trouble};
 use super::*;
 
+/// A request of an app that knows no users.
+struct WithoutUsers(RequestParts);
+
+impl Request for WithoutUsers {
+    fn path(&self) -> &[u8] {
+        self.0.path()
+    }
+    fn method(&self) -> &str {
+        self.0.method()
+    }
+    fn host(&self) -> Option<&str> {
+        None
+    }
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        None
+    }
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.0.header(name, each);
+    }
+    fn tells_user(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_rule_for_users_in_an_app_that_knows_none_is_reported_once() {
+    let mut desk = Desk::new();
+    let mut parts = down("x");
+    parts["ignore"] = json!({ "r1": { "kind": "user", "value": "staff" } });
+    desk.put(1, &parts);
+    let gate = desk.gate();
+    assert!(matches!(gate.answer(&get("/")), Answer::Reply(_)));
+    assert_eq!(desk.told(), [""; 0], "that app may know one later");
+    for _ in 0..3 {
+        assert!(matches!(gate.answer(&WithoutUsers(get("/"))), Answer::Reply(_)));
+    }
+    let told = desk.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("`user_from`") && told[0].ends_with("`user` rules match nobody here"));
+}
+
 #[test]
 fn a_rule_for_addresses_in_an_app_that_knows_none_is_reported_once() {
     let mut desk = Desk::new();
@@ -23,7 +64,7 @@ fn a_rule_for_addresses_in_an_app_that_knows_none_is_reported_once() {
     let told = desk.told();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].contains("`peer_from`") && told[0].ends_with("`ip` rules match nobody"),
+        told[0].contains("`peer_from`") && told[0].ends_with("`ip` rules match nobody here"),
         "{told:?}"
     );
 }
