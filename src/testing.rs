@@ -24,7 +24,7 @@
 //! ```
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -229,11 +229,16 @@ impl Clock {
     }
 
     fn at(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.stopped_at()
     }
 
     fn set(&self, at: Option<Timestamp>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        *self.stopped_at() = at;
+    }
+
+    fn stopped_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        let stopped_at: &Mutex<_> = &self.0;
+        stopped_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -320,13 +325,13 @@ mod tests {
     fn a_mistake_of_the_test_says_what_it_is_and_the_site_goes_with_the_value() {
         let site = TemporarySite::new();
         let directory = site.site().dir().to_owned();
-        let place = Arc::new(Mutex::new((String::new(), 0)));
-        let (noted, usual) = (place.clone(), std::panic::take_hook());
+        let (noted, place) = std::sync::mpsc::channel();
+        let usual = std::panic::take_hook();
         let thread = std::thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
             let at = panic.location().unwrap();
             if std::thread::current().id() == thread {
-                *noted.lock().unwrap() = (at.file().to_owned(), at.line());
+                noted.send((at.file().to_owned(), at.line())).unwrap();
             } else {
                 usual(panic);
             }
@@ -338,7 +343,7 @@ mod tests {
         let _ = std::panic::take_hook();
         let said = *mistake.unwrap_err().downcast::<String>().unwrap();
         assert!(said.contains("`health` is not a path pattern"), "{said}");
-        assert_eq!(*place.lock().unwrap(), (file!().to_owned(), line));
+        assert_eq!(place.recv().unwrap(), (file!().to_owned(), line));
         assert!(directory.is_dir());
         drop(site);
         assert!(!directory.exists());

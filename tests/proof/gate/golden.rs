@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,7 +35,8 @@ fn get(target: &str) -> RequestParts {
 }
 
 fn with_method(method: &str, target: &str) -> RequestParts {
-    on_host("shop.example", RequestParts::new(method, target))
+    let stranger = IpAddr::from([198, 51, 100, 99]);
+    on_host("shop.example", RequestParts::new(method, target).with_peer(stranger))
 }
 
 fn on_host(host: &str, request: RequestParts) -> RequestParts {
