@@ -64,16 +64,23 @@ impl Watch {
     /// Returns the state if the file changed since the last look, and always on the
     /// first. It does not wait.
     pub fn changed(&mut self) -> Option<Result<State>> {
-        if let Err(error) = self.seek() {
-            return Some(Err(error));
+        match self.look() {
+            Ok(is_new) => is_new.then(|| Ok(self.state.clone())),
+            Err(error) => Some(Err(error)),
         }
+    }
+
+    /// Reads the state if the file changed since the last look, and returns whether it did.
+    fn look(&mut self) -> Result<bool> {
+        self.seek()?;
         // The key is taken before the file is read: a change in between shows next time.
         let key = key(&self.site.state_file());
         if self.has_looked && self.seen == key {
-            return None;
+            return Ok(false);
         }
         (self.has_looked, self.seen) = (true, key);
-        Some(load::read(&self.site.state_file()).inspect(|state| self.state = state.clone()))
+        self.state = load::read(&self.site.state_file())?;
+        Ok(true)
     }
 
     /// Waits until the file changes or the clock opens or closes a window, and returns the
@@ -100,9 +107,9 @@ impl Watch {
     ) -> Result<Option<State>> {
         let begun = Instant::now();
         loop {
-            let changed = self.changed().transpose()?;
+            let is_new = self.look()?;
             let at = now();
-            if changed.is_some() || self.edge.is_some_and(|edge| edge <= at) {
+            if is_new || self.edge.is_some_and(|edge| edge <= at) {
                 self.edge = self.state.next_edge(at);
                 return Ok(Some(self.state.clone()));
             }

@@ -72,10 +72,9 @@ impl AppPlan {
         app.page.validate()?;
         for (name, matcher) in &app.ignore {
             let refused = matcher.refuse_everything();
-            // The layer names a rule after its pattern.
+            // The layer names a rule after its value, which the cause names.
             let of_rule = |cause: String| {
-                let names_it = cause.contains(&format!("`{name}`"));
-                if names_it { cause } else { format!("{name}: {cause}") }
+                if *name == matcher.to_string() { cause } else { format!("{name}: {cause}") }
             };
             refused.map_err(|cause| Error::invalid(of_rule(cause.to_string())))?;
             // In code nothing but a mistake has one: for a path that has, `re:` is there.

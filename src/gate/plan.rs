@@ -196,15 +196,18 @@ impl Plan {
             return pass;
         }
         let path = PathForms::new(request.path());
-        let mut here = self.windows.iter().filter(|plan| plan.covers_place(request, &path));
-        pass.next = here
-            .clone()
-            .filter_map(|plan| plan.upcoming.as_ref().filter(|upcoming| upcoming.start > now))
-            .min_by_key(|upcoming| upcoming.start)
-            .cloned();
-        pass.read_only = here
-            .find(|plan| plan.window.scope.read_only && plan.window.is_open(now))
-            .map(|plan| plan.name.clone());
+        // The time is quicker to compare than the place.
+        let upcoming = self.windows.iter().filter_map(|plan| {
+            let upcoming = plan.upcoming.as_ref().filter(|upcoming| upcoming.start > now)?;
+            plan.covers_place(request, &path).then_some(upcoming)
+        });
+        pass.next = upcoming.min_by_key(|upcoming| upcoming.start).cloned();
+        let is_read_only = |plan: &&WindowPlan| {
+            plan.window.scope.read_only
+                && plan.window.is_open(now)
+                && plan.covers_place(request, &path)
+        };
+        pass.read_only = self.windows.iter().find(is_read_only).map(|plan| plan.name.clone());
         pass
     }
 

@@ -23,12 +23,57 @@ use tempfile::TempDir;
 use super::rules::RulesPlan;
 use super::*;
 use crate::Error;
+use crate::page::Format;
 use crate::request::RequestParts;
 use crate::say::{figure, skip};
 use crate::sys::Look;
 
 /// What has not come after this long never will.
 const HANG: Duration = Duration::from_secs(300);
+
+/// A request with what an app says of it.
+struct AppRequest {
+    parts: RequestParts,
+    format: Option<Format>,
+    tells_user: bool,
+}
+
+impl AppRequest {
+    /// A request of an app that says nothing.
+    fn of(parts: RequestParts) -> Self {
+        Self { parts, format: None, tells_user: true }
+    }
+}
+
+impl Request for AppRequest {
+    fn path(&self) -> &[u8] {
+        self.parts.path()
+    }
+
+    fn method(&self) -> &str {
+        self.parts.method()
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.parts.host()
+    }
+
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        self.parts.peer()
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.parts.header(name, each);
+    }
+
+    fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    fn tells_user(&self) -> bool {
+        self.tells_user
+    }
+}
 
 /// A site, and a writer that keeps the one rule of writers: the modification
 /// time of the state rises with each replacement.

@@ -83,39 +83,15 @@ fn an_app_that_is_read_only_knows_it() {
 
 #[test]
 fn the_app_may_choose_the_format_whatever_the_client_accepts() {
-    use crate::page::Format;
-
-    /// A request of an app that knows its routes.
-    struct Routed(RequestParts);
-
-    impl Request for Routed {
-        fn path(&self) -> &[u8] {
-            self.0.path()
-        }
-        fn method(&self) -> &str {
-            self.0.method()
-        }
-        fn host(&self) -> Option<&str> {
-            None
-        }
-        fn peer(&self) -> Option<std::net::IpAddr> {
-            None
-        }
-        fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-            self.0.header(name, each);
-        }
-        fn format(&self) -> Option<Format> {
-            self.path().starts_with(b"/api/").then_some(Format::Json)
-        }
-    }
-
     let mut desk = Desk::new();
     let mut parts = down("x");
     parts["windows"]["w"]["page"] = json!({ "redirect": "https://status.example/" });
     desk.put(1, &parts);
     let gate = desk.gate();
     let format = |path: &str, accept: &str| {
-        let request = Routed(get(path).with("Accept", accept));
+        // The app knows its routes.
+        let format = path.starts_with("/api/").then_some(Format::Json);
+        let request = AppRequest { format, ..AppRequest::of(get(path).with("Accept", accept)) };
         let Answer::Reply(reply) = gate.answer(&request) else { panic!("it is down") };
         (reply.status(), reply.format())
     };
