@@ -1,16 +1,35 @@
 //! The kinds, each in a file of its own, and the one table of them: what each is, and what
 //! it can carry.
 
+mod command;
+mod django_maintenance_mode;
+mod exec;
 mod file;
+mod haproxy;
+mod magento;
+mod mediawiki;
 mod page;
 mod parent;
+mod ruby;
+mod turnout;
 mod web;
 
 use super::definition::Definition;
 use super::flag::{Flag, Kind};
 use crate::error::{Error, Result};
+use crate::rules::PathPattern;
 
-static DEFINITIONS: [&Definition; 3] = [&file::DEFINITION, &page::DEFINITION, &web::DEFINITION];
+static DEFINITIONS: [&Definition; 9] = [
+    &file::DEFINITION,
+    &page::DEFINITION,
+    &web::DEFINITION,
+    &django_maintenance_mode::DEFINITION,
+    &magento::DEFINITION,
+    &turnout::DEFINITION,
+    &mediawiki::DEFINITION,
+    &haproxy::DEFINITION,
+    &exec::DEFINITION,
+];
 
 /// All kinds, in the order of the documentation.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
@@ -32,4 +51,9 @@ pub(crate) fn definition_of(flag: &Flag) -> Result<&'static Definition> {
     definition(&flag.kind).ok_or_else(|| {
         Error::invalid(format!("this version knows no flags of kind `{}`", flag.kind))
     })
+}
+
+/// Whether a kind that carries paths has words for this one.
+pub(super) fn has_words_for(kind: &Kind, pattern: &PathPattern) -> bool {
+    *kind != Kind::Turnout || ruby::path_regex(pattern).is_some()
 }
