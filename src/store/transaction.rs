@@ -193,11 +193,8 @@ impl<'a> Transaction<'a> {
     fn flags_of(&self, state: &State) -> Report {
         let now = self.options.stamp().now;
         match flags::sync(self.site, state, now, &[], Effort::Mend) {
-            Ok(flags) => Report { flags, problem: None },
-            Err(error) => {
-                let problem = Some(format!("the flags do not follow: {error}"));
-                Report { flags: Vec::new(), problem }
-            }
+            Ok(flags) => Report::new(flags),
+            Err(error) => Report::unknown(&error),
         }
     }
 
@@ -376,7 +373,9 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
-    found.extend(replace::leftovers(site.dir(), |of| of == IGNORE_FILE));
+    found.extend(replace::leftovers(site.dir(), |of| {
+        of == IGNORE_FILE || site.flags_file().file_name() == Some(of.as_ref())
+    }));
     found.extend(replace::leftovers(&site.templates(), |of| {
         crate::state::page::parse_file_name(of).is_some()
     }));

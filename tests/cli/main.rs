@@ -1,5 +1,7 @@
 //! The command as people and scripts meet it: the built binary, one file per verb.
 
+#[cfg(unix)]
+mod agent;
 mod bypass;
 #[path = "../common/can.rs"]
 mod can;
@@ -12,6 +14,7 @@ mod env;
 mod errors;
 #[cfg(unix)]
 mod first;
+mod flag;
 mod help;
 mod ignore;
 mod init;

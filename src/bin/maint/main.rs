@@ -17,6 +17,7 @@ macro_rules! shown_by_the_output_alone {
 }
 shown_by_the_output_alone!($ print println eprint eprintln dbg);
 
+mod agent;
 mod args;
 mod bypass;
 mod check;
@@ -27,6 +28,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod failure;
+mod flag;
 #[cfg(test)]
 mod generated;
 mod help;
@@ -98,7 +100,7 @@ fn main() -> ExitCode {
     };
     let session = Session::new(args.global, output, clock);
     match dispatch(&session, &args.command) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => session.exit(exit).into(),
         Err(error) => failure::report(&error, &session.output).into(),
     }
 }
@@ -117,6 +119,8 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Bypass(args) => bypass::run(session, args),
         Command::Template(args) => template::run(session, args),
         Command::Proxy(args) => proxy::run(session, args),
+        Command::Flag(args) => flag::run(session, args),
+        Command::Agent(args) => agent::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Doctor(args) => doctor::run(session, args),

@@ -91,6 +91,10 @@ impl Calls for Exec {
     fn is_blind(&self, flag: &Flag) -> bool {
         flag.options.check.is_none()
     }
+
+    fn is_costly(&self) -> bool {
+        true
+    }
 }
 
 fn failed(name: &str, ended: &Ended) -> Error {
