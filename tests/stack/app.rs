@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::wire::try_ask;
+
 /// The header field that every answer of the app has, and nobody else's: the port of the app.
 pub(crate) const OURS: &str = "x-app";
 
@@ -38,6 +40,12 @@ impl Drop for App {
         self.is_over.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
+}
+
+/// Whether the app of this port is reached at another, through a server.
+pub(crate) fn answers_at(port: u16, app: u16) -> bool {
+    let answer = try_ask(port, "GET", "/", &[]);
+    answer.is_ok_and(|it| it.header(OURS) == Some(&app.to_string()))
 }
 
 /// Answers one request. `/own-503` is an error of the app itself.

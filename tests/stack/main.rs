@@ -6,7 +6,11 @@
 
 #![cfg(unix)]
 
+mod apache;
 mod app;
+mod caddy;
+mod haproxy;
+mod lighttpd;
 mod nginx;
 mod obeys;
 #[path = "../proxied/process.rs"]
@@ -15,5 +19,6 @@ mod process;
 mod say;
 mod server;
 mod site;
+mod varnish;
 mod visitors;
 mod wire;

@@ -1,43 +1,48 @@
 //! nginx, from Debian's `nginx-light`.
 
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::app::OURS;
+use crate::app::answers_at;
 use crate::obeys::Case;
 use crate::server::{Server, installed, ordinary, put};
-use crate::wire::try_ask;
 
-/// An nginx with this in its only `server` block, whose `location /` asks the app. The app is
-/// asked for `/up` until it answers.
-pub(crate) fn start(program: &std::path::Path, snippet: &str, app: u16) -> Server {
-    let command = |dir: &std::path::Path, port: u16| {
+/// An nginx with these in its section `http`, until `is_up` says of its port that it answers.
+pub(crate) fn start(
+    program: &Path,
+    servers: &dyn Fn(u16) -> String,
+    is_up: &dyn Fn(u16) -> bool,
+) -> Server {
+    let command = |dir: &Path, port: u16| {
         let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {kind};\n"))
             .concat();
         let text = format!(
-            "daemon off; pid nginx.pid; error_log stderr;
-            worker_processes 2;
+            "daemon off; pid nginx.pid; error_log stderr; worker_processes 2;
             events {{ }}
-            http {{
-                access_log off;
-                {temps}
-                server {{
-                    listen 127.0.0.1:{port};
-                    {snippet}
-                    location / {{ proxy_pass http://127.0.0.1:{app}; }}
-                }}
-            }}"
+            http {{ access_log off; {temps} {} }}",
+            servers(port)
         );
         put(&dir.join("nginx.conf"), &text);
-        let mut command: Command = ordinary(program);
+        let mut command = ordinary(program);
         command.arg("-p").arg(dir).args(["-e", "stderr", "-c", "nginx.conf"]);
         command
     };
-    Server::start(command, |port| {
-        let answer = try_ask(port, "GET", "/up", &[]);
-        answer.is_ok_and(|it| it.header(OURS) == Some(&app.to_string()))
-    })
+    Server::start(command, is_up)
+}
+
+/// One whose only `server` begins with the snippet, and has the app behind it.
+pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
+    let servers = |port: u16| {
+        format!(
+            "server {{
+                listen 127.0.0.1:{port};
+                {snippet}
+                location / {{ proxy_pass http://127.0.0.1:{app}; }}
+            }}"
+        )
+    };
+    start(program, &servers, &|port| answers_at(port, app))
 }
 
 #[test]
@@ -49,5 +54,5 @@ fn requirement_83_nginx_obeys() {
         reads_retry_after: false,
         grace: Duration::ZERO,
     };
-    case.is_obeyed(&|snippet, app| start(&program, snippet, app));
+    case.is_obeyed(&|snippet, app| before(&program, snippet, app));
 }

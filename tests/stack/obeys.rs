@@ -84,14 +84,14 @@ impl Case {
                 self.has_the_page(method, &answer);
             }
         }
-        for own in ["/__maint/html", "/__maint/", "/__maint/down"] {
-            let answer = get(port, own);
-            assert!([404, 503].contains(&answer.status), "{own}: {answer:?}");
-            assert_eq!(answer.header(OURS), None, "{own}: {answer:?}");
-        }
-        for outside in ["x/y", "../../shop", "..%2f..%2fshop", "%2e%2e/shop", "a%0ab", ""] {
-            let path = format!("/.well-known/acme-challenge/{outside}");
-            is_refused(&get(port, &path), &path);
+        // Neither the app nor the page as if it were one; some servers refuse such paths anyway.
+        let challenge = |name| format!("/.well-known/acme-challenge/{name}");
+        let outside = ["x/y", "../../shop", "..%2f..%2fshop", "%2e%2e/shop", "a%20b", ""];
+        let own = ["/__maint/html", "/__maint/page", "/__maint/", "/__maint/down"];
+        for path in outside.map(challenge).iter().map(String::as_str).chain(own) {
+            let answer = get(port, path);
+            assert!([400, 404, 503].contains(&answer.status), "{path}: {answer:?}");
+            assert_eq!(answer.header(OURS), None, "{path}: {answer:?}");
         }
         if self.shows_pages {
             let json = ask(port, "GET", "/", &[("Accept", "application/json, text/plain, */*")]);

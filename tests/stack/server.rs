@@ -90,3 +90,9 @@ pub(crate) fn put(path: &Path, text: &str) {
     File::create_new(path).unwrap().write_all(text.as_bytes()).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
 }
+
+/// The lines that the head of a snippet shows to be added elsewhere.
+pub(crate) fn shown(snippet: &str) -> Vec<String> {
+    let head = snippet.lines().take_while(|line| line.starts_with("--"));
+    head.filter_map(|line| line.strip_prefix("--     ").map(str::to_owned)).collect()
+}

@@ -1,9 +1,9 @@
 //! The text of a snippet: one file for each software, with the names of one flag in it.
 //!
-//! A line that begins with `#?` or `--?` names the kinds of flags that the lines below it are
-//! for, up to the next such line; without a kind, they are for all. `@NAME@` is replaced.
+//! A line that begins with `#?` names the kinds of flags that the lines below it are for, up to
+//! the next such line; without a kind, they are for all. `@NAME@` is replaced.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use maint::Error;
 
@@ -23,6 +23,16 @@ pub(super) enum FlagKind {
     Web,
     File,
     Page,
+}
+
+impl Target<'_> {
+    /// The file that is there while the site is down.
+    fn down(&self) -> PathBuf {
+        match self.kind {
+            FlagKind::Web => self.path.join("down"),
+            FlagKind::File | FlagKind::Page => self.path.to_owned(),
+        }
+    }
 }
 
 impl FlagKind {
@@ -49,20 +59,22 @@ fn source(software: Software) -> &'static str {
     }
 }
 
+/// Where a snippet that brings an nginx of its own mounts the folder of the flag.
+const MOUNTED: &str = "/maint";
+
 /// The configuration that obeys.
 pub(super) fn of(software: Software, target: &Target<'_>) -> Result<String, Error> {
     let kind = target.kind.name();
     let quoted = |path: &Path| quoted(software, path);
-    let down = match target.kind {
-        FlagKind::Web => target.path.join("down"),
-        FlagKind::File | FlagKind::Page => target.path.to_owned(),
-    };
+    let down = target.down();
     let folder = down.parent().unwrap_or(target.path);
-    let name = Path::new(down.file_name().unwrap_or_default());
+    let down_name = Path::new(down.file_name().unwrap_or_default());
+    let page_name = if target.kind == FlagKind::Web { Path::new("page.html") } else { down_name };
     let names = [
         ("@DOWN@", quoted(&down)?),
         ("@FOLDER@", quoted(folder)?),
-        ("@NAME@", quoted(name)?),
+        ("@DOWN_NAME@", quoted(down_name)?),
+        ("@PAGE_NAME@", quoted(page_name)?),
         ("@RETRY_AFTER@", target.retry_after.to_string()),
         ("@KIND@", kind.to_owned()),
         ("@PATH@", target.path.display().to_string()),
@@ -70,15 +82,32 @@ pub(super) fn of(software: Software, target: &Target<'_>) -> Result<String, Erro
     let mut text = String::new();
     let mut is_meant = true;
     for line in source(software).lines() {
-        let marker = line.trim_start();
-        if let Some(kinds) = marker.strip_prefix("#?").or_else(|| marker.strip_prefix("--?")) {
+        if let Some(kinds) = line.strip_prefix("#?") {
             is_meant = kinds.trim().is_empty() || kinds.split_whitespace().any(|it| it == kind);
+        } else if let Some(before) = line.strip_suffix("@NGINX@") {
+            for line in nginx(software, target)?.lines() {
+                text += &format!("{before}{line}\n");
+            }
         } else if is_meant {
             text += &replaced(line, &names);
             text.push('\n');
         }
     }
     Ok(text)
+}
+
+/// The directives of nginx within another snippet, without what they say of themselves.
+fn nginx(software: Software, target: &Target<'_>) -> Result<String, Error> {
+    let mounted = match (software, target.kind) {
+        (Software::Kubernetes, FlagKind::Web) => PathBuf::from(MOUNTED),
+        (Software::Kubernetes, _) => {
+            Path::new(MOUNTED).join(target.path.file_name().unwrap_or_default())
+        }
+        _ => target.path.to_owned(),
+    };
+    let text = of(Software::Nginx, &Target { path: &mounted, ..*target })?;
+    let directives = text.lines().skip_while(|line| line.starts_with('#'));
+    Ok(directives.map(|line| format!("{line}\n")).collect())
 }
 
 /// Replaces every name once, from left to right, so that a path with `@` in it stays as it is.
