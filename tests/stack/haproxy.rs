@@ -27,14 +27,18 @@ backend app\n    mode http\n    server app 127.0.0.1:{app}\n"
     Server::start(command, |port| answers_at(port, app))
 }
 
+const CASE: Case =
+    Case { software: "haproxy", shows_pages: true, reads_retry_after: true, grace: Duration::ZERO };
+
 #[test]
 fn requirement_83_haproxy_obeys() {
     let Some(program) = installed("haproxy") else { return };
-    let case = Case {
-        software: "haproxy",
-        shows_pages: true,
-        reads_retry_after: true,
-        grace: Duration::ZERO,
-    };
-    case.is_obeyed(&|snippet, app| before(&program, snippet, app));
+    CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_haproxy_obeys_wherever_the_flag_is() {
+    let Some(program) = installed("haproxy") else { return };
+    let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));
+    assert_eq!(refused, ["a\nb"]);
 }

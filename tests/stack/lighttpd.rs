@@ -1,6 +1,6 @@
 //! lighttpd, from Debian's `lighttpd` and `lighttpd-modules-lua`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::app::answers_at;
@@ -36,17 +36,32 @@ proxy.server = ( \"\" => (( \"host\" => \"127.0.0.1\", \"port\" => {app} )) )\n"
     Server::start(command, |port| answers_at(port, app))
 }
 
+/// The program, if its module for Lua is there as well.
+fn with_lua() -> Option<PathBuf> {
+    let program = installed("lighttpd")?;
+    if !Path::new(MODULES).join("mod_magnet.so").exists() {
+        skip("lighttpd has no mod_magnet; `make test-stack` installs it");
+        return None;
+    }
+    Some(program)
+}
+
+const CASE: Case = Case {
+    software: "lighttpd",
+    shows_pages: true,
+    reads_retry_after: true,
+    grace: Duration::ZERO,
+};
+
 #[test]
 fn requirement_83_lighttpd_obeys() {
-    let Some(program) = installed("lighttpd") else { return };
-    if !Path::new(MODULES).join("mod_magnet.so").exists() {
-        return skip("lighttpd has no mod_magnet; `make test-stack` installs it");
-    }
-    let case = Case {
-        software: "lighttpd",
-        shows_pages: true,
-        reads_retry_after: true,
-        grace: Duration::ZERO,
-    };
-    case.is_obeyed(&|snippet, app| before(&program, snippet, app));
+    let Some(program) = with_lua() else { return };
+    CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_lighttpd_obeys_wherever_the_flag_is() {
+    let Some(program) = with_lua() else { return };
+    let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));
+    assert_eq!(refused, ["a\nb"]);
 }

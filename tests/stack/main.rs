@@ -8,6 +8,7 @@
 
 mod apache;
 mod app;
+mod behind;
 mod caddy;
 mod haproxy;
 mod lighttpd;
@@ -19,6 +20,7 @@ mod process;
 mod say;
 mod server;
 mod site;
+mod systemd;
 mod varnish;
 mod visitors;
 mod wire;

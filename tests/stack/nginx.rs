@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::app::answers_at;
-use crate::obeys::Case;
+use crate::app::{App, answers_at};
+use crate::obeys::{Case, MESSAGE, is_refused};
 use crate::server::{Server, installed, ordinary, put};
+use crate::site::TestSite;
+use crate::wire::get;
 
 /// An nginx with these in its section `http`, until `is_up` says of its port that it answers.
 pub(crate) fn start(
@@ -45,14 +47,46 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
     start(program, &servers, &|port| answers_at(port, app))
 }
 
+const CASE: Case =
+    Case { software: "nginx", shows_pages: true, reads_retry_after: false, grace: Duration::ZERO };
+
 #[test]
 fn requirement_83_nginx_obeys() {
     let Some(program) = installed("nginx") else { return };
-    let case = Case {
-        software: "nginx",
-        shows_pages: true,
-        reads_retry_after: false,
-        grace: Duration::ZERO,
+    CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_nginx_obeys_wherever_the_flag_is() {
+    let Some(program) = installed("nginx") else { return };
+    let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));
+    assert_eq!(refused, ["$host", "a\nb"]);
+}
+
+/// A site that shows a page of its own for what is busy, and says so of the app as well.
+#[test]
+fn requirement_83_nginx_keeps_the_error_page_of_the_site() {
+    let Some(program) = installed("nginx") else { return };
+    let (site, app) = (TestSite::new(), App::start());
+    site.add_flag();
+    let snippet = format!(
+        "{}
+        error_page 503 /busy;
+        proxy_intercept_errors on;
+        location = /busy {{ internal; return 503 \"the site is busy\"; }}",
+        site.maint(&["snippet", "nginx"])
+    );
+    let server = before(&program, &snippet, app.port);
+    let is_busy = || {
+        let answer = get(server.port, "/own-503");
+        assert_eq!((answer.status, answer.body.as_str()), (503, "the site is busy"));
+        assert_eq!(answer.header("maint-decision"), None, "{answer:?}");
     };
-    case.is_obeyed(&|snippet, app| before(&program, snippet, app));
+    is_busy();
+    site.on(MESSAGE);
+    let answer = get(server.port, "/own-503");
+    is_refused(&answer, "the page of maint goes first");
+    assert!(answer.body.contains(MESSAGE), "{answer:?}");
+    site.off();
+    is_busy();
 }

@@ -25,9 +25,9 @@ pub(crate) struct Case {
 }
 
 /// The message of the window.
-const MESSAGE: &str = "The cellar is being swept";
+pub(crate) const MESSAGE: &str = "The cellar is being swept";
 const CHALLENGE: &str = "/.well-known/acme-challenge/a-Token_1";
-const HTML: [(&str, &str); 1] = [("Accept", "text/html,*/*;q=0.8")];
+pub(crate) const HTML: [(&str, &str); 1] = [("Accept", "text/html,*/*;q=0.8")];
 
 /// A server with this snippet in front of the app of this port.
 pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
@@ -54,6 +54,50 @@ impl Case {
         self.is_open(&app, port);
         self.is_switched_among_visitors(&site, port);
         self.is_open(&app, port);
+    }
+
+    /// Tries folders whose names mean something to some configuration: each is obeyed, or the
+    /// command refuses to print a snippet for it. Returns the names that it refused.
+    pub(crate) fn bears_names(&self, start: Start<'_>) -> Vec<&'static str> {
+        const NAMES: [&str; 14] = [
+            "a b",
+            "ünï",
+            "it's",
+            "q\"q",
+            "$host",
+            "{x}",
+            "back\\slash",
+            "100%d",
+            "[ab]*?",
+            "a;b",
+            "#a",
+            "`id`",
+            "end\\",
+            "a\nb",
+        ];
+        let app = App::start();
+        let is_refused_name = |name: &&str| {
+            let site = TestSite::named(name);
+            site.add_flag();
+            let output = site.output(&["snippet", self.software]);
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+                assert!(said.contains("cannot express") && output.stdout.is_empty(), "{said}");
+                return true;
+            }
+            let text = String::from_utf8(output.stdout).unwrap();
+            let server = start(&text, app.port);
+            site.on(MESSAGE);
+            let answer = ask(server.port, "GET", "/", &HTML);
+            is_refused(&answer, name);
+            self.has_the_page(name, &answer);
+            site.allow("127.0.0.1");
+            is_of(&app, &get(server.port, "/"));
+            site.off();
+            false
+        };
+        NAMES.into_iter().filter(is_refused_name).collect()
     }
 
     fn wait(&self) {
@@ -105,21 +149,21 @@ impl Case {
         }
     }
 
-    fn has_the_page(&self, method: &str, answer: &Answer) {
+    fn has_the_page(&self, what: &str, answer: &Answer) {
         let seconds = if self.reads_retry_after { "900" } else { "120" };
-        assert_eq!(answer.header("retry-after"), Some(seconds), "{method}: {answer:?}");
-        assert_eq!(answer.header("maint-decision"), Some("block"), "{method}: {answer:?}");
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{method}: {answer:?}");
+        assert_eq!(answer.header("retry-after"), Some(seconds), "{what}: {answer:?}");
+        assert_eq!(answer.header("maint-decision"), Some("block"), "{what}: {answer:?}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer:?}");
         let varies = answer.header("vary").unwrap_or_default();
-        assert!(varies.contains("Accept"), "{method}: {answer:?}");
-        if method == "HEAD" {
+        assert!(varies.contains("Accept"), "{what}: {answer:?}");
+        if what == "HEAD" {
             assert_eq!(answer.body, "", "{answer:?}");
         } else if self.shows_pages {
-            assert!(answer.body.contains(MESSAGE), "{method}: {answer:?}");
+            assert!(answer.body.contains(MESSAGE), "{what}: {answer:?}");
             let kind = answer.header("content-type").unwrap_or_default();
-            assert_eq!(kind.to_lowercase(), "text/html; charset=utf-8", "{method}");
+            assert_eq!(kind.to_lowercase(), "text/html; charset=utf-8", "{what}");
         } else {
-            assert!(answer.body.contains("maintenance"), "{method}: {answer:?}");
+            assert!(answer.body.contains("maintenance"), "{what}: {answer:?}");
         }
     }
 

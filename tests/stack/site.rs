@@ -9,18 +9,29 @@ use tempfile::TempDir;
 
 use crate::server::{directory, put};
 
-pub(crate) struct TestSite(TempDir);
+pub(crate) struct TestSite {
+    project: PathBuf,
+    _dir: TempDir,
+}
 
 impl TestSite {
     pub(crate) fn new() -> Self {
-        let site = Self(directory());
+        Self::named("shop")
+    }
+
+    /// A project in a directory of this name.
+    pub(crate) fn named(name: &str) -> Self {
+        let dir = directory();
+        let site = Self { project: dir.path().join(name), _dir: dir };
+        fs::create_dir(&site.project).unwrap();
+        fs::set_permissions(&site.project, Permissions::from_mode(0o755)).unwrap();
         site.maint(&["init"]);
         site
     }
 
     /// The project.
     pub(crate) fn project(&self) -> &Path {
-        self.0.path()
+        &self.project
     }
 
     /// The site directory.

@@ -28,14 +28,22 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
     Server::start(command, |port| answers_at(port, app))
 }
 
+const CASE: Case = Case {
+    software: "varnish",
+    shows_pages: false,
+    reads_retry_after: false,
+    grace: Duration::ZERO,
+};
+
 #[test]
 fn requirement_83_varnish_obeys() {
     let Some(program) = installed("varnishd") else { return };
-    let case = Case {
-        software: "varnish",
-        shows_pages: false,
-        reads_retry_after: false,
-        grace: Duration::ZERO,
-    };
-    case.is_obeyed(&|snippet, app| before(&program, snippet, app));
+    CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_varnish_obeys_wherever_the_flag_is() {
+    let Some(program) = installed("varnishd") else { return };
+    let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));
+    assert_eq!(refused, ["q\"q", "a\nb"]);
 }
