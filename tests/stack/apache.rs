@@ -47,8 +47,13 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
     Server::start(command, |port| answers_at(port, app))
 }
 
-const CASE: Case =
-    Case { software: "apache", shows_pages: true, reads_retry_after: true, grace: Duration::ZERO };
+const CASE: Case = Case {
+    software: "apache",
+    shows_pages: true,
+    reads_retry_after: true,
+    grace: Duration::ZERO,
+    log: None,
+};
 
 #[test]
 fn requirement_83_apache_obeys() {

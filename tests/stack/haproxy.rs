@@ -27,8 +27,13 @@ backend app\n    mode http\n    server app 127.0.0.1:{app}\n"
     Server::start(command, |port| answers_at(port, app))
 }
 
-const CASE: Case =
-    Case { software: "haproxy", shows_pages: true, reads_retry_after: true, grace: Duration::ZERO };
+const CASE: Case = Case {
+    software: "haproxy",
+    shows_pages: true,
+    reads_retry_after: true,
+    grace: Duration::ZERO,
+    log: Some("log"),
+};
 
 #[test]
 fn requirement_83_haproxy_obeys() {

@@ -51,6 +51,7 @@ const CASE: Case = Case {
     shows_pages: true,
     reads_retry_after: true,
     grace: Duration::ZERO,
+    log: Some("errors"),
 };
 
 #[test]

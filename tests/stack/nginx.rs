@@ -47,8 +47,13 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
     start(program, &servers, &|port| answers_at(port, app))
 }
 
-const CASE: Case =
-    Case { software: "nginx", shows_pages: true, reads_retry_after: false, grace: Duration::ZERO };
+const CASE: Case = Case {
+    software: "nginx",
+    shows_pages: true,
+    reads_retry_after: false,
+    grace: Duration::ZERO,
+    log: Some("log"),
+};
 
 #[test]
 fn requirement_83_nginx_obeys() {

@@ -22,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) reads_retry_after: bool,
     /// How long a change may take.
     pub(crate) grace: Duration,
+    /// Where it says that it may not enter the folder, below its directory.
+    pub(crate) log: Option<&'static str>,
 }
 
 /// The message of the window.
@@ -46,7 +48,7 @@ impl Case {
         self.wait();
         self.is_closed(port);
         self.lets_through(&site, &app, port);
-        self.bears_a_closed_folder(&site, &app, port);
+        self.bears_a_closed_folder(&site, &app, &server);
         self.bears_a_missing_page(&site, port);
 
         site.off();
@@ -179,10 +181,15 @@ impl Case {
     }
 
     /// The snippet says that the site is open then, and that is so.
-    fn bears_a_closed_folder(&self, site: &TestSite, app: &App, port: u16) {
+    fn bears_a_closed_folder(&self, site: &TestSite, app: &App, server: &Server) {
+        let port = server.port;
+        let folder = site.flag().display().to_string();
+        let log = || self.log.map(|name| fs::read_to_string(server.dir.path().join(name)).unwrap());
+        assert!(!log().is_some_and(|text| text.contains(&folder)), "{:?}", log());
         fs::set_permissions(site.flag(), Permissions::from_mode(0o000)).unwrap();
         self.wait();
         is_of(app, &get(port, "/"));
+        assert!(log().is_none_or(|text| text.contains(&folder)), "{:?}", log());
         fs::set_permissions(site.flag(), Permissions::from_mode(0o755)).unwrap();
         self.wait();
         is_refused(&get(port, "/"), "the folder can be entered again");

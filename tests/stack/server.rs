@@ -21,7 +21,8 @@ pub(crate) struct Server {
     /// The port on 127.0.0.1.
     pub(crate) port: u16,
     _process: Process,
-    _dir: TempDir,
+    /// Where its files are.
+    pub(crate) dir: TempDir,
 }
 
 impl Server {
@@ -47,7 +48,7 @@ impl Server {
             command.stdout(log.try_clone().unwrap()).stderr(log);
             let mut process = Process::start(&mut command);
             if process.is_up(|| is_up(port)) {
-                return Self { port, _process: process, _dir: dir };
+                return Self { port, _process: process, dir };
             }
             drop(process);
             said = fs::read_to_string(path).unwrap();

@@ -33,6 +33,7 @@ const CASE: Case = Case {
     shows_pages: false,
     reads_retry_after: false,
     grace: Duration::ZERO,
+    log: None,
 };
 
 #[test]
