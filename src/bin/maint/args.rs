@@ -142,7 +142,7 @@ pub(crate) enum Command {
     /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
-    /// Print configuration by which a server obeys a flag, ready to paste
+    /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
     /// Print the history, newest last
     Log(Log),
