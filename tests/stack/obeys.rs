@@ -175,7 +175,7 @@ impl Case {
         site.allow("127.0.0.1");
         self.wait();
         self.is_open(app, port);
-        site.forbid("127.0.0.1");
+        site.forbid();
         self.wait();
         is_refused(&get(port, "/"), "no longer let through");
     }

@@ -5,9 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use maint::Site;
+use maint::flags::Flag;
+use maint::store::{self, Options};
 use tempfile::TempDir;
 
-use crate::server::{directory, put};
+use crate::server::directory;
 
 pub(crate) struct TestSite {
     project: PathBuf,
@@ -46,40 +49,32 @@ impl TestSite {
 
     /// Declares a flag of the kind `web`.
     pub(crate) fn add_flag(&self) {
-        fs::create_dir(self.flag()).unwrap();
-        fs::create_dir(self.flag().join("allow")).unwrap();
-        for path in [self.flag(), self.flag().join("allow")] {
-            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-        }
+        self.add("web", &self.flag());
+    }
+
+    pub(crate) fn add(&self, kind: &str, path: &Path) {
+        let flag = Flag::new(kind.parse().unwrap()).at(path);
+        let options = Options::new("a test");
+        store::add_flag(&Site::at(self.dir()), &options, kind, flag, false).unwrap();
     }
 
     /// Opens a window with this message, which asks to come again in 15 minutes.
     pub(crate) fn on(&self, message: &str) {
         self.maint(&["on", "-m", message, "--retry-after", "15m"]);
-        for format in ["html", "json", "txt"] {
-            let page = self.maint(&["template", "render", "--format", format]);
-            let path = self.flag().join(format!("page.{format}"));
-            let _ = fs::remove_file(&path);
-            put(&path, &page);
-        }
-        let _ = fs::remove_file(self.flag().join("retry-after"));
-        put(&self.flag().join("retry-after"), "900");
-        put(&self.flag().join("down"), "");
     }
 
     pub(crate) fn off(&self) {
-        fs::remove_file(self.flag().join("down")).unwrap();
         self.maint(&["off"]);
     }
 
     /// Lets an address through.
     pub(crate) fn allow(&self, address: &str) {
-        put(&self.flag().join("allow").join(address), "");
+        self.maint(&["ignore", "add", "ip", address]);
     }
 
-    /// Lets it through no longer.
-    pub(crate) fn forbid(&self, address: &str) {
-        fs::remove_file(self.flag().join("allow").join(address)).unwrap();
+    /// Lets no address through any longer.
+    pub(crate) fn forbid(&self) {
+        self.maint(&["ignore", "clear"]);
     }
 
     /// Runs a command that must succeed, and returns what it printed.
