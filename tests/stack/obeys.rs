@@ -58,6 +58,38 @@ impl Case {
         self.is_open(&app, port);
     }
 
+    /// Tries flags that are one file, of the kinds `file` and `page`.
+    pub(crate) fn obeys_single_files(&self, start: Start<'_>) {
+        let app = App::start();
+        for kind in ["file", "page"] {
+            let site = TestSite::new();
+            let path = site.project().join("closed.html");
+            site.add(kind, &path);
+            let server = start(&site.maint(&["snippet", self.software]), app.port);
+            let port = server.port;
+            for _ in 0..2 {
+                self.is_open(&app, port);
+                site.on(MESSAGE);
+                self.wait();
+                for method in ["GET", "HEAD", "POST", "PUT"] {
+                    let answer = ask(port, method, "/shop", &HTML);
+                    is_refused(&answer, &format!("{kind}: {method}"));
+                    assert_eq!(answer.header("retry-after"), Some("120"), "{kind}: {answer:?}");
+                    assert_eq!(answer.header("maint-decision"), Some("block"), "{answer:?}");
+                    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+                    let shows = kind == "page" && self.shows_pages && method != "HEAD";
+                    assert_eq!(answer.body.contains(MESSAGE), shows, "{kind}: {answer:?}");
+                    let has_text = method == "HEAD" || !answer.body.is_empty();
+                    assert!(has_text, "{kind}: {method}: {answer:?}");
+                }
+                is_of(&app, &get(port, CHALLENGE));
+                site.off();
+                self.wait();
+            }
+            self.is_open(&app, port);
+        }
+    }
+
     /// Tries folders whose names mean something to some configuration: each is obeyed, or the
     /// command refuses to print a snippet for it. Returns the names that it refused.
     pub(crate) fn bears_names(&self, start: Start<'_>) -> Vec<&'static str> {
