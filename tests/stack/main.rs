@@ -10,6 +10,9 @@ mod apache;
 mod app;
 mod behind;
 mod caddy;
+#[path = "../common/can.rs"]
+mod can;
+mod guide;
 mod haproxy;
 mod lighttpd;
 mod nginx;
@@ -19,6 +22,8 @@ mod process;
 #[path = "../common/say.rs"]
 mod say;
 mod server;
+#[path = "../common/session.rs"]
+mod session;
 mod site;
 mod systemd;
 mod varnish;

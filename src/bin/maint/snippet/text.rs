@@ -109,8 +109,8 @@ fn nginx(software: Software, target: &Target<'_>) -> Result<String, Error> {
         _ => target.path.to_owned(),
     };
     let text = of(Software::Nginx, &Target { path: &mounted, ..*target })?;
-    let directives = text.lines().skip_while(|line| line.starts_with('#'));
-    Ok(directives.map(|line| format!("{line}\n")).collect())
+    let directives = text.split_inclusive('\n').skip_while(|line| line.starts_with('#'));
+    Ok(directives.collect())
 }
 
 /// Replaces every name once, from left to right, so that a path with `@` in it stays as it is.
