@@ -5,9 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use maint::Site;
-use maint::flags::Flag;
-use maint::store::{self, Options};
 use tempfile::TempDir;
 
 use crate::server::directory;
@@ -52,10 +49,9 @@ impl TestSite {
         self.add("web", &self.flag());
     }
 
+    /// Declares a flag whose id is its kind.
     pub(crate) fn add(&self, kind: &str, path: &Path) {
-        let flag = Flag::new(kind.parse().unwrap()).at(path);
-        let options = Options::new("a test");
-        store::add_flag(&Site::at(self.dir()), &options, kind, flag, false).unwrap();
+        self.maint(&["flag", "add", kind, path.to_str().unwrap()]);
     }
 
     /// Opens a window with this message, which asks to come again in 15 minutes.

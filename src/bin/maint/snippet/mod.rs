@@ -21,7 +21,7 @@ use text::{FlagKind, Target};
 
 pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
     let site = session.site()?;
-    let declared = flags::read(&site)?;
+    let declared = flags::read(&site.current()?)?;
     let chosen = chosen(&declared, args.flag.as_deref())?;
     let (kind, path) = match chosen {
         Some((id, flag)) => obeyed(id, flag)?,
