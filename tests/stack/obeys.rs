@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::app::{App, OURS};
-use crate::say::figure;
-use crate::server::Server;
+use crate::say::{amount, figure};
+use crate::server::{Server, put};
 use crate::site::TestSite;
 use crate::visitors::while_they_come;
 use crate::wire::{Answer, ask, get};
@@ -50,6 +50,7 @@ impl Case {
         self.lets_through(&site, &app, port);
         self.bears_a_closed_folder(&site, &app, &server);
         self.bears_a_missing_page(&site, port);
+        self.shows_a_large_page(&site, port);
 
         site.off();
         self.wait();
@@ -240,11 +241,33 @@ impl Case {
         }
     }
 
+    /// Larger than the buffers of a server.
+    fn shows_a_large_page(&self, site: &TestSite, port: u16) {
+        if !self.shows_pages {
+            return;
+        }
+        let body = "All is well. ".repeat(15_000);
+        let page = format!(
+            "<!doctype html>\n<title>Large</title>\n{{{{ reason }}}}\n<p>{body}</p>\n<!-- end -->\n"
+        );
+        put(&site.project().join("large.html"), &page);
+        site.maint(&["template", "add", "large", "large.html"]);
+        site.maint(&["on", "-m", MESSAGE, "--retry-after", "15m", "--template", "large"]);
+        self.wait();
+        for method in ["GET", "POST"] {
+            let answer = ask(port, method, "/", &HTML);
+            is_refused(&answer, method);
+            let is_whole =
+                answer.body.contains(MESSAGE) && answer.body.trim_end().ends_with("<!-- end -->");
+            assert!(is_whole, "{method}: {} bytes", answer.body.len());
+        }
+    }
+
     /// Several times on and off, with visitors coming.
     fn is_switched_among_visitors(&self, site: &TestSite, port: u16) {
         // Longer than it takes for some visits in between.
         let pause = Duration::from_millis(300) + self.grace;
-        for _ in 0..3 {
+        for _ in 0..amount(1, 5) {
             let ((on, off), seen) = while_they_come(port, || {
                 std::thread::sleep(pause);
                 site.on(MESSAGE);
