@@ -90,6 +90,8 @@ unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --all-features --locked
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
 
+# For the guide that is followed on a machine of its own.
+test-stack: TOOLS += curl:curl ip:iproute2 python3:python3-minimal
 test-stack: tools ## Unmodified servers and apps obey the command, with all of them that Debian has
 	cargo test --locked --test stack
 

@@ -17,7 +17,7 @@ use maint::gate::{Answer, Gate};
 use maint::page::{Context, Reply};
 use maint::request::RequestParts;
 use say::skip;
-use session::{answers, is_as_shown, script, sessions, steps};
+use session::{is_as_shown, script, steps};
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
@@ -91,13 +91,17 @@ fn sh(directory: &Path, script: &str) -> Output {
 fn every_session_in_the_guides_answers_as_shown() {
     let mut number = 0;
     for guide in GUIDES {
-        for block in sessions(&document(guide)) {
+        for block in document(guide).split("```console\n").skip(1) {
+            let block = block.split_once("\n```").unwrap().0;
             let steps = steps(block);
             let site = directory();
             let output = sh(site.path(), &script(&steps));
             let said = String::from_utf8(output.stdout).unwrap();
-            for ((command, shown), (text, code)) in steps.iter().zip(answers(&steps, &said)) {
-                assert!(["0", "1"].contains(&code), "{guide}: {command}: exit {code}: {text}");
+            let parts: Vec<&str> = said.split('\u{1}').collect();
+            assert_eq!(parts.len(), 2 * steps.len() + 1, "{guide}: {block}\nsaid:\n{said}");
+            for ((command, shown), answer) in steps.iter().zip(parts.chunks(2)) {
+                let [text, code] = answer else { panic!("{guide}: {command}: no answer") };
+                assert!(["0", "1"].contains(code), "{guide}: {command}: exit {code}: {text}");
                 let lines: Vec<&str> = text.lines().collect();
                 assert!(is_as_shown(shown, &lines), "{guide}: {command}\nsaid:\n{text}");
                 number += 1;

@@ -1,12 +1,7 @@
-//! The sessions that a guide shows: what is typed, and what answers.
+//! Sessions in a guide: commands, and what they answer.
 
 /// A command of a session, and the answer shown for it.
 pub(crate) type Step<'t> = (&'t str, Vec<&'t str>);
-
-/// The blocks of a guide that are sessions.
-pub(crate) fn sessions(guide: &str) -> impl Iterator<Item = &str> {
-    guide.split("```console\n").skip(1).map(|block| block.split_once("\n```").unwrap().0)
-}
 
 /// The commands of a block, which follow `$ `.
 pub(crate) fn steps(block: &str) -> Vec<Step<'_>> {
@@ -19,19 +14,6 @@ pub(crate) fn steps(block: &str) -> Vec<Step<'_>> {
         }
     }
     steps
-}
-
-/// A script for one shell, so that variables stay. [`answers`] reads what it prints.
-pub(crate) fn script(steps: &[Step<'_>]) -> String {
-    let marked = steps.iter().map(|(command, _)| format!("{command}\nprintf '\\001%s\\001' $?\n"));
-    format!("exec 2>&1\n{}", marked.collect::<String>())
-}
-
-/// What each step printed, and its exit code.
-pub(crate) fn answers<'s>(steps: &[Step<'_>], said: &'s str) -> Vec<(&'s str, &'s str)> {
-    let parts: Vec<&str> = said.split('\u{1}').collect();
-    assert_eq!(parts.len(), 2 * steps.len() + 1, "said:\n{said}");
-    parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
 /// Whether an answer is as shown: `…` stands for any lines, or for the rest of one,
@@ -47,4 +29,12 @@ pub(crate) fn is_as_shown(shown: &[&str], answer: &[&str]) -> bool {
         None => line == first,
     };
     is_same && is_as_shown(shown, answer)
+}
+
+/// One shell for all commands, so that variables stay. Each answer is followed by a line
+/// with the exit code between two bytes 1.
+pub(crate) fn script(steps: &[Step<'_>]) -> String {
+    let told = steps.iter().map(|(command, _)| *command);
+    let script = told.collect::<Vec<_>>().join("\nprintf '\\001%s\\001' $?\n");
+    format!("exec 2>&1\n{script}\nprintf '\\001%s\\001' $?\n")
 }

@@ -12,9 +12,9 @@ mod behind;
 mod caddy;
 #[path = "../common/can.rs"]
 mod can;
-mod guide;
 mod haproxy;
 mod lighttpd;
+mod machine;
 mod nginx;
 mod obeys;
 #[path = "../proxied/process.rs"]

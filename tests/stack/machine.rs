@@ -1,5 +1,5 @@
-//! Follows a guide on a machine of its own: its own network, and its own files where the guide
-//! works.
+//! The guide of nginx, followed as printed on a machine of its own: its own network, and its own
+//! files where the guide works.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::can::can_mount;
 use crate::server::{directory, installed, put};
-use crate::session::{answers, is_as_shown, script, sessions, steps};
+use crate::session::{is_as_shown, script, steps};
 
 /// nginx as Debian's package sets it up, without a site.
 const NGINX: &str = "user www-data;
@@ -54,8 +54,9 @@ fn requirement_83_the_guide_of_nginx_works_as_printed() {
     let (_, site) = guide.split_once("<!-- test: nginx-shop -->\n```nginx\n").unwrap();
     put(&dir.path().join("site"), site.split_once("```").unwrap().0);
 
-    let blocks: Vec<&str> = sessions(&guide).collect();
-    let steps: Vec<_> = blocks.iter().flat_map(|block| steps(block)).collect();
+    let blocks = guide.split("```console\n").skip(1);
+    let blocks = blocks.map(|block| block.split_once("\n```").unwrap().0);
+    let steps: Vec<_> = blocks.flat_map(steps).collect();
     // The guide shows the site between its first two sessions.
     let put_site = format!("cp {}/site /etc/nginx/sites-enabled/shop\n", dir.path().display());
     let session = script(&steps).replacen("nginx -t", &format!("{put_site}nginx -t"), 1);
@@ -73,8 +74,11 @@ fn requirement_83_the_guide_of_nginx_works_as_printed() {
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains('\u{1}'), "the machine does not start: {:?}", output.stderr);
-    for ((command, shown), (text, code)) in steps.iter().zip(answers(&steps, &said)) {
-        assert_eq!(code, "0", "{command}: {text}");
+    let parts: Vec<&str> = said.split('\u{1}').collect();
+    assert_eq!(parts.len(), 2 * steps.len() + 1, "said:\n{said}");
+    for ((command, shown), answer) in steps.iter().zip(parts.chunks(2)) {
+        let [text, code] = answer else { panic!("{command}: no answer") };
+        assert_eq!(*code, "0", "{command}: {text}");
         let lines: Vec<&str> = text.lines().collect();
         assert!(is_as_shown(shown, &lines), "{command}\nsaid:\n{text}");
     }
