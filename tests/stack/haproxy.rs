@@ -1,6 +1,7 @@
 //! HAProxy, from Debian's `haproxy`.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 
 use crate::app::{App, answers_at};
-use crate::obeys::{Case, MESSAGE, is_of};
+use crate::obeys::{Case, MESSAGE, is_of, is_refused};
 use crate::say::skip;
 use crate::server::{Server, directory, installed, ordinary, put, shown};
 use crate::site::TestSite;
@@ -90,4 +91,31 @@ fn requirement_83_haproxy_in_a_chroot_says_that_it_cannot_see_the_flag() {
     let log = fs::read_to_string(server.dir.path().join("log")).unwrap();
     let flag = site.flag().join("down").display().to_string();
     assert!(log.contains(&format!("maint: {flag}: No such file or directory")), "{log}");
+}
+
+/// As the usual `bind :::80 v4v6` has it.
+#[test]
+fn requirement_83_haproxy_lets_ipv4_through_a_socket_for_both() {
+    let Some(program) = installed("haproxy") else { return };
+    if TcpListener::bind("[::]:0").is_err() {
+        return skip("no IPv6 here");
+    }
+    let (site, app) = (TestSite::new(), App::start());
+    site.add_flag();
+    let text = site.maint(&["snippet", "haproxy"]);
+    let command = |dir: &Path, port: u16| {
+        let path = configured(dir, port, &text, app.port, "");
+        let one = fs::read_to_string(&path).unwrap();
+        let both = one.replace(&format!("bind 127.0.0.1:{port}"), &format!("bind :::{port} v4v6"));
+        fs::remove_file(&path).unwrap();
+        put(&path, &both);
+        let mut command = ordinary(&program);
+        command.arg("-db").arg("-f").arg(path);
+        command
+    };
+    let server = Server::start(command, |port| answers_at(port, app.port));
+    site.on(MESSAGE);
+    is_refused(&get(server.port, "/"), "down");
+    site.allow("127.0.0.1");
+    is_of(&app, &get(server.port, "/"));
 }

@@ -41,7 +41,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 25] = [
+pub(crate) const READING: [&[&str]; 26] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -56,6 +56,7 @@ pub(crate) const READING: [&[&str]; 25] = [
     &["flag", "list"],
     &["flag", "show", "nobody-added-this"],
     &["flag", "kinds"],
+    &["agent", "status"],
     &["log"],
     &["doctor"],
     &["path"],

@@ -42,7 +42,9 @@ end
 core.register_fetches("maint", function(txn)
     if not is_down() then return false end
 #? web
-    if read("allow/" .. txn.sf:src()) then return false end
+    -- An IPv4 client of a socket for both has an address of IPv6.
+    local client = txn.sf:src():gsub("^::ffff:(%d+%.)", "%1")
+    if read("allow/" .. client) then return false end
 #?
     -- Certificates are renewed while the site is down.
     return not txn.sf:path():match("^/%.well%-known/acme%-challenge/[%w_-]+$")

@@ -31,7 +31,9 @@ end
 
 if not is_down() then return 0 end
 #? web
-if read("allow/" .. lighty.r.req_attr["request.remote-addr"]) then return 0 end
+-- An IPv4 client of a socket for both has an address of IPv6.
+local client = lighty.r.req_attr["request.remote-addr"]:gsub("^::ffff:(%d+%.)", "%1")
+if read("allow/" .. client) then return 0 end
 #?
 -- Certificates are renewed while the site is down.
 if lighty.r.req_attr["uri.path"]:match("^/%.well%-known/acme%-challenge/[%w_-]+$") then return 0 end
