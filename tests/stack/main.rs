@@ -1,0 +1,31 @@
+//! The whole stack obeys one command: unmodified servers and apps, switched by the real
+//! `maint`, with visitors coming all the while.
+//!
+//! `make test-stack` installs what is missing. A test whose software is not there prints
+//! `SKIPPED`.
+
+#![cfg(unix)]
+
+mod apache;
+mod app;
+mod behind;
+mod caddy;
+#[path = "../common/can.rs"]
+mod can;
+mod haproxy;
+mod lighttpd;
+mod machine;
+mod nginx;
+mod obeys;
+#[path = "../proxied/process.rs"]
+mod process;
+#[path = "../common/say.rs"]
+mod say;
+mod server;
+#[path = "../common/session.rs"]
+mod session;
+mod site;
+mod systemd;
+mod varnish;
+mod visitors;
+mod wire;
