@@ -12,13 +12,16 @@ mod behind;
 mod caddy;
 #[path = "../common/can.rs"]
 mod can;
+mod django;
 mod haproxy;
 mod lighttpd;
 mod machine;
+mod mediawiki;
 mod nginx;
 mod obeys;
 #[path = "../proxied/process.rs"]
 mod process;
+mod runtime;
 #[path = "../common/say.rs"]
 mod say;
 mod server;
@@ -26,6 +29,7 @@ mod server;
 mod session;
 mod site;
 mod systemd;
+mod turnout;
 mod varnish;
 mod visitors;
 mod wire;
