@@ -335,9 +335,10 @@ impl<'a> Plan<'a> {
             Work::Calls(calls, _) => calls.is_blind(self.flag),
             _ => false,
         };
-        found.as_ref().map_or(true, |found| {
-            !self.is_right(*found) && *found != Found::SomebodyElses
-        }) || is_blind && effort == Effort::Again
+        found
+            .as_ref()
+            .map_or(true, |found| !self.is_right(*found) && *found != Found::SomebodyElses)
+            || is_blind && effort == Effort::Again
     }
 
     fn is_right(&self, found: Found) -> bool {

@@ -56,7 +56,8 @@ fn requirement_83_ruby_reads_the_file_of_turnout_and_lets_the_same_through() {
     assert_eq!(settings["response_code"], 503);
     assert_eq!((settings["retry_after"].as_u64(), through), (Some(120), vec![false]));
 
-    for path in ["/static/**", "/health", "/api/*/status", "/caf\u{e9}", "/a+b@c", "re:/v[0-9]+/.*"] {
+    for path in ["/static/**", "/health", "/api/*/status", "/caf\u{e9}", "/a+b@c", "re:/v[0-9]+/.*"]
+    {
         site.maint(&["ignore", "add", "path", path]);
     }
     for address in ["203.0.113.7", "10.0.0.0/8", "2001:db8::/32"] {

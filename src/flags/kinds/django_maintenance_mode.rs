@@ -106,10 +106,7 @@ mod tests {
         let window =
             WindowSettings::new().start(at("2999-01-01T00:00:00Z")).end(at("2999-01-02T00:00:00Z"));
         let report = host.on(&window);
-        assert_eq!(
-            text(&host),
-            r#"{"start":"2999-01-01T00:00:00Z","end":"2999-01-02T00:00:00Z"}"#
-        );
+        assert_eq!(text(&host), r#"{"start":"2999-01-01T00:00:00Z","end":"2999-01-02T00:00:00Z"}"#);
         assert_eq!(report.flags[0].lacks, []);
         assert!(report.is_in_step(), "set before the window begins");
         host.off();

@@ -70,8 +70,7 @@ impl Calls for Exec {
     fn set(&self, order: &Order<'_>) -> Result<()> {
         let options = &order.flag.options;
         let is_set = order.notice.is_some();
-        let (name, command) =
-            if is_set { ("on", &options.on) } else { ("off", &options.off) };
+        let (name, command) = if is_set { ("on", &options.on) } else { ("off", &options.off) };
         let ended = run(order, command.as_deref().unwrap_or_default())?;
         if ended.code != Some(0) {
             return Err(failed(name, &ended));
@@ -254,11 +253,7 @@ mod tests {
         let host = Host::with(|_| flag(on, "exit 0", Some("exit 1")));
         let report = host.on(&WindowSettings::new());
         let problem = problem(&report.flags[0]);
-        assert_eq!(
-            problem,
-            "its command for `on` exited with 3: no\\u{1b}[31m disk",
-            "{report:?}"
-        );
+        assert_eq!(problem, "its command for `on` exited with 3: no\\u{1b}[31m disk", "{report:?}");
         assert_eq!(report.flags[0].in_step, Some(false));
         let host = Host::with(|_| flag("exit 0", "exit 0", Some("exit 7")));
         let standing = host.look();
@@ -281,9 +276,8 @@ mod tests {
         assert!(problem(&report.flags[0]).contains("took more than 1 s"), "{report:?}");
         let pid = fs::read_to_string(host.folder.join("pid")).unwrap();
         let status = format!("/proc/{}/status", pid.trim());
-        let is_gone = || {
-            fs::read_to_string(&status).map_or(true, |status| status.contains("State:\tZ"))
-        };
+        let is_gone =
+            || fs::read_to_string(&status).map_or(true, |status| status.contains("State:\tZ"));
         while !is_gone() {
             assert!(began.elapsed() < Duration::from_secs(30), "the one in the background lives");
             std::thread::sleep(Duration::from_millis(10));

@@ -165,7 +165,9 @@ mod tests {
 
     #[test]
     fn what_ruby_is_given_is_anchored_and_in_ascii() {
-        for text in ["/", "/health", "/caf\u{e9}/**", "/api/*/status", "/api/*/**", "/**", "re:/v[0-9]+"] {
+        for text in
+            ["/", "/health", "/caf\u{e9}/**", "/api/*/status", "/api/*/**", "/**", "re:/v[0-9]+"]
+        {
             let regex = path_regex(&text.parse().unwrap()).unwrap();
             assert!(regex.starts_with("\\A") && regex.ends_with("\\z") && regex.is_ascii());
         }

@@ -64,8 +64,8 @@ fn list(entries: Vec<String>) -> String {
     entries.iter().map(|entry| format!("\n  - {}", quoted(entry))).collect()
 }
 
-/// A text for a page of HTML, and for JSON as well: it stands between the quotes of either as
-/// it is. A backslash would be obeyed by Ruby's `gsub`.
+/// A text for a page of HTML, where turnout puts it as it is. Ruby's `gsub`, which it does that
+/// with, would obey a backslash.
 fn html(text: &str) -> String {
     let mut page = String::with_capacity(text.len());
     for c in text.chars() {

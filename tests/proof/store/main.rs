@@ -18,6 +18,7 @@ mod env;
 mod faults;
 mod full;
 mod interrupted;
+mod kinds;
 mod linear;
 mod lock;
 mod lockers;

@@ -75,10 +75,9 @@ impl<'a> MapFile<'a> {
                 // What a power cut undoes, the next look finds.
                 Ok(_) | Err(Failure::Unsynced(..)) => Ok(()),
                 Err(Failure::NotApplied(error)) => Err(error),
-                Err(Failure::Overtaken) => Err(Error::conflict(format!(
-                    "`{}` appeared meanwhile",
-                    self.path.display()
-                ))),
+                Err(Failure::Overtaken) => {
+                    Err(Error::conflict(format!("`{}` appeared meanwhile", self.path.display())))
+                }
             }
         })
     }

@@ -85,8 +85,10 @@ impl<'a> Runtime<'a> {
         let answer = self.ask(&command)?;
         let mut lines = answer.lines().filter(|line| !line.is_empty());
         // The version of the format, and the names of its columns.
-        let columns: Option<Vec<&str>> =
-            lines.nth(1).and_then(|line| line.strip_prefix("# ")).map(|line| line.split(' ').collect());
+        let columns: Option<Vec<&str>> = lines
+            .nth(1)
+            .and_then(|line| line.strip_prefix("# "))
+            .map(|line| line.split(' ').collect());
         let of = |name: &str| columns.iter().flatten().position(|column| *column == name);
         let (Some(name), Some(state)) = (of("srv_name"), of("srv_admin_state")) else {
             return Err(self.refused(&command, &answer));

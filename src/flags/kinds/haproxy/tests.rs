@@ -71,7 +71,8 @@ fn of_map(memory: &mut Memory, command: &str) -> String {
 /// The words of HAProxy 2.6 for the servers `s1` and `s2` of backend `app`.
 fn of_servers(memory: &mut Memory, command: &str) -> String {
     if command == "show servers state app" {
-        let mut answer = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n".to_owned();
+        let mut answer =
+            "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n".to_owned();
         for name in ["s1", "s2"] {
             let state = memory.get(name).map_or("0", String::as_str);
             answer += &format!("3 app 1 {name} 127.0.0.1 2 {state}\n");
