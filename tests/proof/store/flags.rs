@@ -80,7 +80,8 @@ impl Case {
 }
 
 /// The commands, and what the flag is afterwards.
-const CHANGES: [(&[&str], bool); 2] = [(&["on", "-m", "Back at noon", "--at", "2026-01-01T00:00:00Z"], true), (&["off"], false)];
+const CHANGES: [(&[&str], bool); 2] =
+    [(&["on", "-m", "Back at noon", "--at", "2026-01-01T00:00:00Z"], true), (&["off"], false)];
 
 /// All files below a directory but the software's own, with their bytes.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
