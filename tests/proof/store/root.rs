@@ -224,7 +224,8 @@ fn requirement_61_root_runs_no_command_of_somebody_else() {
         assert!(!trace.exists(), "{args:?}: {:?}", fs::read_to_string(&trace));
         if matches!(args[0], "on" | "off") || args.get(1) == Some(&"sync") {
             assert_eq!(run.code, 10, "{args:?}: {run:?}");
-            assert!(run.stderr.contains("root runs no commands of"), "{args:?}: {run:?}");
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(said.contains("root runs no commands of"), "{args:?}: {run:?}");
         }
     }
     assert!(site.state().windows.is_empty(), "the state itself was changed");
