@@ -1,0 +1,199 @@
+//! `wordpress`: `.maintenance`, which WordPress runs as PHP with each request.
+//!
+//! WordPress' own bytes, `<?php $upgrading = 1795000000;`, expire after ten minutes, and with
+//! PHP's opcache the bytes of the first time count. So the bytes here never change, and read
+//! what is to be said from a file beside the state.
+
+use std::path::Path;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::php::{self, Answer};
+use crate::error::{Error, Result};
+use crate::request::path::is_plain;
+use crate::rules::PathPattern;
+
+/// The program without the path of its data.
+const PROGRAM: &str = include_str!("php/wordpress.php");
+
+/// What stands in the program for the path of the data, quotes and all.
+const PLACE: &str = "'@DATA@'";
+
+/// What the program reads.
+#[derive(Debug, Serialize)]
+struct Data {
+    version: u32,
+    /// When the site opens by itself, in microseconds since 1970.
+    end: Option<i64>,
+    networks: Vec<Network>,
+    /// Whoever connects from there speaks for somebody else.
+    proxies: Vec<Network>,
+    paths: Vec<PathRule>,
+    tokens: Vec<Token>,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+#[derive(Debug, Serialize)]
+struct Network {
+    address: String,
+    prefix: u8,
+    expires_at: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct PathRule {
+    #[serde(flatten)]
+    form: PathForm,
+    expires_at: Option<i64>,
+}
+
+/// How the program compares a path.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum PathForm {
+    /// With the whole path.
+    Exact(String),
+    /// With the path or one above it.
+    Below(String),
+    /// By a regular expression of PCRE, which has to match the whole path.
+    Pcre(String),
+}
+
+#[derive(Debug, Serialize)]
+struct Token {
+    sha256: String,
+    expires_at: Option<i64>,
+}
+
+impl Network {
+    fn new(network: IpNet, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            address: network.addr().to_string(),
+            prefix: network.prefix_len(),
+            expires_at: expires_at.map(php::time),
+        }
+    }
+}
+
+/// Refuses a folder that is not that of WordPress.
+fn check(path: &Path) -> Result<()> {
+    if path.join("wp-load.php").is_file() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        path: path.to_owned(),
+        reason: "there is no `wp-load.php` in it".to_owned(),
+        hint: Some("name the folder that WordPress itself is in".to_owned()),
+    })
+}
+
+/// The bytes of `.maintenance`.
+fn program(data: &Path) -> Vec<u8> {
+    let program = php::program(PROGRAM);
+    let (before, after) = program.split_once(PLACE).unwrap_or((&program, ""));
+    [before.as_bytes(), &php::quoted(data), after.as_bytes()].concat()
+}
+
+/// How the program compares paths with a pattern; `None` if it cannot, so that the pattern
+/// lets nobody through. It matches plain paths alone.
+fn form(pattern: &PathPattern) -> Option<PathForm> {
+    match pattern {
+        PathPattern::Exact(path) => {
+            is_plain(path.as_bytes()).then(|| PathForm::Exact(path.clone()))
+        }
+        PathPattern::Subtree(below) => (below.is_empty() || is_plain(below.as_bytes()))
+            .then(|| PathForm::Below(below.clone())),
+        PathPattern::Glob(glob) => {
+            is_plain(glob.as_bytes()).then(|| PathForm::Pcre(glob_as_pcre(glob)))
+        }
+        PathPattern::Regex(pattern) => {
+            is_common(pattern.as_bytes()).then(|| PathForm::Pcre(pattern.clone()))
+        }
+    }
+}
+
+fn glob_as_pcre(glob: &str) -> String {
+    let mut text = String::new();
+    for segment in glob[1..].split('/') {
+        text.push_str(match segment {
+            "*" => "/[^/]+",
+            "**" => "(?:/.*)?",
+            _ => "/",
+        });
+        if segment.starts_with('*') {
+            continue;
+        }
+        for c in segment.chars() {
+            if !c.is_ascii_alphanumeric() {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Whether a regular expression means the same to PCRE as to the crate `regex`, and takes no
+/// longer than it is long: literals, dots, classes of single characters and ranges, groups and
+/// alternatives, with a repetition behind anything but a group.
+fn is_common(pattern: &[u8]) -> bool {
+    let is_literal = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-,:=@!&'\" ".contains(&byte);
+    let mut rest = pattern;
+    // What a repetition would repeat: nothing, one character, or a group.
+    let mut before = b' ';
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        before = match byte {
+            b'\\' => {
+                let Some((escaped, tail)) = rest.split_first() else { return false };
+                if !b".+*?()[]{}|^$-/".contains(escaped) {
+                    return false;
+                }
+                rest = tail;
+                b'c'
+            }
+            b'[' => {
+                let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+                let inside = rest[..end].strip_prefix(b"^").unwrap_or(&rest[..end]);
+                let is_simple = |&byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+                // `--` takes one class from another in `regex`.
+                if inside.is_empty()
+                    || !inside.iter().all(is_simple)
+                    || inside.windows(2).any(|pair| pair == b"--")
+                {
+                    return false;
+                }
+                rest = &rest[end + 1..];
+                b'c'
+            }
+            b'(' => {
+                if rest.starts_with(b"?") {
+                    let Some(inside) = rest.strip_prefix(b"?:") else { return false };
+                    rest = inside;
+                }
+                b' '
+            }
+            b'|' => b' ',
+            b')' => b'g',
+            b'.' => b'c',
+            b'?' if before != b' ' => b' ',
+            b'*' | b'+' if before == b'c' => b' ',
+            b'{' if before == b'c' => {
+                let Some(end) = rest.iter().position(|&byte| byte == b'}') else { return false };
+                let counts: Vec<&[u8]> = rest[..end].split(|&byte| byte == b',').collect();
+                let is_count = |text: &&[u8]| text.len() <= 3 && text.iter().all(u8::is_ascii_digit);
+                if counts.len() > 2 || counts[0].is_empty() || !counts.iter().all(is_count) {
+                    return false;
+                }
+                rest = &rest[end + 1..];
+                b' '
+            }
+            byte if is_literal(byte) => b'c',
+            _ => return false,
+        };
+    }
+    true
+}
