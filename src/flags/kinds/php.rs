@@ -9,6 +9,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::flags::notice::Notice;
+use crate::format::Format;
+
 /// The version of the data. A program takes data of another version for unreadable.
 pub(super) const VERSION: u32 = 1;
 
@@ -32,6 +35,27 @@ pub(super) struct Answer {
 pub(super) struct Page {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn of(notice: &Notice<'_>) -> Self {
+        let page = |format: Format| {
+            let reply = notice.reply(format);
+            let of_each = ["retry-after", "content-length"];
+            let headers = reply.headers().filter(|(name, _)| !of_each.contains(name));
+            let page = Page {
+                headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+                body: String::from_utf8_lossy(reply.body()).into_owned(),
+            };
+            (format.extension(), page)
+        };
+        Self {
+            status: notice.status(),
+            retry_after: notice.retry_after_seconds(),
+            promised_end: notice.window.promised_end().map(time),
+            pages: [Format::Html, Format::Json, Format::Txt].into_iter().map(page).collect(),
+        }
+    }
 }
 
 /// A time as the programs compare it: in microseconds since 1970.

@@ -12,8 +12,30 @@ use serde::Serialize;
 
 use super::php::{self, Answer};
 use crate::error::{Error, Result};
+use crate::flags::carries::{Definition, Drive, Fact, Order};
+use crate::flags::flag::Kind;
+use crate::flags::notice::Notice;
+use crate::flags::piece::Piece;
 use crate::request::path::is_plain;
-use crate::rules::PathPattern;
+use crate::rules::{Matcher, PathPattern};
+use crate::state::BypassToken;
+
+pub(crate) static DEFINITION: Definition = Definition {
+    kind: Kind::Wordpress,
+    path: "the folder of WordPress, with `wp-load.php`",
+    on: "`.maintenance`, whose bytes never change, and its data beside the state",
+    carries: &[
+        Fact::End,
+        Fact::Page,
+        Fact::RetryAfter,
+        Fact::Status,
+        Fact::Addresses,
+        Fact::Networks,
+        Fact::Paths,
+        Fact::Tokens,
+    ],
+    drive: Drive::Files { check, pieces, is_blank: |_| false },
+};
 
 /// The program without the path of its data.
 const PROGRAM: &str = include_str!("php/wordpress.php");
@@ -88,6 +110,49 @@ fn check(path: &Path) -> Result<()> {
         reason: "there is no `wp-load.php` in it".to_owned(),
         hint: Some("name the folder that WordPress itself is in".to_owned()),
     })
+}
+
+/// The data comes first and goes last: a program that finds none takes the site for down.
+fn pieces(order: &Order<'_>) -> Result<Vec<Piece>> {
+    let flag = order.flag.place()?.join(".maintenance");
+    let data = order.site.dir().join("flags").join(format!("{}.json", order.id));
+    let data = std::path::absolute(&data).map_err(|cause| Error::io("find", &data, cause))?;
+    let mut bytes = None;
+    if let Some(notice) = order.notice {
+        let json = serde_json::to_vec(&Data::of(notice));
+        bytes = Some(json.map_err(|cause| Error::invalid(cause.to_string()))?);
+    }
+    let program = order.notice.map(|_| program(&data));
+    Ok(vec![Piece::there(data, bytes).with_directory(), Piece::there(flag, program)])
+}
+
+impl Data {
+    fn of(notice: &Notice<'_>) -> Self {
+        let mut networks = Vec::new();
+        let mut paths = Vec::new();
+        for (matcher, expires_at) in notice.rules() {
+            match matcher {
+                Matcher::Ip(network) => networks.push(Network::new(network, expires_at)),
+                Matcher::Path(pattern) => paths.extend(form(&pattern).map(|form| {
+                    PathRule { form, expires_at: expires_at.map(php::time) }
+                })),
+                _ => {}
+            }
+        }
+        let token = |token: &BypassToken| Token {
+            sha256: token.sha256.clone(),
+            expires_at: token.expires_at.map(php::time),
+        };
+        Self {
+            version: php::VERSION,
+            end: notice.end().map(php::time),
+            networks,
+            proxies: notice.proxies().iter().map(|proxy| Network::new(*proxy, None)).collect(),
+            paths,
+            tokens: notice.tokens().map(token).collect(),
+            answer: Answer::of(notice),
+        }
+    }
 }
 
 /// The bytes of `.maintenance`.
