@@ -103,6 +103,7 @@ mod doctor;
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod drain;
 mod error;
+pub mod flags;
 mod format;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/proof/fuzzed/mod.rs"]
@@ -110,10 +111,13 @@ pub mod fuzzed;
 pub mod gate;
 #[cfg(feature = "http")]
 mod http_types;
+#[cfg_attr(not(unix), path = "no_identity.rs")]
+mod identity;
 #[doc(hidden)]
 pub mod internal;
 mod load;
 pub mod page;
+mod replace;
 pub mod request;
 pub mod rules;
 #[cfg(test)]

@@ -43,7 +43,8 @@ src/           time access site
 src/           request
 src/           rules
 src/           state
-src/           page load
+src/           page load replace identity
+src/           flags
 src/           store gate watch
 src/           doctor http_types actix testing
 src/           tower

@@ -177,8 +177,18 @@ impl Pages {
         }
     }
 
+    /// The page that GET gets in a format, for those who show it without asking.
+    pub(crate) fn finished(&self, format: Format, now: Timestamp) -> Arc<[u8]> {
+        let page = match format {
+            Format::Html => &self.reading.html,
+            Format::Json => &self.reading.json,
+            Format::Txt => &self.reading.txt,
+        };
+        page.reply(None, self.retry_after(now), false).into_body()
+    }
+
     /// Whole seconds until the end, at least one, at most a week.
-    fn retry_after(&self, now: Timestamp) -> u32 {
+    pub(crate) fn retry_after(&self, now: Timestamp) -> u32 {
         let Some(end) = self.end else { return self.retry_after };
         let left = end.duration_since(now);
         let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);

@@ -20,6 +20,20 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
+    /// Whether every host that the other matches is matched by this as well.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Below(above), Self::Exact(host) | Self::Below(host)) => {
+                let rest = host.strip_suffix(above.as_str());
+                let is_same = matches!(other, Self::Below(_)) && host == above;
+                is_same || rest.is_some_and(|rest| rest.ends_with('.'))
+            }
+            (Self::Exact(_), _) => self == other,
+            (Self::Below(_), Self::Any) => false,
+        }
+    }
+
     /// Describes which requests match.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -73,6 +73,28 @@ impl PathPattern {
         Some(format!("`{segment}` stands for itself in `{self}`; write `*` for any one segment"))
     }
 
+    /// Whether every path that the other matches is matched by this as well. False where
+    /// that cannot be told.
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        // The segments that each path of a pattern begins with.
+        let begins = |pattern: &Self| match pattern {
+            Self::Exact(path) | Self::Subtree(path) => path.clone(),
+            Self::Glob(glob) => glob.split("/*").next().unwrap_or_default().to_owned(),
+            Self::Regex(_) => String::new(),
+        };
+        match (self, other) {
+            _ if self == other || matches!(self, Self::Subtree(below) if below.is_empty()) => true,
+            (Self::Subtree(_), Self::Regex(_)) => false,
+            (Self::Subtree(below), _) => begins(other)
+                .strip_prefix(below.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            (Self::Regex(pattern), Self::Exact(path)) => {
+                compile(pattern).is_ok_and(|regex| regex.is_match(path.as_bytes()))
+            }
+            _ => false,
+        }
+    }
+
     /// Describes what matches, with a near miss where people expect a match.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -113,6 +113,18 @@ impl Site {
         self.dir.join("state.json")
     }
 
+    /// Returns the path of the file that declares the flags of this host, `flags.json`.
+    #[must_use]
+    pub fn flags_file(&self) -> PathBuf {
+        self.dir.join("flags.json")
+    }
+
+    /// Returns the directory of what flags look up while they are set.
+    #[must_use]
+    pub fn flags(&self) -> PathBuf {
+        self.dir.join("flags")
+    }
+
     /// Returns the directory of the site's own templates.
     #[must_use]
     pub fn templates(&self) -> PathBuf {

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::create::make_directory;
-use super::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::error::{Error, Result};
 use crate::page::template::{self, Template};
+use crate::replace::{self, Earlier, Failure, OldFile, Replacement};
 use crate::sys;
 
 /// What else happens when the state changes.
@@ -96,6 +96,7 @@ fn write_template(path: &Path, text: &str) -> Result<()> {
             key: sys::key(&metadata),
             ownership: sys::ownership(&metadata),
         }),
+        mode: None,
         backup: None,
     });
     match replaced {

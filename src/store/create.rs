@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::identity::as_owner;
-use super::replace::{self, Failure, Replacement};
 use crate::error::{Error, Result};
+use crate::identity::as_owner;
+use crate::replace::{self, Failure, Replacement};
 use crate::site::Site;
 use crate::sys;
 
@@ -65,7 +65,7 @@ pub(super) fn make(site: &Site) -> Result<()> {
 
 /// Writes the file, unless there is one or whatever else of its name.
 fn ignore(path: &Path) -> Result<()> {
-    let new = Replacement { path, bytes: IGNORED.as_bytes(), old: None, backup: None };
+    let new = Replacement { path, bytes: IGNORED.as_bytes(), old: None, mode: None, backup: None };
     for _ in 0..RERUNS {
         if fs::symlink_metadata(path).is_ok() {
             break;

@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use super::history;
-use super::replace::OldFile;
 use crate::error::{Error, Result, describe};
 use crate::load::{self, Loaded};
+use crate::replace::OldFile;
 use crate::site::Files;
 use crate::state::{MAX_REVISION, State, VERSION, next_number};
 use crate::sys;

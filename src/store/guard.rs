@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::current::Current;
 use super::lock::Lock;
-use super::replace;
 use crate::error::{Error, Result};
+use crate::replace;
 use crate::site::Files;
 use crate::sys::{self, Ownership};
 

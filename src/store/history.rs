@@ -10,9 +10,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::attached;
 use super::custody::Custody;
 use crate::actor::Actor;
+use crate::replace::attached;
 use crate::site::Files;
 use crate::state::{Change, State};
 use crate::sys;

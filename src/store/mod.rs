@@ -3,20 +3,17 @@
 //! A change is a function from state to state. It runs under the lock and may run
 //! again on a newer state, so it does nothing but change the state it is given.
 
-mod attached;
 mod beside;
 pub(crate) mod claim;
 mod create;
 mod current;
 mod custody;
+mod flags;
 mod guard;
 pub(crate) mod history;
-#[cfg_attr(not(unix), path = "no_identity.rs")]
-mod identity;
 mod lock;
 mod options;
 mod rebuild;
-mod replace;
 mod restore;
 mod templates;
 mod transaction;
@@ -24,6 +21,7 @@ mod trial;
 mod update;
 
 pub use create::create;
+pub use flags::{add_flag, remove_flag, sync_flags};
 pub use lock::{OnWait, PATIENCE};
 pub use options::{Applied, Options, Purpose};
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::lock::{self, OnWait};
 use crate::actor::{Actor, Stamp};
+use crate::flags::Report;
 use crate::state::{Change, State};
 
 /// How a change is made, and in whose name.
@@ -151,6 +152,8 @@ pub struct Applied<T> {
     pub warnings: Vec<String>,
     /// The file that holds the state, behind all links.
     pub file: PathBuf,
+    /// Where the flags of this host stand now.
+    pub flags: Report,
 }
 
 impl<T> Applied<T> {
@@ -170,7 +173,8 @@ impl<T> Applied<T> {
         file: PathBuf,
     ) -> Self {
         let (is_written, made, warnings) = (false, None, Vec::new());
-        Self { value, before, after, changes, is_written, made, warnings, file }
+        let flags = Report::default();
+        Self { value, before, after, changes, is_written, made, warnings, file, flags }
     }
 
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Applied<U> {
@@ -183,6 +187,7 @@ impl<T> Applied<T> {
             made: self.made,
             warnings: self.warnings,
             file: self.file,
+            flags: self.flags,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Going back by one generation, and mending a state that is broken.
 
 use super::beside::Beside;
-use super::identity::as_owner;
 use super::options::{Applied, Options, Purpose};
 use super::rebuild::last_known;
 use super::transaction::transact;
 use crate::error::{Error, Result};
+use crate::identity::as_owner;
 use crate::load;
 use crate::site::{Files, Site};
 use crate::state::{State, diff};

@@ -1,10 +1,10 @@
 //! Templates, which change together with the state.
 
 use super::beside::{Beside, FileChange, TemplateFile};
-use super::identity::as_owner;
 use super::options::{Applied, Options};
 use super::transaction::transact;
 use crate::error::{Error, Result};
+use crate::identity::as_owner;
 use crate::page::template::{self, Template};
 use crate::site::Site;
 

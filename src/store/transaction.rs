@@ -11,14 +11,16 @@ use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
 use super::history::{self, Record, Revisions};
-use super::identity::as_owner;
 use super::lock::{self, Lock, Turn};
 use super::options::{Applied, Options, Purpose};
-use super::replace::{self, Failure, Replacement};
 use super::trial::{self, Trial};
 use crate::access;
 use crate::actor::{Holder, Stamp};
 use crate::error::{Error, Result, describe};
+use crate::flags::{self, Effort, Report};
+use crate::identity::as_owner;
+use crate::load;
+use crate::replace::{self, Failure, Replacement};
 use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff, next_number};
 use crate::sys;
@@ -83,14 +85,26 @@ fn in_turn<T>(
     let mut transaction = Transaction::begin(site, options, beside)?;
     let mut was_overtaken = false;
     for _ in 0..RERUNS {
-        match transaction.attempt(&trial, was_overtaken, &change)? {
-            Attempt::Done(applied) => return Ok(*applied),
-            Attempt::Overtaken => was_overtaken = true,
-            Attempt::Untried(before, after) => {
+        match transaction.attempt(&trial, was_overtaken, &change) {
+            Ok(Attempt::Done(mut applied)) => {
+                transaction.bring_in_step(&mut applied);
+                return Ok(*applied);
+            }
+            Ok(Attempt::Overtaken) => was_overtaken = true,
+            Ok(Attempt::Untried(before, after)) => {
                 // A trial can take long, so others may write meanwhile.
                 drop(transaction);
                 trial = Trial::of_file(site, beside)?.of_state(options.purpose, &before, &after)?;
                 transaction = Transaction::begin(site, options, beside)?;
+            }
+            Err(error) => {
+                // The change is in force, and what the flags do cannot be worse for it.
+                if let (Error::Unsynced { .. }, Ok(state)) =
+                    (&error, load::read(&site.state_file()))
+                {
+                    let _ = transaction.flags_of(&state);
+                }
+                return Err(error);
             }
         }
     }
@@ -124,7 +138,7 @@ pub(super) fn run<T>(
 }
 
 /// What every step needs. Holds the lock until it is dropped.
-struct Transaction<'a> {
+pub(super) struct Transaction<'a> {
     site: &'a Site,
     options: &'a Options<'a>,
     beside: Beside<'a>,
@@ -136,7 +150,11 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    fn begin(site: &'a Site, options: &'a Options<'a>, beside: Beside<'a>) -> Result<Self> {
+    pub(super) fn begin(
+        site: &'a Site,
+        options: &'a Options<'a>,
+        beside: Beside<'a>,
+    ) -> Result<Self> {
         let files = site.files()?;
         let custody = Custody(prepare(&files)?);
         let begun = Instant::now();
@@ -145,6 +163,42 @@ impl<'a> Transaction<'a> {
             _ => None,
         };
         Ok(Self { site, options, beside, files, custody, lock, begun })
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Brings the flags in step with the state that is in force now.
+    fn bring_in_step<T>(&self, applied: &mut Applied<T>) {
+        applied.flags = self.flags_of(&applied.after);
+        // Where the lock was deleted or none was taken, another writer may have come since,
+        // and be through with the flags already.
+        for _ in 0..RERUNS {
+            match load::read(&self.files.state) {
+                _ if applied.flags.flags.is_empty() => break,
+                Ok(state) if state.revision != applied.after.revision => {
+                    applied.flags = self.flags_of(&state);
+                    if load::read(&self.files.state).is_ok_and(|now| now.revision == state.revision)
+                    {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        applied.warnings.extend(applied.flags.complaints());
+    }
+
+    fn flags_of(&self, state: &State) -> Report {
+        let now = self.options.stamp().now;
+        match flags::sync(self.site, state, now, &[], Effort::Mend) {
+            Ok(flags) => Report { flags, problem: None },
+            Err(error) => {
+                let problem = Some(format!("the flags do not follow: {error}"));
+                Report { flags: Vec::new(), problem }
+            }
+        }
     }
 
     fn take_turn(&self) -> Result<Option<Turn<'_>>> {
@@ -203,8 +257,9 @@ impl<'a> Transaction<'a> {
             warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
         }
         let before = current.state;
-        let (is_written, made) = (true, None);
-        let applied = Applied { value, before, after, changes, is_written, made, warnings, file };
+        let (is_written, made, flags) = (true, None, Report::default());
+        let applied =
+            Applied { value, before, after, changes, is_written, made, warnings, file, flags };
         Ok(Attempt::Done(Box::new(applied)))
     }
 
@@ -239,6 +294,7 @@ impl<'a> Transaction<'a> {
             path: &self.files.state,
             bytes: &bytes,
             old: current.old,
+            mode: None,
             backup: has_backup.then_some(self.files.backup.as_path()),
         });
         if let Some(template) = template {

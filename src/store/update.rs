@@ -1,12 +1,12 @@
 //! Changing the state of a site.
 
 use super::beside::Beside;
-use super::identity::as_owner;
 use super::options::{Applied, Options};
 use super::transaction::{run, transact};
 use super::trial::Trial;
 use crate::actor::Stamp;
 use crate::error::Result;
+use crate::identity::as_owner;
 use crate::load;
 use crate::site::Site;
 use crate::state::State;

@@ -15,6 +15,14 @@ pub(crate) fn open_read(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+pub(crate) fn open_read_here(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+pub(crate) fn is_link(_cause: &io::Error) -> bool {
+    false
+}
+
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }

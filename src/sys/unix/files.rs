@@ -43,6 +43,11 @@ pub(crate) fn open_read(path: &Path) -> io::Result<File> {
     open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
 }
 
+/// Opens for reading in the same way, not following a link.
+pub(crate) fn open_read_here(path: &Path) -> io::Result<File> {
+    open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW, 0)
+}
+
 /// Creates a file that must not exist yet, private to its owner.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, 0o600)
@@ -231,6 +236,11 @@ pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
         Errno::from_io_error(cause),
         Some(Errno::NOLCK | Errno::NOSYS | Errno::NOTSUP | Errno::BADF | Errno::INVAL)
     )
+}
+
+/// Whether a file was not opened because it is a link (open(2)).
+pub(crate) fn is_link(cause: &io::Error) -> bool {
+    matches!(Errno::from_io_error(cause), Some(Errno::LOOP | Errno::MLINK))
 }
 
 pub(crate) fn is_busy_mount(cause: &io::Error) -> bool {

@@ -19,22 +19,30 @@ use crate::sys::{self, Identity, Ownership, Place, Step};
 const MAX_LINKS: usize = 40;
 
 /// Does something in a site, as its owner if the caller is root and the site is not.
-pub(super) fn as_owner<T>(site: &Site, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _identity = if sys::is_root() { take(site)? } else { None };
+pub(crate) fn as_owner<T>(site: &Site, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _identity = if sys::is_root() { take(&[site.dir(), &site.state_file()])? } else { None };
     work()
 }
 
-/// Takes the identity of the owner of a site; `None` if it is root's.
-fn take(site: &Site) -> Result<Option<Identity>> {
-    for path in [site.dir().to_owned(), site.state_file()] {
+/// Does something to a file, as the owner of its directory if the caller is root and the
+/// directory is not. Whoever has taken the identity of a site's owner keeps it: that owner
+/// decides which files these are.
+pub(crate) fn as_owner_of<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _identity = if sys::is_root() { take(&[path])? } else { None };
+    work()
+}
+
+/// Takes the identity of whoever has these paths in hand; `None` if that is root.
+fn take(paths: &[&Path]) -> Result<Option<Identity>> {
+    for path in paths {
         let way =
-            Way::to(&path).map_err(|source| Error::io("look for the owner of", &path, source))?;
-        if let Some(owner) = way.owner(&path)? {
+            Way::to(path).map_err(|source| Error::io("look for the owner of", path, source))?;
+        if let Some(owner) = way.owner(path)? {
             let identity = Identity::take(owner.uid, owner.gid);
             return identity.map(Some).map_err(|source| {
                 let name = sys::user_name(owner.uid);
                 Error::Refused {
-                    path: site.state_file(),
+                    path: (*path).to_owned(),
                     reason: format!(
                         "it is in the hands of `{name}`, as whom root cannot act here: {}",
                         describe(&source)

@@ -5,18 +5,19 @@
 //! and attributes of the old one, synced, renamed over it, and the
 //! directory synced. See rename(2) and fsync(2).
 
+pub(crate) mod attached;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::attached;
 use crate::digest::hexadecimal;
 use crate::error::Error;
 use crate::sys::{self, FileKey, Ownership};
 
 /// The mode of a new file: everyone may read it, whatever the umask.
-const NEW_FILE: u32 = 0o644;
+pub(crate) const NEW_FILE: u32 = 0o644;
 
 /// What is to be replaced by what.
 pub(crate) struct Replacement<'a> {
@@ -24,6 +25,9 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The file that is there now.
     pub(crate) old: Option<OldFile>,
+    /// The mode of the new file, whatever the old one had; if absent, the new file keeps what is
+    /// attached to the old one, and everyone may read one that was not there.
+    pub(crate) mode: Option<u32>,
     /// Where the old file is kept.
     pub(crate) backup: Option<&'a Path>,
 }
@@ -97,9 +101,11 @@ fn write_temp(
         raise_mtime(&file, old.key.mtime_ns).map_err(failed("date a new version of"))?;
     }
     match replacement.old {
-        Some(old) => attached::carry_over(replacement.path, old.ownership, &file)
-            .map(|unkept| warnings.extend(unkept)),
-        None => sys::set_mode(&file, NEW_FILE),
+        Some(old) if replacement.mode.is_none() => {
+            attached::carry_over(replacement.path, old.ownership, &file)
+                .map(|unkept| warnings.extend(unkept))
+        }
+        _ => sys::set_mode(&file, replacement.mode.unwrap_or(NEW_FILE)),
     }
     .map_err(failed("set the mode of a new version of"))?;
     sys::sync(&file).map_err(failed("sync a new version of"))

@@ -23,7 +23,7 @@ const OF_ONE_FILE: [&str; 3] = ["security.capability", "security.evm", "security
 /// # Errors
 ///
 /// Fails if the mode cannot be set.
-pub(super) fn carry_over(from: &Path, old: Ownership, to: &File) -> io::Result<Vec<String>> {
+pub(crate) fn carry_over(from: &Path, old: Ownership, to: &File) -> io::Result<Vec<String>> {
     let mut unkept = Vec::new();
     if !keep_owner(old, to)? {
         unkept.push(format!("could not keep the owner and the group of `{}`", from.display()));

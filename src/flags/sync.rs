@@ -1,0 +1,415 @@
+//! Bringing flags in step with the state.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::carries::lacks;
+use super::declared::Flags;
+use super::definition::{Calls, Definition, Drive, Order};
+use super::flag::{Did, Flag};
+use super::kinds::{definition, definition_of};
+use super::lack::Lack;
+use super::notice::Notice;
+use super::piece::{self, Judgement, Looked, resolved};
+use super::standing::{Found, Standing};
+use crate::error::{Error, Result};
+use crate::identity::{as_owner, as_owner_of};
+use crate::site::Site;
+use crate::state::State;
+
+/// How much is done about what seems to be in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// What follows is left alone.
+    Mend,
+    /// What cannot be looked at is done again.
+    Again,
+}
+
+/// Looks where the flags of a site stand. Nothing is changed, and no lock is taken.
+///
+/// # Errors
+///
+/// Those of [`read`](super::read).
+pub fn look(site: &Site, state: &State, now: Timestamp) -> Result<Vec<Standing>> {
+    as_owner(site, || {
+        let flags = Flags::load(site)?;
+        let stand = |(id, flag): (&String, _)| Plan::make(site, state, id, flag, now).standing();
+        Ok(flags.flags.iter().map(stand).collect())
+    })
+}
+
+/// Brings flags in step with a state: those named, or all. Call it under the lock of the
+/// site, in an identity that was taken before, once the state is written.
+///
+/// What is about to be written is recorded first, so that a writer that is killed at any
+/// moment leaves nothing that the next one would take for somebody else's.
+///
+/// # Errors
+///
+/// Those of [`read`](super::read), and [`Error::Unknown`] for an id that no flag has. A flag
+/// that does not follow is no error.
+pub(crate) fn sync(
+    site: &Site,
+    state: &State,
+    now: Timestamp,
+    only: &[String],
+    effort: Effort,
+) -> Result<Vec<Standing>> {
+    let before = Flags::load(site)?;
+    if let Some(id) = only.iter().find(|id| !before.flags.contains_key(*id)) {
+        return Err(before.unknown(id));
+    }
+    let is_meant = |id: &String| only.is_empty() || only.contains(id);
+    let mut after = before.clone();
+    let mut plans = Vec::new();
+    for (id, flag) in before.flags.iter().filter(|(id, _)| is_meant(id)) {
+        let plan = Plan::make(site, state, id, flag, now);
+        if let Some(recorded) = after.flags.get_mut(id) {
+            plan.record(recorded, effort);
+        }
+        plans.push(plan);
+    }
+    let recorded = if after == before { Ok(()) } else { after.save(site) };
+    let standings = plans.into_iter().map(|plan| match &recorded {
+        Ok(()) => plan.apply(effort),
+        Err(error) => plan.behind(error.to_string(), error.hint()),
+    });
+    let standings: Vec<Standing> = standings.collect();
+    let done = remember(&mut after, &standings, effort);
+    if done {
+        after.save(site)?;
+    }
+    Ok(standings)
+}
+
+/// Records what commands did that nobody can look at; whether there is anything new.
+fn remember(flags: &mut Flags, standings: &[Standing], effort: Effort) -> bool {
+    let mut is_new = false;
+    for standing in standings {
+        let Some(flag) = flags.flags.get_mut(&standing.id) else { continue };
+        let Some(Drive::Calls(calls)) = definition(&flag.kind).map(|definition| &definition.drive)
+        else {
+            continue;
+        };
+        let did = Did::of(standing.wanted.is_some());
+        let is_done = standing.in_step == Some(true)
+            && (standing.is_changed || effort == Effort::Again)
+            && calls.is_blind(flag);
+        if is_done && flag.did != Some(did) {
+            flag.did = Some(did);
+            is_new = true;
+        }
+    }
+    is_new
+}
+
+/// Refuses a flag whose files are there already, made by somebody else.
+pub(crate) fn refuse_taken(
+    site: &Site,
+    state: &State,
+    id: &str,
+    flag: &Flag,
+    now: Timestamp,
+) -> Result<()> {
+    let plan = Plan::make(site, state, id, flag, now);
+    if let Work::Refused(error) = plan.work {
+        return Err(error);
+    }
+    let Work::Files(files) = &plan.work else { return Ok(()) };
+    let foreign = files.iter().find(|file| file.judgement == Judgement::Foreign);
+    foreign.and_then(Looked::obstacle).map_or(Ok(()), Err)
+}
+
+/// Takes over what somebody else made: what is there now counts as ours.
+pub(crate) fn take_over(site: &Site, state: &State, id: &str, flag: &mut Flag, now: Timestamp) {
+    let plan = Plan::make(site, state, id, &*flag, now);
+    let Work::Files(files) = plan.work else { return };
+    let found: Vec<(PathBuf, String)> = files
+        .iter()
+        .filter(|file| file.judgement == Judgement::Foreign && file.can_be_taken())
+        .filter_map(|file| Some((file.path.clone(), file.found()?.clone())))
+        .collect();
+    for (path, digest) in found {
+        flag.written.entry(path).or_default().insert(digest);
+    }
+}
+
+/// Clears a flag and removes all that was written for it, whatever the state says.
+///
+/// # Errors
+///
+/// The first thing that could not be removed. What somebody else made is left alone.
+pub(crate) fn clear(site: &Site, id: &str, flag: &Flag, now: Timestamp) -> Result<()> {
+    let state = State::default();
+    let standing = Plan::make(site, &state, id, flag, now).apply(Effort::Mend);
+    let mut result = match (standing.in_step, standing.problem) {
+        (Some(true), _) => Ok(()),
+        (_, problem) => Err(Error::invalid(problem.unwrap_or_default())),
+    };
+    for (path, digests) in &flag.written {
+        let removed = remove_ours(path, digests);
+        result = result.and(removed.map(drop));
+    }
+    result
+}
+
+fn remove_ours(path: &Path, digests: &BTreeSet<String>) -> Result<bool> {
+    if !piece::is_ours(path, digests)? {
+        return Ok(false);
+    }
+    as_owner_of(path, || piece::remove(path))
+}
+
+/// What there is to do about one flag.
+struct Plan<'a> {
+    id: &'a str,
+    flag: &'a Flag,
+    site: &'a Site,
+    definition: Option<&'static Definition>,
+    notice: Option<Notice<'a>>,
+    work: Work,
+    lacks: Vec<Lack>,
+}
+
+enum Work {
+    /// Files, in the order in which they are set.
+    Files(Vec<Looked>),
+    Calls(&'static dyn Calls, Result<Found>),
+    /// It cannot be what it is declared to be.
+    Refused(Error),
+}
+
+impl<'a> Plan<'a> {
+    fn make(site: &'a Site, state: &'a State, id: &'a str, flag: &'a Flag, now: Timestamp) -> Self {
+        let definition = definition(&flag.kind);
+        let notice = definition.and_then(|kind| Notice::of(site, state, kind.carries, flag, now));
+        let mut plan = Self {
+            id,
+            flag,
+            site,
+            definition,
+            notice,
+            work: Work::Files(Vec::new()),
+            lacks: lacks(flag, state, now),
+        };
+        let looked = definition_of(flag).and_then(|definition| plan.look(definition));
+        plan.work = looked.unwrap_or_else(Work::Refused);
+        plan
+    }
+
+    fn order(&self) -> Order<'_> {
+        Order { id: self.id, flag: self.flag, site: self.site, notice: self.notice.as_ref() }
+    }
+
+    fn look(&self, definition: &'static Definition) -> Result<Work> {
+        match &definition.drive {
+            Drive::Files { pieces, is_blank, .. } => {
+                let written =
+                    |path: &Path| self.flag.written.get(path).cloned().unwrap_or_default();
+                let pieces = pieces(&self.order())?;
+                let looked = pieces.into_iter().map(|piece| piece.look(&written, *is_blank));
+                Ok(Work::Files(looked.collect()))
+            }
+            Drive::Calls(calls) => Ok(Work::Calls(*calls, calls.look(&self.order()))),
+        }
+    }
+
+    /// What was written before and is not part of the flag any more: an address that no longer
+    /// gets through, or the flag of a release that `current` no longer points to. While the
+    /// flag is set, the latter stays, for whoever goes back to that release.
+    fn leftovers(&self) -> Vec<(&'a PathBuf, &'a BTreeSet<String>)> {
+        let Work::Files(files) = &self.work else { return Vec::new() };
+        let root = self.flag.path.as_deref().and_then(|path| resolved(path).ok());
+        let mut here: Vec<&Path> = files.iter().filter_map(|file| file.path.parent()).collect();
+        here.extend(root.as_deref());
+        self.flag
+            .written
+            .iter()
+            .filter(|(path, _)| files.iter().all(|file| file.path != **path))
+            .filter(|(path, _)| {
+                self.notice.is_none() || here.iter().any(|directory| path.starts_with(directory))
+            })
+            .collect()
+    }
+
+    /// Records what is about to be written, and forgets what is gone.
+    fn record(&self, flag: &mut Flag, effort: Effort) {
+        match &self.work {
+            Work::Files(files) => {
+                for file in files.iter().filter(|file| is_to_be_written(file.judgement)) {
+                    let Some(wanted) = file.wanted() else { continue };
+                    let known = flag.written.entry(file.path.clone()).or_default();
+                    known.retain(|digest| Some(digest) == file.found());
+                    known.insert(wanted);
+                }
+                for (path, digests) in self.leftovers() {
+                    if piece::is_ours(path, digests).is_ok_and(|is_ours| !is_ours) {
+                        flag.written.remove(path);
+                    }
+                }
+            }
+            Work::Calls(calls, found) => {
+                if calls.is_blind(self.flag) && self.is_due(found, effort) {
+                    flag.did = None;
+                }
+            }
+            Work::Refused(_) => {}
+        }
+    }
+
+    fn is_due(&self, found: &Result<Found>, effort: Effort) -> bool {
+        let is_blind = match &self.work {
+            Work::Calls(calls, _) => calls.is_blind(self.flag),
+            _ => false,
+        };
+        found.as_ref().map_or(true, |found| !self.is_right(*found))
+            || is_blind && effort == Effort::Again
+    }
+
+    fn is_right(&self, found: Found) -> bool {
+        found == if self.notice.is_some() { Found::Set } else { Found::Clear }
+    }
+
+    fn found(&self) -> Found {
+        match &self.work {
+            Work::Files(files) => {
+                let judged = |one: Judgement| files.iter().any(|file| file.judgement == one);
+                let is_set = self.notice.is_some();
+                let flag = files.last().map(|file| file.judgement);
+                if judged(Judgement::Unknown) {
+                    Found::Unknown
+                } else if judged(Judgement::Foreign) {
+                    Found::SomebodyElses
+                } else if files.iter().all(|file| file.judgement == Judgement::Right) {
+                    let is_stale = is_set
+                        && self
+                            .leftovers()
+                            .iter()
+                            .any(|(path, digests)| piece::is_ours(path, digests).unwrap_or(false));
+                    match is_set {
+                        true if is_stale => Found::Stale,
+                        true => Found::Set,
+                        false if self.is_elsewhere() => Found::Stale,
+                        false => Found::Clear,
+                    }
+                } else if is_set && flag == Some(Judgement::Missing) {
+                    Found::Clear
+                } else if !is_set && flag == Some(Judgement::Left) {
+                    Found::Set
+                } else {
+                    Found::Stale
+                }
+            }
+            Work::Calls(_, found) => *found.as_ref().unwrap_or(&Found::Unknown),
+            Work::Refused(_) => Found::Unknown,
+        }
+    }
+
+    /// Whether a flag that is to be clear is still set in another place.
+    fn is_elsewhere(&self) -> bool {
+        let Work::Files(files) = &self.work else { return false };
+        let Some(name) = files.last().and_then(|file| file.path.file_name()) else { return false };
+        self.leftovers().iter().any(|(path, digests)| {
+            path.file_name() == Some(name) && piece::is_ours(path, digests).unwrap_or(false)
+        })
+    }
+
+    fn standing(&self) -> Standing {
+        let found = self.found();
+        let problem = match &self.work {
+            Work::Refused(error) | Work::Calls(_, Err(error)) => Some(error_of(error)),
+            Work::Files(files) => files.iter().find_map(Looked::obstacle).as_ref().map(error_of),
+            Work::Calls(_, Ok(_)) => None,
+        };
+        let (problem, hint) = problem.unzip();
+        Standing {
+            id: self.id.to_owned(),
+            kind: self.flag.kind.clone(),
+            path: self.flag.path.clone(),
+            wanted: self.notice.as_ref().map(|notice| notice.name.to_owned()),
+            found,
+            in_step: (found != Found::Unknown).then(|| self.is_right(found)),
+            is_changed: false,
+            problem,
+            hint: hint.flatten(),
+            lacks: self.lacks.clone(),
+        }
+    }
+
+    fn behind(&self, problem: String, hint: Option<String>) -> Standing {
+        let standing = self.standing();
+        if standing.in_step == Some(true) {
+            return standing;
+        }
+        Standing { problem: Some(problem), hint, ..standing }
+    }
+
+    /// Does what there is to do, and as much of it as can be done.
+    fn apply(mut self, effort: Effort) -> Standing {
+        let result = match &self.work {
+            Work::Files(files) => self.apply_files(files),
+            Work::Calls(calls, found) if self.is_due(found, effort) => {
+                calls.set(&self.order()).map(|()| true)
+            }
+            Work::Calls(..) => Ok(false),
+            Work::Refused(_) => return self.standing(),
+        };
+        match result {
+            Ok(false) => self.standing(),
+            Ok(true) => Standing {
+                found: if self.notice.is_some() { Found::Set } else { Found::Clear },
+                in_step: Some(true),
+                is_changed: true,
+                problem: None,
+                hint: None,
+                ..self.standing()
+            },
+            Err(error) => {
+                // Some of it may have been done.
+                let again = self.definition.and_then(|definition| self.look(definition).ok());
+                if let Some(work) = again {
+                    self.work = work;
+                }
+                let standing = self.standing();
+                let (problem, hint) = error_of(&error);
+                let in_step = standing.in_step.map(|_| false);
+                Standing { in_step, problem: Some(problem), hint, ..standing }
+            }
+        }
+    }
+
+    /// Sets the files in their order, or clears them in the opposite one; whether anything
+    /// changed. The flag itself is set though its page cannot be: without the page visitors
+    /// see a poor answer, without the flag they meet the app.
+    fn apply_files(&self, files: &[Looked]) -> Result<bool> {
+        let is_set = self.notice.is_some();
+        let mut result = Ok(false);
+        let mut note = |done: Result<bool>| match (&mut result, done) {
+            (Ok(is_changed), Ok(done)) => *is_changed |= done,
+            (Ok(_), Err(error)) => result = Err(error),
+            (Err(_), _) => {}
+        };
+        // Whoever no longer gets through is shut out before anything else.
+        let leftovers = self.leftovers();
+        let remove = |(path, digests): &(&PathBuf, &BTreeSet<String>)| remove_ours(path, digests);
+        if is_set {
+            leftovers.iter().map(remove).for_each(&mut note);
+            files.iter().map(Looked::settle).for_each(&mut note);
+        } else {
+            files.iter().rev().map(Looked::settle).for_each(&mut note);
+            leftovers.iter().map(remove).for_each(&mut note);
+        }
+        result
+    }
+}
+
+fn is_to_be_written(judgement: Judgement) -> bool {
+    matches!(judgement, Judgement::Missing | Judgement::Other)
+}
+
+fn error_of(error: &Error) -> (String, Option<String>) {
+    (error.to_string(), error.hint())
+}
