@@ -45,6 +45,7 @@ mod restore;
 mod run;
 mod session;
 mod signals;
+mod snippet;
 mod status;
 mod template;
 mod text;
@@ -117,6 +118,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Bypass(args) => bypass::run(session, args),
         Command::Template(args) => template::run(session, args),
         Command::Proxy(args) => proxy::run(session, args),
+        Command::Snippet(args) => snippet::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Doctor(args) => doctor::run(session, args),
