@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::app::OURS;
 use crate::php::{Opcache, Php, Programs, hand_over, programs};
-use crate::say::{figure, skip};
+use crate::say::{amount, figure, skip};
 use crate::server::{directory, put};
 use crate::site::TestSite;
 use crate::visitors::while_they_come;
@@ -68,7 +68,8 @@ impl Shop {
     /// Runs `php artisan`.
     fn artisan(&self, word: &str) -> Output {
         let root = self.folder.path().display();
-        let program = format!("$_SERVER['argv'] = array('artisan', '{word}'); require '{root}/artisan';");
+        let program =
+            format!("$_SERVER['argv'] = array('artisan', '{word}'); require '{root}/artisan';");
         self.programs.try_run(&program)
     }
 
@@ -230,9 +231,11 @@ exit($kernel->handle(
 #[test]
 fn requirement_83_every_door_of_laravel_is_closed_with_the_page() {
     let Some(shop) = Shop::open(Opcache::Usual) else { return };
-    shop.maint(&["on", "-m", "Bigger shelves", "--retry-after", "900"]);
+    shop.maint(&["on", "-m", "Bigger shelves", "--retry-after", "15m"]);
     let page = shop.maint(&["template", "render", "--format", "html"]);
-    for (method, path) in [("GET", "/"), ("GET", "/cart?a=1"), ("POST", "/cart"), ("DELETE", "/cart")] {
+    for (method, path) in
+        [("GET", "/"), ("GET", "/cart?a=1"), ("POST", "/cart"), ("DELETE", "/cart")]
+    {
         let answer = shop.ask(method, path, &[]);
         assert!(is_page(&answer), "{method} {path}: {answer:?}");
         assert_eq!(answer.header("retry-after"), Some("900"));
@@ -270,17 +273,17 @@ fn requirement_83_every_door_of_laravel_is_closed_with_the_page() {
 fn requirement_83_laravel_obeys_while_visitors_come() {
     for opcache in [Opcache::Usual, Opcache::Frozen] {
         let Some(shop) = Shop::open(opcache) else { return };
-        for round in 0..3 {
+        for round in 0..amount(2, 20) {
             let ((on, off), seen) = while_they_come(shop.php.port, || {
                 std::thread::sleep(Duration::from_millis(200));
                 shop.maint(&["on", "-m", &format!("Round {round}")]);
                 let on = Instant::now();
                 shop.is_closed(&format!("Round {round}"));
-                std::thread::sleep(Duration::from_millis(600));
+                std::thread::sleep(Duration::from_secs(2));
                 let before = Instant::now();
                 shop.maint(&["off"]);
                 let off = (before, Instant::now());
-                std::thread::sleep(Duration::from_millis(600));
+                std::thread::sleep(Duration::from_secs(2));
                 (on, off)
             });
             figure(&format!("{opcache:?} opcache: {}", seen.obeyed(on, off, Duration::ZERO)));

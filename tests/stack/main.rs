@@ -11,9 +11,12 @@ mod app;
 mod behind;
 mod caddy;
 mod haproxy;
+mod laravel;
 mod lighttpd;
+mod mariadb;
 mod nginx;
 mod obeys;
+mod php;
 #[path = "../proxied/process.rs"]
 mod process;
 #[path = "../common/say.rs"]
@@ -24,3 +27,4 @@ mod systemd;
 mod varnish;
 mod visitors;
 mod wire;
+mod wordpress;

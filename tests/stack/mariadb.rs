@@ -33,8 +33,8 @@ pub(crate) fn start() -> Option<Server> {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
         let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
         let mut greeting = [0; 64];
-        stream.read(&mut greeting).is_ok_and(|read| {
-            String::from_utf8_lossy(&greeting[..read]).contains("MariaDB")
-        })
+        stream
+            .read(&mut greeting)
+            .is_ok_and(|read| String::from_utf8_lossy(&greeting[..read]).contains("MariaDB"))
     }))
 }

@@ -74,7 +74,8 @@ impl Programs {
             command.arg("-d").arg(format!("opcache.validate_timestamps={validates}"));
             command
         };
-        let fpm = Server::start(fpm_command, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let fpm =
+            Server::start(fpm_command, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
         let asked = fpm.port;
         let nginx_command = |dir: &Path, port: u16| {
             let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::app::OURS;
 use crate::mariadb;
 use crate::php::{Opcache, Php, Programs, copy, hand_over, programs};
-use crate::say::{figure, skip};
+use crate::say::{amount, figure, skip};
 use crate::server::{Server, directory, put};
 use crate::site::TestSite;
 use crate::visitors::while_they_come;
@@ -150,8 +150,7 @@ fn furnish(root: &Path, db: u16) {
         fs::create_dir_all(content.join(folder)).unwrap();
     }
     put(&content.join("themes/plain/style.css"), "/*\nTheme Name: Plain\n*/\n");
-    let theme =
-        format!("<?php header('{OURS}: WordPress'); echo 'the app: '; bloginfo('name');\n");
+    let theme = format!("<?php header('{OURS}: WordPress'); echo 'the app: '; bloginfo('name');\n");
     put(&content.join("themes/plain/index.php"), &theme);
     let job = "<?php add_action('shop_job', function () { touch(ABSPATH . 'job'); });\n";
     put(&content.join("mu-plugins/job.php"), job);
@@ -199,9 +198,17 @@ fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
 fn requirement_83_every_door_of_wordpress_is_closed_with_the_page() {
     let Some(shop) = shop() else { return };
     shop.is_open();
-    shop.maint(&["on", "-m", "Bigger shelves", "--retry-after", "900"]);
+    shop.maint(&["on", "-m", "Bigger shelves", "--retry-after", "15m"]);
     let page = shop.maint(&["template", "render", "--format", "html"]);
-    for path in ["/", "/?p=1", "/cart", "/wp-login.php", "/wp-admin/", "/index.php/cart", "/index.php?rest_route=/"] {
+    for path in [
+        "/",
+        "/?p=1",
+        "/cart",
+        "/wp-login.php",
+        "/wp-admin/",
+        "/index.php/cart",
+        "/index.php?rest_route=/",
+    ] {
         let answer = shop.get(path);
         assert!(is_page(&answer), "{path}: {answer:?}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
@@ -240,16 +247,16 @@ fn requirement_83_every_door_of_wordpress_is_closed_with_the_page() {
 #[test]
 fn requirement_83_wordpress_obeys_while_visitors_come() {
     let Some(shop) = shop() else { return };
-    for _ in 0..5 {
+    for _ in 0..amount(3, 30) {
         let ((on, off), seen) = while_they_come(shop.php.port, || {
             std::thread::sleep(Duration::from_millis(200));
             shop.maint(&["on", "-m", "Bigger shelves"]);
             let on = Instant::now();
-            std::thread::sleep(Duration::from_millis(600));
+            std::thread::sleep(Duration::from_secs(2));
             let before = Instant::now();
             shop.maint(&["off"]);
             let off = (before, Instant::now());
-            std::thread::sleep(Duration::from_millis(600));
+            std::thread::sleep(Duration::from_secs(2));
             (on, off)
         });
         figure(&seen.obeyed(on, off, Duration::ZERO));
@@ -355,7 +362,12 @@ fn wordpress_lets_a_token_through_by_cookie_and_by_link() {
 fn wordpress_lets_plain_paths_through() {
     let Some(shop) = shop() else { return };
     shop.maint(&["on"]);
-    for rule in ["/index.php/health", "/index.php/static/**", "/index.php/api/*/status", "re:/index\\.php/v[0-9]+(?:/.*)?"] {
+    for rule in [
+        "/index.php/health",
+        "/index.php/static/**",
+        "/index.php/api/*/status",
+        "re:/index\\.php/v[0-9]+(?:/.*)?",
+    ] {
         shop.maint(&["ignore", "add", "path", rule]);
     }
     for path in [
@@ -369,7 +381,10 @@ fn wordpress_lets_plain_paths_through() {
     ] {
         let answer = shop.get(path);
         // WordPress finds nothing there, or sends on to its own spelling.
-        assert!(!is_page(&answer) && matches!(answer.status, 200 | 301 | 404), "{path}: {answer:?}");
+        assert!(
+            !is_page(&answer) && matches!(answer.status, 200 | 301 | 404),
+            "{path}: {answer:?}"
+        );
     }
     for path in [
         "/",
@@ -482,8 +497,11 @@ fn jobs_of_wordpress_wait_and_people_in_a_shell_go_on() {
 fn an_answer_that_began_before_the_flag_is_not_followed_by_the_page() {
     let Some(shop) = shop() else { return };
     let slow = shop.folder.path().join("slow.php");
-    put(&slow, "<?php require __DIR__ . '/wp-load.php'; echo 'slow'; touch(ABSPATH . 'job'); \
-        while (!file_exists(ABSPATH . '.maintenance')) { usleep(1000); clearstatcache(); } echo ' app';");
+    put(
+        &slow,
+        "<?php require __DIR__ . '/wp-load.php'; echo 'slow'; touch(ABSPATH . 'job'); \
+        while (!file_exists(ABSPATH . '.maintenance')) { usleep(1000); clearstatcache(); } echo ' app';",
+    );
     let body = std::thread::scope(|scope| {
         let slow = scope.spawn(|| shop.get("/slow.php"));
         until("the request", || shop.folder.path().join("job").exists());

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::php::{self, Answer};
 use crate::error::{Error, Result};
-use crate::flags::carries::{Definition, Drive, Fact, Order};
+use crate::flags::definition::{Definition, Drive, Order};
+use crate::flags::fact::Fact;
 use crate::flags::flag::Kind;
 use crate::flags::notice::Notice;
 use crate::flags::piece::Piece;
@@ -71,7 +72,8 @@ fn pieces(order: &Order<'_>) -> Result<Vec<Piece>> {
     let Some(notice) = order.notice else {
         return Ok(vec![Piece::kept(program), Piece::there(down, None)]);
     };
-    let bytes = serde_json::to_vec(&what(notice)).map_err(|cause| Error::invalid(cause.to_string()))?;
+    let bytes =
+        serde_json::to_vec(&what(notice)).map_err(|cause| Error::invalid(cause.to_string()))?;
     Ok(vec![
         Piece::there(program, Some(php::program(PROGRAM).into_bytes())),
         Piece::there(down, Some(bytes)),

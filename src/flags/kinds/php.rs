@@ -44,7 +44,9 @@ impl Answer {
             let of_each = ["retry-after", "content-length"];
             let headers = reply.headers().filter(|(name, _)| !of_each.contains(name));
             let page = Page {
-                headers: headers.map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+                headers: headers
+                    .map(|(name, value)| (name.to_owned(), value.into_owned()))
+                    .collect(),
                 body: String::from_utf8_lossy(reply.body()).into_owned(),
             };
             (format.extension(), page)

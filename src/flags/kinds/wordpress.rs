@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::php::{self, Answer};
 use crate::error::{Error, Result};
-use crate::flags::carries::{Definition, Drive, Fact, Order};
+use crate::flags::definition::{Definition, Drive, Order};
+use crate::flags::fact::Fact;
 use crate::flags::flag::Kind;
 use crate::flags::notice::Notice;
 use crate::flags::piece::Piece;
@@ -133,9 +134,10 @@ impl Data {
         for (matcher, expires_at) in notice.rules() {
             match matcher {
                 Matcher::Ip(network) => networks.push(Network::new(network, expires_at)),
-                Matcher::Path(pattern) => paths.extend(form(&pattern).map(|form| {
-                    PathRule { form, expires_at: expires_at.map(php::time) }
-                })),
+                Matcher::Path(pattern) => paths.extend(
+                    form(&pattern)
+                        .map(|form| PathRule { form, expires_at: expires_at.map(php::time) }),
+                ),
                 _ => {}
             }
         }
@@ -162,6 +164,11 @@ fn program(data: &Path) -> Vec<u8> {
     [before.as_bytes(), &php::quoted(data), after.as_bytes()].concat()
 }
 
+/// Whether the program can compare paths with a pattern.
+pub(super) fn carries(pattern: &PathPattern) -> bool {
+    form(pattern).is_some()
+}
+
 /// How the program compares paths with a pattern; `None` if it cannot, so that the pattern
 /// lets nobody through. It matches plain paths alone.
 fn form(pattern: &PathPattern) -> Option<PathForm> {
@@ -169,8 +176,9 @@ fn form(pattern: &PathPattern) -> Option<PathForm> {
         PathPattern::Exact(path) => {
             is_plain(path.as_bytes()).then(|| PathForm::Exact(path.clone()))
         }
-        PathPattern::Subtree(below) => (below.is_empty() || is_plain(below.as_bytes()))
-            .then(|| PathForm::Below(below.clone())),
+        PathPattern::Subtree(below) => {
+            (below.is_empty() || is_plain(below.as_bytes())).then(|| PathForm::Below(below.clone()))
+        }
         PathPattern::Glob(glob) => {
             is_plain(glob.as_bytes()).then(|| PathForm::Pcre(glob_as_pcre(glob)))
         }
@@ -223,7 +231,8 @@ fn is_common(pattern: &[u8]) -> bool {
             b'[' => {
                 let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
                 let inside = rest[..end].strip_prefix(b"^").unwrap_or(&rest[..end]);
-                let is_simple = |&byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+                let is_simple =
+                    |&byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
                 // `--` takes one class from another in `regex`.
                 if inside.is_empty()
                     || !inside.iter().all(is_simple)
@@ -249,7 +258,8 @@ fn is_common(pattern: &[u8]) -> bool {
             b'{' if before == b'c' => {
                 let Some(end) = rest.iter().position(|&byte| byte == b'}') else { return false };
                 let counts: Vec<&[u8]> = rest[..end].split(|&byte| byte == b',').collect();
-                let is_count = |text: &&[u8]| text.len() <= 3 && text.iter().all(u8::is_ascii_digit);
+                let is_count =
+                    |text: &&[u8]| text.len() <= 3 && text.iter().all(u8::is_ascii_digit);
                 if counts.len() > 2 || counts[0].is_empty() || !counts.iter().all(is_count) {
                     return false;
                 }
@@ -261,4 +271,90 @@ fn is_common(pattern: &[u8]) -> bool {
         };
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pattern: &str) -> Option<PathForm> {
+        form(&pattern.parse().unwrap())
+    }
+
+    #[test]
+    fn patterns_of_plain_paths_are_carried() {
+        let exact = |path: &str| Some(PathForm::Exact(path.to_owned()));
+        let below = |path: &str| Some(PathForm::Below(path.to_owned()));
+        let pcre = |text: &str| Some(PathForm::Pcre(text.to_owned()));
+        for (pattern, expected) in [
+            ("/", exact("/")),
+            ("/health", exact("/health")),
+            ("/a{b}(c)", exact("/a{b}(c)")),
+            ("/caf\u{e9}", None),
+            ("/a b", None),
+            ("/static/**", below("/static")),
+            ("/**", below("")),
+            ("/api/*/status", pcre("/api/[^/]+/status")),
+            ("/a.b/*/**", pcre(r"/a\.b/[^/]+(?:/.*)?")),
+            ("/*/", pcre("/[^/]+/")),
+            ("/a~b/*", pcre(r"/a\~b/[^/]+")),
+        ] {
+            assert_eq!(of(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_is_carried_if_it_means_the_same_to_pcre() {
+        for pattern in [
+            "/v[0-9]+(?:/.*)?",
+            r"/index\.php/(en|de)/.*",
+            "/[a-z0-9_-]{2,8}",
+            "/[^/]+/status",
+            "/a{2}b{1,}c?",
+            "/((a|b)c)?",
+        ] {
+            let carried = of(&format!("re:{pattern}"));
+            assert_eq!(carried, Some(PathForm::Pcre(pattern.to_owned())), "{pattern}");
+        }
+        // Some mean something else to PCRE, some could take it a very long time.
+        for pattern in [
+            "(?i)/a",
+            "/a*?",
+            "/a{2}{3}",
+            "/(a+)+",
+            "/(?:a|b)*",
+            "/(a){2}",
+            r"/\d+",
+            r"/\x41",
+            r"/a\b",
+            "/[[:alpha:]]",
+            "/[a&&b]",
+            "/[a--b]",
+            "/[a~~b]",
+            r"/[\d]",
+            "^/a$",
+            "/a~b",
+            "/a#b",
+            "/(?P<n>a)",
+            "/\u{e9}",
+        ] {
+            assert_eq!(of(&format!("re:{pattern}")), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_program_names_its_data_and_nothing_else_changes() {
+        let text = |data: &str| String::from_utf8(program(Path::new(data))).unwrap();
+        let (one, other) = (text("/srv/shop/flags/a.json"), text("/srv/o'b/flags/a.json"));
+        assert_eq!(one.matches("'/srv/shop/flags/a.json'").count(), 1);
+        assert_eq!(one.replace("/srv/shop/", r"/srv/o\'b/"), other);
+        assert!(!one.contains(PLACE));
+    }
+
+    #[test]
+    fn a_folder_without_wordpress_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let refused = check(temp.path()).unwrap_err();
+        assert!(refused.to_string().contains("wp-load.php"), "{refused}");
+    }
 }
