@@ -215,6 +215,20 @@ impl Looked {
         }
     }
 
+    /// What is not as it should be, in words; `None` if nothing is.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let path = self.path.display();
+        match self.judgement {
+            Judgement::Missing => Some(format!("`{path}` is missing")),
+            Judgement::Left => Some(format!("`{path}` is still there")),
+            Judgement::Other if self.wanted().as_ref() == self.found() => {
+                Some(format!("not everyone may read `{path}`"))
+            }
+            Judgement::Other => Some(format!("`{path}` has what was written before")),
+            _ => None,
+        }
+    }
+
     /// Makes it so. Call it only if the digest it will have was recorded.
     pub(super) fn settle(&self) -> Result<bool> {
         if let Some(obstacle) = self.obstacle() {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::flag::Kind;
 use super::lack::Lack;
+use crate::error::Error;
 
 /// What was found of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +76,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// What was found of each flag.
+    #[must_use]
+    pub fn new(flags: Vec<Standing>) -> Self {
+        Self { flags, problem: None }
+    }
+
+    /// Nothing is known, since the file that declares them could not be used.
+    #[must_use]
+    pub fn unknown(error: &Error) -> Self {
+        let problem = Some(format!("the flags do not follow: {error}"));
+        Self { flags: Vec::new(), problem }
+    }
+
     /// Whether all flags follow the state.
     #[must_use]
     pub fn is_in_step(&self) -> bool {

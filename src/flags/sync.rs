@@ -321,7 +321,11 @@ impl<'a> Plan<'a> {
         let found = self.found();
         let problem = match &self.work {
             Work::Refused(error) | Work::Calls(_, Err(error)) => Some(error_of(error)),
-            Work::Files(files) => files.iter().find_map(Looked::obstacle).as_ref().map(error_of),
+            Work::Files(files) => {
+                let obstacle = files.iter().find_map(Looked::obstacle);
+                let complaint = || files.iter().find_map(Looked::complaint).map(|why| (why, None));
+                obstacle.as_ref().map(error_of).or_else(complaint)
+            }
             Work::Calls(_, Ok(_)) => None,
         };
         let (problem, hint) = problem.unzip();

@@ -127,7 +127,7 @@ fn declare(
         let mut applied = Applied::unwritten((), state, after, Vec::new(), file);
         applied.is_written = is_changed;
         applied.made = made;
-        applied.flags = Report { flags, problem: None };
+        applied.flags = Report::new(flags);
         Ok(applied)
     })
 }

@@ -193,11 +193,8 @@ impl<'a> Transaction<'a> {
     fn flags_of(&self, state: &State) -> Report {
         let now = self.options.stamp().now;
         match flags::sync(self.site, state, now, &[], Effort::Mend) {
-            Ok(flags) => Report { flags, problem: None },
-            Err(error) => {
-                let problem = Some(format!("the flags do not follow: {error}"));
-                Report { flags: Vec::new(), problem }
-            }
+            Ok(flags) => Report::new(flags),
+            Err(error) => Report::unknown(&error),
         }
     }
 

@@ -142,6 +142,9 @@ pub(crate) enum Command {
     /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
+    /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
+    #[command(subcommand)]
+    Flag(Flag),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
     /// Print the history, newest last
@@ -538,6 +541,140 @@ pub(crate) struct IgnoreClear {
     pub(crate) kind: Option<RuleKind>,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Flag {
+    /// Declare a flag, and bring it in step at once
+    Add(Box<FlagAdd>),
+    /// List the flags: wanted, found, in step or not, what each cannot carry
+    List,
+    /// Show one flag with all that was written for it
+    Show(FlagShow),
+    /// Bring all flags in step now, or those named; exit 10 if one does not follow
+    Sync(FlagSync),
+    /// Clear a flag, remove what was written for it, and forget it
+    Remove(FlagRemove),
+    /// Show what each kind is, and what it carries
+    Kinds,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+A flag is a file that software looks at which knows nothing of maint. Every change of the
+site's state brings its flags in step: pages and addresses first, the flag last, and in the
+opposite order when the site comes back. It stops every request, or those of --host and
+--path; it is set while one open window covers all of them. What is there and was made by
+somebody else is neither replaced nor removed.
+
+`maint flag kinds` shows what each kind carries, and docs/flags.md how to set each up.
+
+Examples:
+  maint flag add web /srv/shop/maintenance
+  maint flag add wordpress /var/www/shop --host shop.example.com
+  maint flag add django-maintenance-mode maintenance_mode_state.txt --times
+  maint flag add haproxy /run/haproxy/admin.sock --map /etc/haproxy/maint.map --key shop
+  maint flag add exec --id cloud --on 'occ maintenance:mode --on' \\
+      --off 'occ maintenance:mode --off' --check 'occ maintenance:mode | grep -q enabled'")]
+pub(crate) struct FlagAdd {
+    /// Which software obeys it, as `maint flag kinds` lists them
+    #[arg(value_name = "KIND", add = ArgValueCandidates::new(complete::flag_kinds))]
+    pub(crate) kind: String,
+    /// Where it is; `maint flag kinds` says what it names
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) place: Option<PathBuf>,
+    /// What it is called here [default: the kind]
+    #[arg(long, value_name = "ID", display_order = 1)]
+    pub(crate) id: Option<String>,
+    /// It stops requests for these hosts alone
+    #[arg(long, value_name = "HOST", num_args = 1, action = ArgAction::Append, display_order = 2)]
+    pub(crate) host: Vec<String>,
+    /// It stops requests for these paths alone
+    #[arg(long, value_name = "PATTERN", num_args = 1, action = ArgAction::Append, display_order = 3)]
+    pub(crate) path: Vec<String>,
+    /// Replace what somebody else made
+    #[arg(long, display_order = 4)]
+    pub(crate) take_over: bool,
+    #[command(flatten)]
+    pub(crate) options: FlagOptions,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Options of some kinds", globals_last())]
+pub(crate) struct FlagOptions {
+    /// exec: take the software down
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString, display_order = 20)]
+    pub(crate) on: Option<String>,
+    /// exec: bring it back
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString, display_order = 21)]
+    pub(crate) off: Option<String>,
+    /// exec: exit 0 while it is down, 1 while it is up
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString, display_order = 22)]
+    pub(crate) check: Option<String>,
+    /// exec: how long a command may take [default: 30s]
+    #[arg(long, value_name = "DURATION", display_order = 23)]
+    pub(crate) timeout: Option<String>,
+    /// haproxy: the map file, as its configuration names it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 24)]
+    pub(crate) map: Option<PathBuf>,
+    /// haproxy: the key in the map
+    #[arg(long, value_name = "KEY", display_order = 25)]
+    pub(crate) key: Option<String>,
+    /// haproxy: a server to take out of service
+    #[arg(long, value_name = "BACKEND/SERVER", num_args = 1, action = ArgAction::Append, display_order = 26)]
+    pub(crate) server: Vec<String>,
+    /// django-maintenance-mode: write the times as well, for version 0.23 and later
+    #[arg(long, display_order = 27)]
+    pub(crate) times: bool,
+}
+
+impl FlagOptions {
+    /// The same as the library has them.
+    pub(crate) fn options(&self) -> maint::Result<maint::flags::Options> {
+        let seconds = |text: &String| {
+            let seconds = parse_duration(text)?.as_secs();
+            u32::try_from(seconds).ok().filter(|&seconds| seconds > 0).ok_or_else(|| {
+                Error::invalid(format!("`{text}` is no time that a command may take"))
+            })
+        };
+        let mut options = maint::flags::Options::default();
+        options.on.clone_from(&self.on);
+        options.off.clone_from(&self.off);
+        options.check.clone_from(&self.check);
+        options.timeout = self.timeout.as_ref().map(seconds).transpose()?;
+        options.map.clone_from(&self.map);
+        options.key.clone_from(&self.key);
+        options.servers.clone_from(&self.server);
+        options.times = self.times;
+        Ok(options)
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FlagShow {
+    /// Its id, as `maint flag list` shows it
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FlagSync {
+    /// Their ids, as `maint flag list` shows them [default: all]
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
+    pub(crate) ids: Vec<String>,
+    /// Replace or remove what somebody else made
+    #[arg(long)]
+    pub(crate) take_over: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FlagRemove {
+    /// Its id, as `maint flag list` shows it
+    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
+    pub(crate) id: String,
+    /// Forget it though it cannot be cleared
+    #[arg(long)]
+    pub(crate) forget: bool,
 }
 
 #[derive(Debug, Subcommand)]

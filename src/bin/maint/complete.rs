@@ -61,6 +61,22 @@ pub(crate) fn rules() -> Vec<CompletionCandidate> {
         .collect()
 }
 
+pub(crate) fn flags() -> Vec<CompletionCandidate> {
+    let flags = site().and_then(|site| maint::flags::read(&site).ok()).unwrap_or_default();
+    flags
+        .flags
+        .iter()
+        .filter(|(id, _)| can_be_shown(id))
+        .map(|(id, flag)| candidate(id, Some(flag.kind.as_str())))
+        .collect()
+}
+
+pub(crate) fn flag_kinds() -> Vec<CompletionCandidate> {
+    maint::flags::definitions()
+        .map(|definition| candidate(definition.kind.as_str(), Some(definition.on)))
+        .collect()
+}
+
 pub(crate) fn tokens() -> Vec<CompletionCandidate> {
     let state = state().unwrap_or_default();
     by_number(&state.bypass)

@@ -28,12 +28,14 @@ pub(crate) enum Exit {
     Corrupt,
     /// The answer could not be written to standard output.
     Output,
+    /// The change is in force, but a flag does not follow.
+    Behind,
     /// `run`: the code of the command that was run.
     Command(u8),
 }
 
 /// The exit codes, as `--help` and the man page show them.
-pub(crate) const CODES: [(u8, &str); 10] = [
+pub(crate) const CODES: [(u8, &str); 11] = [
     (0, "done, nothing to do, or yes"),
     (1, "the answer is no"),
     (2, "wrong usage, an unknown name or id, or no site"),
@@ -44,6 +46,7 @@ pub(crate) const CODES: [(u8, &str); 10] = [
     (7, "the state could not be read"),
     (8, "the state is corrupt, or of a newer version"),
     (9, "the answer could not be written"),
+    (10, "applied, but a flag does not follow"),
 ];
 
 impl Exit {
@@ -59,6 +62,7 @@ impl Exit {
             Self::Unreadable => 7,
             Self::Corrupt => 8,
             Self::Output => 9,
+            Self::Behind => 10,
             Self::Command(code) => code,
         }
     }
@@ -101,6 +105,7 @@ mod tests {
             Exit::Unreadable,
             Exit::Corrupt,
             Exit::Output,
+            Exit::Behind,
         ];
         assert_eq!(all.map(Exit::code), CODES.map(|(code, _)| code));
     }

@@ -27,6 +27,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod failure;
+mod flag;
 #[cfg(test)]
 mod generated;
 mod help;
@@ -99,7 +100,7 @@ fn main() -> ExitCode {
     };
     let session = Session::new(args.global, output, clock);
     match dispatch(&session, &args.command) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => session.exit(exit).into(),
         Err(error) => failure::report(&error, &session.output).into(),
     }
 }
@@ -118,6 +119,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Bypass(args) => bypass::run(session, args),
         Command::Template(args) => template::run(session, args),
         Command::Proxy(args) => proxy::run(session, args),
+        Command::Flag(args) => flag::run(session, args),
         Command::Snippet(args) => snippet::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),

@@ -1,6 +1,7 @@
 //! How windows and changes read, for the verbs that show them.
 
 use jiff::Timestamp;
+use maint::flags::{Lack, Report, Standing};
 use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
 use maint::internal::word;
@@ -11,7 +12,9 @@ use maint::{Site, State};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
-use crate::text::{BOLD, DIM, GREEN, RED, Text, YELLOW, duration, lossy, paint, quoted, say};
+use crate::text::{
+    BOLD, DIM, GREEN, RED, Text, YELLOW, duration, lossy, padded, paint, quoted, say,
+};
 
 /// The fields that every changing verb prints with `--json`.
 pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more: Value) -> Value {
@@ -26,11 +29,70 @@ pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more:
         "scheduled": names(&applied.after, Phase::Scheduled, now),
         "changes": applied.changes,
         "warnings": applied.warnings,
+        "flags": flags_object(&applied.flags.flags),
     });
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
         object.extend(more);
     }
     object
+}
+
+/// Where flags stand, as `--json` shows it.
+pub(crate) fn flags_object(flags: &[Standing]) -> Vec<Value> {
+    let one = |flag: &Standing| {
+        json!({
+            "id": flag.id, "kind": flag.kind, "path": flag.path.as_deref().map(lossy),
+            "wanted": flag.wanted, "found": flag.found, "in_step": flag.in_step,
+            "changed": flag.is_changed, "problem": flag.problem, "hint": flag.hint,
+            "lacks": flag.lacks,
+        })
+    };
+    flags.iter().map(one).collect()
+}
+
+/// Where flags stand, in a line for those that follow and one for each that does not.
+pub(crate) fn flags_text(report: &Report) -> Text {
+    let mut text = Text::default();
+    let follow: Vec<String> = report
+        .flags
+        .iter()
+        .filter(|flag| flag.in_step == Some(true))
+        .map(|flag| format!("{} {}", flag.id, flag.found.as_str()))
+        .collect();
+    if !follow.is_empty() {
+        text += say!("{} {}\n", paint(BOLD, "flags"), follow.join(", "));
+    }
+    for flag in report.flags.iter().filter(|flag| flag.in_step != Some(true)) {
+        text += say!("{} {}\n", paint(YELLOW, padded(&flag.id, 5)), standing_text(flag));
+    }
+    if let Some(problem) = &report.problem {
+        text += say!("{} {}\n", paint(YELLOW, "flags"), problem);
+    }
+    text
+}
+
+/// Whether a flag follows, and why not.
+pub(crate) fn standing_text(flag: &Standing) -> Text {
+    let wanted = if flag.wanted.is_some() { "set" } else { "clear" };
+    let why = flag.problem.as_ref().map_or_else(Text::default, |why| say!(": {}", why));
+    match flag.in_step {
+        Some(true) => say!("{}, in step", flag.found.as_str()),
+        Some(false) => {
+            say!("{} where it should be {}{}", flag.found.as_str(), wanted, why)
+        }
+        None => say!("cannot be told from here{}", why),
+    }
+}
+
+/// What flags cannot carry of what was just changed, a line each.
+pub(crate) fn lacks_text(flags: &[Standing], is_shown: impl Fn(&Lack) -> bool) -> Text {
+    let mut text = Text::default();
+    for flag in flags {
+        for lack in flag.lacks.iter().filter(|lack| is_shown(lack)) {
+            text += say!("  flag `{}`: {}\n", flag.id, lack.describe());
+        }
+    }
+    text
 }
 
 /// `on`, `scheduled` or `off`.

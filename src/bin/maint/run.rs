@@ -75,11 +75,25 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
 
     let was_there = matches!(opened.value, Opened::Replaced(_));
     let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };
+    // Some software would go on meeting visitors while the command works.
+    if session.is_behind() {
+        let why = "a flag does not follow, so the command was not run";
+        return Ok(hold.never_began(Exit::Behind, why, was_there));
+    }
     let spawned = hold.claim.share().and_then(|()| hold.command(args).spawn());
     let mut child = match spawned {
         Ok(child) => child,
         // Nothing ran, so nothing is half done, unless an earlier run left it so.
-        Err(cause) => return Ok(hold.never_began(&args.command[0], &cause, was_there)),
+        Err(cause) => {
+            let exit = Exit::Command(if is_missing(&args.command[0], &cause) { 127 } else { 126 });
+            let why = maint::internal::describe(&cause);
+            let program = args.command[0].to_string_lossy();
+            return Ok(hold.never_began(
+                exit,
+                &format!("could not run `{program}`: {why}"),
+                was_there,
+            ));
+        }
     };
     let pid = child.id();
     thread::spawn(move || sender.send(Event::Ended(child.wait())));
@@ -307,10 +321,7 @@ impl Hold<'_> {
     }
 
     /// The command could not be run at all.
-    fn never_began(&self, program: &OsStr, cause: &io::Error, keeps: bool) -> Exit {
-        let code = if is_missing(program, cause) { 127 } else { 126 };
-        let why = maint::internal::describe(cause);
-        let message = format!("could not run `{}`: {why}", program.to_string_lossy());
+    fn never_began(&self, exit: Exit, message: &str, keeps: bool) -> Exit {
         if keeps {
             self.claim.end();
         }
@@ -318,7 +329,7 @@ impl Hold<'_> {
         if !is_open {
             self.session.output.note(say!("window `{}` is closed", self.name));
         }
-        self.report(Exit::Command(code), is_open, Some(&message))
+        self.report(exit, is_open, Some(message))
     }
 
     /// The command ended.

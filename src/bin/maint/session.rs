@@ -1,11 +1,13 @@
 //! What every verb needs: the site, the clock, the output, and how to write.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
+use maint::flags::{Found as FlagFound, Report};
 use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
@@ -21,6 +23,7 @@ use maint::{Actor, Error, Site, State, Window};
 
 use crate::args::{Expiry, Global};
 use crate::clock::Clock;
+use crate::exit::Exit;
 use crate::output::Output;
 use crate::text::{Text, say};
 
@@ -28,11 +31,13 @@ pub(crate) struct Session {
     global: Global,
     pub(crate) output: Output,
     pub(crate) clock: Clock,
+    /// Whether a flag does not follow what this command changed.
+    is_behind: Cell<bool>,
 }
 
 impl Session {
     pub(crate) fn new(global: Global, output: Output, clock: Clock) -> Self {
-        Self { global, output, clock }
+        Self { global, output, clock, is_behind: Cell::new(false) }
     }
 
     /// The site that is meant.
@@ -101,7 +106,49 @@ impl Session {
             self.output.note(say!("made the site {}", made.display()));
         }
         self.output.warn(&applied.warnings);
+        self.note_flags(&applied.flags);
         Ok(applied)
+    }
+
+    /// Brings flags in step, those of these ids or all.
+    pub(crate) fn sync_flags(
+        &self,
+        site: &Site,
+        ids: &[String],
+        take_over: bool,
+    ) -> maint::Result<Report> {
+        let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
+        let report = store::sync_flags(site, &self.options(&on_wait)?, ids, take_over)?;
+        self.note_flags(&report);
+        Ok(report)
+    }
+
+    /// Remembers whether a flag does not follow, and says what helps.
+    pub(crate) fn note_flags(&self, report: &Report) {
+        if report.is_in_step() {
+            return;
+        }
+        self.is_behind.set(true);
+        let is_theirs = report.flags.iter().any(|flag| flag.found == FlagFound::SomebodyElses);
+        self.output.note(if is_theirs {
+            "hint: look at what somebody else made; `maint flag sync ID --take-over` replaces it"
+        } else {
+            "hint: `maint flag list` shows what each flag misses; `maint flag sync` tries again"
+        });
+    }
+
+    /// Whether a flag does not follow what this command changed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.get()
+    }
+
+    /// How the command ends, now that it is known whether every flag follows.
+    pub(crate) fn exit(&self, exit: Exit) -> Exit {
+        if matches!(exit, Exit::Done | Exit::Command(0)) && self.is_behind() {
+            Exit::Behind
+        } else {
+            exit
+        }
     }
 
     /// Shows that this process holds a window, for as long as it goes.
@@ -185,6 +232,12 @@ impl Session {
             );
         }
         warnings
+    }
+
+    /// Whether an agent acts when the time has come.
+    #[expect(clippy::unused_self, reason = "the agent is to come")]
+    pub(crate) fn has_agent(&self, _site: &Site) -> bool {
+        false
     }
 
     pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {

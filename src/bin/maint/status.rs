@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use maint::flags::{self, Report};
 use maint::internal::state::by_number;
 use maint::internal::time::parse_duration;
 use maint::rules::Kind;
@@ -32,8 +33,12 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
         None => Vec::new(),
     };
     let is_met = args.expect.is_none_or(|expected| is_met(&state, expected, now));
+    let flags = match flags::look(&site, &state, now) {
+        Ok(flags) => Report::new(flags),
+        Err(error) => Report::unknown(&error),
+    };
 
-    let text = || text(session, &site, &state, &too_old, max_age);
+    let text = || text(session, &site, &state, &too_old, max_age, &flags);
     let object = || {
         json!({
             "site": lossy(site.dir()),
@@ -47,6 +52,8 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
             "bypass": bypass::objects(&state, now),
             "page": state.page,
             "last_change": state.last_change,
+            "flags": report::flags_object(&flags.flags),
+            "flags_problem": flags.problem,
             "expected": args.expect.map(|_| is_met),
             "too_old": too_old.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         })
@@ -71,7 +78,13 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
             }
         }
     }
-    Ok(if is_met && too_old.is_empty() { Exit::Done } else { Exit::No })
+    Ok(if !is_met || !too_old.is_empty() {
+        Exit::No
+    } else if args.expect.is_some() && flags.flags.iter().any(|flag| flag.in_step == Some(false)) {
+        Exit::Behind
+    } else {
+        Exit::Done
+    })
 }
 
 fn said(expected: Expected) -> &'static str {
@@ -108,6 +121,7 @@ fn text(
     state: &State,
     too_old: &[(&str, &Window)],
     max_age: Option<SignedDuration>,
+    flags: &Report,
 ) -> Text {
     let clock = &session.clock;
     let now = clock.now();
@@ -120,6 +134,7 @@ fn text(
         text += say!("{} {}\n", paint(DIM, "ended"), ended.join(", "));
     }
     text += let_through(state, now);
+    text += report::flags_text(flags);
     if let Some(name) = &state.page.template {
         text += say!("{} template {}\n", paint(BOLD, "page"), name);
     }

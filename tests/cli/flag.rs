@@ -1,0 +1,1 @@
+//! `maint flag`, and flags as the other verbs show them.
