@@ -33,13 +33,7 @@ struct Shop {
 
 impl Shop {
     fn open(opcache: Opcache) -> Option<Self> {
-        let programs = programs()?;
-        if !Path::new(PACKAGE).join("Foundation/Application.php").is_file() {
-            skip("php-laravel-framework is not installed; `make test-stack` installs it");
-            return None;
-        }
-        let folder = directory();
-        furnish(folder.path());
+        let (programs, folder) = installed_in_a_folder()?;
         let php = programs.serve(&folder.path().join("public"), opcache);
         let site = TestSite::new();
         let root = folder.path().to_str().unwrap();
@@ -105,6 +99,18 @@ fn is_page(answer: &Answer) -> bool {
         && answer.header(OURS).is_none()
         && answer.header("maint-decision") == Some("block")
         && answer.header("cache-control") == Some("no-store")
+}
+
+/// PHP, and an app in a folder; prints why the test is skipped if something is missing.
+pub(crate) fn installed_in_a_folder() -> Option<(Programs, TempDir)> {
+    let programs = programs()?;
+    if !Path::new(PACKAGE).join("Foundation/Application.php").is_file() {
+        skip("php-laravel-framework is not installed; `make test-stack` installs it");
+        return None;
+    }
+    let folder = directory();
+    furnish(folder.path());
+    Some((programs, folder))
 }
 
 /// The files of an app with one route.

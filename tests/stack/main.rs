@@ -10,6 +10,7 @@ mod apache;
 mod app;
 mod behind;
 mod caddy;
+mod guides;
 mod haproxy;
 mod laravel;
 mod lighttpd;
@@ -22,6 +23,8 @@ mod process;
 #[path = "../common/say.rs"]
 mod say;
 mod server;
+#[path = "../common/session.rs"]
+mod session;
 mod site;
 mod systemd;
 mod varnish;

@@ -59,6 +59,25 @@ pub(crate) fn programs() -> Option<Programs> {
 impl Programs {
     /// Serves the folder `root`, whose `index.php` gets every path that is no file.
     pub(crate) fn serve(&self, root: &Path, opcache: Opcache) -> Php {
+        let server = format!(
+            "server {{
+                listen 80;
+                root {};
+                index index.php;
+                location / {{ try_files $uri $uri/ /index.php?$args; }}
+                location ~ \\.php$ {{
+                    include fastcgi_params;
+                    fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+                    fastcgi_pass unix:/run/php/php8.2-fpm.sock;
+                }}
+            }}",
+            root.display()
+        );
+        self.serve_as(&server, opcache)
+    }
+
+    /// The same with a `server` block for port 80 and PHP-FPM's usual socket.
+    pub(crate) fn serve_as(&self, server: &str, opcache: Opcache) -> Php {
         let fpm_command = |dir: &Path, port: u16| {
             let text = format!(
                 "[global]\nerror_log = {0}/fpm.log\ndaemonize = no\n\
@@ -78,6 +97,12 @@ impl Programs {
             Server::start(fpm_command, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
         let asked = fpm.port;
         let nginx_command = |dir: &Path, port: u16| {
+            let listen =
+                format!("listen 127.0.0.1:{port}; location = /whose {{ return 200 {asked}; }}");
+            let server = server
+                .replace("listen 80;", &listen)
+                .replace("include fastcgi_params;", "include /etc/nginx/fastcgi_params;")
+                .replace("unix:/run/php/php8.2-fpm.sock", &format!("127.0.0.1:{asked}"));
             let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                 .map(|kind| format!("{kind}_temp_path {kind};\n"))
                 .concat();
@@ -87,20 +112,8 @@ impl Programs {
                 http {{
                     access_log off;
                     {temps}
-                    server {{
-                        listen 127.0.0.1:{port};
-                        root {root};
-                        index index.php;
-                        location = /whose {{ return 200 \"{asked}\"; }}
-                        location / {{ try_files $uri $uri/ /index.php?$args; }}
-                        location ~ \\.php$ {{
-                            include /etc/nginx/fastcgi_params;
-                            fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-                            fastcgi_pass 127.0.0.1:{asked};
-                        }}
-                    }}
-                }}",
-                root = root.display()
+                    {server}
+                }}"
             );
             put(&dir.join("nginx.conf"), &text);
             let mut command = ordinary(&self.nginx);

@@ -69,20 +69,10 @@ fn shop() -> Option<Borrowed> {
 
 impl Shop {
     fn open(opcache: Opcache) -> Option<Self> {
-        let programs = programs()?;
-        if !Path::new(PACKAGE).join("wp-load.php").is_file() {
-            skip("wordpress is not installed; `make test-stack` installs it");
-            return None;
-        }
-        let db = mariadb::start()?;
-        let folder = directory();
-        let root = folder.path();
-        copy(Path::new(PACKAGE), root);
-        furnish(root, db.port);
-        programs.run(&install(root, db.port));
-        let php = programs.serve(root, opcache);
+        let (programs, folder, db) = installed_in_a_folder()?;
+        let php = programs.serve(folder.path(), opcache);
         let site = TestSite::new();
-        let root = root.to_str().unwrap();
+        let root = folder.path().to_str().unwrap();
         site.maint(&["flag", "add", "wordpress", root, "--id", "shop"]);
         Some(Self { site, programs, php, folder, _db: db })
     }
@@ -129,6 +119,22 @@ impl Shop {
         let answer = self.get("/");
         assert!(is_page(&answer) && answer.body.contains(reason), "{answer:?}");
     }
+}
+
+/// PHP, a WordPress in a folder, and its database; prints why the test is skipped if something
+/// is missing.
+pub(crate) fn installed_in_a_folder() -> Option<(Programs, TempDir, Server)> {
+    let programs = programs()?;
+    if !Path::new(PACKAGE).join("wp-load.php").is_file() {
+        skip("wordpress is not installed; `make test-stack` installs it");
+        return None;
+    }
+    let db = mariadb::start()?;
+    let folder = directory();
+    copy(Path::new(PACKAGE), folder.path());
+    furnish(folder.path(), db.port);
+    programs.run(&install(folder.path(), db.port));
+    Some((programs, folder, db))
 }
 
 /// The files that WordPress wants of its owner: a configuration, a theme, and a job.
