@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::app::OURS;
-use crate::php::{Opcache, Php, Programs, hand_over, programs};
+use crate::php::{Opcache, Php, Programs, hand_over, programs, rename};
 use crate::say::{amount, figure, skip};
 use crate::server::{directory, put};
 use crate::site::TestSite;
@@ -71,9 +71,9 @@ impl Shop {
     /// answers, as it does where no `public/index.php` runs.
     fn without_program<R>(&self, test: impl FnOnce() -> R) -> R {
         let (program, away) = (self.framework("maintenance.php"), self.framework("away"));
-        fs::rename(&program, &away).unwrap();
+        rename(&program, &away);
         let tested = test();
-        fs::rename(&away, &program).unwrap();
+        rename(&away, &program);
         tested
     }
 
@@ -256,10 +256,10 @@ fn requirement_83_every_door_of_laravel_is_closed_with_the_page() {
 
     // While `composer install` replaces it.
     let (vendor, away) = (shop.folder.path().join("vendor"), shop.folder.path().join("away"));
-    fs::rename(&vendor, &away).unwrap();
+    rename(&vendor, &away);
     shop.is_closed("Bigger shelves");
     assert!(shop.without_program(|| shop.get("/")).status >= 500, "the framework is not there");
-    fs::rename(&away, &vendor).unwrap();
+    rename(&away, &vendor);
 
     shop.without_program(|| {
         for method in ["GET", "POST"] {

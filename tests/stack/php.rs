@@ -171,3 +171,10 @@ pub(crate) fn hand_over(folder: &Path) {
         }
     }
 }
+
+/// Moves a file or folder of an app.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "an app's files, and none of a site")]
+pub(crate) fn rename(from: &Path, to: &Path) {
+    fs::rename(from, to).unwrap();
+}

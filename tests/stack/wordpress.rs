@@ -53,13 +53,12 @@ fn shop() -> Option<Borrowed> {
     static TURN: Mutex<()> = Mutex::new(());
     let shop = {
         let mut known = SHOP.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.upgrade() {
-            Some(shop) => shop,
-            None => {
-                let shop = Arc::new(Shop::open(Opcache::Usual)?);
-                *known = Arc::downgrade(&shop);
-                shop
-            }
+        if let Some(shop) = known.upgrade() {
+            shop
+        } else {
+            let shop = Arc::new(Shop::open(Opcache::Usual)?);
+            *known = Arc::downgrade(&shop);
+            shop
         }
     };
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
