@@ -6,6 +6,11 @@ pub use crate::error::describe;
 pub use crate::shell::{base_name, recorded, word};
 pub use crate::watch::{LOOK, pause};
 
+pub mod agent {
+    pub use crate::agent::Agent;
+    pub use crate::store::agent::{Duty, Note, duty};
+}
+
 pub mod claim {
     pub use crate::store::claim::{Claim, Standing, standing, sweep};
 }

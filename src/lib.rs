@@ -98,6 +98,7 @@ mod access;
 #[cfg(feature = "actix")]
 pub mod actix;
 mod actor;
+mod agent;
 mod digest;
 mod doctor;
 #[cfg(any(feature = "actix", feature = "tower"))]

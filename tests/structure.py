@@ -46,7 +46,7 @@ src/           state
 src/           page load replace identity
 src/           flags
 src/           store gate watch
-src/           doctor http_types actix testing
+src/           doctor http_types actix testing agent
 src/           tower
 src/           internal lib
 src/bin/maint/ exit text signals
@@ -54,7 +54,7 @@ src/bin/maint/ complete clock
 src/bin/maint/ args
 src/bin/maint/ output
 src/bin/maint/ session report failure http
-src/bin/maint/ on bypass flag ignore wait
+src/bin/maint/ on agent bypass flag ignore wait
 src/bin/maint/ check completions demo doctor help init log
 src/bin/maint/ man off path proxy restore run snippet status template
 src/bin/maint/ main

@@ -66,6 +66,11 @@ pub(crate) trait Calls: Sync {
     /// Brings about what is wanted. What has to be remembered is put into the flag.
     fn set(&self, order: &Order<'_>) -> Result<()>;
 
+    /// Whether looking costs so much that nobody should do it every few seconds.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// Whether nobody can look, so that only what was done last is known.
     fn is_blind(&self, _flag: &Flag) -> bool {
         false

@@ -32,4 +32,6 @@ pub use kinds::{definition, definitions};
 pub use lack::{Lack, Missing};
 pub use standing::{Found, Report, Standing};
 pub use sync::look;
-pub(crate) use sync::{Effort, clear, refuse_taken, sync, take_over};
+pub(crate) use sync::{
+    Effort, clear, footprint, is_costly, look_at, refuse_taken, sync, take_over,
+};

@@ -1,6 +1,7 @@
 //! Bringing flags in step with the state.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::identity::{as_owner, as_owner_of};
 use crate::site::Site;
 use crate::state::State;
+use crate::sys::{self, FileKey};
 
 /// How much is done about what seems to be in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +36,40 @@ pub(crate) enum Effort {
 ///
 /// Those of [`read`](super::read).
 pub fn look(site: &Site, state: &State, now: Timestamp) -> Result<Vec<Standing>> {
-    as_owner(site, || {
-        let flags = Flags::load(site)?;
-        let stand = |(id, flag): (&String, _)| Plan::make(site, state, id, flag, now).standing();
-        Ok(flags.flags.iter().map(stand).collect())
-    })
+    as_owner(site, || Ok(look_at(&Flags::load(site)?, site, state, now, |_| true)))
+}
+
+/// The same of some of the flags that were read.
+pub(crate) fn look_at(
+    flags: &Flags,
+    site: &Site,
+    state: &State,
+    now: Timestamp,
+    is_meant: impl Fn(&Flag) -> bool,
+) -> Vec<Standing> {
+    let meant = flags.flags.iter().filter(|(_, flag)| is_meant(flag));
+    meant.map(|(id, flag)| Plan::make(site, state, id, flag, now).standing()).collect()
+}
+
+/// Whether it costs much to look at a flag.
+pub(crate) fn is_costly(flag: &Flag) -> bool {
+    let drive = definition(&flag.kind).map(|definition| &definition.drive);
+    matches!(drive, Some(Drive::Calls(calls)) if calls.is_costly())
+}
+
+/// What the files of a flag look like from outside: if that stays the same, and the state
+/// does, the flag is in step if it was. `None` where there is more to it than files.
+pub(crate) fn footprint(flag: &Flag) -> Option<Vec<(PathBuf, Option<FileKey>)>> {
+    if !matches!(definition(&flag.kind)?.drive, Drive::Files { .. }) {
+        return None;
+    }
+    // Where the declared path leads shows a link that was moved.
+    let place = flag.path.as_deref().map(|path| resolved(path).unwrap_or_default());
+    let seen = |path: PathBuf| {
+        let key = fs::symlink_metadata(&path).ok().map(|metadata| sys::key(&metadata));
+        (path, key)
+    };
+    Some(flag.written.keys().cloned().chain(place).map(seen).collect())
 }
 
 /// Brings flags in step with a state: those named, or all. Call it under the lock of the

@@ -119,6 +119,12 @@ impl Site {
         self.dir.join("flags.json")
     }
 
+    /// Returns the path of what the agent of this site says of itself, `agent.json`.
+    #[must_use]
+    pub(crate) fn agent_file(&self) -> PathBuf {
+        self.dir.join("agent.json")
+    }
+
     /// Returns the directory of what flags look up while they are set.
     #[must_use]
     pub fn flags(&self) -> PathBuf {

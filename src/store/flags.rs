@@ -30,7 +30,7 @@ pub fn add_flag(
     validate_name(id)?;
     let mut flag = flag.absolute()?;
     flags::definition_of(&flag)?.check(&flag)?;
-    declare(site, options, &[id.to_owned()], |flags, site, state| {
+    declare(site, options, &[id.to_owned()], Effort::Again, |flags, site, state| {
         let stamp = options.stamp();
         if flags.flags.contains_key(id) {
             return Err(Error::conflict_with(
@@ -66,7 +66,7 @@ pub fn remove_flag(
     id: &str,
     forget: bool,
 ) -> Result<Applied<()>> {
-    declare(site, options, &[], |flags, site, _| {
+    declare(site, options, &[], Effort::Mend, |flags, site, _| {
         let cleared = flags::clear(site, id, flags.get(id)?, options.stamp().now);
         if !forget {
             cleared?;
@@ -90,7 +90,7 @@ pub fn sync_flags(
     ids: &[String],
     take_over: bool,
 ) -> Result<Report> {
-    let applied = declare(site, options, ids, |flags, site, state| {
+    let applied = declare(site, options, ids, Effort::Again, |flags, site, state| {
         if take_over {
             let is_meant = |id: &str| ids.is_empty() || ids.iter().any(|meant| meant == id);
             for (id, flag) in flags.flags.iter_mut().filter(|(id, _)| is_meant(id)) {
@@ -102,11 +102,17 @@ pub fn sync_flags(
     Ok(applied.flags)
 }
 
+/// The same, with nothing done about what follows already.
+pub(crate) fn mend_flags(site: &Site, options: &Options<'_>, ids: &[String]) -> Result<Report> {
+    Ok(declare(site, options, ids, Effort::Mend, |_, _, _| Ok(false))?.flags)
+}
+
 /// Changes what is declared, under the lock of the site, and brings these flags in step.
 fn declare(
     site: &Site,
     options: &Options<'_>,
     ids: &[String],
+    effort: Effort,
     change: impl FnOnce(&mut Flags, &Site, &State) -> Result<bool>,
 ) -> Result<Applied<()>> {
     let site = &site.current()?;
@@ -121,7 +127,7 @@ fn declare(
             declared.save(&site)?;
         }
         let now = options.stamp().now;
-        let flags = flags::sync(&site, &state, now, ids, Effort::Again)?;
+        let flags = flags::sync(&site, &state, now, ids, effort)?;
         let file = transaction.files().state.clone();
         let after = state.clone();
         let mut applied = Applied::unwritten((), state, after, Vec::new(), file);

@@ -3,6 +3,7 @@
 //! A change is a function from state to state. It runs under the lock and may run
 //! again on a newer state, so it does nothing but change the state it is given.
 
+pub(crate) mod agent;
 mod beside;
 pub(crate) mod claim;
 mod create;
@@ -21,6 +22,7 @@ mod trial;
 mod update;
 
 pub use create::create;
+pub(crate) use flags::mend_flags;
 pub use flags::{add_flag, remove_flag, sync_flags};
 pub use lock::{OnWait, PATIENCE};
 pub use options::{Applied, Options, Purpose};

@@ -12,6 +12,7 @@ mod env;
 mod errors;
 #[cfg(unix)]
 mod first;
+mod flag;
 mod help;
 mod ignore;
 mod init;

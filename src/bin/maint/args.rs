@@ -145,6 +145,8 @@ pub(crate) enum Command {
     /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
     #[command(subcommand)]
     Flag(Flag),
+    /// Stay, and make flags follow the clock and whatever others do to them
+    Agent(Agent),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
     /// Print the history, newest last
@@ -648,6 +650,32 @@ impl FlagOptions {
         options.times = self.times;
         Ok(options)
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Flags follow each change by themselves. The agent is for what nobody changes: a window that
+begins or ends by the clock, and a flag that others removed or replaced. It reports what it
+does on standard error, and ends with SIGTERM. It tells systemd that it is ready and alive;
+contrib/systemd/ has the units, and a timer for `maint flag sync` in its place.
+
+Exits with 5 if an agent of this site runs already.
+
+Examples:
+  maint agent
+  maint agent status"
+)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    pub(crate) command: Option<AgentCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Show whether an agent runs, and what it did last; exit 1 if none does
+    Status,
 }
 
 #[derive(Debug, ClapArgs)]

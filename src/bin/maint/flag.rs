@@ -39,7 +39,7 @@ fn add(session: &Session, args: &FlagAdd) -> Result<Exit> {
     let Some(standing) = applied.flags.flags.first() else {
         return Err(Error::invalid(format!("flag `{id}` is gone already")).into());
     };
-    let text = say!("flag `{}` follows the site\n{}", id, one(session, &site, standing));
+    let text = say!("flag `{}` follows the site\n{}", id, one(&site, standing));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -59,13 +59,13 @@ fn list(session: &Session) -> Result<Exit> {
     if standings.is_empty() {
         session.output.progress("no other software follows this site; `maint flag add` makes it");
     }
-    let text: Text = standings.iter().map(|standing| one(session, &site, standing)).collect();
+    let text: Text = standings.iter().map(|standing| one(&site, standing)).collect();
     session.output.answer(&text, &json!({ "flags": report::flags_object(&standings) }))?;
     Ok(Exit::Done)
 }
 
 /// A flag in two lines or more.
-fn one(session: &Session, site: &Site, standing: &Standing) -> Text {
+fn one(site: &Site, standing: &Standing) -> Text {
     let place = standing.path.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let state = match standing.in_step {
         Some(true) => report::standing_text(standing),
@@ -77,7 +77,7 @@ fn one(session: &Session, site: &Site, standing: &Standing) -> Text {
         text += say!("  hint: {}\n", hint);
     }
     for lack in &standing.lacks {
-        if !(lack.is_of_the_clock() && session.has_agent(site)) {
+        if !(lack.is_of_the_clock() && report::has_agent(site)) {
             text += wrapped("  ", &lack.describe(), 80);
         }
     }
@@ -90,7 +90,7 @@ fn show(session: &Session, args: &FlagShow) -> Result<Exit> {
     let flag = declared.get(&args.id)?;
     let standings = flags::look(&site, &site.state()?, session.clock.now())?;
     let standing = standings.iter().find(|standing| standing.id == args.id);
-    let mut text = standing.map_or_else(Text::default, |standing| one(session, &site, standing));
+    let mut text = standing.map_or_else(Text::default, |standing| one(&site, standing));
     let stops = match (flag.hosts.is_empty(), flag.paths.is_empty()) {
         (true, true) => "every request".to_owned(),
         _ => [flag.hosts.join(", "), flag.paths.join(", ")].join(" "),
@@ -120,7 +120,7 @@ fn sync(session: &Session, args: &FlagSync) -> Result<Exit> {
         "in_step": report.is_in_step(),
         "flags": report::flags_object(&report.flags),
     });
-    let text: Text = report.flags.iter().map(|standing| one(session, &site, standing)).collect();
+    let text: Text = report.flags.iter().map(|standing| one(&site, standing)).collect();
     let text = if text.is_empty() { "unchanged: there is no flag\n".into() } else { text };
     session.output.done(&text, &object)?;
     Ok(Exit::Done)

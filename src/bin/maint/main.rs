@@ -17,6 +17,7 @@ macro_rules! shown_by_the_output_alone {
 }
 shown_by_the_output_alone!($ print println eprint eprintln dbg);
 
+mod agent;
 mod args;
 mod bypass;
 mod check;
@@ -120,6 +121,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Template(args) => template::run(session, args),
         Command::Proxy(args) => proxy::run(session, args),
         Command::Flag(args) => flag::run(session, args),
+        Command::Agent(args) => agent::run(session, args),
         Command::Snippet(args) => snippet::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),

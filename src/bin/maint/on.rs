@@ -80,7 +80,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
     text += report::gaps_text(&window.scope);
     text += report::lacks_text(&applied.flags.flags, |lack| {
         let is_of_this = lack.window.as_ref().is_none_or(|window| window == name);
-        is_of_this && !(lack.is_of_the_clock() && session.has_agent(site))
+        is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
     });
     let revoked = applied.revoked();
     if !revoked.is_empty() {

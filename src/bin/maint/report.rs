@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use maint::flags::{Lack, Report, Standing};
+use maint::internal::agent::{Duty, duty};
 use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
 use maint::internal::word;
@@ -82,6 +83,11 @@ pub(crate) fn standing_text(flag: &Standing) -> Text {
         }
         None => say!("cannot be told from here{}", why),
     }
+}
+
+/// Whether an agent acts when the time has come.
+pub(crate) fn has_agent(site: &Site) -> bool {
+    matches!(duty(site), Ok(Duty::Runs(_)))
 }
 
 /// What flags cannot carry of what was just changed, a line each.

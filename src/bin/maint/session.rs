@@ -234,10 +234,9 @@ impl Session {
         warnings
     }
 
-    /// Whether an agent acts when the time has come.
-    #[expect(clippy::unused_self, reason = "the agent is to come")]
-    pub(crate) fn has_agent(&self, _site: &Site) -> bool {
-        false
+    /// How the agent brings flags in step.
+    pub(crate) fn agent_options(&self) -> Options<'static> {
+        Options::new("agent").locking(!self.global.no_lock).now(self.clock.fixed())
     }
 
     pub(crate) fn time(&self, text: &str) -> Result<Timestamp, Error> {

@@ -8,7 +8,7 @@ pub(crate) use unix::*;
 #[cfg(unix)]
 mod unix {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::{fs, io, thread};
 
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
@@ -45,6 +45,16 @@ mod unix {
         Ok(move || {
             signals.forever().next();
         })
+    }
+
+    /// Takes over the signals that end a program, and returns what tells that one came, for
+    /// a process with one thread that looks there now and then.
+    pub(crate) fn ended() -> io::Result<impl Fn() -> bool> {
+        let seen = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, seen.clone())?;
+        }
+        Ok(move || seen.load(Ordering::Relaxed))
     }
 
     /// The signals that our parent ignores, as nohup(1) does. The command inherits
@@ -98,6 +108,11 @@ mod other {
                 std::thread::park();
             }
         })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn ended() -> io::Result<impl Fn() -> bool> {
+        Ok(|| false)
     }
 
     pub(crate) fn forward(_signal: i32, _pid: u32) -> bool {

@@ -8,7 +8,7 @@ use crate::env::{MAINT, TestSite, chmod, run, write};
 /// The commands that change the state, in an order that gives each something to do.
 /// `{rule}` and `{token}` stand for the id of an existing one. Beside each, how often
 /// it replaces the state.
-pub(crate) const CHANGING: [(&[&str], usize); 22] = [
+pub(crate) const CHANGING: [(&[&str], usize); 25] = [
     (&["on", "-m", "Back at noon"], 1),
     (&["on", "deploy", "--for", "1h"], 1),
     (&["on", "-m", "Back at one"], 1),
@@ -28,6 +28,9 @@ pub(crate) const CHANGING: [(&[&str], usize); 22] = [
     (&["proxy", "add", "10.0.0.0/8", "192.168.0.0/16"], 1),
     (&["proxy", "remove", "10.0.0.0/8"], 1),
     (&["proxy", "clear"], 1),
+    (&["flag", "add", "file", "{elsewhere}", "--id", "it"], 0),
+    (&["flag", "sync", "it"], 0),
+    (&["flag", "remove", "it"], 0),
     (&["restore"], 1),
     (&["run", "--", "true"], 2),
     (&["run", "--on-failure", "release", "--", "false"], 2),
@@ -38,7 +41,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 22] = [
+pub(crate) const READING: [&[&str]; 26] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -50,6 +53,10 @@ pub(crate) const READING: [&[&str]; 22] = [
     &["template", "render"],
     &["template", "preview", "nobody-made-this"],
     &["proxy", "list"],
+    &["flag", "list"],
+    &["flag", "show", "nobody-added-this"],
+    &["flag", "kinds"],
+    &["agent", "status"],
     &["log"],
     &["doctor"],
     &["path"],

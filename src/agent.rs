@@ -1,0 +1,264 @@
+//! The agent: the one process that stays, for software that cannot read a clock.
+//!
+//! It brings flags in step at each change of the state, at each edge of a window, and when
+//! somebody else changed them. It holds what it has while the state cannot be read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::flags::{self, Found, Standing};
+use crate::identity::as_owner;
+use crate::site::Site;
+use crate::state::State;
+use crate::store::agent::{Note, Post};
+use crate::store::{self, Options};
+use crate::sys::{self, FileKey};
+use crate::watch::Watch;
+
+/// How often the state is looked at: two calls of stat(2).
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether somebody else changed a flag.
+const DRIFT: Duration = Duration::from_secs(3);
+
+/// The same where looking means to run a command.
+const COSTLY_DRIFT: Duration = Duration::from_secs(60);
+
+/// How often the agent says that it is there.
+const SAY: Duration = Duration::from_secs(30);
+
+/// How long it waits for another writer, who brings flags in step as well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What files look like from outside.
+type Footprints = BTreeMap<String, Option<Vec<(PathBuf, Option<FileKey>)>>>;
+
+/// The agent of a site.
+pub struct Agent {
+    post: Post,
+    watch: Watch,
+    options: Options<'static>,
+    /// The last state that could be read; `None` while there never was one.
+    state: Option<State>,
+    /// What the file that declares the flags looked like.
+    declared: Option<FileKey>,
+    footprints: Footprints,
+    /// When the clock changes what is wanted next.
+    edge: Option<Timestamp>,
+    last: Timestamp,
+    drift_at: Instant,
+    costly_at: Instant,
+    say_at: Instant,
+    synced_at: Option<Timestamp>,
+    /// What does not follow, and why.
+    behind: BTreeMap<String, String>,
+    problem: Option<String>,
+    is_new: bool,
+}
+
+impl Agent {
+    /// Takes the post of the agent of a site.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if another agent has it, and those of locking.
+    pub fn start(site: &Site, options: Options<'static>) -> Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            post: Post::take(site, &options)?,
+            watch: Watch::new(site),
+            options: options.patience(PATIENCE),
+            state: None,
+            declared: None,
+            footprints: Footprints::new(),
+            edge: None,
+            last: Timestamp::MIN,
+            drift_at: now,
+            costly_at: now,
+            say_at: now,
+            synced_at: None,
+            behind: BTreeMap::new(),
+            problem: None,
+            is_new: true,
+        })
+    }
+
+    /// How many flags follow, and how many do not.
+    #[must_use]
+    pub fn tally(&self) -> (usize, usize) {
+        (self.footprints.len().saturating_sub(self.behind.len()), self.behind.len())
+    }
+
+    /// Looks once, and brings in step what is not. Returns what there is to report, and how
+    /// long to sleep.
+    pub fn turn(&mut self, now: Timestamp) -> (Vec<String>, Duration) {
+        let mut said = Vec::new();
+        let is_due = self.is_due(now, &mut said);
+        self.last = now;
+        if is_due {
+            self.bring_in_step(now, &mut said);
+        }
+        self.say(now, !said.is_empty());
+        let until_edge = self.edge.map(|edge| edge.duration_since(now).unsigned_abs());
+        (said, until_edge.unwrap_or(LOOK).min(LOOK))
+    }
+
+    /// Whether anything may be out of step.
+    fn is_due(&mut self, now: Timestamp, said: &mut Vec<String>) -> bool {
+        let mut is_due = match self.watch.changed() {
+            Some(Ok(state)) => {
+                self.state = Some(state);
+                self.report(None, said);
+                true
+            }
+            // What was read before holds.
+            Some(Err(error)) => {
+                self.report(Some(&error), said);
+                false
+            }
+            None => false,
+        };
+        let declared = key(&self.watch.site().flags_file());
+        is_due |= std::mem::replace(&mut self.declared, declared) != declared;
+        // A clock that was set back opens and closes windows as well.
+        is_due |= self.edge.is_some_and(|edge| edge <= now) || now < self.last;
+        let at = Instant::now();
+        if at >= self.drift_at {
+            self.drift_at = at + DRIFT;
+            is_due |= !self.behind.is_empty() || self.problem.is_some() || self.has_drifted();
+        }
+        is_due |= at >= self.costly_at;
+        is_due
+    }
+
+    /// Whether a file of a flag is another than it was, or nobody can tell from outside.
+    fn has_drifted(&self) -> bool {
+        let before = &self.footprints;
+        self.flags().is_ok_and(|now| before.values().any(Option::is_none) || now != *before)
+    }
+
+    fn flags(&self) -> Result<Footprints> {
+        let flags = flags::read(self.watch.site())?;
+        Ok(flags.flags.iter().map(|(id, flag)| (id.clone(), flags::footprint(flag))).collect())
+    }
+
+    fn bring_in_step(&mut self, now: Timestamp, said: &mut Vec<String>) {
+        let Some(state) = self.state.clone() else { return };
+        self.edge = next_edge(&state, now);
+        let is_costly_due = Instant::now() >= self.costly_at || self.is_new;
+        if is_costly_due {
+            self.costly_at = Instant::now() + COSTLY_DRIFT;
+        }
+        match self.follow(&state, now, is_costly_due) {
+            Ok(standings) => {
+                self.report(None, said);
+                self.tell(&standings, said);
+                self.is_new = false;
+            }
+            // Another writer is at work, who brings the flags in step.
+            Err(Error::Busy { .. }) => self.drift_at = Instant::now(),
+            Err(error) => self.report(Some(&error), said),
+        }
+        self.declared = key(&self.watch.site().flags_file());
+        if let Ok(footprints) = self.flags() {
+            self.footprints = footprints;
+            self.behind.retain(|id, _| self.footprints.contains_key(id));
+        }
+    }
+
+    /// Looks at the flags, and mends those that can be mended.
+    fn follow(
+        &mut self,
+        state: &State,
+        now: Timestamp,
+        with_costly: bool,
+    ) -> Result<Vec<Standing>> {
+        let site = self.watch.site().clone();
+        let looked = as_owner(&site, || {
+            let declared = flags::Flags::load(&site)?;
+            let is_meant = |flag: &flags::Flag| with_costly || !flags::is_costly(flag);
+            Ok(flags::look_at(&declared, &site, state, now, is_meant))
+        })?;
+        let can_be_mended = |standing: &&Standing| {
+            standing.in_step != Some(true) && standing.found != Found::SomebodyElses
+        };
+        let ids: Vec<String> =
+            looked.iter().filter(can_be_mended).map(|standing| standing.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(looked);
+        }
+        let options = self.options.clone().now(now);
+        let mended = store::mend_flags(&site, &options, &ids)?.flags;
+        if mended.iter().any(|standing| standing.is_changed) {
+            self.synced_at = Some(now);
+        }
+        let rest = looked.into_iter().filter(|standing| !ids.contains(&standing.id));
+        Ok(rest.chain(mended).collect())
+    }
+
+    /// Reports what came out of step or in step again.
+    fn tell(&mut self, standings: &[Standing], said: &mut Vec<String>) {
+        for standing in standings {
+            let id = &standing.id;
+            if standing.in_step == Some(true) {
+                if self.behind.remove(id).is_some() {
+                    said.push(format!("flag `{id}` is in step again"));
+                } else if standing.is_changed {
+                    said.push(format!("flag `{id}` is {} now", standing.found.as_str()));
+                }
+                continue;
+            }
+            let why =
+                standing.problem.clone().unwrap_or_else(|| standing.found.as_str().to_owned());
+            if self.behind.get(id) != Some(&why) {
+                said.push(format!("flag `{id}` does not follow: {why}"));
+                self.behind.insert(id.clone(), why);
+            }
+        }
+    }
+
+    /// Reports what keeps the agent from its work, once, and when it is over.
+    fn report(&mut self, error: Option<&Error>, said: &mut Vec<String>) {
+        let problem = error.map(ToString::to_string);
+        if problem == self.problem {
+            return;
+        }
+        said.push(match &problem {
+            Some(problem) => format!("{problem}; the flags stay as they are"),
+            None => "the state can be read again".to_owned(),
+        });
+        self.problem = problem;
+    }
+
+    fn say(&mut self, now: Timestamp, is_news: bool) {
+        if !is_news && Instant::now() < self.say_at {
+            return;
+        }
+        self.say_at = Instant::now() + SAY;
+        self.post.say(&Note {
+            holder: self.post.holder.clone(),
+            looked_at: now,
+            synced_at: self.synced_at,
+            revision: self.state.as_ref().map_or(0, |state| state.revision),
+            behind: self.behind.keys().cloned().collect(),
+            problem: self.problem.clone(),
+        });
+    }
+}
+
+/// When the clock alone changes next what flags have to say.
+fn next_edge(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let rules = state.ignore.values().filter_map(|rule| rule.expires_at);
+    let tokens = state.bypass.values().filter_map(|token| token.expires_at);
+    let expiries = rules.chain(tokens).filter(|&edge| edge > now);
+    expiries.chain(state.next_edge(now)).min()
+}
+
+fn key(path: &std::path::Path) -> Option<FileKey> {
+    fs::symlink_metadata(path).ok().map(|metadata| sys::key(&metadata))
+}

@@ -1,0 +1,160 @@
+//! `maint agent`
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use maint::internal::agent::{Agent, Duty, Note, duty};
+use serde_json::{Value, json};
+
+use crate::args::{Agent as Args, AgentCommand};
+use crate::exit::Exit;
+use crate::session::Session;
+use crate::signals;
+use crate::text::{GREEN, RED, Text, YELLOW, duration, paint, say};
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit> {
+    match args.command {
+        None => stay(session),
+        Some(AgentCommand::Status) => status(session),
+    }
+}
+
+/// Stays until a signal ends it.
+fn stay(session: &Session) -> Result<Exit> {
+    let site = session.site()?;
+    let has_ended = signals::ended().context("could not watch signals")?;
+    let mut agent = Agent::start(&site, session.agent_options())?;
+    session.output.note(say!("the agent of {} is at work", site.dir().display()));
+    let mut manager = Manager::new();
+    while !has_ended() {
+        let (said, pause) = agent.turn(session.clock.now());
+        for line in said {
+            session.output.note(say!("{}", line));
+        }
+        manager.tell(agent.tally());
+        thread::sleep(pause);
+    }
+    Manager::leave();
+    Ok(Exit::Done)
+}
+
+/// The service manager that began this process, if it asks to be told, see `sd_notify(3)`.
+struct Manager {
+    watchdog: Option<Duration>,
+    tell_at: Instant,
+    told: Option<(usize, usize)>,
+}
+
+impl Manager {
+    #[cfg(target_os = "linux")]
+    fn new() -> Self {
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+        Self { watchdog, tell_at: Instant::now(), told: None }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new() -> Self {
+        Self { watchdog: None, tell_at: Instant::now(), told: None }
+    }
+
+    /// Tells that the agent is ready and alive, and how many flags follow. Where nobody
+    /// listens, nothing happens.
+    fn tell(&mut self, tally: (usize, usize)) {
+        let is_alive_due = self.watchdog.is_some() && Instant::now() >= self.tell_at;
+        if let Some(interval) = self.watchdog.filter(|_| is_alive_due) {
+            self.tell_at = Instant::now() + interval;
+            Self::notify(&[State::Alive]);
+        }
+        if self.told != Some(tally) {
+            let (following, behind) = tally;
+            let status = format!("{following} flags follow, {behind} do not");
+            Self::notify(&[State::Ready, State::Status(&status)]);
+            self.told = Some(tally);
+        }
+    }
+
+    fn leave() {
+        Self::notify(&[State::Stopping]);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn notify(states: &[State<'_>]) {
+        use sd_notify::NotifyState;
+        let states: Vec<NotifyState<'_>> = states
+            .iter()
+            .map(|state| match state {
+                State::Ready => NotifyState::Ready,
+                State::Alive => NotifyState::Watchdog,
+                State::Stopping => NotifyState::Stopping,
+                State::Status(text) => NotifyState::Status(text),
+            })
+            .collect();
+        // Whether the manager heard it is its affair.
+        let _ = sd_notify::notify(&states);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn notify(_states: &[State<'_>]) {}
+}
+
+/// What a service manager can be told.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody listens"))]
+enum State<'a> {
+    Ready,
+    Alive,
+    Stopping,
+    Status(&'a str),
+}
+
+fn status(session: &Session) -> Result<Exit> {
+    let site = session.site()?;
+    let (is_running, note) = match duty(&site)? {
+        Duty::Runs(note) => (true, note),
+        Duty::Absent(note) => (false, note),
+    };
+    let now = session.clock.now();
+    let mut object = json!({ "running": is_running, "last": Value::Null });
+    if let Some(note) = &note {
+        object["last"] = json!(note);
+    }
+    let mut text = if is_running {
+        say!("{} an agent runs\n", paint(GREEN, "●"))
+    } else {
+        say!("{} no agent runs\n", paint(RED, "●"))
+    };
+    if let Some(note) = &note {
+        text += note_text(session, note);
+    }
+    if is_running && let Some(note) = &note {
+        let lag = now.duration_since(note.looked_at);
+        object["seconds_since_look"] = json!(lag.as_secs());
+    }
+    session.output.answer(&text, &object)?;
+    Ok(if is_running { Exit::Done } else { Exit::No })
+}
+
+fn note_text(session: &Session, note: &Note) -> Text {
+    let clock = &session.clock;
+    let ago = duration(clock.now().duration_since(note.looked_at).abs());
+    let holder = &note.holder;
+    let mut text = say!(
+        "  process {} on {}, since {}\n  looked {} ago, at revision {}\n",
+        holder.pid,
+        holder.host,
+        clock.time(holder.since),
+        ago,
+        note.revision
+    );
+    if let Some(at) = note.synced_at {
+        text += say!("  changed a flag last {}\n", clock.relative(at));
+    }
+    if !note.behind.is_empty() {
+        let behind = note.behind.join(", ");
+        text += say!("  {}: {}\n", paint(YELLOW, "does not follow"), behind);
+    }
+    if let Some(problem) = &note.problem {
+        text += say!("  {}: {}\n", paint(YELLOW, "problem"), problem);
+    }
+    text
+}
