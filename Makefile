@@ -14,7 +14,14 @@ TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc s
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
 	strip:binutils
 
-.PHONY: weight help test test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+# Servers and parsers that only the tests of the stack need. Whatever is missing there skips.
+test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/lighttpd:lighttpd \
+	/usr/lib/lighttpd/mod_magnet.so:lighttpd-modules-lua systemd-analyze:systemd setpriv:util-linux \
+	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml php:php-cli \
+	/usr/share/doc/php-fpm/copyright:php-fpm /usr/share/doc/php-mysql/copyright:php-mysql mariadbd:mariadb-server \
+	/usr/share/wordpress/wp-load.php:wordpress /usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
+
+.PHONY: weight help test test-stack test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
 
 help: ## Show this
@@ -33,7 +40,8 @@ proof: tools ## The long run of everything, before a release: writes docs/reliab
 	$(PROOF) proof $(PARTS)
 
 # For Debian and its kin; elsewhere a test that needs a missing tool prints SKIPPED. npm comes last,
-# since some packages of node bring their own and conflict with that of Debian.
+# since some packages of node bring their own and conflict with that of Debian. A server that comes
+# with it neither starts nor is left to start with the machine: tests start their own.
 tools power-cut-tools:
 	@missing() { \
 		for tool in $(TOOLS); do \
@@ -45,11 +53,23 @@ tools power-cut-tools:
 	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; \
 	if command -v apt-get >/dev/null && $$as_root true 2>/dev/null; then \
 		install="$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"; \
+		services() { \
+			[ ! -d /run/systemd/system ] || systemctl list-unit-files --no-legend --type=service --state=enabled \
+				| cut -d ' ' -f 1 | sort; \
+		}; \
+		before=$$(services); \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then \
+			trap '$$as_root rm -f $$policy' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' | $$as_root tee $$policy >/dev/null; \
+			$$as_root chmod 755 $$policy; \
+		fi; \
 		$$as_root apt-get update -qq || true; \
 		others=$$(grep -vx npm <<<"$$packages" || true); \
 		[ -z "$$others" ] || $$install $$others >/dev/null \
 			|| for one in $$others; do $$install $$one >/dev/null || true; done; \
 		! missing | grep -qx npm || $$install npm >/dev/null || true; \
+		comm -13 <(echo "$$before") <(services) | xargs -r $$as_root systemctl disable --quiet || true; \
 	fi; \
 	packages=$$(missing | tr '\n' ' '); \
 	[ -z "$$packages" ] || echo "SKIPPED: could not install $$packages; the tests that need them will skip"
@@ -71,6 +91,9 @@ check: ## Format, lints, documentation, and who imports whom
 unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --all-features --locked
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
+
+test-stack: tools ## Unmodified servers and apps obey the command, with all of them that Debian has
+	cargo test --locked --test stack
 
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
 	cargo test -q --locked --all-features --test power_cut -- power_cut

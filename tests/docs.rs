@@ -263,6 +263,7 @@ fn every_field_that_a_verb_prints_is_documented() {
         "template remove sorry",
         "proxy add 10.0.0.0/8",
         "proxy list",
+        "snippet nginx",
         "ignore clear",
         "off deploy-42",
         "restore -n",

@@ -4,6 +4,8 @@
 
 #[path = "common/say.rs"]
 mod say;
+#[path = "common/session.rs"]
+mod session;
 
 use std::fs;
 use std::io::Write as _;
@@ -15,6 +17,7 @@ use maint::gate::{Answer, Gate};
 use maint::page::{Context, Reply};
 use maint::request::RequestParts;
 use say::skip;
+use session::{is_as_shown, script, steps};
 
 const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
@@ -84,37 +87,6 @@ fn sh(directory: &Path, script: &str) -> Output {
         .unwrap()
 }
 
-/// A command of a session, and the answer shown for it.
-type Step<'t> = (&'t str, Vec<&'t str>);
-
-/// The commands of a block, which follow `$ `.
-fn steps(block: &str) -> Vec<Step<'_>> {
-    let mut steps: Vec<Step<'_>> = Vec::new();
-    for line in block.lines() {
-        match (line.strip_prefix("$ "), steps.last_mut()) {
-            (Some(command), _) => steps.push((command, Vec::new())),
-            (None, Some((_, shown))) => shown.push(line),
-            (None, None) => panic!("a session starts with a command: {line}"),
-        }
-    }
-    steps
-}
-
-/// Whether an answer is as shown: `…` stands for any lines, or for the rest of one,
-/// and lines after the last one shown do not count.
-fn is_as_shown(shown: &[&str], answer: &[&str]) -> bool {
-    let Some((first, shown)) = shown.split_first() else { return true };
-    if *first == "…" {
-        return (0..=answer.len()).any(|skipped| is_as_shown(shown, &answer[skipped..]));
-    }
-    let Some((line, answer)) = answer.split_first() else { return false };
-    let is_same = match first.strip_suffix('…') {
-        Some(beginning) => line.starts_with(beginning),
-        None => line == first,
-    };
-    is_same && is_as_shown(shown, answer)
-}
-
 #[test]
 fn every_session_in_the_guides_answers_as_shown() {
     let mut number = 0;
@@ -122,12 +94,8 @@ fn every_session_in_the_guides_answers_as_shown() {
         for block in document(guide).split("```console\n").skip(1) {
             let block = block.split_once("\n```").unwrap().0;
             let steps = steps(block);
-            // One shell for all commands, so that variables stay.
-            let told = steps.iter().map(|(command, _)| *command);
-            let script = told.collect::<Vec<_>>().join("\nprintf '\\001%s\\001' $?\n");
             let site = directory();
-            let output =
-                sh(site.path(), &format!("exec 2>&1\n{script}\nprintf '\\001%s\\001' $?\n"));
+            let output = sh(site.path(), &script(&steps));
             let said = String::from_utf8(output.stdout).unwrap();
             let parts: Vec<&str> = said.split('\u{1}').collect();
             assert_eq!(parts.len(), 2 * steps.len() + 1, "{guide}: {block}\nsaid:\n{said}");

@@ -33,6 +33,7 @@ fn every_verb_prints_one_object() {
         &["proxy", "list"],
         &["proxy", "remove", "10.0.0.1"],
         &["proxy", "clear"],
+        &["snippet", "nginx"],
         &["off"],
         &["restore", "-n"],
         &["restore"],

@@ -32,6 +32,7 @@ mod run;
 mod say;
 mod served;
 mod site;
+mod snippet;
 mod status;
 mod template;
 mod wait;

@@ -147,6 +147,8 @@ pub(crate) enum Command {
     Flag(Flag),
     /// Stay, and make flags follow the clock and whatever others do to them
     Agent(Agent),
+    /// Print configuration that obeys a flag, ready to paste
+    Snippet(Snippet),
     /// Print the history, newest last
     Log(Log),
     /// Bring back the state before the last change; repeat to undo
@@ -928,6 +930,62 @@ impl From<Header> for ProxyHeader {
         match header {
             Header::XForwardedFor => Self::XForwardedFor,
             Header::Forwarded => Self::Forwarded,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+The first lines of each snippet say where it goes, and what it does not do.
+
+Examples:
+  maint snippet nginx
+  maint snippet haproxy --flag web-2 > /etc/haproxy/maint.lua
+  maint snippet systemd")]
+pub(crate) struct Snippet {
+    /// What is to obey
+    #[arg(value_name = "SOFTWARE")]
+    pub(crate) software: Software,
+    /// The flag to obey, as `maint flag list` shows it [default: the only one that fits]
+    #[arg(long, value_name = "ID")]
+    pub(crate) flag: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Software {
+    /// A `server` block
+    Nginx,
+    /// A virtual host, with mod_rewrite and mod_headers
+    Apache,
+    /// A site of the Caddyfile
+    Caddy,
+    /// A file in Lua, and two lines
+    Haproxy,
+    /// A file in VCL to include
+    Varnish,
+    /// A file in Lua, and a line
+    Lighttpd,
+    /// A file of dynamic configuration, and an nginx that it asks
+    Traefik,
+    /// A drop-in for workers and what timers start
+    Systemd,
+    /// An nginx in the pod of the app
+    Kubernetes,
+}
+
+impl Software {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Apache => "apache",
+            Self::Caddy => "caddy",
+            Self::Haproxy => "haproxy",
+            Self::Varnish => "varnish",
+            Self::Lighttpd => "lighttpd",
+            Self::Traefik => "traefik",
+            Self::Systemd => "systemd",
+            Self::Kubernetes => "kubernetes",
         }
     }
 }

@@ -47,6 +47,7 @@ mod restore;
 mod run;
 mod session;
 mod signals;
+mod snippet;
 mod status;
 mod template;
 mod text;
@@ -121,6 +122,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Proxy(args) => proxy::run(session, args),
         Command::Flag(args) => flag::run(session, args),
         Command::Agent(args) => agent::run(session, args),
+        Command::Snippet(args) => snippet::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Doctor(args) => doctor::run(session, args),

@@ -2,15 +2,25 @@
 //! it can carry.
 
 mod file;
+mod laravel;
 mod page;
 mod parent;
+mod php;
 mod web;
+mod wordpress;
 
 use super::definition::Definition;
 use super::flag::{Flag, Kind};
 use crate::error::{Error, Result};
+use crate::rules::PathPattern;
 
-static DEFINITIONS: [&Definition; 3] = [&file::DEFINITION, &page::DEFINITION, &web::DEFINITION];
+static DEFINITIONS: [&Definition; 5] = [
+    &file::DEFINITION,
+    &page::DEFINITION,
+    &web::DEFINITION,
+    &wordpress::DEFINITION,
+    &laravel::DEFINITION,
+];
 
 /// All kinds, in the order of the documentation.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
@@ -21,6 +31,11 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
 #[must_use]
 pub fn definition(kind: &Kind) -> Option<&'static Definition> {
     definitions().find(|definition| definition.kind == *kind)
+}
+
+/// Whether a kind that carries paths carries those of a pattern.
+pub(super) fn carries_path(kind: &Kind, pattern: &PathPattern) -> bool {
+    *kind != Kind::Wordpress || wordpress::carries(pattern)
 }
 
 /// What a flag is.

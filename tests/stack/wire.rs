@@ -1,0 +1,100 @@
+//! Requests over the wire, one for each connection.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+#[track_caller]
+pub(crate) fn get(port: u16, path: &str) -> Answer {
+    ask(port, "GET", path, &[])
+}
+
+/// A request that must be answered. All but GET and HEAD carry a body.
+#[track_caller]
+pub(crate) fn ask(port: u16, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    try_ask(port, method, path, fields).unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
+}
+
+pub(crate) fn try_ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> io::Result<Answer> {
+    let body = if matches!(method, "GET" | "HEAD") { "" } else { "a=b" };
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request += &format!("Host: 127.0.0.1:{port}\r\n");
+    }
+    for (name, value) in fields {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        let kind = "application/x-www-form-urlencoded";
+        request += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    }
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut connection = BufReader::new(stream);
+    connection.get_mut().write_all(format!("{request}\r\n{body}").as_bytes())?;
+    read(&mut connection, method == "HEAD")
+}
+
+fn line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = Vec::new();
+    connection.read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+fn read(connection: &mut BufReader<TcpStream>, is_head: bool) -> io::Result<Answer> {
+    let first = line(connection)?;
+    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other(format!("not a status: {first}")))?;
+    let mut answer = Answer { status, ..Answer::default() };
+    while let Some((name, value)) = line(connection)?.split_once(':') {
+        answer.headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    if status == 100 {
+        return read(connection, is_head);
+    }
+    let mut body = Vec::new();
+    if is_head {
+    } else if answer.header("transfer-encoding").is_some_and(|it| it.contains("chunked")) {
+        loop {
+            let length = line(connection)?;
+            let length = usize::from_str_radix(length.split(';').next().unwrap_or(""), 16);
+            let length = length.map_err(io::Error::other)?;
+            if length == 0 {
+                break;
+            }
+            let start = body.len();
+            body.resize(start + length, 0);
+            connection.read_exact(&mut body[start..])?;
+            line(connection)?;
+        }
+    } else if let Some(length) = answer.header("content-length") {
+        body.resize(length.parse().map_err(io::Error::other)?, 0);
+        connection.read_exact(&mut body)?;
+    } else {
+        connection.read_to_end(&mut body)?;
+    }
+    answer.body = String::from_utf8_lossy(&body).into_owned();
+    Ok(answer)
+}
