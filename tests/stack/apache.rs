@@ -62,6 +62,12 @@ fn requirement_83_apache_obeys() {
 }
 
 #[test]
+fn requirement_83_apache_obeys_a_single_file() {
+    let Some(program) = installed("apache2") else { return };
+    CASE.obeys_single_files(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
 fn requirement_83_apache_obeys_wherever_the_flag_is() {
     let Some(program) = installed("apache2") else { return };
     let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));

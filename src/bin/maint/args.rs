@@ -145,10 +145,10 @@ pub(crate) enum Command {
     /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
     #[command(subcommand)]
     Flag(Flag),
-    /// Stay, and make flags follow the clock and whatever others do to them
-    Agent(Agent),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
+    /// Stay, and make flags follow the clock and whatever others do to them
+    Agent(Agent),
     /// Print the history, newest last
     Log(Log),
     /// Bring back the state before the last change; repeat to undo
@@ -947,7 +947,7 @@ pub(crate) struct Snippet {
     #[arg(value_name = "SOFTWARE")]
     pub(crate) software: Software,
     /// The flag to obey, as `maint flag list` shows it [default: the only one that fits]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
     pub(crate) flag: Option<String>,
 }
 

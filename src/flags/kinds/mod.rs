@@ -1,11 +1,19 @@
 //! The kinds, each in a file of its own, and the one table of them: what each is, and what
 //! it can carry.
 
+mod command;
+mod django_maintenance_mode;
+mod exec;
 mod file;
+mod haproxy;
 mod laravel;
+mod magento;
+mod mediawiki;
 mod page;
 mod parent;
 mod php;
+mod ruby;
+mod turnout;
 mod web;
 mod wordpress;
 
@@ -14,12 +22,18 @@ use super::flag::{Flag, Kind};
 use crate::error::{Error, Result};
 use crate::rules::PathPattern;
 
-static DEFINITIONS: [&Definition; 5] = [
+static DEFINITIONS: [&Definition; 11] = [
     &file::DEFINITION,
     &page::DEFINITION,
     &web::DEFINITION,
     &wordpress::DEFINITION,
     &laravel::DEFINITION,
+    &django_maintenance_mode::DEFINITION,
+    &magento::DEFINITION,
+    &turnout::DEFINITION,
+    &mediawiki::DEFINITION,
+    &haproxy::DEFINITION,
+    &exec::DEFINITION,
 ];
 
 /// All kinds, in the order of the documentation.
@@ -35,7 +49,11 @@ pub fn definition(kind: &Kind) -> Option<&'static Definition> {
 
 /// Whether a kind that carries paths carries those of a pattern.
 pub(super) fn carries_path(kind: &Kind, pattern: &PathPattern) -> bool {
-    *kind != Kind::Wordpress || wordpress::carries(pattern)
+    match kind {
+        Kind::Wordpress => wordpress::carries(pattern),
+        Kind::Turnout => ruby::path_regex(pattern).is_some(),
+        _ => true,
+    }
 }
 
 /// What a flag is.

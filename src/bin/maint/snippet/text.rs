@@ -69,10 +69,13 @@ pub(super) fn of(software: Software, target: &Target<'_>) -> Result<String, Erro
     let down = target.down();
     let folder = down.parent().unwrap_or(target.path);
     let down_name = Path::new(down.file_name().unwrap_or_default());
+    // `maint` makes the directory of a flag, and no other.
+    let above = if target.kind == FlagKind::Web { target.path.parent() } else { Some(folder) };
     let page_name = if target.kind == FlagKind::Web { Path::new("page.html") } else { down_name };
     let names = [
         ("@DOWN@", quoted(&down)?),
         ("@FOLDER@", quoted(folder)?),
+        ("@ABOVE@", quoted(above.unwrap_or(folder))?),
         ("@DOWN_NAME@", quoted(down_name)?),
         ("@PAGE_NAME@", quoted(page_name)?),
         ("@RETRY_AFTER@", target.retry_after.to_string()),
@@ -106,8 +109,8 @@ fn nginx(software: Software, target: &Target<'_>) -> Result<String, Error> {
         _ => target.path.to_owned(),
     };
     let text = of(Software::Nginx, &Target { path: &mounted, ..*target })?;
-    let directives = text.lines().skip_while(|line| line.starts_with('#'));
-    Ok(directives.map(|line| format!("{line}\n")).collect())
+    let directives = text.split_inclusive('\n').skip_while(|line| line.starts_with('#'));
+    Ok(directives.collect())
 }
 
 /// Replaces every name once, from left to right, so that a path with `@` in it stays as it is.
