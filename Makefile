@@ -179,6 +179,7 @@ bench: ## Measure the command and the gate against their budgets
 	cargo build --release --locked
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
+	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench flags
 	cargo bench --locked --no-default-features --features tower --bench gate
 
 weight: ## What the library adds to the binary of an app, and to building it [CARGO_PROFILE_RELEASE_LTO=true]

@@ -12,6 +12,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use maint::flags::{self, Flag};
 use maint::internal::doctor::{self, Finding, Level};
 use maint::rules::{Kind, Matcher};
 use maint::site::Environment;
@@ -604,6 +605,58 @@ fn a_place_that_is_full_in_memory_or_read_only_is_told() {
     if let Some(found) = examined_after(&read_only, &clinic.site) {
         assert!(found.contains("\"read-only\""), "{found}");
     }
+}
+
+#[test]
+fn requirement_79_a_flag_that_does_not_follow_is_a_problem_with_its_fix() {
+    let clinic = Clinic::new();
+    let flag = |name: &str| Flag::new(flags::Kind::File).at(clinic.root.join(name));
+    let options = store::Options::new("test");
+    for name in ["gone", "theirs", "fine"] {
+        store::add_flag(&clinic.site, &options, name, flag(name), false).unwrap();
+    }
+    clinic.on("w", &WindowSettings::new());
+    assert!(!has(&clinic.findings(), "flag-behind"));
+    fs::remove_file(clinic.root.join("gone")).unwrap();
+    write(&clinic.root.join("theirs"), "mine");
+    let findings = clinic.findings();
+    let behind: Vec<_> = findings.iter().filter(|finding| finding.code == "flag-behind").collect();
+    assert_eq!(behind.len(), 2, "{behind:?}");
+    let fixes: Vec<&str> = behind.iter().map(|finding| finding.fix.as_deref().unwrap()).collect();
+    assert!(fixes[0].contains("flag sync gone`"), "{fixes:?}");
+    assert!(fixes[1].contains("flag sync theirs --take-over`"), "{fixes:?}");
+    write(&clinic.site.flags_file(), "{");
+    expect(&clinic.findings(), Level::Problem, "flags-unusable", "flags.json");
+}
+
+#[test]
+fn requirement_80_a_flag_that_nobody_sets_when_the_time_has_come_is_a_warning() {
+    let clinic = Clinic::new();
+    let flag = Flag::new(flags::Kind::File).at(clinic.root.join("down"));
+    store::add_flag(&clinic.site, &store::Options::new("test"), "it", flag, false).unwrap();
+    clinic.on("w", &WindowSettings::new());
+    assert!(!has(&clinic.findings(), "flags-unattended"), "it has no end");
+    clinic.on("w", &WindowSettings::new().end(Timestamp::now() + SignedDuration::from_hours(1)));
+    expect(&clinic.findings(), Level::Warning, "flags-unattended", "`it`");
+    let agent = maint::internal::agent::Agent::start(&clinic.site, store::Options::new("agent"));
+    let agent = agent.unwrap();
+    assert!(!has(&clinic.findings(), "flags-unattended"));
+    drop(agent);
+    expect(&clinic.findings(), Level::Warning, "flags-unattended", "`it`");
+}
+
+#[test]
+fn a_flag_in_a_folder_that_the_web_server_may_not_enter_is_a_problem() {
+    let Some(user) = stranger() else { return };
+    let clinic = Clinic::new();
+    let folder = clinic.root.join("folder");
+    fs::create_dir(&folder).unwrap();
+    set_mode(&folder, 0o755);
+    let flag = Flag::new(flags::Kind::File).at(folder.join("down"));
+    store::add_flag(&clinic.site, &store::Options::new("test"), "it", flag, false).unwrap();
+    assert!(!has(&clinic.findings_for(Some(user)), "flag-unseen"));
+    set_mode(&folder, 0o700);
+    expect(&clinic.findings_for(Some(user)), Level::Problem, "flag-unseen", "`it`");
 }
 
 #[test]

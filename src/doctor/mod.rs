@@ -7,6 +7,7 @@
 
 mod content;
 mod finding;
+mod flags;
 mod labels;
 mod links;
 mod loads;
@@ -77,6 +78,10 @@ const CHECKS: &[Check] = &[
     schedule::redirects,
     schedule::open_rules,
     schedule::shadowed_rules,
+    flags::declared,
+    flags::in_step,
+    flags::seen,
+    flags::unattended,
 ];
 
 /// Examines a site and returns what it finds, the worst first.

@@ -247,6 +247,13 @@ impl Looked {
         if self.piece.has_directory {
             make_directories(self.path.parent().unwrap_or(Path::new("/")))?;
         }
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        // Under the lock their writers are dead.
+        for leftover in
+            replace::leftovers(directory, |of| self.path.file_name() == Some(of.as_ref()))
+        {
+            let _ = sys::unlink(&leftover);
+        }
         let old = match &self.seen {
             Seen::File { old, .. } => Some(*old),
             _ => None,

@@ -373,7 +373,9 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
-    found.extend(replace::leftovers(site.dir(), |of| of == IGNORE_FILE));
+    found.extend(replace::leftovers(site.dir(), |of| {
+        of == IGNORE_FILE || site.flags_file().file_name() == Some(of.as_ref())
+    }));
     found.extend(replace::leftovers(&site.templates(), |of| {
         crate::state::page::parse_file_name(of).is_some()
     }));

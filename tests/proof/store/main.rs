@@ -16,6 +16,7 @@ mod deleted;
 mod disk;
 mod env;
 mod faults;
+mod flags;
 mod full;
 mod interrupted;
 mod linear;
