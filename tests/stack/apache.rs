@@ -32,6 +32,7 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
             </Directory>
             <VirtualHost *:{port}>
                 {snippet}
+                Header always set Content-Security-Policy \"default-src 'self'\"
                 <Location />
                     Require all granted
                 </Location>

@@ -189,6 +189,8 @@ impl Case {
         assert_eq!(answer.header("retry-after"), Some(seconds), "{what}: {answer:?}");
         assert_eq!(answer.header("maint-decision"), Some("block"), "{what}: {answer:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer:?}");
+        // A policy of the site would keep the page from its own styles and script.
+        assert_eq!(answer.header("content-security-policy"), None, "{what}: {answer:?}");
         let varies = answer.header("vary").unwrap_or_default();
         assert!(varies.contains("Accept"), "{what}: {answer:?}");
         if what == "HEAD" {
