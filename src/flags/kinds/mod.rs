@@ -56,6 +56,36 @@ pub(super) fn carries_path(kind: &Kind, pattern: &PathPattern) -> bool {
     }
 }
 
+/// The options that a kind takes, as `flags.json` names them.
+fn options_of(kind: &Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Exec => &["on", "off", "check", "timeout"],
+        Kind::Haproxy => &["map", "key", "servers"],
+        Kind::DjangoMaintenanceMode => &["times"],
+        _ => &[],
+    }
+}
+
+/// Refuses a flag that cannot be: its software is not there, or it has what its kind cannot use.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] or [`Error::Refused`].
+pub(crate) fn check(flag: &Flag) -> Result<()> {
+    let definition = definition_of(flag)?;
+    let given = serde_json::to_value(&flag.options).unwrap_or_default();
+    let names = given.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let known = options_of(&flag.kind);
+    if let Some(other) = names.into_iter().find(|name| !known.contains(&name.as_str())) {
+        let kind = &flag.kind;
+        return Err(Error::invalid(format!("a flag of kind `{kind}` has no use for `{other}`")));
+    }
+    if definition.path.is_empty() && flag.path.is_some() {
+        return Err(Error::invalid(format!("a flag of kind `{}` has no path", flag.kind)));
+    }
+    definition.check(flag)
+}
+
 /// What a flag is.
 ///
 /// # Errors
