@@ -1,4 +1,4 @@
-//! HAProxy, from Debian's `haproxy`.
+//! `HAProxy`, from Debian's `haproxy`.
 
 use std::fs;
 use std::net::TcpListener;
