@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::definition::Definition;
 use super::fact::Fact;
 use super::flag::Flag;
-use super::kinds::definition;
+use super::kinds::{carries_path, definition};
 use super::lack::{Lack, Missing};
 use super::reach;
 use crate::rules::{Matcher, Rule};
@@ -86,7 +86,9 @@ fn carries(definition: &Definition, rule: &Rule) -> bool {
             let is_single = network.prefix_len() == network.max_prefix_len();
             definition.carries(Fact::Networks) || is_single && definition.carries(Fact::Addresses)
         }
-        Ok(Some(Matcher::Path(_))) => definition.carries(Fact::Paths),
+        Ok(Some(Matcher::Path(pattern))) => {
+            definition.carries(Fact::Paths) && carries_path(&definition.kind, &pattern)
+        }
         // A rule that nobody knows lets nobody through anywhere.
         Ok(None) => true,
         _ => false,

@@ -12,13 +12,20 @@ mod behind;
 mod caddy;
 #[path = "../common/can.rs"]
 mod can;
+mod django;
+mod guides;
 mod haproxy;
+mod laravel;
 mod lighttpd;
 mod machine;
+mod mariadb;
+mod mediawiki;
 mod nginx;
 mod obeys;
+mod php;
 #[path = "../proxied/process.rs"]
 mod process;
+mod runtime;
 #[path = "../common/say.rs"]
 mod say;
 mod server;
@@ -26,6 +33,8 @@ mod server;
 mod session;
 mod site;
 mod systemd;
+mod turnout;
 mod varnish;
 mod visitors;
 mod wire;
+mod wordpress;

@@ -19,6 +19,7 @@ mod faults;
 mod flags;
 mod full;
 mod interrupted;
+mod kinds;
 mod linear;
 mod lock;
 mod lockers;
