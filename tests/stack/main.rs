@@ -22,6 +22,7 @@ mod mariadb;
 mod mediawiki;
 mod nginx;
 mod obeys;
+mod one_switch;
 mod php;
 #[path = "../proxied/process.rs"]
 mod process;
