@@ -288,6 +288,16 @@ fn requirement_81_a_window_that_covers_less_leaves_the_flag_clear_and_is_named()
 }
 
 #[test]
+fn requirement_76_the_flag_of_wordpress_is_a_program_and_no_empty_file() {
+    let host = Host::new();
+    write(&host.folder.join("wp-load.php"), "");
+    host.add("it", Flag::new(Kind::Wordpress).at(&host.folder)).unwrap();
+    host.on(&WindowSettings::new());
+    let flag = fs::read_to_string(host.folder.join(".maintenance")).unwrap();
+    assert!(flag.starts_with("<?php"), "WordPress goes on serving with an empty one: {flag}");
+}
+
+#[test]
 fn a_flag_that_cannot_be_written_is_reported_with_its_cause_and_the_others_follow() {
     let host = Host::new();
     fs::create_dir(host.folder.join("gone")).unwrap();
