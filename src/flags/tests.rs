@@ -129,6 +129,7 @@ fn requirement_76_a_flag_follows_each_change_of_the_state() {
 #[test]
 fn requirement_76_every_file_of_a_web_server_is_there_before_the_flag() {
     let host = Host::with(|folder| Flag::new(Kind::Web).at(folder.join("web")));
+    assert!(host.folder.join("web").is_dir(), "a server can be pointed at it");
     let rule = |state: &mut State, stamp: Stamp<'_>| {
         for value in ["203.0.113.7", "10.0.0.0/8", "2001:DB8::7"] {
             state.add_rule(
