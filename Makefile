@@ -19,7 +19,9 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	/usr/lib/lighttpd/mod_magnet.so:lighttpd-modules-lua systemd-analyze:systemd setpriv:util-linux \
 	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml php:php-cli \
 	/usr/share/doc/php-fpm/copyright:php-fpm /usr/share/doc/php-mysql/copyright:php-mysql mariadbd:mariadb-server \
-	/usr/share/wordpress/wp-load.php:wordpress /usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
+	/usr/share/wordpress/wp-load.php:wordpress /usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework \
+	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
+	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
 .PHONY: weight help test test-stack test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
@@ -92,6 +94,8 @@ unit: ## Every test, with and without the command
 	cargo test --no-fail-fast --all-features --locked
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
 
+# For the guide that is followed on a machine of its own.
+test-stack: TOOLS += curl:curl ip:iproute2 python3:python3-minimal
 test-stack: tools ## Unmodified servers and apps obey the command, with all of them that Debian has
 	cargo test --locked --test stack
 
@@ -179,6 +183,7 @@ bench: ## Measure the command and the gate against their budgets
 	cargo build --release --locked
 	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
+	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench flags
 	cargo bench --locked --no-default-features --features tower --bench gate
 
 weight: ## What the library adds to the binary of an app, and to building it [CARGO_PROFILE_RELEASE_LTO=true]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use maint::flags::{self, Standing};
 use maint::internal::state::validate_template_name;
 use maint::page::Format;
 use maint::site::Environment;
@@ -49,6 +50,7 @@ pub(crate) struct Change {
     /// The path of the site directory, if this change made it.
     #[pyo3(get)]
     made: Option<String>,
+    flags: Vec<Standing>,
 }
 
 #[pymethods]
@@ -64,6 +66,12 @@ impl Change {
     #[getter]
     fn after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.after.as_ref().map(|window| json::object(py, window)).transpose()
+    }
+
+    /// Where the flags of this host stand after it, as `Site.flags` has them.
+    #[getter]
+    fn flags<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        self.flags.iter().map(|flag| json::object(py, flag)).collect()
     }
 
     fn __repr__(&self) -> String {
@@ -379,6 +387,41 @@ impl Site {
         added.map(drop).map_err(|error| raise(py, &error))
     }
 
+    /// Where the flags of this host stand: files that other software obeys.
+    ///
+    /// Each is a dictionary as `maint flag list --json` has it: `id`, `kind`,
+    /// `path`, `wanted` (the window that sets it, or `None`), `found`,
+    /// `in_step`, `problem`, `hint` and `lacks`, what it cannot carry.
+    fn flags<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let looked = py.detach(|| {
+            let site = self.0.current()?;
+            let now = clock::stopped().unwrap_or_else(Timestamp::now);
+            flags::look(&site, &site.state()?, now)
+        });
+        let standings = looked.map_err(|error| raise(py, &error))?;
+        standings.iter().map(|flag| json::object(py, flag)).collect()
+    }
+
+    /// Brings the flags of this host in step with the state, and returns where
+    /// they stand, as `flags` does.
+    ///
+    /// `ids`: those to bring in step; all if there are none. One that does not
+    /// follow is no error: its `in_step` is not `True`.
+    ///
+    /// Raises `UsageError` for an id that no flag has.
+    #[pyo3(signature = (*ids))]
+    #[expect(clippy::needless_pass_by_value, reason = "what Python passes is owned")]
+    fn sync_flags<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Vec<String>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let author = Author::new(py, None, None)?;
+        let synced = py.detach(|| store::sync_flags(&self.0, &author.options(), &ids, false));
+        let report = synced.map_err(|error| raise(py, &error))?;
+        report.flags.iter().map(|flag| json::object(py, flag)).collect()
+    }
+
     fn __repr__(&self) -> String {
         format!("<maint.Site {}>", self.0.dir().display())
     }
@@ -450,6 +493,7 @@ impl Site {
             open: open_windows(&applied.after, applied.value),
             warnings: applied.warnings,
             made: applied.made.map(|made| made.display().to_string()),
+            flags: applied.flags.flags,
         })
     }
 }

@@ -166,7 +166,7 @@ pub struct Flag {
     /// digests of their bytes. Whatever has other bytes is somebody else's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub written: BTreeMap<PathBuf, BTreeSet<String>>,
-    /// `exec`: what its commands did last; absent if that is not known.
+    /// `exec` and `haproxy`: what was done last; absent if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub did: Option<Did>,
     /// Fields of later versions, kept as they are.
@@ -174,7 +174,7 @@ pub struct Flag {
     pub extra: Map<String, Value>,
 }
 
-/// What was done last by a command, where nobody can look.
+/// What was done last where there are no bytes to know it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

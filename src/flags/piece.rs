@@ -146,6 +146,12 @@ fn judge(
         (Content::Any, _) | (Content::Nothing, Seen::Missing) => Judgement::Right,
         (Content::Bytes(_), Seen::Missing) => Judgement::Missing,
         (_, Seen::Special(_)) => Judgement::Foreign,
+        // The software has its own way to say off, and what it makes it can read.
+        (Content::Bytes(wanted), Seen::File { bytes, old, .. })
+            if is_blank(wanted) && is_blank(bytes) && old.ownership.mode & 0o444 == 0o444 =>
+        {
+            Judgement::Right
+        }
         (Content::Bytes(wanted), Seen::File { bytes, old, .. }) if wanted == bytes => {
             let is_readable = old.ownership.mode == NEW_FILE || cfg!(not(unix));
             if is_readable { Judgement::Right } else { Judgement::Other }

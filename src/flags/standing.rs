@@ -40,7 +40,7 @@ impl Found {
 }
 
 /// Where a flag stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Standing {
     /// The flag.
@@ -56,6 +56,7 @@ pub struct Standing {
     /// Whether the two agree; `None` if that cannot be told from here.
     pub in_step: Option<bool>,
     /// Whether this change changed it.
+    #[serde(rename = "changed")]
     pub is_changed: bool,
     /// What stands in the way, if it is not in step.
     pub problem: Option<String>,

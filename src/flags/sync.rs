@@ -116,7 +116,7 @@ pub(crate) fn sync(
     Ok(standings)
 }
 
-/// Records what commands did that nobody can look at; whether there is anything new.
+/// Records what was done by calls, where there are no bytes to know it by; whether there is anything new.
 fn remember(flags: &mut Flags, standings: &[Standing], effort: Effort) -> bool {
     let mut is_new = false;
     for standing in standings {
@@ -126,9 +126,9 @@ fn remember(flags: &mut Flags, standings: &[Standing], effort: Effort) -> bool {
             continue;
         };
         let did = Did::of(standing.wanted.is_some());
-        let is_done = standing.in_step == Some(true)
-            && (standing.is_changed || effort == Effort::Again)
-            && calls.is_blind(flag);
+        // What was so before is not what was done.
+        let is_declared = effort == Effort::Again && (flag.did.is_none() || calls.is_blind(flag));
+        let is_done = standing.in_step == Some(true) && (standing.is_changed || is_declared);
         if is_done && flag.did != Some(did) {
             flag.did = Some(did);
             is_new = true;
@@ -144,18 +144,26 @@ pub(crate) fn refuse_taken(
     id: &str,
     flag: &Flag,
     now: Timestamp,
+    is_taken_over: bool,
 ) -> Result<()> {
     let plan = Plan::make(site, state, id, flag, now);
     if let Work::Refused(error) = plan.work {
         return Err(error);
     }
-    let Work::Files(files) = &plan.work else { return Ok(()) };
+    let files = match &plan.work {
+        Work::Files(files) => files,
+        Work::Calls(_, Ok(Found::Set | Found::Stale)) if !is_taken_over => {
+            return Err(plan.obstacle());
+        }
+        _ => return Ok(()),
+    };
     let foreign = files.iter().find(|file| file.judgement == Judgement::Foreign);
     foreign.and_then(Looked::obstacle).map_or(Ok(()), Err)
 }
 
 /// Takes over what somebody else made: what is there now counts as ours.
 pub(crate) fn take_over(site: &Site, state: &State, id: &str, flag: &mut Flag, now: Timestamp) {
+    flag.did = None;
     let plan = Plan::make(site, state, id, &*flag, now);
     let Work::Files(files) = plan.work else { return };
     let found: Vec<(PathBuf, String)> = files
@@ -175,12 +183,14 @@ pub(crate) fn take_over(site: &Site, state: &State, id: &str, flag: &mut Flag, n
 /// The first thing that could not be removed. What somebody else made is left alone.
 pub(crate) fn clear(site: &Site, id: &str, flag: &Flag, now: Timestamp) -> Result<()> {
     let state = State::default();
-    let standing = Plan::make(site, &state, id, flag, now).apply(Effort::Mend);
+    let plan = Plan::make(site, &state, id, flag, now);
+    let stays = plan.stays();
+    let standing = plan.apply(Effort::Mend);
     let mut result = match (standing.in_step, standing.problem) {
         (Some(true), _) => Ok(()),
         (_, problem) => Err(Error::invalid(problem.unwrap_or_default())),
     };
-    for (path, digests) in &flag.written {
+    for (path, digests) in flag.written.iter().filter(|(path, _)| !stays.contains(*path)) {
         let removed = remove_ours(path, digests);
         result = result.and(removed.map(drop));
     }
@@ -231,6 +241,14 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// What is there while the flag is clear, and is to stay when it is removed: some software
+    /// cannot do without.
+    fn stays(&self) -> BTreeSet<PathBuf> {
+        let Work::Files(files) = &self.work else { return BTreeSet::new() };
+        let wanted = files.iter().filter(|file| file.wanted().is_some());
+        wanted.map(|file| file.path.clone()).collect()
+    }
+
     fn order(&self) -> Order<'_> {
         Order { id: self.id, flag: self.flag, site: self.site, notice: self.notice.as_ref() }
     }
@@ -244,7 +262,28 @@ impl<'a> Plan<'a> {
                 let looked = pieces.into_iter().map(|piece| piece.look(&written, *is_blank));
                 Ok(Work::Files(looked.collect()))
             }
-            Drive::Calls(calls) => Ok(Work::Calls(*calls, calls.look(&self.order()))),
+            Drive::Calls(calls) => {
+                let found = calls.look(&self.order()).map(|found| self.judged(found));
+                Ok(Work::Calls(*calls, found))
+            }
+        }
+    }
+
+    /// What is set though maint has cleared it was set by somebody else.
+    fn judged(&self, found: Found) -> Found {
+        let is_set = matches!(found, Found::Set | Found::Stale);
+        if is_set && self.notice.is_none() && self.flag.did == Some(Did::Off) {
+            return Found::SomebodyElses;
+        }
+        found
+    }
+
+    /// What stands in the way of calls.
+    fn obstacle(&self) -> Error {
+        Error::Refused {
+            path: self.flag.path.clone().unwrap_or_else(|| self.site.flags_file()),
+            reason: "somebody else set it".to_owned(),
+            hint: Some("look at it, and clear it or take it over".to_owned()),
         }
     }
 
@@ -282,8 +321,8 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            Work::Calls(calls, found) => {
-                if calls.is_blind(self.flag) && self.is_due(found, effort) {
+            Work::Calls(_, found) => {
+                if self.is_due(found, effort) {
                     flag.did = None;
                 }
             }
@@ -296,7 +335,9 @@ impl<'a> Plan<'a> {
             Work::Calls(calls, _) => calls.is_blind(self.flag),
             _ => false,
         };
-        found.as_ref().map_or(true, |found| !self.is_right(*found))
+        found
+            .as_ref()
+            .map_or(true, |found| !self.is_right(*found) && *found != Found::SomebodyElses)
             || is_blind && effort == Effort::Again
     }
 
@@ -357,6 +398,7 @@ impl<'a> Plan<'a> {
                 let complaint = || files.iter().find_map(Looked::complaint).map(|why| (why, None));
                 obstacle.as_ref().map(error_of).or_else(complaint)
             }
+            Work::Calls(_, Ok(Found::SomebodyElses)) => Some(error_of(&self.obstacle())),
             Work::Calls(_, Ok(_)) => None,
         };
         let (problem, hint) = problem.unzip();

@@ -90,7 +90,26 @@ fn file(folder: &Path) -> Flag {
     Flag::new(Kind::File).at(folder.join("down"))
 }
 
-fn mode(path: &Path) -> u32 {
+/// Lets addresses and networks through.
+pub(super) fn allow(host: &Host, values: &[&str]) {
+    add_rules(host, &rules::Kind::Ip, values);
+}
+
+/// Lets paths through.
+pub(super) fn allow_paths(host: &Host, values: &[&str]) {
+    add_rules(host, &rules::Kind::Path, values);
+}
+
+fn add_rules(host: &Host, kind: &rules::Kind, values: &[&str]) {
+    host.change(NOW, |state, stamp| {
+        for value in values {
+            state.add_rule(&Matcher::parse(kind, value)?, &RuleSettings::new(), stamp)?;
+        }
+        Ok(())
+    });
+}
+
+pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 

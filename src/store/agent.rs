@@ -118,8 +118,8 @@ pub fn duty(site: &Site) -> Result<Duty> {
     as_owner(&site, || {
         let path = site.agent_file();
         let unreadable = |source| Error::Unreadable { path: path.clone(), source };
-        let file = match sys::open_lock(&path) {
-            Ok((file, _)) => file,
+        let file = match sys::open_read_here(&path) {
+            Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Duty::Absent(None)),
             Err(source) => return Err(unreadable(source)),
         };

@@ -7,7 +7,7 @@ use super::create::make_missing;
 use super::options::{Applied, Options};
 use super::transaction::Transaction;
 use crate::error::{Error, Result};
-use crate::flags::{self, Effort, Flag, Flags, Report};
+use crate::flags::{self, Effort, Flag, Flags, Kind, Report};
 use crate::identity::as_owner;
 use crate::load;
 use crate::site::Site;
@@ -29,7 +29,7 @@ pub fn add_flag(
 ) -> Result<Applied<()>> {
     validate_name(id)?;
     let mut flag = flag.absolute()?;
-    flags::definition_of(&flag)?.check(&flag)?;
+    flags::check(&flag)?;
     declare(site, options, &[id.to_owned()], Effort::Again, |flags, site, state| {
         let stamp = options.stamp();
         if flags.flags.contains_key(id) {
@@ -38,14 +38,18 @@ pub fn add_flag(
                 "remove it first, or take another id",
             ));
         }
-        let same = |other: &&Flag| flag.path.is_some() && other.path == flag.path;
+        let same = |other: &&Flag| {
+            // One socket is the door to many maps and servers.
+            let is_shared = flag.kind == Kind::Haproxy && other.options != flag.options;
+            flag.path.is_some() && other.path == flag.path && !is_shared
+        };
         if flags.flags.values().any(|other| same(&other)) {
             return Err(Error::conflict("another flag has this path already"));
         }
         if take_over {
             flags::take_over(site, state, id, &mut flag, stamp.now);
         }
-        flags::refuse_taken(site, state, id, &flag, stamp.now)?;
+        flags::refuse_taken(site, state, id, &flag, stamp.now, take_over)?;
         flag.added_at = Some(stamp.now);
         flag.added_by = Some(stamp.actor.to_string());
         flags.flags.insert(id.to_owned(), flag);

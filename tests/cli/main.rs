@@ -1,5 +1,7 @@
 //! The command as people and scripts meet it: the built binary, one file per verb.
 
+#[cfg(unix)]
+mod agent;
 mod bypass;
 #[path = "../common/can.rs"]
 mod can;

@@ -12,6 +12,7 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
         // A `handle` of the site with a longer path does not come first.
         let text = format!(
             "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n{snippet}
+            header Content-Security-Policy \"default-src 'self'\"
             handle /shop* {{\n reverse_proxy 127.0.0.1:{app}\n}}
             reverse_proxy 127.0.0.1:{app}\n}}\n"
         );
@@ -36,6 +37,12 @@ const CASE: Case = Case {
 fn requirement_83_caddy_obeys() {
     let Some(program) = installed("caddy") else { return };
     CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_caddy_obeys_a_single_file() {
+    let Some(program) = installed("caddy") else { return };
+    CASE.obeys_single_files(&|snippet, app| before(&program, snippet, app));
 }
 
 #[test]

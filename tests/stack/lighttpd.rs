@@ -61,6 +61,12 @@ fn requirement_83_lighttpd_obeys() {
 }
 
 #[test]
+fn requirement_83_lighttpd_obeys_a_single_file() {
+    let Some(program) = with_lua() else { return };
+    CASE.obeys_single_files(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
 fn requirement_83_lighttpd_obeys_wherever_the_flag_is() {
     let Some(program) = with_lua() else { return };
     let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));

@@ -10,16 +10,22 @@ mod apache;
 mod app;
 mod behind;
 mod caddy;
+#[path = "../common/can.rs"]
+mod can;
+mod django;
 mod guides;
 mod haproxy;
 mod laravel;
 mod lighttpd;
+mod machine;
 mod mariadb;
+mod mediawiki;
 mod nginx;
 mod obeys;
 mod php;
 #[path = "../proxied/process.rs"]
 mod process;
+mod runtime;
 #[path = "../common/say.rs"]
 mod say;
 mod server;
@@ -27,6 +33,7 @@ mod server;
 mod session;
 mod site;
 mod systemd;
+mod turnout;
 mod varnish;
 mod visitors;
 mod wire;

@@ -1,7 +1,7 @@
 //! nginx, from Debian's `nginx-light`.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::app::{App, answers_at};
 use crate::obeys::{Case, MESSAGE, is_refused};
@@ -40,6 +40,7 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
             "server {{
                 listen 127.0.0.1:{port};
                 {snippet}
+                add_header Content-Security-Policy \"default-src 'self'\" always;
                 location / {{ proxy_pass http://127.0.0.1:{app}; }}
             }}"
         )
@@ -59,6 +60,12 @@ const CASE: Case = Case {
 fn requirement_83_nginx_obeys() {
     let Some(program) = installed("nginx") else { return };
     CASE.is_obeyed(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
+fn requirement_83_nginx_obeys_a_single_file() {
+    let Some(program) = installed("nginx") else { return };
+    CASE.obeys_single_files(&|snippet, app| before(&program, snippet, app));
 }
 
 #[test]
@@ -94,4 +101,28 @@ fn requirement_83_nginx_keeps_the_error_page_of_the_site() {
     assert!(answer.body.contains(MESSAGE), "{answer:?}");
     site.off();
     is_busy();
+}
+
+/// As the snippet says.
+#[test]
+fn requirement_83_nginx_with_a_cache_of_files_follows_late() {
+    let Some(program) = installed("nginx") else { return };
+    let (site, app) = (TestSite::new(), App::start());
+    site.add_flag();
+    let text = site.maint(&["snippet", "nginx"]);
+    let cached = |valid| format!("open_file_cache max=100; open_file_cache_valid {valid};\n{text}");
+    let (late, soon) = (cached("600s"), cached("1s"));
+    let (late, soon) = (before(&program, &late, app.port), before(&program, &soon, app.port));
+    site.on(MESSAGE);
+    is_refused(&get(late.port, "/"), "a new flag is seen at once");
+    is_refused(&get(soon.port, "/"), "a new flag is seen at once");
+    site.off();
+    // A worker keeps what it saw, and there are two.
+    let closed = (0..20).filter(|_| get(late.port, "/").status == 503).count();
+    assert!(closed > 0, "the cache of files hides nothing");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while get(soon.port, "/").status == 503 {
+        assert!(Instant::now() < deadline, "never seen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::app::{App, OURS};
-use crate::say::figure;
-use crate::server::Server;
+use crate::say::{amount, figure};
+use crate::server::{Server, put};
 use crate::site::TestSite;
 use crate::visitors::while_they_come;
 use crate::wire::{Answer, ask, get};
@@ -42,20 +42,53 @@ impl Case {
         let text = site.maint(&["snippet", self.software]);
         let server = start(&text, app.port);
         let port = server.port;
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
 
         site.on(MESSAGE);
         self.wait();
         self.is_closed(port);
         self.lets_through(&site, &app, port);
         self.bears_a_closed_folder(&site, &app, &server);
-        self.bears_a_missing_page(&site, port);
+        Self::bears_a_missing_page(&site, port);
+        self.shows_a_large_page(&site, port);
 
         site.off();
         self.wait();
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
         self.is_switched_among_visitors(&site, port);
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
+    }
+
+    /// Tries flags that are one file, of the kinds `file` and `page`.
+    pub(crate) fn obeys_single_files(&self, start: Start<'_>) {
+        let app = App::start();
+        for kind in ["file", "page"] {
+            let site = TestSite::new();
+            let path = site.project().join("closed.html");
+            site.add(kind, &path);
+            let server = start(&site.maint(&["snippet", self.software]), app.port);
+            let port = server.port;
+            for _ in 0..2 {
+                Self::is_open(&app, port);
+                site.on(MESSAGE);
+                self.wait();
+                for method in ["GET", "HEAD", "POST", "PUT"] {
+                    let answer = ask(port, method, "/shop", &HTML);
+                    is_refused(&answer, &format!("{kind}: {method}"));
+                    assert_eq!(answer.header("retry-after"), Some("120"), "{kind}: {answer:?}");
+                    assert_eq!(answer.header("maint-decision"), Some("block"), "{answer:?}");
+                    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+                    let shows = kind == "page" && self.shows_pages && method != "HEAD";
+                    assert_eq!(answer.body.contains(MESSAGE), shows, "{kind}: {answer:?}");
+                    let has_text = method == "HEAD" || !answer.body.is_empty();
+                    assert!(has_text, "{kind}: {method}: {answer:?}");
+                }
+                is_of(&app, &get(port, CHALLENGE));
+                site.off();
+                self.wait();
+            }
+            Self::is_open(&app, port);
+        }
     }
 
     /// Tries folders whose names mean something to some configuration: each is obeyed, or the
@@ -107,7 +140,7 @@ impl Case {
     }
 
     /// Each request meets the app, and the app's own 503 is its own.
-    fn is_open(&self, app: &App, port: u16) {
+    fn is_open(app: &App, port: u16) {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
             let answer = ask(port, method, "/shop", &HTML);
             assert_eq!(answer.status, 200, "{method}: {answer:?}");
@@ -156,6 +189,8 @@ impl Case {
         assert_eq!(answer.header("retry-after"), Some(seconds), "{what}: {answer:?}");
         assert_eq!(answer.header("maint-decision"), Some("block"), "{what}: {answer:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer:?}");
+        // A policy of the site would keep the page from its own styles and script.
+        assert_eq!(answer.header("content-security-policy"), None, "{what}: {answer:?}");
         let varies = answer.header("vary").unwrap_or_default();
         assert!(varies.contains("Accept"), "{what}: {answer:?}");
         if what == "HEAD" {
@@ -174,8 +209,8 @@ impl Case {
         is_of(app, &get(port, CHALLENGE));
         site.allow("127.0.0.1");
         self.wait();
-        self.is_open(app, port);
-        site.forbid("127.0.0.1");
+        Self::is_open(app, port);
+        site.forbid();
         self.wait();
         is_refused(&get(port, "/"), "no longer let through");
     }
@@ -196,7 +231,7 @@ impl Case {
     }
 
     /// Without the page it is still a 503.
-    fn bears_a_missing_page(&self, site: &TestSite, port: u16) {
+    fn bears_a_missing_page(site: &TestSite, port: u16) {
         for name in ["page.html", "page.json", "page.txt"] {
             fs::remove_file(site.flag().join(name)).unwrap();
         }
@@ -208,11 +243,33 @@ impl Case {
         }
     }
 
+    /// Larger than the buffers of a server.
+    fn shows_a_large_page(&self, site: &TestSite, port: u16) {
+        if !self.shows_pages {
+            return;
+        }
+        let body = "All is well. ".repeat(15_000);
+        let page = format!(
+            "<!doctype html>\n<title>Large</title>\n{{{{ reason }}}}\n<p>{body}</p>\n<!-- end -->\n"
+        );
+        put(&site.project().join("large.html"), &page);
+        site.maint(&["template", "add", "large", "large.html"]);
+        site.maint(&["on", "-m", MESSAGE, "--retry-after", "15m", "--template", "large"]);
+        self.wait();
+        for method in ["GET", "POST"] {
+            let answer = ask(port, method, "/", &HTML);
+            is_refused(&answer, method);
+            let is_whole =
+                answer.body.contains(MESSAGE) && answer.body.trim_end().ends_with("<!-- end -->");
+            assert!(is_whole, "{method}: {} bytes", answer.body.len());
+        }
+    }
+
     /// Several times on and off, with visitors coming.
     fn is_switched_among_visitors(&self, site: &TestSite, port: u16) {
         // Longer than it takes for some visits in between.
         let pause = Duration::from_millis(300) + self.grace;
-        for _ in 0..3 {
+        for _ in 0..amount(1, 5) {
             let ((on, off), seen) = while_they_come(port, || {
                 std::thread::sleep(pause);
                 site.on(MESSAGE);

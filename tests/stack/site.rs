@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::server::{directory, put};
+use crate::server::directory;
 
 pub(crate) struct TestSite {
     project: PathBuf,
@@ -46,40 +46,31 @@ impl TestSite {
 
     /// Declares a flag of the kind `web`.
     pub(crate) fn add_flag(&self) {
-        fs::create_dir(self.flag()).unwrap();
-        fs::create_dir(self.flag().join("allow")).unwrap();
-        for path in [self.flag(), self.flag().join("allow")] {
-            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-        }
+        self.add("web", &self.flag());
+    }
+
+    /// Declares a flag whose id is its kind.
+    pub(crate) fn add(&self, kind: &str, path: &Path) {
+        self.maint(&["flag", "add", kind, path.to_str().unwrap()]);
     }
 
     /// Opens a window with this message, which asks to come again in 15 minutes.
     pub(crate) fn on(&self, message: &str) {
         self.maint(&["on", "-m", message, "--retry-after", "15m"]);
-        for format in ["html", "json", "txt"] {
-            let page = self.maint(&["template", "render", "--format", format]);
-            let path = self.flag().join(format!("page.{format}"));
-            let _ = fs::remove_file(&path);
-            put(&path, &page);
-        }
-        let _ = fs::remove_file(self.flag().join("retry-after"));
-        put(&self.flag().join("retry-after"), "900");
-        put(&self.flag().join("down"), "");
     }
 
     pub(crate) fn off(&self) {
-        fs::remove_file(self.flag().join("down")).unwrap();
         self.maint(&["off"]);
     }
 
     /// Lets an address through.
     pub(crate) fn allow(&self, address: &str) {
-        put(&self.flag().join("allow").join(address), "");
+        self.maint(&["ignore", "add", "ip", address]);
     }
 
-    /// Lets it through no longer.
-    pub(crate) fn forbid(&self, address: &str) {
-        fs::remove_file(self.flag().join("allow").join(address)).unwrap();
+    /// Lets no address through any longer.
+    pub(crate) fn forbid(&self) {
+        self.maint(&["ignore", "clear"]);
     }
 
     /// Runs a command that must succeed, and returns what it printed.

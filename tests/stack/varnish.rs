@@ -43,6 +43,12 @@ fn requirement_83_varnish_obeys() {
 }
 
 #[test]
+fn requirement_83_varnish_obeys_a_single_file() {
+    let Some(program) = installed("varnishd") else { return };
+    CASE.obeys_single_files(&|snippet, app| before(&program, snippet, app));
+}
+
+#[test]
 fn requirement_83_varnish_obeys_wherever_the_flag_is() {
     let Some(program) = installed("varnishd") else { return };
     let refused = CASE.bears_names(&|snippet, app| before(&program, snippet, app));

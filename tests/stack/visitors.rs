@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::app::OURS;
-use crate::wire::{Answer, try_ask};
+use crate::wire::{Answer, Kept, try_ask};
 
 /// One request, and who answered it.
 struct Visit {
@@ -17,7 +17,8 @@ struct Visit {
 /// What visitors saw.
 pub(crate) struct Seen(Vec<Visit>);
 
-/// Runs `test` while visitors ask for `/`, one request after the other.
+/// Runs `test` while visitors ask for `/`, one request after the other. Each second one keeps
+/// its connection.
 pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce() -> R) -> (R, Seen) {
     const VISITORS: usize = 2;
     let (goes_on, seen) = (AtomicBool::new(true), Mutex::new(Vec::new()));
@@ -29,11 +30,17 @@ pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce() -> R) -> (R, See
             }
         }
         let _end = End(&goes_on);
-        for _ in 0..VISITORS {
-            scope.spawn(|| {
+        let (goes_on, seen) = (&goes_on, &seen);
+        for number in 0..VISITORS {
+            scope.spawn(move || {
+                let mut kept = Kept::default();
                 while goes_on.load(Ordering::Relaxed) {
                     let begun = Instant::now();
-                    let answer = try_ask(port, "GET", "/", &[]).map_err(|cause| cause.to_string());
+                    let answer = match number % 2 {
+                        0 => try_ask(port, "GET", "/", &[]),
+                        _ => kept.get(port, "/"),
+                    };
+                    let answer = answer.map_err(|cause| cause.to_string());
                     seen.lock().unwrap().push(Visit { begun, ended: Instant::now(), answer });
                 }
             });

@@ -1,14 +1,23 @@
-//! Requests over the wire, one for each connection.
+//! Requests over the wire.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
+}
+
+/// With the beginning of the body.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begins: String = self.body.chars().take(200).collect();
+        write!(f, "{} {:?} {begins:?}", self.status, self.headers)
+    }
 }
 
 impl Answer {
@@ -35,9 +44,52 @@ pub(crate) fn try_ask(
     path: &str,
     fields: &[(&str, &str)],
 ) -> io::Result<Answer> {
+    let fields = [&[("Connection", "close")], fields].concat();
+    exchange(&mut connect(port)?, method, path, &fields)
+}
+
+/// A visitor whose connection is kept where the server keeps it.
+#[derive(Default)]
+pub(crate) struct Kept(Option<BufReader<TcpStream>>);
+
+impl Kept {
+    pub(crate) fn get(&mut self, port: u16, path: &str) -> io::Result<Answer> {
+        let is_old = self.0.is_some();
+        let mut connection = match self.0.take() {
+            Some(connection) => connection,
+            None => connect(port)?,
+        };
+        let answer = match exchange(&mut connection, "GET", path, &[]) {
+            // The server closed it between two requests, as it may.
+            Err(_) if is_old => return self.get(port, path),
+            answer => answer?,
+        };
+        let ends = answer.header("connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+        let has_length = ["content-length", "transfer-encoding"].map(|it| answer.header(it));
+        if !ends && has_length.iter().any(Option::is_some) {
+            self.0 = Some(connection);
+        }
+        Ok(answer)
+    }
+}
+
+fn connect(port: u16) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(BufReader::new(stream))
+}
+
+fn exchange(
+    connection: &mut BufReader<TcpStream>,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> io::Result<Answer> {
     let body = if matches!(method, "GET" | "HEAD") { "" } else { "a=b" };
-    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\n");
     if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        let port = connection.get_ref().peer_addr()?.port();
         request += &format!("Host: 127.0.0.1:{port}\r\n");
     }
     for (name, value) in fields {
@@ -47,11 +99,8 @@ pub(crate) fn try_ask(
         let kind = "application/x-www-form-urlencoded";
         request += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
     }
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut connection = BufReader::new(stream);
     connection.get_mut().write_all(format!("{request}\r\n{body}").as_bytes())?;
-    read(&mut connection, method == "HEAD")
+    read(connection, method == "HEAD")
 }
 
 fn line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {

@@ -390,6 +390,9 @@ class Change:
     @property
     def made(self) -> str | None:
         """The path of the site directory, if this change made it."""
+    @property
+    def flags(self) -> list[dict[str, Any]]:
+        """Where the flags of this host stand after it, as `Site.flags` has them."""
 
 @final
 class Site:
@@ -586,6 +589,22 @@ class Site:
 
         Raises `UsageError` for a name or format that cannot be, for a
         template with a mistake, and for one that exists.
+        """
+    def flags(self) -> list[dict[str, Any]]:
+        """Where the flags of this host stand: files that other software obeys.
+
+        Each is a dictionary as `maint flag list --json` has it: `id`, `kind`,
+        `path`, `wanted` (the window that sets it, or `None`), `found`,
+        `in_step`, `problem`, `hint` and `lacks`, what it cannot carry.
+        """
+    def sync_flags(self, *ids: str) -> list[dict[str, Any]]:
+        """Brings the flags of this host in step with the state, and returns where
+        they stand, as `flags` does.
+
+        `ids`: those to bring in step; all if there are none. One that does not
+        follow is no error: its `in_step` is not `True`.
+
+        Raises `UsageError` for an id that no flag has.
         """
 
 def parse_rule(kind: _Kind, value: str) -> str:

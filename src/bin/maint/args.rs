@@ -145,10 +145,10 @@ pub(crate) enum Command {
     /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
     #[command(subcommand)]
     Flag(Flag),
-    /// Stay, and make flags follow the clock and whatever others do to them
-    Agent(Agent),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
+    /// Stay, and make flags follow the clock and whatever others do to them
+    Agent(Agent),
     /// Print the history, newest last
     Log(Log),
     /// Bring back the state before the last change; repeat to undo
@@ -325,7 +325,7 @@ pub(crate) struct Off {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
-    /// Exit 1 unless a window is open (on), none is (off), or one is still to come (scheduled)
+    /// Exit 1 unless a window is open (on), none is (off), or one is still to come (scheduled); 10 if a flag does not follow
     #[arg(long, value_name = "STATE")]
     pub(crate) expect: Option<Expected>,
     /// Exit 1 if a window has been open for longer than this
@@ -947,7 +947,7 @@ pub(crate) struct Snippet {
     #[arg(value_name = "SOFTWARE")]
     pub(crate) software: Software,
     /// The flag to obey, as `maint flag list` shows it [default: the only one that fits]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
     pub(crate) flag: Option<String>,
 }
 

@@ -60,7 +60,7 @@ fn list(session: &Session) -> Result<Exit> {
         session.output.progress("no other software follows this site; `maint flag add` makes it");
     }
     let text: Text = standings.iter().map(|standing| one(&site, standing)).collect();
-    session.output.answer(&text, &json!({ "flags": report::flags_object(&standings) }))?;
+    session.output.answer(&text, &json!({ "flags": standings }))?;
     Ok(Exit::Done)
 }
 
@@ -103,11 +103,7 @@ fn show(session: &Session, args: &FlagShow) -> Result<Exit> {
         text += say!("  {}\n", paint(DIM, format!("wrote {}", path.display())));
     }
     text += report::origin_text(None, flag.added_by.as_deref(), &session.clock);
-    let mut object = json!({ "flag": flag, "id": args.id });
-    let standing = standings.iter().filter(|standing| standing.id == args.id).cloned();
-    if let Some(first) = report::flags_object(&standing.collect::<Vec<_>>()).pop() {
-        object["standing"] = first;
-    }
+    let object = json!({ "id": args.id, "flag": flag, "standing": standing });
     session.output.answer(&(text.trim_end() + "\n"), &object)?;
     Ok(Exit::Done)
 }
@@ -118,7 +114,7 @@ fn sync(session: &Session, args: &FlagSync) -> Result<Exit> {
     let object = json!({
         "site": lossy(site.dir()),
         "in_step": report.is_in_step(),
-        "flags": report::flags_object(&report.flags),
+        "flags": report.flags,
     });
     let text: Text = report.flags.iter().map(|standing| one(&site, standing)).collect();
     let text = if text.is_empty() { "unchanged: there is no flag\n".into() } else { text };
@@ -139,7 +135,7 @@ fn object(site: &Site, applied: &Applied<()>, more: Value) -> Value {
     let mut object = json!({
         "site": lossy(site.dir()),
         "changed": applied.is_written,
-        "flags": report::flags_object(&applied.flags.flags),
+        "flags": applied.flags.flags,
         "warnings": applied.warnings,
     });
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {

@@ -30,25 +30,12 @@ pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more:
         "scheduled": names(&applied.after, Phase::Scheduled, now),
         "changes": applied.changes,
         "warnings": applied.warnings,
-        "flags": flags_object(&applied.flags.flags),
+        "flags": applied.flags.flags,
     });
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
         object.extend(more);
     }
     object
-}
-
-/// Where flags stand, as `--json` shows it.
-pub(crate) fn flags_object(flags: &[Standing]) -> Vec<Value> {
-    let one = |flag: &Standing| {
-        json!({
-            "id": flag.id, "kind": flag.kind, "path": flag.path.as_deref().map(lossy),
-            "wanted": flag.wanted, "found": flag.found, "in_step": flag.in_step,
-            "changed": flag.is_changed, "problem": flag.problem, "hint": flag.hint,
-            "lacks": flag.lacks,
-        })
-    };
-    flags.iter().map(one).collect()
 }
 
 /// Where flags stand, in a line for those that follow and one for each that does not.

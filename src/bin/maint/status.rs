@@ -52,7 +52,7 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
             "bypass": bypass::objects(&state, now),
             "page": state.page,
             "last_change": state.last_change,
-            "flags": report::flags_object(&flags.flags),
+            "flags": flags.flags,
             "flags_problem": flags.problem,
             "expected": args.expect.map(|_| is_met),
             "too_old": too_old.iter().map(|(name, _)| name).collect::<Vec<_>>(),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use maint::internal::template::digest;
 
@@ -167,13 +168,18 @@ impl Point {
 /// The calls of a change that touch the site or print the answer.
 pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
     let site = scene.site(model);
+    points_of(&site, scene.args(), &site.dir)
+}
+
+/// The calls of a command that touch a directory or print the answer.
+pub(crate) fn points_of(site: &TestSite, args: &[&str], dir: &Path) -> Vec<Point> {
     let log = site.project.join("trace");
     let calls = || CALLS.into_iter().chain(LOOKS);
     let trace = format!("trace={}", calls().collect::<Vec<_>>().join(","));
     let strace = ["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", &trace, "--"];
-    let done = run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE);
+    let done = run_with(&mut wrapped(&strace, &site.dir, args), NEW_PAGE);
     assert_eq!(done.code, 0, "{done:?}");
-    let dir = site.dir.to_str().unwrap();
+    let dir = dir.to_str().unwrap();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut points = Vec::new();
     for call in parse(&fs::read_to_string(&log).unwrap()) {
@@ -191,6 +197,11 @@ pub(crate) fn points(scene: Scene, model: &TestSite) -> Vec<Point> {
 
 /// Runs a change under strace with one kind of interference.
 pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &str) -> Run {
+    interfered_by(site, scene.args(), point, inject)
+}
+
+/// The same with any command.
+pub(crate) fn interfered_by(site: &TestSite, args: &[&str], point: &Point, inject: &str) -> Run {
     let trace = format!("trace={}", point.call);
     let whole = format!("inject={}:{inject}", point.call);
     // With it, the kernel stops the command at calls of this name alone, which is quicker; but
@@ -198,7 +209,7 @@ pub(crate) fn interfered(site: &TestSite, scene: Scene, point: &Point, inject: &
     let quicker = if inject.starts_with("signal=") { &[][..] } else { &["--seccomp-bpf"] };
     let words = ["-f", "-o", "/dev/null", "-e", &trace, "-e", &whole, "--"];
     let strace = [&["strace"], quicker, &words].concat();
-    run_with(&mut wrapped(&strace, &site.dir, scene.args()), NEW_PAGE)
+    run_with(&mut wrapped(&strace, &site.dir, args), NEW_PAGE)
 }
 
 #[test]

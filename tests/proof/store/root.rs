@@ -9,7 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
 use crate::can::can_be_others;
-use crate::env::{DEPLOY, NOBODY, Run, TestSite, chmod, maint, names, owner, run};
+use crate::env::{DEPLOY, NOBODY, Run, TestSite, as_user, chmod, maint, names, owner, run};
 use crate::say::figure;
 
 /// How often root is raced. In each try the owner exchanges the directory all the time.
@@ -190,4 +190,79 @@ fn requirement_61_root_gets_its_own_identity_back() {
     for name in ["state.json", "lock", "history.jsonl"] {
         assert_eq!(owner(&site.file(name)), DEPLOY, "{name}");
     }
+}
+
+/// The flag of somebody who would like to see as whom its commands are run.
+fn with_commands(site: &TestSite, uid: u32) -> PathBuf {
+    let trace = site.project.join("trace");
+    let say = format!("id -u >> {0}; grep Uid /proc/self/status >> {0}", trace.display());
+    let check = format!("{say}; test -e {}", site.project.join("down").display());
+    let args = ["flag", "add", "exec", "--on", &say, "--off", &say, "--check", &check];
+    let added = run(&mut as_user(uid, &site.dir, &args));
+    assert_eq!(added.code, 0, "{added:?}");
+    let _ = fs::remove_file(&trace);
+    trace
+}
+
+#[test]
+fn requirement_61_root_runs_no_command_of_somebody_else() {
+    if !can_be_others() {
+        return;
+    }
+    let site = site_of(DEPLOY);
+    let trace = with_commands(&site, DEPLOY);
+    for args in [
+        &["on", "-m", "x"][..],
+        &["flag", "list"],
+        &["flag", "sync"],
+        &["status"],
+        &["doctor"],
+        &["off"],
+        &["flag", "remove", "exec"],
+    ] {
+        let run = site.run(args);
+        assert!(!trace.exists(), "{args:?}: {:?}", fs::read_to_string(&trace));
+        if matches!(args[0], "on" | "off") || args.get(1) == Some(&"sync") {
+            assert_eq!(run.code, 10, "{args:?}: {run:?}");
+            assert!(run.stderr.contains("root runs no commands of"), "{args:?}: {run:?}");
+        }
+    }
+    assert!(site.state().windows.is_empty(), "the state itself was changed");
+    let added = site.run(&["flag", "add", "exec", "--id", "b", "--on", "true", "--off", "true"]);
+    assert_eq!(added.code, 10, "{added:?}");
+
+    // Who may look at the site of somebody else lends them nothing either.
+    for args in [&["flag", "list"][..], &["status"]] {
+        let seen = run(&mut as_user(NOBODY, &site.dir, args));
+        assert!(!trace.exists(), "{seen:?}");
+    }
+    let own = run(&mut as_user(DEPLOY, &site.dir, &["flag", "list"]));
+    assert!(own.code == 0 && trace.exists(), "{own:?}");
+    let seen = fs::read_to_string(&trace).unwrap();
+    assert!(seen.lines().all(|line| line.contains(&DEPLOY.to_string())), "{seen}");
+}
+
+#[test]
+fn requirement_61_root_runs_its_own_commands_unless_others_can_write_them() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::new();
+    let trace = site.project.join("trace");
+    let say = format!("id -u >> {}", trace.display());
+    site.ok(&["flag", "add", "exec", "--on", &say, "--off", &say]);
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "0\n");
+    for (path, mode) in [(site.dir.clone(), 0o775), (site.file("flags.json"), 0o660)] {
+        let before = fs::metadata(&path).unwrap().permissions();
+        chmod(&path, mode);
+        let on = site.run(&["on"]);
+        assert_eq!(on.code, 10, "{}: {on:?}", path.display());
+        assert!(on.stderr.contains("others can write"), "{on:?}");
+        fs::set_permissions(&path, before).unwrap();
+        site.run(&["off"]);
+    }
+    chown(site.file("flags.json"), Some(DEPLOY), None).unwrap();
+    assert_eq!(site.run(&["on"]).code, 10);
+    let seen = fs::read_to_string(&trace).unwrap();
+    assert_eq!(seen.lines().filter(|line| *line == "0").count(), 3, "add, and off twice: {seen}");
 }

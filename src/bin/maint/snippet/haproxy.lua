@@ -24,15 +24,27 @@ local function read(name)
     return text
 end
 
+-- Whether the flag is there. What keeps it from being seen goes to the log: 2 is "no such file", and what is
+-- above is always there.
+local function is_down()
+    local file, why, code = io.open(folder .. "/@DOWN_NAME@", "rb")
+    if file then
+        file:close()
+        return true
+    end
+    local above, _, missing = io.open("@ABOVE@/.", "rb")
+    if above then above:close() end
+    if code ~= 2 or missing == 2 then core.log(core.err, "maint: " .. why) end
+    return false
+end
+
 -- Whether this request is refused.
 core.register_fetches("maint", function(txn)
-    if not read("@DOWN_NAME@") then
-        local itself = io.open(folder .. "/.", "rb")
-        if itself then itself:close() else core.log(core.err, "maint: cannot look into " .. folder) end
-        return false
-    end
+    if not is_down() then return false end
 #? web
-    if read("allow/" .. txn.sf:src()) then return false end
+    -- An IPv4 client of a socket for both has an address of IPv6.
+    local client = txn.sf:src():gsub("^::ffff:(%d+%.)", "%1")
+    if read("allow/" .. client) then return false end
 #?
     -- Certificates are renewed while the site is down.
     return not txn.sf:path():match("^/%.well%-known/acme%-challenge/[%w_-]+$")

@@ -15,13 +15,25 @@ local function read(name)
     return text
 end
 
-if not read("@DOWN_NAME@") then
-    local itself = io.open(folder .. "/.", "rb")
-    if itself then itself:close() else print("maint: cannot look into " .. folder) end
-    return 0
+-- Whether the flag is there. What keeps it from being seen goes to the log: 2 is "no such file", and what is
+-- above is always there.
+local function is_down()
+    local file, why, code = io.open(folder .. "/@DOWN_NAME@", "rb")
+    if file then
+        file:close()
+        return true
+    end
+    local above, _, missing = io.open("@ABOVE@/.", "rb")
+    if above then above:close() end
+    if code ~= 2 or missing == 2 then print("maint: " .. why) end
+    return false
 end
+
+if not is_down() then return 0 end
 #? web
-if read("allow/" .. lighty.r.req_attr["request.remote-addr"]) then return 0 end
+-- An IPv4 client of a socket for both has an address of IPv6.
+local client = lighty.r.req_attr["request.remote-addr"]:gsub("^::ffff:(%d+%.)", "%1")
+if read("allow/" .. client) then return 0 end
 #?
 -- Certificates are renewed while the site is down.
 if lighty.r.req_attr["uri.path"]:match("^/%.well%-known/acme%-challenge/[%w_-]+$") then return 0 end

@@ -13,19 +13,32 @@ use crate::args::Software;
 /// It has a character that cannot stand there as itself, or is not UTF-8.
 pub(super) fn quoted(software: Software, path: &Path) -> Result<String, Error> {
     let shown = path.display();
-    let text = path.to_str().ok_or_else(|| refused(software, format!("`{shown}` is not UTF-8")))?;
+    let text =
+        path.to_str().ok_or_else(|| refused(software, &format!("`{shown}` is not UTF-8")))?;
     let is_refused = |c: char| c.is_control() || is_special(software, c);
     if let Some(c) = text.chars().find(|c| is_refused(*c)) {
         let name = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        return Err(refused(software, format!("`{shown}` has a `{name}`")));
+        return Err(refused(software, &format!("`{shown}` has a `{name}`")));
     }
     if software == Software::Systemd && text.ends_with(' ') {
-        return Err(refused(software, format!("`{shown}` ends with a space")));
+        return Err(refused(software, &format!("`{shown}` ends with a space")));
     }
     Ok(text.chars().map(|c| escaped(software, c)).collect())
 }
 
-fn refused(software: Software, what: String) -> Error {
+/// A word of a sample expression of `HAProxy`, where commas and brackets have a meaning.
+///
+/// # Errors
+///
+/// It has a character that cannot stand there.
+pub(super) fn word(text: &str) -> Result<String, Error> {
+    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "/._-:".contains(*c))) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(refused(Software::Haproxy, &format!("`{text}` has a `{c}`"))),
+    }
+}
+
+fn refused(software: Software, what: &str) -> Error {
     Error::invalid_with(
         format!("{what}, which the configuration of {} cannot express", software.name()),
         "declare a flag at a path of letters, digits, `.`, `-` and `_`",
