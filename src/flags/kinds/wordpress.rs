@@ -4,7 +4,8 @@
 //! PHP's opcache the bytes of the first time count. So the bytes here never change, and read
 //! what is to be said from a file beside the state.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use crate::flags::notice::Notice;
 use crate::flags::piece::Piece;
 use crate::request::path::is_plain;
 use crate::rules::{Matcher, PathPattern};
+use crate::site::Site;
 use crate::state::BypassToken;
 
 pub(crate) static DEFINITION: Definition = Definition {
@@ -116,8 +118,7 @@ fn check(path: &Path) -> Result<()> {
 /// The data comes first and goes last: a program that finds none takes the site for down.
 fn pieces(order: &Order<'_>) -> Result<Vec<Piece>> {
     let flag = order.flag.place()?.join(".maintenance");
-    let data = order.site.dir().join("flags").join(format!("{}.json", order.id));
-    let data = std::path::absolute(&data).map_err(|cause| Error::io("find", &data, cause))?;
+    let data = data_file(order.site, order.id)?;
     let mut bytes = None;
     if let Some(notice) = order.notice {
         let json = serde_json::to_vec(&Data::of(notice));
@@ -125,6 +126,14 @@ fn pieces(order: &Order<'_>) -> Result<Vec<Piece>> {
     }
     let program = order.notice.map(|_| program(&data));
     Ok(vec![Piece::there(data, bytes).with_directory(), Piece::there(flag, program)])
+}
+
+/// Where the data of a flag is, behind all links, so that the program is the same however the
+/// site was named.
+fn data_file(site: &Site, id: &str) -> Result<PathBuf> {
+    let real = fs::canonicalize(site.dir());
+    let real = real.map_err(|source| Error::io("find", site.dir(), source))?;
+    Ok(Site::at(real).flags().join(format!("{id}.json")))
 }
 
 impl Data {
@@ -349,6 +358,19 @@ mod tests {
         assert_eq!(one.matches("'/srv/shop/flags/a.json'").count(), 1);
         assert_eq!(one.replace("/srv/shop/", r"/srv/o\'b/"), other);
         assert!(!one.contains(PLACE));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_data_is_in_one_place_however_the_site_is_named() {
+        let temp = tempfile::tempdir().unwrap();
+        let (real, link) = (temp.path().join("real"), temp.path().join("current"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        let of = |dir: &Path| data_file(&Site::at(dir), "shop").unwrap();
+        assert_eq!(of(&real), of(&link));
+        assert_eq!(of(&real), of(&real.join("../real")));
+        assert!(of(&real).ends_with("real/flags/shop.json"));
     }
 
     #[test]
