@@ -123,6 +123,8 @@ fn see(path: &Path) -> Seen {
 pub(super) enum Judgement {
     /// It is as it should be.
     Right,
+    /// It has other bytes of ours, which say the same for now.
+    Alike,
     /// It is missing.
     Missing,
     /// It is there, and should not be.
@@ -146,11 +148,12 @@ fn judge(
         (Content::Any, _) | (Content::Nothing, Seen::Missing) => Judgement::Right,
         (Content::Bytes(_), Seen::Missing) => Judgement::Missing,
         (_, Seen::Special(_)) => Judgement::Foreign,
-        // The software has its own way to say off, and what it makes it can read.
-        (Content::Bytes(wanted), Seen::File { bytes, old, .. })
+        // The software has its own ways to say off, and what it makes it can read.
+        (Content::Bytes(wanted), Seen::File { digest, bytes, old })
             if is_blank(wanted) && is_blank(bytes) && old.ownership.mode & 0o444 == 0o444 =>
         {
-            Judgement::Right
+            let is_other = wanted != bytes && ours.contains(digest);
+            if is_other { Judgement::Alike } else { Judgement::Right }
         }
         (Content::Bytes(wanted), Seen::File { bytes, old, .. }) if wanted == bytes => {
             let is_readable = old.ownership.mode == NEW_FILE || cfg!(not(unix));

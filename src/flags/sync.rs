@@ -156,7 +156,7 @@ pub(crate) fn refuse_taken(
     let files = match &plan.work {
         Work::Files(files) => files,
         Work::Calls(_, Ok(Found::Set | Found::Stale)) if !is_taken_over => {
-            return Err(plan.obstacle());
+            return Err(Plan::obstacle());
         }
         _ => return Ok(()),
     };
@@ -282,12 +282,9 @@ impl<'a> Plan<'a> {
     }
 
     /// What stands in the way of calls.
-    fn obstacle(&self) -> Error {
-        Error::Refused {
-            path: self.flag.path.clone().unwrap_or_else(|| self.site.flags_file()),
-            reason: "somebody else set it".to_owned(),
-            hint: Some("look at it, and clear it or take it over".to_owned()),
-        }
+    fn obstacle() -> Error {
+        let hint = "look at it, and clear it or take it over";
+        Error::conflict_with("somebody else set it", hint)
     }
 
     /// What was written before and is not part of the flag any more: an address that no longer
@@ -367,7 +364,7 @@ impl<'a> Plan<'a> {
                     Found::Unknown
                 } else if judged(Judgement::Foreign) {
                     Found::SomebodyElses
-                } else if files.iter().all(|file| file.judgement == Judgement::Right) {
+                } else if files.iter().all(|file| is_right(file.judgement)) {
                     let is_stale = is_set
                         && self
                             .leftovers()
@@ -410,7 +407,7 @@ impl<'a> Plan<'a> {
                 let complaint = || files.iter().find_map(Looked::complaint).map(|why| (why, None));
                 obstacle.as_ref().map(error_of).or_else(complaint)
             }
-            Work::Calls(_, Ok(Found::SomebodyElses)) => Some(error_of(&self.obstacle())),
+            Work::Calls(_, Ok(Found::SomebodyElses)) => Some(error_of(&Self::obstacle())),
             Work::Calls(_, Ok(_)) => None,
         };
         let (problem, hint) = problem.unzip();
@@ -496,7 +493,11 @@ impl<'a> Plan<'a> {
 }
 
 fn is_to_be_written(judgement: Judgement) -> bool {
-    matches!(judgement, Judgement::Missing | Judgement::Other)
+    matches!(judgement, Judgement::Missing | Judgement::Other | Judgement::Alike)
+}
+
+fn is_right(judgement: Judgement) -> bool {
+    matches!(judgement, Judgement::Right | Judgement::Alike)
 }
 
 fn error_of(error: &Error) -> (String, Option<String>) {

@@ -143,14 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_by_its_own_end_counts_as_clear() {
+    fn what_has_ended_by_its_own_end_counts_as_clear_and_becomes_a_zero() {
         let host = host(true);
-        let window = WindowSettings::new().end(at("2026-11-29T12:30:00Z"));
-        host.on(&window);
-        // The clock of the test is far behind or ahead of that of the machine, which the file
-        // is compared with.
-        write(&host.folder.join("state.txt"), r#"{"start":null,"end":"2020-01-01T00:00:00Z"}"#);
-        host.off();
-        assert_eq!(host.look().found, Found::Clear);
+        // Over for the clock of the machine, and not for that of the test.
+        let end = "2020-01-02T00:00:00Z";
+        let window = WindowSettings::new().end(at(end));
+        let now = "2020-01-01T00:00:00Z";
+        host.change(now, |state, stamp| state.open_window("w", &window, stamp));
+        assert_eq!(text(&host), format!(r#"{{"start":null,"end":"{end}"}}"#));
+        assert_eq!(host.look().found, Found::Clear, "the software is up");
+        assert!(host.sync(NOW).flags[0].is_changed);
+        assert_eq!(text(&host), "0", "were the clock set back, it would be down again");
     }
 }

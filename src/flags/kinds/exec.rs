@@ -126,7 +126,7 @@ fn is_ours(site: &Site) -> Result<()> {
     let path = site.flags_file();
     let uid = sys::effective_uid();
     let refused = |reason: String, hint: String| {
-        Err(Error::Refused { path: path.clone(), reason, hint: Some(hint) })
+        Err(Error::invalid_with(format!("{reason}, in `{}`", path.display()), hint))
     };
     // Root acts as the owner of the site here. A command could become root again.
     if sys::acts_for_another() {
@@ -146,10 +146,10 @@ fn is_ours(site: &Site) -> Result<()> {
             );
         }
         if cfg!(unix) && owner.mode & 0o022 != 0 {
-            return refused(
+            return Err(Error::invalid_with(
                 format!("others can write to `{}`, and so say what is run", path.display()),
                 format!("run `chmod go-w {}`", path.display()),
-            );
+            ));
         }
     }
     Ok(())
@@ -229,7 +229,7 @@ mod tests {
         let down = host.folder.join("down");
         write(&down, "");
         assert_eq!(host.look().found, Found::SomebodyElses);
-        let report = host.off();
+        let report = host.sync(NOW);
         assert!(!report.is_in_step() && down.exists(), "{report:?}");
         assert!(problem(&report.flags[0]).contains("somebody else set it"), "{report:?}");
         store::sync_flags(&host.site, &Host::options(NOW), &[], true).unwrap();

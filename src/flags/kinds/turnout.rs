@@ -50,7 +50,7 @@ fn yaml(notice: &Notice<'_>) -> String {
     let networks = notice.networks().iter().map(ToString::to_string).collect();
     for (name, entries) in [("allowed_paths", paths), ("allowed_ips", networks)] {
         // Said even if it is empty: the app may have a default.
-        text.push_str(&format!("{name}: {}\n", list(entries)));
+        text.push_str(&format!("{name}:{}\n", list(entries)));
     }
     text.push_str(&format!("response_code: {}\n", notice.status()));
     text.push_str(&format!("retry_after: {}\n", notice.retry_after_seconds()));
@@ -59,7 +59,7 @@ fn yaml(notice: &Notice<'_>) -> String {
 
 fn list(entries: Vec<String>) -> String {
     if entries.is_empty() {
-        return "[]".to_owned();
+        return " []".to_owned();
     }
     entries.iter().map(|entry| format!("\n  - {}", quoted(entry))).collect()
 }
@@ -126,13 +126,13 @@ mod tests {
         assert!(
             text.starts_with(
                 "reason: \"&#60;b&#62;\\U000000DC &#92;1&#10;&#34;&#123;&#123;x&#125;&#125;&#34;\
-                 &#60;/b&#62;\"\nallowed_paths: \n  - \"\\\\A/static"
+                 &#60;/b&#62;\"\nallowed_paths:\n  - \"\\\\A(?!"
             ),
             "{text}"
         );
         assert!(
             text.ends_with(
-                "\nallowed_ips: \n  - \"10.0.0.0/8\"\n  - \"2001:db8::7/128\"\n\
+                "\nallowed_ips:\n  - \"10.0.0.0/8\"\n  - \"2001:db8::7/128\"\n\
                  response_code: 429\nretry_after: 120\n"
             ),
             "{text}"

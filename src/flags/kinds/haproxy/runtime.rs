@@ -109,13 +109,16 @@ impl<'a> Runtime<'a> {
     fn refused(&self, command: &str, answer: &str) -> Error {
         let line = answer.lines().map(str::trim).find(|line| !line.is_empty());
         let line: String = line.unwrap_or("nothing").chars().take(SHOWN).collect();
-        Error::Refused {
-            path: self.socket.to_owned(),
-            reason: format!("HAProxy answered `{command}` with: {}", visible(&line)),
-            hint: line
-                .contains("Permission denied")
-                .then(|| "its `stats socket` needs `level admin`".to_owned()),
-        }
+        let why = if line.contains("Permission denied") {
+            "; its `stats socket` needs `level admin`"
+        } else {
+            ""
+        };
+        Error::invalid(format!(
+            "HAProxy at `{}` answered `{command}` with: {}{why}",
+            self.socket.display(),
+            visible(&line)
+        ))
     }
 
     /// Sends a command and returns the answer.
