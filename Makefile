@@ -17,8 +17,10 @@ power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-sta
 # Servers and parsers that only the tests of the stack need. Whatever is missing there skips.
 test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/lighttpd:lighttpd \
 	/usr/lib/lighttpd/mod_magnet.so:lighttpd-modules-lua systemd-analyze:systemd setpriv:util-linux \
-	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml \
-	/usr/share/mediawiki/api.php:mediawiki php:php-cli /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
+	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml php:php-cli \
+	/usr/share/doc/php-fpm/copyright:php-fpm /usr/share/doc/php-mysql/copyright:php-mysql mariadbd:mariadb-server \
+	/usr/share/wordpress/wp-load.php:wordpress /usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework \
+	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
 .PHONY: weight help test test-stack test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::definition::Definition;
 use super::fact::Fact;
 use super::flag::Flag;
-use super::kinds::{definition, has_words_for};
+use super::kinds::{carries_path, definition};
 use super::lack::{Lack, Missing};
 use super::reach;
 use crate::rules::{Matcher, Rule};
@@ -87,7 +87,7 @@ fn carries(definition: &Definition, rule: &Rule) -> bool {
             definition.carries(Fact::Networks) || is_single && definition.carries(Fact::Addresses)
         }
         Ok(Some(Matcher::Path(pattern))) => {
-            definition.carries(Fact::Paths) && has_words_for(&definition.kind, &pattern)
+            definition.carries(Fact::Paths) && carries_path(&definition.kind, &pattern)
         }
         // A rule that nobody knows lets nobody through anywhere.
         Ok(None) => true,

@@ -23,7 +23,7 @@ pub enum Kind {
     Page,
     /// A directory of files for a web server.
     Web,
-    /// `.maintenance` in the folder of `WordPress`.
+    /// `.maintenance` in the folder of WordPress.
     Wordpress,
     /// `storage/framework/down` of a Laravel app.
     Laravel,
@@ -33,7 +33,7 @@ pub enum Kind {
     Magento,
     /// `tmp/maintenance.yml` of turnout, for Rack and Rails.
     Turnout,
-    /// The file of `$wgReadOnlyFile` of `MediaWiki`.
+    /// The file of `$wgReadOnlyFile` of MediaWiki.
     Mediawiki,
     /// `HAProxy`, by its stats socket.
     Haproxy,

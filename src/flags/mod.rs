@@ -27,7 +27,7 @@ pub use declared::{Flags, read};
 pub use definition::Definition;
 pub use fact::Fact;
 pub use flag::{Did, Flag, Kind, Options};
-pub(crate) use kinds::definition_of;
+pub(crate) use kinds::check;
 pub use kinds::{definition, definitions};
 pub use lack::{Lack, Missing};
 pub use standing::{Found, Report, Standing};

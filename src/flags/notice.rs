@@ -12,8 +12,9 @@ use super::fact::Fact;
 use super::flag::Flag;
 use super::reach;
 use crate::format::Format;
-use crate::page::Templates;
 use crate::page::pages::{Pages, SiteDefaults};
+use crate::page::{Reply, Templates};
+use crate::request::RequestParts;
 use crate::rules::{Matcher, PathPattern};
 use crate::site::Site;
 use crate::state::{BypassToken, PageSettings, Phase, State, Window};
@@ -88,6 +89,18 @@ impl<'a> Notice<'a> {
         self.pages().finished(format, self.moment()).to_vec()
     }
 
+    /// The same with the fields of the answer, for software that sends them itself.
+    pub(crate) fn reply(&self, format: Format) -> Reply {
+        let request = RequestParts::new("GET", "/");
+        // Nobody who does not name HTML is redirected.
+        let request = match format {
+            Format::Html => request,
+            Format::Json => request.with("accept", "application/json"),
+            Format::Txt => request.with("accept", "text/plain"),
+        };
+        self.pages().reply(&request, self.moment())
+    }
+
     /// The status of the page.
     pub(crate) fn status(&self) -> u16 {
         self.settings().status.unwrap_or(crate::state::DEFAULT_STATUS)
@@ -111,6 +124,17 @@ impl<'a> Notice<'a> {
     /// The end at which the software may come back by itself.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.window.end
+    }
+
+    /// All rules with their expiry, for software that looks at the clock itself.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = (Matcher, Option<Timestamp>)> {
+        let rules = self.state.ignore.values();
+        rules.filter_map(|rule| Some((rule.matcher().ok().flatten()?, rule.expires_at)))
+    }
+
+    /// The networks of the proxies that are trusted for the client's address.
+    pub(crate) fn proxies(&self) -> &[IpNet] {
+        self.state.trusted_proxies.as_ref().map_or(&[], |proxies| &proxies.networks)
     }
 
     /// The rules that hold now, by their kinds.
@@ -151,8 +175,8 @@ impl<'a> Notice<'a> {
         self.matchers().filter_map(of_path).collect()
     }
 
-    /// The bypass tokens that hold now.
+    /// All bypass tokens, for software that looks at the clock itself.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = &'a BypassToken> {
-        self.state.bypass.values().filter(|token| !token.has_expired(self.now))
+        self.state.bypass.values()
     }
 }

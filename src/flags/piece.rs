@@ -238,6 +238,16 @@ impl Looked {
         }
     }
 
+    /// Makes the directory that is the flag's own, so that software can be pointed at it before
+    /// the flag is ever set.
+    pub(super) fn furnish(&self) -> Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        if !self.piece.has_directory || directory.is_dir() {
+            return Ok(());
+        }
+        as_owner_of(&self.path, || make_directories(directory))
+    }
+
     /// Makes it so. Call it only if the digest it will have was recorded.
     pub(super) fn settle(&self) -> Result<bool> {
         if let Some(obstacle) = self.obstacle() {

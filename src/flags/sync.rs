@@ -104,6 +104,9 @@ pub(crate) fn sync(
         plans.push(plan);
     }
     let recorded = if after == before { Ok(()) } else { after.save(site) };
+    for plan in &plans {
+        plan.furnish();
+    }
     let standings = plans.into_iter().map(|plan| match &recorded {
         Ok(()) => plan.apply(effort),
         Err(error) => plan.behind(error.to_string(), error.hint()),
@@ -300,6 +303,15 @@ impl<'a> Plan<'a> {
                 self.notice.is_none() || here.iter().any(|directory| path.starts_with(directory))
             })
             .collect()
+    }
+
+    /// Makes the directories of the flag's own. If that fails, so does what is written there.
+    fn furnish(&self) {
+        if let Work::Files(files) = &self.work
+            && let Some(flag) = files.last()
+        {
+            let _ = flag.furnish();
+        }
     }
 
     /// Records what is about to be written, and forgets what is gone.

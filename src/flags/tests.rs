@@ -129,6 +129,7 @@ fn requirement_76_a_flag_follows_each_change_of_the_state() {
 #[test]
 fn requirement_76_every_file_of_a_web_server_is_there_before_the_flag() {
     let host = Host::with(|folder| Flag::new(Kind::Web).at(folder.join("web")));
+    assert!(host.folder.join("web").is_dir(), "a server can be pointed at it");
     let rule = |state: &mut State, stamp: Stamp<'_>| {
         for value in ["203.0.113.7", "10.0.0.0/8", "2001:DB8::7"] {
             state.add_rule(
@@ -285,6 +286,16 @@ fn requirement_81_a_window_that_covers_less_leaves_the_flag_clear_and_is_named()
     });
     let lacks = host.on(&WindowSettings::new()).flags[0].lacks.clone();
     assert_eq!((lacks[0].what, lacks[0].ids.len()), (Missing::Rules, 1));
+}
+
+#[test]
+fn requirement_76_the_flag_of_wordpress_is_a_program_and_no_empty_file() {
+    let host = Host::new();
+    write(&host.folder.join("wp-load.php"), "");
+    host.add("it", Flag::new(Kind::Wordpress).at(&host.folder)).unwrap();
+    host.on(&WindowSettings::new());
+    let flag = fs::read_to_string(host.folder.join(".maintenance")).unwrap();
+    assert!(flag.starts_with("<?php"), "WordPress goes on serving with an empty one: {flag}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub fn add_flag(
 ) -> Result<Applied<()>> {
     validate_name(id)?;
     let mut flag = flag.absolute()?;
-    flags::definition_of(&flag)?.check(&flag)?;
+    flags::check(&flag)?;
     declare(site, options, &[id.to_owned()], Effort::Again, |flags, site, state| {
         let stamp = options.stamp();
         if flags.flags.contains_key(id) {

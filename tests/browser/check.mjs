@@ -276,9 +276,9 @@ const checks = {
     });
   },
 
-  /** A poll that passes where the page is blocked does not cause a reload loop. */
+  /** Neither a poll that passes where the page is blocked nor one of a flag causes a reload loop. */
   async loop() {
-    const watch = async (page, seconds) => {
+    const watch = async (page, seconds, path = '/get-only') => {
       const asked = [];
       let loads = 0;
       page.on('request', (request) => {
@@ -286,7 +286,7 @@ const checks = {
         else if (!request.url().startsWith('data:')) asked.push(request.method());
       });
       const pass = await stopped(page);
-      await page.goto(`${base}/get-only`);
+      await page.goto(base + path);
       await pass(seconds);
       return { loads, asked };
     };
@@ -307,6 +307,18 @@ const checks = {
         const { loads } = await watch(page, 30);
         expect(loads >= 3 && loads <= 4, `all pass: ${loads} loads`);
         figures.all = { loads };
+      }),
+      // A server that obeys a flag sends the same seconds all the time, whatever the end is.
+      withPage({}, async (page) => {
+        await page.route('**/soon', (route) => (
+          route.request().isNavigationRequest() ? route.continue() : route.fulfill({
+            status: 503,
+            headers: { 'Retry-After': '120', 'Maint-Decision': 'block', Date: new Date().toUTCString() },
+          })
+        ));
+        const { loads, asked } = await watch(page, 30, '/soon');
+        expect(asked.length >= 3 && loads === 1, `the same seconds: ${loads} loads, ${asked}`);
+        figures.same = { loads, asked: asked.length };
       }),
     ]);
     return figures;

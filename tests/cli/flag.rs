@@ -1,6 +1,9 @@
 //! `maint flag`, and flags as the other verbs show them.
 
 use std::fs;
+use std::path::Path;
+
+use maint::flags::{Kind, definitions};
 
 use crate::env::TestEnv;
 
@@ -55,6 +58,28 @@ fn every_kind_says_what_it_carries() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let unknown = env.fails(2, &["flag", "add", "pages", "x"]);
     assert!(unknown.contains("no kind of flag named `pages`"), "{unknown}");
+}
+
+#[test]
+fn requirement_81_the_table_of_the_page_is_that_of_the_code() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/flags.md");
+    let page = fs::read_to_string(page).unwrap();
+    let table = page.split_once("<!-- test: kinds -->\n").unwrap().1;
+    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).skip(2).collect();
+    let expected: Vec<String> = definitions()
+        .map(|kind| {
+            let path = if kind.path.is_empty() { "–" } else { kind.path };
+            let carries: Vec<&str> = kind.carries.iter().map(|fact| fact.as_str()).collect();
+            let carries =
+                if carries.is_empty() { "nothing".to_owned() } else { carries.join(", ") };
+            format!("| `{}` | {path} | {} | {carries} |", kind.kind, kind.on)
+        })
+        .collect();
+    assert_eq!(rows, expected, "{}", expected.join("\n"));
+    assert_eq!(
+        definitions().map(|kind| &kind.kind).collect::<Vec<_>>(),
+        Kind::KNOWN.iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -134,6 +159,8 @@ fn a_mistake_declares_nothing() {
         (2, &["flag", "add", "file"][..]),
         (2, &["flag", "add", "file", "x", "--id", "../x"]),
         (2, &["flag", "add", "file", "x", "--path", "shop"]),
+        (2, &["flag", "add", "file", "x", "--on", "true"]),
+        (2, &["flag", "add", "exec", "x", "--on", "true", "--off", "true"]),
         (5, &["flag", "add", "file", "x", "--id", "down"]),
         (5, &["flag", "add", "file", "down", "--id", "other"]),
         (3, &["flag", "add", "file", "missing/x"]),

@@ -16,9 +16,10 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
     let command = |dir: &Path, port: u16| {
         let modules = ["mpm_event", "authz_core", "headers", "mime", "proxy", "proxy_http"];
         let modules = modules.into_iter().chain(["rewrite"]);
-        let modules = modules
-            .map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n"))
-            .collect::<String>();
+        let modules: Vec<String> = modules
+            .map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so"))
+            .collect();
+        let modules = modules.join("\n");
         let text = format!(
             "{modules}
             ServerName localhost
@@ -32,6 +33,7 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
             </Directory>
             <VirtualHost *:{port}>
                 {snippet}
+                Header always set Content-Security-Policy \"default-src 'self'\"
                 <Location />
                     Require all granted
                 </Location>

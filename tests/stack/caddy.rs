@@ -12,6 +12,7 @@ fn before(program: &Path, snippet: &str, app: u16) -> Server {
         // A `handle` of the site with a longer path does not come first.
         let text = format!(
             "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n{snippet}
+            header Content-Security-Policy \"default-src 'self'\"
             handle /shop* {{\n reverse_proxy 127.0.0.1:{app}\n}}
             reverse_proxy 127.0.0.1:{app}\n}}\n"
         );

@@ -13,12 +13,17 @@ mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod django;
+mod guides;
 mod haproxy;
+mod laravel;
 mod lighttpd;
 mod machine;
+mod mariadb;
 mod mediawiki;
 mod nginx;
 mod obeys;
+mod one_switch;
+mod php;
 #[path = "../proxied/process.rs"]
 mod process;
 mod runtime;
@@ -33,3 +38,4 @@ mod turnout;
 mod varnish;
 mod visitors;
 mod wire;
+mod wordpress;

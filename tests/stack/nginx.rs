@@ -40,6 +40,7 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
             "server {{
                 listen 127.0.0.1:{port};
                 {snippet}
+                add_header Content-Security-Policy \"default-src 'self'\" always;
                 location / {{ proxy_pass http://127.0.0.1:{app}; }}
             }}"
         )

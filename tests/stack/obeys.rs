@@ -42,21 +42,21 @@ impl Case {
         let text = site.maint(&["snippet", self.software]);
         let server = start(&text, app.port);
         let port = server.port;
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
 
         site.on(MESSAGE);
         self.wait();
         self.is_closed(port);
         self.lets_through(&site, &app, port);
         self.bears_a_closed_folder(&site, &app, &server);
-        self.bears_a_missing_page(&site, port);
+        Self::bears_a_missing_page(&site, port);
         self.shows_a_large_page(&site, port);
 
         site.off();
         self.wait();
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
         self.is_switched_among_visitors(&site, port);
-        self.is_open(&app, port);
+        Self::is_open(&app, port);
     }
 
     /// Tries flags that are one file, of the kinds `file` and `page`.
@@ -69,7 +69,7 @@ impl Case {
             let server = start(&site.maint(&["snippet", self.software]), app.port);
             let port = server.port;
             for _ in 0..2 {
-                self.is_open(&app, port);
+                Self::is_open(&app, port);
                 site.on(MESSAGE);
                 self.wait();
                 for method in ["GET", "HEAD", "POST", "PUT"] {
@@ -87,7 +87,7 @@ impl Case {
                 site.off();
                 self.wait();
             }
-            self.is_open(&app, port);
+            Self::is_open(&app, port);
         }
     }
 
@@ -140,7 +140,7 @@ impl Case {
     }
 
     /// Each request meets the app, and the app's own 503 is its own.
-    fn is_open(&self, app: &App, port: u16) {
+    fn is_open(app: &App, port: u16) {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
             let answer = ask(port, method, "/shop", &HTML);
             assert_eq!(answer.status, 200, "{method}: {answer:?}");
@@ -189,6 +189,8 @@ impl Case {
         assert_eq!(answer.header("retry-after"), Some(seconds), "{what}: {answer:?}");
         assert_eq!(answer.header("maint-decision"), Some("block"), "{what}: {answer:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer:?}");
+        // A policy of the site would keep the page from its own styles and script.
+        assert_eq!(answer.header("content-security-policy"), None, "{what}: {answer:?}");
         let varies = answer.header("vary").unwrap_or_default();
         assert!(varies.contains("Accept"), "{what}: {answer:?}");
         if what == "HEAD" {
@@ -207,7 +209,7 @@ impl Case {
         is_of(app, &get(port, CHALLENGE));
         site.allow("127.0.0.1");
         self.wait();
-        self.is_open(app, port);
+        Self::is_open(app, port);
         site.forbid();
         self.wait();
         is_refused(&get(port, "/"), "no longer let through");
@@ -229,7 +231,7 @@ impl Case {
     }
 
     /// Without the page it is still a 503.
-    fn bears_a_missing_page(&self, site: &TestSite, port: u16) {
+    fn bears_a_missing_page(site: &TestSite, port: u16) {
         for name in ["page.html", "page.json", "page.txt"] {
             fs::remove_file(site.flag().join(name)).unwrap();
         }

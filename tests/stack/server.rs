@@ -14,7 +14,7 @@ use crate::process::Process;
 use crate::say::skip;
 
 /// `nobody`, who has this number everywhere.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// A server that stops when this is dropped.
 pub(crate) struct Server {

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crate::app::OURS;
 use crate::wire::{Answer, Kept, try_ask};
 
+/// As many visits have to be seen while the app is down, and as many after that.
+const ENOUGH: usize = 20;
+
 /// One request, and who answered it.
 struct Visit {
     begun: Instant,
@@ -20,6 +23,32 @@ pub(crate) struct Seen(Vec<Visit>);
 /// Runs `test` while visitors ask for `/`, one request after the other. Each second one keeps
 /// its connection.
 pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce() -> R) -> (R, Seen) {
+    while_they_are_counted(port, |_| test())
+}
+
+/// The visitors, for a test that waits for some of them.
+pub(crate) struct Coming<'a>(&'a Mutex<Vec<Visit>>);
+
+impl Coming<'_> {
+    /// Waits until enough visits have begun and ended from now on.
+    pub(crate) fn wait(&self) {
+        let begun = Instant::now();
+        let enough = || {
+            let seen = self.0.lock().unwrap();
+            seen.iter().filter(|visit| visit.begun > begun).count() > 2 * ENOUGH
+        };
+        while !enough() {
+            assert!(begun.elapsed() < Duration::from_secs(300), "nobody comes any more");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The same with a test that waits for visitors.
+pub(crate) fn while_they_are_counted<R>(
+    port: u16,
+    test: impl FnOnce(&Coming<'_>) -> R,
+) -> (R, Seen) {
     const VISITORS: usize = 2;
     let (goes_on, seen) = (AtomicBool::new(true), Mutex::new(Vec::new()));
     let tested = std::thread::scope(|scope| {
@@ -45,7 +74,7 @@ pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce() -> R) -> (R, See
                 }
             });
         }
-        test()
+        test(&Coming(seen))
     });
     (tested, Seen(seen.into_inner().unwrap()))
 }
@@ -80,7 +109,7 @@ impl Seen {
             assert!(visit.is_of_the_app(), "after `off`: {:?}", visit.answer);
             served += 1;
         }
-        assert!(refused > 20 && served > 20, "{refused} refused, {served} served");
+        assert!(refused > ENOUGH && served > ENOUGH, "{refused} refused, {served} served");
         let lost = self.0.iter().find(|visit| !visit.is_of_the_app() && !visit.is_refused());
         assert!(lost.is_none(), "neither the app nor a 503: {:?}", lost.map(|it| &it.answer));
         format!("{refused} refused after `on`, {served} served after `off`")

@@ -1,14 +1,23 @@
 //! Requests over the wire.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: String,
+}
+
+/// With the beginning of the body.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begins: String = self.body.chars().take(200).collect();
+        write!(f, "{} {:?} {begins:?}", self.status, self.headers)
+    }
 }
 
 impl Answer {

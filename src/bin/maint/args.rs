@@ -325,7 +325,7 @@ pub(crate) struct Off {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
-    /// Exit 1 unless a window is open (on), none is (off), or one is still to come (scheduled)
+    /// Exit 1 unless a window is open (on), none is (off), or one is still to come (scheduled); 10 if a flag does not follow
     #[arg(long, value_name = "STATE")]
     pub(crate) expect: Option<Expected>,
     /// Exit 1 if a window has been open for longer than this

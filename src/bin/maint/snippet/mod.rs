@@ -5,7 +5,7 @@
 mod quote;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use maint::Error;
@@ -13,7 +13,7 @@ use maint::flags::{self, Flag, Flags, Kind};
 use maint::state::DEFAULT_RETRY_AFTER;
 use serde_json::json;
 
-use crate::args::Snippet;
+use crate::args::{Snippet, Software};
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::text::{lossy, say};
@@ -22,13 +22,14 @@ use text::{FlagKind, Target};
 pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
     let site = session.site()?;
     let declared = flags::read(&site.current()?)?;
-    let chosen = chosen(&declared, args.flag.as_deref())?;
+    let chosen = chosen(&declared, args)?;
     let (kind, path) = match chosen {
-        Some((id, flag)) => obeyed(id, flag)?,
+        Some((id, flag)) => obeyed(id, flag, args.software)?,
         None => (FlagKind::Web, site.dir().join("web")),
     };
     let retry_after = site.state()?.page.retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
-    let text = text::of(args.software, &Target { kind, path: &path, retry_after })?;
+    let key = chosen.and_then(|(_, flag)| flag.options.key.as_deref());
+    let text = text::of(args.software, &Target { kind, path: &path, retry_after, key })?;
     match chosen {
         None => session.output.note(say!(
             "note: this flag is not declared yet: maint flag add web {}",
@@ -55,13 +56,13 @@ pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The flag that is meant: the one of this id, or else the only one that a server can obey.
-/// `None` if there is none of those.
-fn chosen<'f>(flags: &'f Flags, id: Option<&'f str>) -> Result<Option<(&'f str, &'f Flag)>, Error> {
-    if let Some(id) = id {
+/// The flag that is meant: the one of this id, or else the only one that the software can
+/// obey. `None` if there is none of those.
+fn chosen<'f>(flags: &'f Flags, args: &'f Snippet) -> Result<Option<(&'f str, &'f Flag)>, Error> {
+    if let Some(id) = &args.flag {
         return Ok(Some((id, flags.get(id)?)));
     }
-    let fits = flags.flags.iter().filter(|(_, flag)| kind_of(flag).is_some());
+    let fits = flags.flags.iter().filter(|(_, flag)| place_of(flag, args.software).is_some());
     let fitting: Vec<_> = fits.map(|(id, flag)| (id.as_str(), flag)).collect();
     if fitting.len() > 1 {
         let ids: Vec<String> = fitting.iter().map(|(id, _)| format!("`{id}`")).collect();
@@ -74,11 +75,15 @@ fn chosen<'f>(flags: &'f Flags, id: Option<&'f str>) -> Result<Option<(&'f str, 
 }
 
 /// What there is to look at.
-fn obeyed(id: &str, flag: &Flag) -> Result<(FlagKind, PathBuf), Error> {
-    let (Some(kind), Some(path)) = (kind_of(flag), &flag.path) else {
+fn obeyed(id: &str, flag: &Flag, software: Software) -> Result<(FlagKind, PathBuf), Error> {
+    let Some((kind, path)) = place_of(flag, software) else {
         return Err(Error::invalid_with(
-            format!("flag `{id}` is of the kind `{}`, which has its own software", flag.kind),
-            "a snippet obeys a flag of the kind `web`, `file` or `page`",
+            format!(
+                "flag `{id}` is of the kind `{}`, which {} does not obey",
+                flag.kind,
+                software.name()
+            ),
+            "a snippet obeys a flag of the kind `web`, `file` or `page`, and HAProxy an entry in a map",
         ));
     };
     if !flag.paths.is_empty() {
@@ -90,14 +95,19 @@ fn obeyed(id: &str, flag: &Flag) -> Result<(FlagKind, PathBuf), Error> {
             "declare a flag without `--path`",
         ));
     }
-    Ok((kind, path.clone()))
+    Ok((kind, path.to_owned()))
 }
 
-fn kind_of(flag: &Flag) -> Option<FlagKind> {
-    match flag.kind {
-        Kind::Web => Some(FlagKind::Web),
-        Kind::File => Some(FlagKind::File),
-        Kind::Page => Some(FlagKind::Page),
-        _ => None,
-    }
+/// The kind and the place of a flag that this software can obey.
+fn place_of(flag: &Flag, software: Software) -> Option<(FlagKind, &Path)> {
+    let kind = match flag.kind {
+        Kind::Web => FlagKind::Web,
+        Kind::File => FlagKind::File,
+        Kind::Page => FlagKind::Page,
+        Kind::Haproxy if software == Software::Haproxy => {
+            return Some((FlagKind::Map, flag.options.map.as_deref()?));
+        }
+        _ => return None,
+    };
+    Some((kind, flag.path.as_deref()?))
 }

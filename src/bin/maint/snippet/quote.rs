@@ -26,6 +26,18 @@ pub(super) fn quoted(software: Software, path: &Path) -> Result<String, Error> {
     Ok(text.chars().map(|c| escaped(software, c)).collect())
 }
 
+/// A word of a sample expression of `HAProxy`, where commas and brackets have a meaning.
+///
+/// # Errors
+///
+/// It has a character that cannot stand there.
+pub(super) fn word(text: &str) -> Result<String, Error> {
+    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "/._-:".contains(*c))) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(refused(Software::Haproxy, &format!("`{text}` has a `{c}`"))),
+    }
+}
+
 fn refused(software: Software, what: &str) -> Error {
     Error::invalid_with(
         format!("{what}, which the configuration of {} cannot express", software.name()),

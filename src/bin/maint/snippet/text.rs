@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use maint::Error;
 
-use super::quote::quoted;
+use super::quote::{quoted, word};
 use crate::args::Software;
 
 /// What the software looks at.
@@ -16,6 +16,8 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a Path,
     /// In seconds, for software that cannot read it from a file.
     pub(super) retry_after: u32,
+    /// The key in a map.
+    pub(super) key: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(super) enum FlagKind {
     Web,
     File,
     Page,
+    /// An entry of a map of `HAProxy`, whose file is the path.
+    Map,
 }
 
 impl Target<'_> {
@@ -30,7 +34,7 @@ impl Target<'_> {
     fn down(&self) -> PathBuf {
         match self.kind {
             FlagKind::Web => self.path.join("down"),
-            FlagKind::File | FlagKind::Page => self.path.to_owned(),
+            FlagKind::File | FlagKind::Page | FlagKind::Map => self.path.to_owned(),
         }
     }
 }
@@ -41,6 +45,7 @@ impl FlagKind {
             Self::Web => "web",
             Self::File => "file",
             Self::Page => "page",
+            Self::Map => "haproxy",
         }
     }
 }
@@ -65,6 +70,15 @@ const MOUNTED: &str = "/maint";
 /// The configuration that obeys.
 pub(super) fn of(software: Software, target: &Target<'_>) -> Result<String, Error> {
     let kind = target.kind.name();
+    if target.kind == FlagKind::Map {
+        let names = [
+            ("@KEY@", word(target.key.unwrap_or_default())?),
+            ("@PATH@", word(&target.path.to_string_lossy())?),
+            ("@KIND@", kind.to_owned()),
+        ];
+        let lines = include_str!("haproxy.cfg").lines();
+        return Ok(lines.map(|line| replaced(line, &names) + "\n").collect());
+    }
     let quoted = |path: &Path| quoted(software, path);
     let down = target.down();
     let folder = down.parent().unwrap_or(target.path);
