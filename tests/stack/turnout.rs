@@ -21,7 +21,10 @@ through = JSON.parse(ARGV[1]).map do |path, address|
   by_path = settings["allowed_paths"].any? { |allowed| request.path =~ Regexp.new(allowed) }
   by_path || settings["allowed_ips"].any? { |allowed| IPAddr.new(allowed).include?(IPAddr.new(request.ip)) }
 end
-page = "<p>{{ reason }}</p>".gsub(/{{\s?reason\s?}}/, settings["reason"].to_s)
+reason = settings["reason"].to_s.split("\n").map { |line| "<p>#{line}</p>" }.join("\n")
+page = "<main>{{ reason }}</main>".gsub(/{{\s?reason\s?}}/, reason)
+text = "{{ reason }}".gsub(/{{\s?reason\s?}}/, settings["reason"].to_s.to_json)
+raise "not JSON" unless JSON.parse(text) == settings["reason"].to_s
 puts JSON.generate([settings, through, page])
 "#;
 
@@ -118,8 +121,8 @@ fn requirement_83_ruby_reads_the_file_of_turnout_and_lets_the_same_through() {
     assert_eq!(settings["retry_after"], 900);
     // As a browser reads it.
     let shown = "&#60;b&#62;\u{dc}ber&#60;/b&#62; &#92;0 &#92;1 &#92;&#92; &#39;q&#39; &#34;q&#34; \
-                 &#38; #&#123;1&#125; &#123;&#123; reason &#125;&#125;&#10;zwei \u{1f6a7}";
-    assert_eq!(page, format!("<p>{shown}</p>"));
+                 &#38; #&#123;1&#125; &#123;&#123; reason &#125;&#125;";
+    assert_eq!(page, format!("<main><p>{shown}</p>\n<p>zwei \u{1f6a7}</p></main>"));
     site.off();
     assert!(!file.exists());
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::flags::definition::{Definition, Drive, Order};
 use crate::flags::fact::Fact;
 use crate::flags::flag::Kind;
+use crate::flags::notice::Notice;
 use crate::flags::piece::Piece;
 
 pub(crate) static DEFINITION: Definition = Definition {
@@ -36,7 +37,7 @@ fn check(root: &Path) -> Result<()> {
 fn pieces(order: &Order<'_>) -> Result<Vec<Piece>> {
     let var = order.flag.place()?.join("var");
     // Networks do no harm where they are not understood. A space or an empty list would.
-    let networks = order.notice.map(|notice| notice.networks()).unwrap_or_default();
+    let networks = order.notice.map(Notice::networks).unwrap_or_default();
     let spelled = networks.iter().map(|network| {
         let is_single = network.prefix_len() == network.max_prefix_len();
         if is_single { network.addr().to_string() } else { network.to_string() }

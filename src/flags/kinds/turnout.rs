@@ -49,27 +49,31 @@ fn yaml(notice: &Notice<'_>) -> String {
     let paths = notice.paths().iter().filter_map(ruby::path_regex).collect();
     let networks = notice.networks().iter().map(ToString::to_string).collect();
     for (name, entries) in [("allowed_paths", paths), ("allowed_ips", networks)] {
-        // Said even if it is empty: the app may have a default.
-        text.push_str(&format!("{name}:{}\n", list(entries)));
+        push_list(&mut text, name, entries);
     }
     text.push_str(&format!("response_code: {}\n", notice.status()));
     text.push_str(&format!("retry_after: {}\n", notice.retry_after_seconds()));
     text
 }
 
-fn list(entries: Vec<String>) -> String {
-    if entries.is_empty() {
-        return " []".to_owned();
+/// Also if it is empty: the app may have a default.
+fn push_list(text: &mut String, name: &str, entries: Vec<String>) {
+    text.push_str(name);
+    text.push_str(if entries.is_empty() { ": []" } else { ":" });
+    for entry in entries {
+        text.push_str(&format!("\n  - {}", quoted(&entry)));
     }
-    entries.iter().map(|entry| format!("\n  - {}", quoted(entry))).collect()
+    text.push('\n');
 }
 
-/// A text for a page of HTML, where turnout puts it as it is. Ruby's `gsub`, which it does that
-/// with, would obey a backslash.
+/// A text for a page of HTML, where turnout puts it as it is, each line in a paragraph. Ruby's
+/// `gsub`, which it does that with, would obey a backslash.
 fn html(text: &str) -> String {
     let mut page = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '<' | '>' | '&' | '"' | '\'' | '\\' | '{' | '}') || c.is_control() {
+        if matches!(c, '<' | '>' | '&' | '"' | '\'' | '\\' | '{' | '}')
+            || c.is_control() && c != '\n'
+        {
             page.push_str(&format!("&#{};", u32::from(c)));
         } else {
             page.push(c);
@@ -125,7 +129,7 @@ mod tests {
         assert!(text.is_ascii(), "{text}");
         assert!(
             text.starts_with(
-                "reason: \"&#60;b&#62;\\U000000DC &#92;1&#10;&#34;&#123;&#123;x&#125;&#125;&#34;\
+                "reason: \"&#60;b&#62;\\U000000DC &#92;1\\U0000000A&#34;&#123;&#123;x&#125;&#125;&#34;\
                  &#60;/b&#62;\"\nallowed_paths:\n  - \"\\\\A(?!"
             ),
             "{text}"

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::flags::definition::{Calls, Definition, Drive, Order};
 use crate::flags::fact::Fact;
 use crate::flags::flag::{Flag, Kind, Options};
+use crate::flags::notice::Notice;
 use crate::flags::standing::Found;
 use crate::sys;
 
@@ -105,7 +106,7 @@ impl Calls for Haproxy {
                 let in_memory = runtime.entries(name, key)?;
                 let on_disk = MapFile::read(path)?;
                 let on_disk = on_disk.values(key);
-                Ok(match order.notice.map(|notice| notice.retry_after()) {
+                Ok(match order.notice.map(Notice::retry_after) {
                     Some(wanted) if in_memory == [wanted.as_str()] && on_disk == in_memory => {
                         Found::Set
                     }
@@ -130,7 +131,7 @@ impl Calls for Haproxy {
         let runtime = Runtime::at(order.flag.place()?);
         match Way::of(&order.flag.options)? {
             Way::Map { path, name, key } => {
-                let value = order.notice.map(|notice| notice.retry_after());
+                let value = order.notice.map(Notice::retry_after);
                 // The file first: a reload in between already finds the new one.
                 let written = MapFile::read(path).and_then(|file| file.set(key, value.as_deref()));
                 let set = runtime.set_entry(name, key, value.as_deref());

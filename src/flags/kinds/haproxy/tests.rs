@@ -51,7 +51,7 @@ impl Fake {
     }
 }
 
-/// The words of HAProxy 2.6 for maps.
+/// The words of `HAProxy` 2.6 for maps.
 fn of_map(memory: &mut Memory, command: &str) -> String {
     let words: Vec<&str> = command.splitn(5, ' ').collect();
     match words.as_slice() {
@@ -68,7 +68,7 @@ fn of_map(memory: &mut Memory, command: &str) -> String {
     "\n".to_owned()
 }
 
-/// The words of HAProxy 2.6 for the servers `s1` and `s2` of backend `app`.
+/// The words of `HAProxy` 2.6 for the servers `s1` and `s2` of backend `app`.
 fn of_servers(memory: &mut Memory, command: &str) -> String {
     if command == "show servers state app" {
         let mut answer =
