@@ -1,4 +1,4 @@
-//! django-maintenance-mode as PyPI has it, in a project of one file.
+//! django-maintenance-mode as `PyPI` has it, in a project of one file.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

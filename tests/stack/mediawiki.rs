@@ -1,4 +1,4 @@
-//! MediaWiki, from Debian's `mediawiki`, with SQLite and PHP's own server.
+//! MediaWiki, from Debian's package, with `SQLite` and PHP's own server.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,5 @@
 //! turnout for Rack. The gem itself is not in any package here, so what it does with its file is
-//! done by the same parts of Ruby: Psych, Regexp, IPAddr and Rack, from Debian's `ruby-rack`.
+//! done by the same parts of Ruby: Psych, Regexp, `IPAddr` and Rack, from Debian's `ruby-rack`.
 
 use std::fs;
 use std::path::Path;
