@@ -142,7 +142,7 @@ pub(crate) enum Command {
     /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
-    /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
+    /// Make nginx, WordPress and other software follow the site
     #[command(subcommand)]
     Flag(Flag),
     /// Print configuration that obeys a flag, ready to paste
