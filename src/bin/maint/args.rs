@@ -50,7 +50,7 @@ pub(crate) struct Args {
 
 /// The end of `maint --help`.
 fn ending() -> String {
-    let codes = CODES.map(|(code, meaning)| format!("  {code}  {meaning}\n")).concat();
+    let codes = CODES.map(|(code, meaning)| format!("{code:>3}  {meaning}\n")).concat();
     format!("Exit codes:\n{codes}\n{TIMES}")
 }
 
@@ -147,7 +147,7 @@ pub(crate) enum Command {
     Flag(Flag),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
-    /// Stay, and make flags follow the clock and whatever others do to them
+    /// Stay, and make flags follow the clock, whatever others do
     Agent(Agent),
     /// Print the history, newest last
     Log(Log),
