@@ -187,7 +187,7 @@ fn uses(pid: u32) -> Result<String> {
     let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
     let mebibytes = kilobytes / 1024.0;
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
-    Ok(format!("{descriptors} descriptors, {:.1} MiB", mebibytes))
+    Ok(format!("{descriptors} descriptors, {mebibytes:.1} MiB"))
 }
 
 fn processor_time(pid: u32) -> Result<Duration> {

@@ -553,7 +553,7 @@ pub(crate) enum Flag {
     List,
     /// Show one flag with all that was written for it
     Show(FlagShow),
-    /// Bring all flags in step now, or those named; exit 10 if one does not follow
+    /// Bring flags in step now; exit 10 if one does not follow
     Sync(FlagSync),
     /// Clear a flag, remove what was written for it, and forget it
     Remove(FlagRemove),
