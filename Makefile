@@ -9,7 +9,8 @@ NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 # Each tool, and the Debian package that has it.
 TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
 	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
-	$(NOTO):fonts-noto-core
+	$(NOTO):fonts-noto-core php:php-cli /usr/share/doc/php-fpm/copyright:php-fpm \
+	/usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
 # The same for virtual machines, which only the long tests need.
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \
 	strip:binutils
@@ -17,9 +18,8 @@ power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-sta
 # Servers and parsers that only the tests of the stack need. Whatever is missing there skips.
 test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/lighttpd:lighttpd \
 	/usr/lib/lighttpd/mod_magnet.so:lighttpd-modules-lua systemd-analyze:systemd setpriv:util-linux \
-	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml php:php-cli \
-	/usr/share/doc/php-fpm/copyright:php-fpm /usr/share/doc/php-mysql/copyright:php-mysql mariadbd:mariadb-server \
-	/usr/share/wordpress/wp-load.php:wordpress /usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework \
+	/usr/lib/python3/dist-packages/yaml/__init__.py:python3-yaml \
+	/usr/share/doc/php-mysql/copyright:php-mysql mariadbd:mariadb-server /usr/share/wordpress/wp-load.php:wordpress \
 	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 

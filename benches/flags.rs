@@ -141,7 +141,7 @@ fn agent(binary: &Path, place: &Place) -> Result<String> {
 }
 
 fn watched(agent: &mut Child, dir: &Path, site: &Site) -> Result<String> {
-    set(site, Some(None))?;
+    set(site, &Window::Open)?;
     sleep(Duration::from_secs(2));
     let (begun, before) = (Instant::now(), processor_time(agent.id())?);
     sleep(IDLE);
@@ -155,10 +155,10 @@ fn watched(agent: &mut Child, dir: &Path, site: &Site) -> Result<String> {
 
     let mut late = Vec::new();
     for number in 0..BOUNDARIES {
-        set(site, None)?;
+        set(site, &Window::Closed)?;
         // Anywhere between two looks.
         let start = Timestamp::now() + Duration::from_millis(700 + u64::from(number) * 37 % 200);
-        set(site, Some(Some(start)))?;
+        set(site, &Window::From(start))?;
         let down = folder(dir, FLAGS - 1).join("down");
         while !down.exists() {
             sleep(Duration::from_millis(2));
@@ -174,7 +174,7 @@ fn watched(agent: &mut Child, dir: &Path, site: &Site) -> Result<String> {
     );
 
     for number in 0..CHANGES {
-        set(site, (number % 2 == 0).then_some(None))?;
+        set(site, if number % 2 == 0 { &Window::Open } else { &Window::Closed })?;
     }
     text += &format!("  after {CHANGES} changes: {} (budget 8 and 12 MiB)\n", uses(agent.id())?);
     Ok(text)
@@ -184,9 +184,10 @@ fn watched(agent: &mut Child, dir: &Path, site: &Site) -> Result<String> {
 fn uses(pid: u32) -> Result<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    let mebibytes = kilobytes / 1024.0;
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
-    Ok(format!("{descriptors} descriptors, {:.1} MiB", kilobytes as f64 / 1024.0))
+    Ok(format!("{descriptors} descriptors, {mebibytes:.1} MiB"))
 }
 
 fn processor_time(pid: u32) -> Result<Duration> {
@@ -194,16 +195,25 @@ fn processor_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(text.split(' ').next().unwrap_or("0").parse()?))
 }
 
-/// Closes the window, or opens it, from a moment on if there is one.
-fn set(site: &Site, start: Option<Option<Timestamp>>) -> Result<()> {
+/// What becomes of the window.
+enum Window {
+    Open,
+    From(Timestamp),
+    Closed,
+}
+
+fn set(site: &Site, window: &Window) -> Result<()> {
     let options = Options::new("bench");
     store::update(site, &options, |state, stamp| {
-        if let Some(start) = start {
-            state.open_window("default", &WindowSettings::new().start(start), stamp)?;
-        } else if state.windows.contains_key("default") {
-            state.close_window("default", stamp.now)?;
-        }
-        Ok(())
+        let start = match window {
+            Window::Open => None,
+            Window::From(start) => Some(*start),
+            Window::Closed if state.windows.contains_key("default") => {
+                return state.close_window("default", stamp.now).map(drop);
+            }
+            Window::Closed => return Ok(()),
+        };
+        state.open_window("default", &WindowSettings::new().start(start), stamp).map(drop)
     })?;
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) struct Args {
 
 /// The end of `maint --help`.
 fn ending() -> String {
-    let codes = CODES.map(|(code, meaning)| format!("  {code}  {meaning}\n")).concat();
+    let codes = CODES.map(|(code, meaning)| format!("{code:>3}  {meaning}\n")).concat();
     format!("Exit codes:\n{codes}\n{TIMES}")
 }
 
@@ -142,12 +142,12 @@ pub(crate) enum Command {
     /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
-    /// Make other software follow: nginx, WordPress, Laravel, HAProxy, commands …
+    /// Make nginx, WordPress and other software follow the site
     #[command(subcommand)]
     Flag(Flag),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
-    /// Stay, and make flags follow the clock and whatever others do to them
+    /// Stay, and make flags follow the clock, whatever others do
     Agent(Agent),
     /// Print the history, newest last
     Log(Log),
@@ -553,7 +553,7 @@ pub(crate) enum Flag {
     List,
     /// Show one flag with all that was written for it
     Show(FlagShow),
-    /// Bring all flags in step now, or those named; exit 10 if one does not follow
+    /// Bring flags in step now; exit 10 if one does not follow
     Sync(FlagSync),
     /// Clear a flag, remove what was written for it, and forget it
     Remove(FlagRemove),
