@@ -71,6 +71,9 @@ pub(crate) trait Calls: Sync {
         false
     }
 
+    /// Puts into the flag what has to be known later of what is there before a change.
+    fn record(&self, _order: &Order<'_>, _flag: &mut Flag) {}
+
     /// Whether nobody can look, so that only what was done last is known.
     fn is_blind(&self, _flag: &Flag) -> bool {
         false

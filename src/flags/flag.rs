@@ -169,6 +169,9 @@ pub struct Flag {
     /// `exec` and `haproxy`: what was done last; absent if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub did: Option<Did>,
+    /// `haproxy`: the servers that maint took out of service, and brings back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub took: BTreeSet<String>,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -205,6 +208,7 @@ impl Flag {
             added_by: None,
             written: BTreeMap::new(),
             did: None,
+            took: BTreeSet::new(),
             extra: Map::new(),
         }
     }

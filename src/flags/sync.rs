@@ -167,6 +167,7 @@ pub(crate) fn refuse_taken(
 /// Takes over what somebody else made: what is there now counts as ours.
 pub(crate) fn take_over(site: &Site, state: &State, id: &str, flag: &mut Flag, now: Timestamp) {
     flag.did = None;
+    flag.took.clear();
     let plan = Plan::make(site, state, id, &*flag, now);
     let Work::Files(files) = plan.work else { return };
     let found: Vec<(PathBuf, String)> = files
@@ -330,8 +331,9 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            Work::Calls(_, found) => {
+            Work::Calls(calls, found) => {
                 if self.is_due(found, effort) {
+                    calls.record(&self.order(), flag);
                     flag.did = None;
                 }
             }

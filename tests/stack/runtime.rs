@@ -181,12 +181,18 @@ fn requirement_83_haproxy_obeys_servers_in_maintenance_which_a_reload_forgets() 
 
     // One is out for repair.
     haproxy.told("set server app/s2 state maint");
-    let off = site.output(&["flag", "sync"]);
-    assert_eq!(off.status.code(), Some(10), "{off:?}");
+    site.on("x");
+    is_refused(&get(port, "/"), "no server is left");
+    site.off();
+    is_of(&app, &get(port, "/"));
     let states = String::from_utf8(haproxy.told("show servers state app").stdout).unwrap();
     assert!(states.lines().any(|line| line.contains(" s2 127.0.0.1 0 1 ")), "{states}");
-    haproxy.told("set server app/s2 state ready");
-    site.maint(&["flag", "sync"]);
+    haproxy.told("set server app/s1 state maint");
+    let sync = site.output(&["flag", "sync"]);
+    assert_eq!(sync.status.code(), Some(10), "by somebody else: {sync:?}");
+    is_refused(&get(port, "/"), "by somebody else");
+    site.maint(&["flag", "sync", "--take-over"]);
+    is_of(&app, &get(port, "/"));
     let gone = site.output(&["flag", "add", "haproxy", socket, "--server", "app/s9", "--id", "b"]);
     assert_eq!(gone.status.code(), Some(10), "{gone:?}");
     let said = String::from_utf8_lossy(&gone.stderr) + String::from_utf8_lossy(&gone.stdout);

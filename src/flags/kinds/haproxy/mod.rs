@@ -8,6 +8,7 @@ mod runtime;
 #[cfg(all(test, unix))]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use self::runtime::Runtime;
 use crate::error::{Error, Result};
 use crate::flags::definition::{Calls, Definition, Drive, Order};
 use crate::flags::fact::Fact;
-use crate::flags::flag::{Flag, Kind, Options};
+use crate::flags::flag::{Did, Flag, Kind, Options};
 use crate::flags::notice::Notice;
 use crate::flags::standing::Found;
 use crate::sys;
@@ -79,6 +80,16 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 1024 && text.bytes().all(is_plain) && !text.contains("<<")
 }
 
+/// The servers that are out of service by maint.
+fn taken(flag: &Flag) -> &BTreeSet<String> {
+    static NONE: BTreeSet<String> = BTreeSet::new();
+    if flag.did == Some(Did::Off) { &NONE } else { &flag.took }
+}
+
+fn spelled((backend, name): &(&str, &str)) -> String {
+    format!("{backend}/{name}")
+}
+
 struct Haproxy;
 
 impl Calls for Haproxy {
@@ -118,13 +129,35 @@ impl Calls for Haproxy {
             }
             Way::Servers(servers) => {
                 let down = runtime.servers_down(&servers)?;
-                Ok(match down.iter().filter(|is_down| **is_down).count() {
-                    0 => Found::Clear,
-                    count if count == servers.len() => Found::Set,
-                    _ => Found::Stale,
+                let is_whole = down.iter().all(|is_down| *is_down);
+                let ours = if order.notice.is_some() { None } else { Some(taken(order.flag)) };
+                let is_part = servers.iter().zip(&down).any(|(server, is_down)| {
+                    let is_ours = ours.is_none_or(|ours| ours.contains(&spelled(server)));
+                    *is_down && is_ours
+                });
+                // One that somebody else took out for repair does not take the site down.
+                Ok(match (is_whole, is_part) {
+                    (true, _) => Found::Set,
+                    (false, true) => Found::Stale,
+                    (false, false) => Found::Clear,
                 })
             }
         }
+    }
+
+    fn record(&self, order: &Order<'_>, flag: &mut Flag) {
+        let Ok(Way::Servers(servers)) = Way::of(&order.flag.options) else { return };
+        let Ok(socket) = order.flag.place() else { return };
+        if order.notice.is_none() {
+            return;
+        }
+        if order.flag.did == Some(Did::Off) {
+            flag.took.clear();
+        }
+        // If HAProxy does not answer, nothing is taken either.
+        let Ok(down) = Runtime::at(socket).servers_down(&servers) else { return };
+        let up = servers.iter().zip(down).filter(|(_, is_down)| !is_down);
+        flag.took.extend(up.map(|(server, _)| spelled(server)));
     }
 
     fn set(&self, order: &Order<'_>) -> Result<()> {
@@ -139,11 +172,15 @@ impl Calls for Haproxy {
             }
             Way::Servers(servers) => {
                 let state = if order.notice.is_some() { "maint" } else { "ready" };
-                let set = |(backend, name): &(&str, &str)| {
-                    runtime.order(&format!("set server {backend}/{name} state {state}"))
+                let ours = taken(order.flag);
+                let is_meant = |server: &&(&str, &str)| {
+                    order.notice.is_some() || ours.is_empty() || ours.contains(&spelled(server))
+                };
+                let set = |server: &(&str, &str)| {
+                    runtime.order(&format!("set server {} state {state}", spelled(server)))
                 };
                 // As many as can be.
-                servers.iter().map(set).fold(Ok(()), Result::and)
+                servers.iter().filter(is_meant).map(set).fold(Ok(()), Result::and)
             }
         }
     }

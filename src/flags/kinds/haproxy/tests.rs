@@ -180,12 +180,37 @@ fn requirement_78_an_entry_or_a_server_that_somebody_else_set_stays() {
     assert_eq!(fake.memory(), ["s1", "s2"].map(|name| (name.to_owned(), "1".to_owned())));
     host.off();
     assert_eq!(host.look().found, Found::Clear);
-    fake.memory.lock().unwrap().insert("s2".to_owned(), "1".to_owned());
-    assert_eq!(host.sync(NOW).flags[0].found, Found::SomebodyElses, "it is being repaired");
-    assert_eq!(fake.memory()[1].1, "1");
+    let by_hand = |name: &str, state: &str| {
+        fake.memory.lock().unwrap().insert(name.to_owned(), state.to_owned());
+    };
+    let states = || fake.memory().into_iter().map(|(_, state)| state).collect::<Vec<_>>();
+    by_hand("s2", "1");
+    assert_eq!(host.look().found, Found::Clear, "the site is up without the one in repair");
+    assert!(host.on(&WindowSettings::new()).is_in_step());
+    assert_eq!(states(), ["1", "1"]);
+    assert!(host.off().is_in_step());
+    assert_eq!(states(), ["0", "1"], "it is still in repair");
+    // A reload forgets both.
+    host.on(&WindowSettings::new());
+    by_hand("s1", "0");
+    by_hand("s2", "0");
+    assert!(host.sync(NOW).is_in_step());
+    host.off();
+    assert_eq!(states(), ["0", "0"]);
+    by_hand("s1", "1");
+    by_hand("s2", "1");
+    assert_eq!(host.look().found, Found::SomebodyElses);
     assert!(!host.sync(NOW).is_in_step());
+    assert_eq!(states(), ["1", "1"], "they took the site down by themselves");
+    host.on(&WindowSettings::new());
+    assert!(!host.off().is_in_step());
+    assert_eq!(states(), ["1", "1"]);
     store::sync_flags(&host.site, &Host::options(NOW), &[], true).unwrap();
-    assert_eq!(fake.memory()[1].1, "0", "taken over");
+    assert_eq!(states(), ["0", "0"], "taken over");
+    by_hand("s2", "1");
+    host.on(&WindowSettings::new());
+    store::remove_flag(&host.site, &Host::options(NOW), "it", false).unwrap();
+    assert_eq!(states(), ["0", "1"]);
 }
 
 #[test]
