@@ -88,6 +88,36 @@ fn sh(directory: &Path, script: &str) -> Output {
 }
 
 #[test]
+fn the_sessions_about_flags_answer_as_shown_one_after_the_other() {
+    let site = directory();
+    let project = fs::canonicalize(site.path()).unwrap().join("shop");
+    fs::create_dir(&project).unwrap();
+    let page = document("docs/flags.md");
+    // What follows is about software that is not here.
+    let page = page.split_once("\n## Each kind\n").unwrap().0;
+    let page = page.replace("/srv/shop", project.to_str().unwrap());
+    let blocks: Vec<&str> = page
+        .split("```console\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").unwrap().0)
+        .collect();
+    let steps: Vec<_> = blocks.iter().flat_map(|block| steps(block)).collect();
+    let output = sh(site.path(), &script(&steps));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let parts: Vec<&str> = said.split('\u{1}').collect();
+    assert_eq!(parts.len(), 2 * steps.len() + 1, "{said}");
+    for ((command, shown), answer) in steps.iter().zip(parts.chunks(2)) {
+        let [text, code] = answer else { panic!("{command}: no answer") };
+        let expected =
+            if shown.iter().any(|line| line.starts_with("warning")) { "10" } else { "0" };
+        assert_eq!(*code, expected, "{command}: {text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(is_as_shown(shown, &lines), "{command}\nsaid:\n{text}");
+    }
+    assert!(steps.len() >= 8, "{}", steps.len());
+}
+
+#[test]
 fn every_session_in_the_guides_answers_as_shown() {
     let mut number = 0;
     for guide in GUIDES {
