@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::flags::{self, Found, Standing};
-use crate::identity::as_owner;
 use crate::site::Site;
 use crate::state::State;
 use crate::store::agent::{Note, Post};
@@ -179,10 +178,9 @@ impl Agent {
         with_costly: bool,
     ) -> Result<Vec<Standing>> {
         let site = self.watch.site().clone();
-        let looked = as_owner(&site, || {
-            let declared = flags::Flags::load(&site)?;
-            let is_meant = |flag: &flags::Flag| with_costly || !flags::is_costly(flag);
-            Ok(flags::look_at(&declared, &site, state, now, is_meant))
+        let is_meant = |flag: &flags::Flag| with_costly || !flags::is_costly(flag);
+        let looked = flags::looking(&site, |declared| {
+            flags::look_at(declared, &site, state, now, is_meant)
         })?;
         let can_be_mended = |standing: &&Standing| {
             standing.in_step != Some(true) && standing.found != Found::SomebodyElses

@@ -32,27 +32,51 @@ pub(crate) fn as_owner_of<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> R
     work()
 }
 
+/// Does what a file says, as whoever wrote the file if the caller is root: it is they who say
+/// where root writes. A group that may write to the directory of the file can exchange it, but
+/// not give it away.
+///
+/// # Errors
+///
+/// [`Error::Refused`] if others may write to root's file, or root cannot act as its owner.
+pub(crate) fn as_author_of<T>(file: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _identity = match std::fs::symlink_metadata(file) {
+        Ok(metadata) if sys::is_root() => {
+            let ownership = sys::ownership(&metadata);
+            if ownership.uid == 0 && ownership.mode & 0o022 != 0 {
+                return Err(Error::Refused {
+                    path: file.to_owned(),
+                    reason: "others can write to it, and so say where root writes".to_owned(),
+                    hint: Some(format!("run `chmod go-w {}`", file.display())),
+                });
+            }
+            if ownership.uid == 0 { None } else { Some(act_as(ownership, file)?) }
+        }
+        _ => None,
+    };
+    work()
+}
+
+/// Takes the identity of an owner.
+fn act_as(owner: Ownership, path: &Path) -> Result<Identity> {
+    Identity::take(owner.uid, owner.gid).map_err(|source| Error::Refused {
+        path: path.to_owned(),
+        reason: format!(
+            "it is in the hands of `{}`, as whom root cannot act here: {}",
+            sys::user_name(owner.uid),
+            describe(&source)
+        ),
+        hint: Some(format!("run it as that user: `sudo -u {} …`", sudo_name(owner.uid))),
+    })
+}
+
 /// Takes the identity of whoever has these paths in hand; `None` if that is root.
 fn take(paths: &[&Path]) -> Result<Option<Identity>> {
     for path in paths {
         let way =
             Way::to(path).map_err(|source| Error::io("look for the owner of", path, source))?;
         if let Some(owner) = way.owner(path)? {
-            let identity = Identity::take(owner.uid, owner.gid);
-            return identity.map(Some).map_err(|source| {
-                let name = sys::user_name(owner.uid);
-                Error::Refused {
-                    path: (*path).to_owned(),
-                    reason: format!(
-                        "it is in the hands of `{name}`, as whom root cannot act here: {}",
-                        describe(&source)
-                    ),
-                    hint: Some(format!(
-                        "run it as that user: `sudo -u {} …`",
-                        sudo_name(owner.uid)
-                    )),
-                }
-            });
+            return act_as(owner, path).map(Some);
         }
     }
     Ok(None)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::flag::{Flag, Kind};
 use crate::error::{Error, Result};
-use crate::identity::as_owner;
+use crate::identity::{as_author_of, as_owner};
 use crate::replace::{self, Failure, OldFile, Replacement};
 use crate::site::Site;
 use crate::sys;
@@ -52,7 +52,7 @@ impl Default for Flags {
 ///
 /// [`Error::Unreadable`], [`Error::Corrupt`] or [`Error::Newer`], naming the file.
 pub fn read(site: &Site) -> Result<Flags> {
-    as_owner(site, || Flags::load(site))
+    as_owner(site, || as_author_of(&site.flags_file(), || Flags::load(site)))
 }
 
 impl Flags {
@@ -69,14 +69,6 @@ impl Flags {
         let metadata = file.metadata().map_err(unreadable)?;
         if let Some(kind) = sys::special_kind(&metadata) {
             return Err(corrupt(format!("it is {kind}")));
-        }
-        // Whoever can write to it says where root writes.
-        if sys::is_root() && sys::ownership(&metadata).is_world_writable() {
-            return Err(Error::Refused {
-                reason: "everyone can write to it".to_owned(),
-                hint: Some(format!("run `chmod o-w {}`", path.display())),
-                path,
-            });
         }
         let mut text = Vec::new();
         (&file).take(MAX_SIZE + 1).read_to_end(&mut text).map_err(unreadable)?;
@@ -121,7 +113,8 @@ impl Flags {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(Error::io("look at", &path, source)),
         };
-        let mode = old.is_none().then(|| shared_mode(site));
+        // Never for the group: who writes it next is to be seen from its owner.
+        let mode = Some(MODE);
         let replacement = Replacement { path: &path, bytes: &text, old, mode, backup: None };
         match replace::replace(&replacement) {
             Ok(_) => Ok(()),
@@ -147,10 +140,4 @@ impl Flags {
         let known = self.flags.keys().cloned().collect();
         Error::Unknown { kind: "flag", name: id.to_owned(), known }
     }
-}
-
-/// A group that may write to the site may write to its flags.
-fn shared_mode(site: &Site) -> u32 {
-    let directory = fs::metadata(site.dir()).map(|metadata| sys::ownership(&metadata).mode);
-    if directory.is_ok_and(|mode| mode & 0o020 != 0) { MODE | 0o020 } else { MODE }
 }

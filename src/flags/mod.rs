@@ -33,5 +33,5 @@ pub use lack::{Lack, Missing};
 pub use standing::{Found, Report, Standing};
 pub use sync::look;
 pub(crate) use sync::{
-    Effort, clear, footprint, is_costly, look_at, refuse_taken, sync, take_over,
+    Effort, clear, footprint, is_costly, look_at, looking, refuse_taken, sync, take_over,
 };

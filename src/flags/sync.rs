@@ -16,7 +16,7 @@ use super::notice::Notice;
 use super::piece::{self, Judgement, Looked, resolved};
 use super::standing::{Found, Standing};
 use crate::error::{Error, Result};
-use crate::identity::{as_owner, as_owner_of};
+use crate::identity::{as_author_of, as_owner, as_owner_of};
 use crate::site::Site;
 use crate::state::State;
 use crate::sys::{self, FileKey};
@@ -36,7 +36,12 @@ pub(crate) enum Effort {
 ///
 /// Those of [`read`](super::read).
 pub fn look(site: &Site, state: &State, now: Timestamp) -> Result<Vec<Standing>> {
-    as_owner(site, || Ok(look_at(&Flags::load(site)?, site, state, now, |_| true)))
+    looking(site, |flags| look_at(flags, site, state, now, |_| true))
+}
+
+/// Looks at the flags of a site in the identities that are needed.
+pub(crate) fn looking<T>(site: &Site, look: impl FnOnce(&Flags) -> T) -> Result<T> {
+    as_owner(site, || as_author_of(&site.flags_file(), || Ok(look(&Flags::load(site)?))))
 }
 
 /// The same of some of the flags that were read.

@@ -8,7 +8,7 @@ use super::options::{Applied, Options};
 use super::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::flags::{self, Effort, Flag, Flags, Kind, Report};
-use crate::identity::as_owner;
+use crate::identity::{as_author_of, as_owner};
 use crate::load;
 use crate::site::Site;
 use crate::state::{State, validate_name};
@@ -125,13 +125,15 @@ fn declare(
         let site = if site.is_awaited() { make_missing(site)? } else { site.clone() };
         let transaction = Transaction::begin(&site, options, Beside::Nothing)?;
         let state = load::read(&transaction.files().state)?;
-        let mut declared = Flags::load(&site)?;
-        let is_changed = change(&mut declared, &site, &state)?;
-        if is_changed {
-            declared.save(&site)?;
-        }
-        let now = options.stamp().now;
-        let flags = flags::sync(&site, &state, now, ids, effort)?;
+        let (is_changed, flags) = as_author_of(&site.flags_file(), || {
+            let mut declared = Flags::load(&site)?;
+            let is_changed = change(&mut declared, &site, &state)?;
+            if is_changed {
+                declared.save(&site)?;
+            }
+            let flags = flags::sync(&site, &state, options.stamp().now, ids, effort)?;
+            Ok((is_changed, flags))
+        })?;
         let file = transaction.files().state.clone();
         let after = state.clone();
         let mut applied = Applied::unwritten((), state, after, Vec::new(), file);

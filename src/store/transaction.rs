@@ -18,7 +18,7 @@ use crate::access;
 use crate::actor::{Holder, Stamp};
 use crate::error::{Error, Result, describe};
 use crate::flags::{self, Effort, Report};
-use crate::identity::as_owner;
+use crate::identity::{as_author_of, as_owner};
 use crate::load;
 use crate::replace::{self, Failure, Replacement};
 use crate::site::{Files, Site};
@@ -192,7 +192,10 @@ impl<'a> Transaction<'a> {
 
     fn flags_of(&self, state: &State) -> Report {
         let now = self.options.stamp().now;
-        match flags::sync(self.site, state, now, &[], Effort::Mend) {
+        let synced = as_author_of(&self.site.flags_file(), || {
+            flags::sync(self.site, state, now, &[], Effort::Mend)
+        });
+        match synced {
             Ok(flags) => Report::new(flags),
             Err(error) => Report::unknown(&error),
         }

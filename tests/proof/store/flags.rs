@@ -250,3 +250,38 @@ fn requirement_61_the_owner_of_a_site_leads_root_nowhere_by_a_flag() {
     assert!(!down.exists() && names(&secret).is_empty(), "{done:?}");
     figure("1 flag of a stranger's site in a directory of root's: refused");
 }
+
+#[test]
+fn requirement_61_a_group_that_may_write_to_roots_site_leads_root_nowhere_by_a_flag() {
+    if !can_be_others() {
+        return;
+    }
+    let site = TestSite::new();
+    let secret = site.project.join("root");
+    fs::create_dir(&secret).unwrap();
+    chmod(&secret, 0o755);
+    std::os::unix::fs::chown(&site.dir, None, Some(DEPLOY)).unwrap();
+    chmod(&site.dir, 0o2775);
+    site.ok(&["off"]);
+    let down = secret.join("down");
+    let text = format!(
+        r#"{{"version":1,"flags":{{"it":{{"kind":"page","path":"{}"}}}}}}"#,
+        down.display()
+    );
+    let file = site.file("flags.json");
+    // As a member of the group puts it there.
+    write(&file, &text);
+    std::os::unix::fs::chown(&file, Some(DEPLOY), Some(DEPLOY)).unwrap();
+    assert_eq!(site.run(&["on"]).code, 10);
+    assert!(names(&secret).is_empty(), "root acts as who wrote it");
+    // As they write into root's own file, where its mode lets them.
+    std::os::unix::fs::chown(&file, Some(0), Some(DEPLOY)).unwrap();
+    chmod(&file, 0o660);
+    let done = site.run(&["flag", "sync"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains("others can write to it"), "{done:?}");
+    assert!(names(&secret).is_empty());
+    chmod(&file, 0o640);
+    assert_eq!(site.run(&["flag", "sync"]).code, 0, "now it is root's word alone");
+    assert!(down.exists());
+}
