@@ -188,6 +188,14 @@ impl Looked {
         }
     }
 
+    /// A file with the same bytes in another place, if it is to be there.
+    pub(super) fn elsewhere(&self, path: &Path) -> Option<Piece> {
+        match &self.piece.content {
+            Content::Bytes(bytes) => Some(Piece::there(path.to_owned(), Some(bytes.clone()))),
+            Content::Nothing | Content::Any => None,
+        }
+    }
+
     /// The digest that it has.
     pub(super) fn found(&self) -> Option<&String> {
         match &self.seen {
@@ -317,10 +325,14 @@ fn make_directories(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file that was recorded is still ours, so that it may be removed.
-pub(super) fn is_ours(path: &Path, ours: &BTreeSet<String>) -> Result<bool> {
+/// Whether a file that was recorded is still ours and says something, so that it may be removed.
+pub(super) fn is_ours(
+    path: &Path,
+    ours: &BTreeSet<String>,
+    is_blank: fn(&[u8]) -> bool,
+) -> Result<bool> {
     as_owner_of(path, || match see(path) {
-        Seen::File { digest, .. } => Ok(ours.contains(&digest)),
+        Seen::File { digest, bytes, .. } => Ok(ours.contains(&digest) && !is_blank(&bytes)),
         Seen::Failed(source) => Err(Error::io("look at", path, source)),
         Seen::Missing | Seen::Special(_) => Ok(false),
     })

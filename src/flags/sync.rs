@@ -193,21 +193,25 @@ pub(crate) fn take_over(site: &Site, state: &State, id: &str, flag: &mut Flag, n
 pub(crate) fn clear(site: &Site, id: &str, flag: &Flag, now: Timestamp) -> Result<()> {
     let state = State::default();
     let plan = Plan::make(site, &state, id, flag, now);
-    let stays = plan.stays();
+    let (stays, is_blank) = (plan.stays(), plan.is_blank());
     let standing = plan.apply(Effort::Mend);
     let mut result = match (standing.in_step, standing.problem) {
         (Some(true), _) => Ok(()),
         (_, problem) => Err(Error::invalid(problem.unwrap_or_default())),
     };
     for (path, digests) in flag.written.iter().filter(|(path, _)| !stays.contains(*path)) {
-        let removed = remove_ours(path, digests);
+        let removed = remove_ours(path, digests, is_blank);
         result = result.and(removed.map(drop));
     }
     result
 }
 
-fn remove_ours(path: &Path, digests: &BTreeSet<String>) -> Result<bool> {
-    if !piece::is_ours(path, digests)? {
+fn remove_ours(
+    path: &Path,
+    digests: &BTreeSet<String>,
+    is_blank: fn(&[u8]) -> bool,
+) -> Result<bool> {
+    if !piece::is_ours(path, digests, is_blank)? {
         return Ok(false);
     }
     as_owner_of(path, || piece::remove(path))
@@ -256,6 +260,19 @@ impl<'a> Plan<'a> {
         let Work::Files(files) = &self.work else { return BTreeSet::new() };
         let wanted = files.iter().filter(|file| file.wanted().is_some());
         wanted.map(|file| file.path.clone()).collect()
+    }
+
+    /// What tells bytes that say off.
+    fn is_blank(&self) -> fn(&[u8]) -> bool {
+        match self.definition.map(|definition| &definition.drive) {
+            Some(Drive::Files { is_blank, .. }) => *is_blank,
+            _ => |_| false,
+        }
+    }
+
+    /// Whether something is left in a place that is not part of the flag any more.
+    fn is_left(&self, path: &Path, digests: &BTreeSet<String>) -> Result<bool> {
+        piece::is_ours(path, digests, self.is_blank())
     }
 
     fn order(&self) -> Order<'_> {
@@ -331,7 +348,7 @@ impl<'a> Plan<'a> {
                     known.insert(wanted);
                 }
                 for (path, digests) in self.leftovers() {
-                    if piece::is_ours(path, digests).is_ok_and(|is_ours| !is_ours) {
+                    if self.is_left(path, digests).is_ok_and(|is_left| !is_left) {
                         flag.written.remove(path);
                     }
                 }
@@ -376,7 +393,7 @@ impl<'a> Plan<'a> {
                         && self
                             .leftovers()
                             .iter()
-                            .any(|(path, digests)| piece::is_ours(path, digests).unwrap_or(false));
+                            .any(|(path, digests)| self.is_left(path, digests).unwrap_or(false));
                     match is_set {
                         true if is_stale => Found::Stale,
                         true => Found::Set,
@@ -401,7 +418,7 @@ impl<'a> Plan<'a> {
         let Work::Files(files) = &self.work else { return false };
         let Some(name) = files.last().and_then(|file| file.path.file_name()) else { return false };
         self.leftovers().iter().any(|(path, digests)| {
-            path.file_name() == Some(name) && piece::is_ours(path, digests).unwrap_or(false)
+            path.file_name() == Some(name) && self.is_left(path, digests).unwrap_or(false)
         })
     }
 
@@ -487,7 +504,19 @@ impl<'a> Plan<'a> {
         };
         // Whoever no longer gets through is shut out before anything else.
         let leftovers = self.leftovers();
-        let remove = |(path, digests): &(&PathBuf, &BTreeSet<String>)| remove_ours(path, digests);
+        let is_blank = self.is_blank();
+        let remove = |(path, digests): &(&PathBuf, &BTreeSet<String>)| {
+            // In the release before, off is said in the same way.
+            let same = files.last().filter(|file| file.path.file_name() == path.file_name());
+            let instead = same.and_then(|file| file.elsewhere(path));
+            match instead.filter(|_| !is_set) {
+                Some(off) if self.is_left(path, digests)? => {
+                    off.look(&|_| (*digests).clone(), is_blank).settle()
+                }
+                Some(_) => Ok(false),
+                None => remove_ours(path, digests, is_blank),
+            }
+        };
         if is_set {
             leftovers.iter().map(remove).for_each(&mut note);
             files.iter().map(Looked::settle).for_each(&mut note);

@@ -155,4 +155,36 @@ mod tests {
         assert!(host.sync(NOW).flags[0].is_changed);
         assert_eq!(text(&host), "0", "were the clock set back, it would be down again");
     }
+
+    #[test]
+    fn requirement_79_the_release_before_is_left_with_a_zero() {
+        let host = Host::new();
+        let release = |number: u32| {
+            let release = host.folder.join(number.to_string());
+            fs::create_dir(&release).unwrap();
+            let link = host.folder.join("next");
+            std::os::unix::fs::symlink(&release, &link).unwrap();
+            crate::sys::rename(&link, &host.folder.join("current")).unwrap();
+            release.join("state.txt")
+        };
+        let text = |path: &std::path::Path| fs::read_to_string(path).unwrap();
+        let first = release(1);
+        let path = host.folder.join("current/state.txt");
+        host.add("it", Flag::new(Kind::DjangoMaintenanceMode).at(path)).unwrap();
+        host.on(&WindowSettings::new());
+        let second = release(2);
+        assert!(host.sync(NOW).is_in_step());
+        assert_eq!((text(&first), text(&second)), ("1".to_owned(), "1".to_owned()));
+        host.off();
+        assert_eq!((text(&first), text(&second)), ("0".to_owned(), "0".to_owned()));
+        assert_eq!(host.look().found, Found::Clear);
+        let third = release(3);
+        assert!(host.sync(NOW).is_in_step());
+        assert_eq!((text(&second), text(&third)), ("0".to_owned(), "0".to_owned()));
+        host.on(&WindowSettings::new());
+        let fourth = release(4);
+        host.sync(NOW);
+        store::remove_flag(&host.site, &Host::options(NOW), "it", false).unwrap();
+        assert_eq!((text(&third), text(&fourth)), ("0".to_owned(), "0".to_owned()));
+    }
 }
