@@ -260,3 +260,72 @@ fn next_edge(state: &State, now: Timestamp) -> Option<Timestamp> {
 fn key(path: &std::path::Path) -> Option<FileKey> {
     fs::symlink_metadata(path).ok().map(|metadata| sys::key(&metadata))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::{Flag, Kind};
+    use crate::rules::{self, Matcher};
+    use crate::state::{RuleSettings, WindowSettings};
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-11-29T{time}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn requirement_80_flags_follow_a_clock_that_goes_on_jumps_and_is_set_back() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let down = temp.path().join("down");
+        let options = || Options::new("test").now(at("12:00:00"));
+        let flag = Flag::new(Kind::File).at(&down);
+        store::add_flag(&site, &options(), "it", flag, false).unwrap();
+        let window = WindowSettings::new().start(at("13:00:00")).end(at("14:00:00"));
+        let open =
+            |state: &mut State, stamp: store::Stamp<'_>| state.open_window("w", &window, stamp);
+        store::update(&site, &options(), open).unwrap();
+        let mut agent = Agent::start(&site, Options::new("agent")).unwrap();
+        for (time, is_set) in [
+            ("12:00:00", false),
+            ("12:59:59.999", false),
+            ("13:00:00", true),
+            ("13:59:59", true),
+            ("12:30:00", false),
+            ("13:30:00", true),
+            ("23:00:00", false),
+            ("13:00:01", true),
+            ("14:00:00", false),
+        ] {
+            let (_, pause) = agent.turn(at(time));
+            assert_eq!(down.exists(), is_set, "{time}");
+            assert!(pause <= LOOK, "{time}: it sleeps for {pause:?}");
+        }
+        let (_, pause) = agent.turn(at("12:59:59.990"));
+        assert!(pause <= Duration::from_millis(10), "until the window begins: {pause:?}");
+    }
+
+    #[test]
+    fn requirement_80_an_address_no_longer_gets_through_once_its_rule_has_expired() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let options = || Options::new("test").now(at("12:00:00"));
+        let flag = Flag::new(Kind::Web).at(temp.path().join("web"));
+        store::add_flag(&site, &options(), "it", flag, false).unwrap();
+        store::update(&site, &options(), |state, stamp| {
+            let address = Matcher::parse(&rules::Kind::Ip, "203.0.113.7")?;
+            let settings = RuleSettings::new().expires_at(at("12:10:00"));
+            state.add_rule(&address, &settings, stamp)?;
+            state.open_window("w", &WindowSettings::new(), stamp)
+        })
+        .unwrap();
+        let allowed = temp.path().join("web/allow/203.0.113.7");
+        assert!(allowed.exists());
+        let mut agent = Agent::start(&site, Options::new("agent")).unwrap();
+        agent.turn(at("12:09:59"));
+        assert!(allowed.exists());
+        agent.turn(at("12:10:00"));
+        assert!(!allowed.exists());
+    }
+}
