@@ -294,12 +294,14 @@ impl<'a> Plan<'a> {
     fn leftovers(&self) -> Vec<(&'a PathBuf, &'a BTreeSet<String>)> {
         let Work::Files(files) = &self.work else { return Vec::new() };
         let root = self.flag.path.as_deref().and_then(|path| resolved(path).ok());
-        let mut here: Vec<&Path> = files.iter().filter_map(|file| file.path.parent()).collect();
+        let mut here: BTreeSet<&Path> =
+            files.iter().filter_map(|file| file.path.parent()).collect();
         here.extend(root.as_deref());
+        let wanted: BTreeSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         self.flag
             .written
             .iter()
-            .filter(|(path, _)| files.iter().all(|file| file.path != **path))
+            .filter(|(path, _)| !wanted.contains(path.as_path()))
             .filter(|(path, _)| {
                 self.notice.is_none() || here.iter().any(|directory| path.starts_with(directory))
             })
@@ -319,7 +321,7 @@ impl<'a> Plan<'a> {
     fn record(&self, flag: &mut Flag, effort: Effort) {
         match &self.work {
             Work::Files(files) => {
-                for file in files.iter().filter(|file| is_to_be_written(file.judgement)) {
+                for file in files.iter().filter(|file| file.is_to_be_written()) {
                     let Some(wanted) = file.wanted() else { continue };
                     let known = flag.written.entry(file.path.clone()).or_default();
                     known.retain(|digest| Some(digest) == file.found());
@@ -474,6 +476,7 @@ impl<'a> Plan<'a> {
     /// see a poor answer, without the flag they meet the app.
     fn apply_files(&self, files: &[Looked]) -> Result<bool> {
         let is_set = self.notice.is_some();
+        piece::sweep(files);
         let mut result = Ok(false);
         let mut note = |done: Result<bool>| match (&mut result, done) {
             (Ok(is_changed), Ok(done)) => *is_changed |= done,
@@ -492,10 +495,6 @@ impl<'a> Plan<'a> {
         }
         result
     }
-}
-
-fn is_to_be_written(judgement: Judgement) -> bool {
-    matches!(judgement, Judgement::Missing | Judgement::Other | Judgement::Alike)
 }
 
 fn is_right(judgement: Judgement) -> bool {
