@@ -189,11 +189,7 @@ pub(crate) fn clear(site: &Site, id: &str, flag: &Flag, now: Timestamp) -> Resul
     let state = State::default();
     let plan = Plan::make(site, &state, id, flag, now);
     let stays = plan.stays();
-    let standing = plan.apply(Effort::Mend);
-    let mut result = match (standing.in_step, standing.problem) {
-        (Some(true), _) => Ok(()),
-        (_, problem) => Err(Error::invalid(problem.unwrap_or_default())),
-    };
+    let mut result = plan.into_done(Effort::Mend).map(drop);
     for (path, digests) in flag.written.iter().filter(|(path, _)| !stays.contains(*path)) {
         let removed = remove_ours(path, digests);
         result = result.and(removed.map(drop));
@@ -437,17 +433,30 @@ impl<'a> Plan<'a> {
         Standing { problem: Some(problem), hint, ..standing }
     }
 
-    /// Does what there is to do, and as much of it as can be done.
-    fn apply(mut self, effort: Effort) -> Standing {
-        let result = match &self.work {
+    /// Does what there is to do, and as much of it as can be done; whether anything changed.
+    fn carry_out(&self, effort: Effort) -> Result<bool> {
+        match &self.work {
             Work::Files(files) => self.apply_files(files),
             Work::Calls(calls, found) if self.is_due(found, effort) => {
                 calls.set(&self.order()).map(|()| true)
             }
-            Work::Calls(..) => Ok(false),
-            Work::Refused(_) => return self.standing(),
-        };
-        match result {
+            Work::Calls(..) | Work::Refused(_) => Ok(false),
+        }
+    }
+
+    /// The same, with what keeps it from being in step afterwards.
+    fn into_done(self, effort: Effort) -> Result<bool> {
+        let done = self.carry_out(effort)?;
+        match self.work {
+            Work::Refused(error) => Err(error),
+            Work::Calls(_, Ok(Found::SomebodyElses)) => Err(Self::obstacle()),
+            _ => Ok(done),
+        }
+    }
+
+    /// Does what there is to do, and shows where the flag stands then.
+    fn apply(mut self, effort: Effort) -> Standing {
+        match self.carry_out(effort) {
             Ok(false) => self.standing(),
             Ok(true) => Standing {
                 found: if self.notice.is_some() { Found::Set } else { Found::Clear },
