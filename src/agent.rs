@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,11 @@ impl Agent {
 
     /// Whether anything may be out of step.
     fn is_due(&mut self, now: Timestamp, said: &mut Vec<String>) -> bool {
+        // A site that was moved or removed says nothing, so the flags stay as they are.
+        if let Err(error) = is_there(self.watch.site()) {
+            self.report(Some(&error), said);
+            return false;
+        }
         let mut is_due = match self.watch.changed() {
             Some(Ok(state)) => {
                 self.state = Some(state);
@@ -246,6 +252,17 @@ impl Agent {
             behind: self.behind.keys().cloned().collect(),
             problem: self.problem.clone(),
         });
+    }
+}
+
+/// Whether the directory of a site is there.
+fn is_there(site: &Site) -> Result<()> {
+    let path = site.dir();
+    match fs::metadata(path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            Err(Error::Unreadable { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -89,7 +89,7 @@ impl Flags {
             return Err(Error::invalid(format!("a site has at most {MAX_FLAGS} flags")));
         }
         for (id, flag) in &self.flags {
-            crate::state::validate_name(id)?;
+            validate_id(id)?;
             let is_known = !matches!(flag.kind, Kind::Unknown(_));
             if is_known && flag.path.as_ref().is_some_and(|path| !path.is_absolute()) {
                 return Err(Error::invalid(format!("the path of flag `{id}` is not absolute")));
@@ -140,4 +140,12 @@ impl Flags {
         let known = self.flags.keys().cloned().collect();
         Error::Unknown { kind: "flag", name: id.to_owned(), known }
     }
+}
+
+/// Refuses an id that cannot be: it follows the rules for the names of windows.
+pub(crate) fn validate_id(id: &str) -> Result<()> {
+    crate::state::validate_name(id).map_err(|error| {
+        let message = format!("`{}` cannot be the id of a flag", id.escape_debug());
+        Error::invalid_with(message, error.hint().unwrap_or_default())
+    })
 }

@@ -23,6 +23,7 @@ mod sync;
 mod tests;
 
 pub use carries::lacks;
+pub(crate) use declared::validate_id;
 pub use declared::{Flags, read};
 pub use definition::Definition;
 pub use fact::Fact;

@@ -1,6 +1,7 @@
 //! One file of a flag: what it should be, what it is, and how it becomes so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,8 @@ impl Piece {
     ) -> Looked {
         let path = resolved(&self.path);
         let seen = match &path {
-            Ok(path) => as_owner_of(path, || Ok(see(path)))
+            // Whoever may change where the declared path leads has its end in hand as well.
+            Ok(path) => as_owner_of(&self.path, || Ok(see(path)))
                 .unwrap_or_else(|error| Seen::Failed(io::Error::other(error.to_string()))),
             // Without its directory the file is not there either.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Seen::Missing,
@@ -209,6 +211,11 @@ impl Looked {
         matches!(self.seen, Seen::File { .. })
     }
 
+    /// Whether it gets new bytes, or a new mode.
+    pub(super) fn is_to_be_written(&self) -> bool {
+        matches!(self.judgement, Judgement::Missing | Judgement::Other | Judgement::Alike)
+    }
+
     /// What stands in the way, in words; `None` if nothing does.
     pub(super) fn obstacle(&self) -> Option<Error> {
         let refused = |reason: String, hint: &str| Error::Refused {
@@ -253,7 +260,7 @@ impl Looked {
         if !self.piece.has_directory || directory.is_dir() {
             return Ok(());
         }
-        as_owner_of(&self.path, || make_directories(directory))
+        as_owner_of(&self.piece.path, || make_directories(directory))
     }
 
     /// Makes it so. Call it only if the digest it will have was recorded.
@@ -264,22 +271,15 @@ impl Looked {
         match (&self.piece.content, self.judgement) {
             (_, Judgement::Right) | (Content::Any, _) => Ok(false),
             (Content::Bytes(bytes), _) => {
-                as_owner_of(&self.path, || self.write(bytes)).map(|()| true)
+                as_owner_of(&self.piece.path, || self.write(bytes)).map(|()| true)
             }
-            (Content::Nothing, _) => as_owner_of(&self.path, || remove(&self.path)),
+            (Content::Nothing, _) => as_owner_of(&self.piece.path, || remove(&self.path)),
         }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
         if self.piece.has_directory {
             make_directories(self.path.parent().unwrap_or(Path::new("/")))?;
-        }
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        // Under the lock their writers are dead.
-        for leftover in
-            replace::leftovers(directory, |of| self.path.file_name() == Some(of.as_ref()))
-        {
-            let _ = sys::unlink(&leftover);
         }
         let old = match &self.seen {
             Seen::File { old, .. } => Some(*old),
@@ -297,6 +297,28 @@ impl Looked {
                 hint: Some("look at it, and remove it or take it over".to_owned()),
             }),
         }
+    }
+}
+
+/// Removes what killed writers left of files that are about to be written. Under the lock
+/// those writers are dead. Each directory is listed once, however many files it gets.
+pub(super) fn sweep(files: &[Looked]) {
+    let mut directories: BTreeMap<&Path, (&Path, BTreeSet<&OsStr>)> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.is_to_be_written()) {
+        let (Some(directory), Some(name)) = (file.path.parent(), file.path.file_name()) else {
+            continue;
+        };
+        let (_, names) =
+            directories.entry(directory).or_insert((&file.piece.path, BTreeSet::new()));
+        names.insert(name);
+    }
+    for (directory, (declared, names)) in directories {
+        let _ = as_owner_of(declared, || {
+            for leftover in replace::leftovers(directory, |of| names.contains(OsStr::new(of))) {
+                let _ = sys::unlink(&leftover);
+            }
+            Ok(())
+        });
     }
 }
 

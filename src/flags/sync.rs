@@ -194,11 +194,7 @@ pub(crate) fn clear(site: &Site, id: &str, flag: &Flag, now: Timestamp) -> Resul
     let state = State::default();
     let plan = Plan::make(site, &state, id, flag, now);
     let (stays, is_blank) = (plan.stays(), plan.is_blank());
-    let standing = plan.apply(Effort::Mend);
-    let mut result = match (standing.in_step, standing.problem) {
-        (Some(true), _) => Ok(()),
-        (_, problem) => Err(Error::invalid(problem.unwrap_or_default())),
-    };
+    let mut result = plan.into_done(Effort::Mend).map(drop);
     for (path, digests) in flag.written.iter().filter(|(path, _)| !stays.contains(*path)) {
         let removed = remove_ours(path, digests, is_blank);
         result = result.and(removed.map(drop));
@@ -316,12 +312,14 @@ impl<'a> Plan<'a> {
     fn leftovers(&self) -> Vec<(&'a PathBuf, &'a BTreeSet<String>)> {
         let Work::Files(files) = &self.work else { return Vec::new() };
         let root = self.flag.path.as_deref().and_then(|path| resolved(path).ok());
-        let mut here: Vec<&Path> = files.iter().filter_map(|file| file.path.parent()).collect();
+        let mut here: BTreeSet<&Path> =
+            files.iter().filter_map(|file| file.path.parent()).collect();
         here.extend(root.as_deref());
+        let wanted: BTreeSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         self.flag
             .written
             .iter()
-            .filter(|(path, _)| files.iter().all(|file| file.path != **path))
+            .filter(|(path, _)| !wanted.contains(path.as_path()))
             .filter(|(path, _)| {
                 self.notice.is_none() || here.iter().any(|directory| path.starts_with(directory))
             })
@@ -341,7 +339,7 @@ impl<'a> Plan<'a> {
     fn record(&self, flag: &mut Flag, effort: Effort) {
         match &self.work {
             Work::Files(files) => {
-                for file in files.iter().filter(|file| is_to_be_written(file.judgement)) {
+                for file in files.iter().filter(|file| file.is_to_be_written()) {
                     let Some(wanted) = file.wanted() else { continue };
                     let known = flag.written.entry(file.path.clone()).or_default();
                     known.retain(|digest| Some(digest) == file.found());
@@ -457,17 +455,30 @@ impl<'a> Plan<'a> {
         Standing { problem: Some(problem), hint, ..standing }
     }
 
-    /// Does what there is to do, and as much of it as can be done.
-    fn apply(mut self, effort: Effort) -> Standing {
-        let result = match &self.work {
+    /// Does what there is to do, and as much of it as can be done; whether anything changed.
+    fn carry_out(&self, effort: Effort) -> Result<bool> {
+        match &self.work {
             Work::Files(files) => self.apply_files(files),
             Work::Calls(calls, found) if self.is_due(found, effort) => {
                 calls.set(&self.order()).map(|()| true)
             }
-            Work::Calls(..) => Ok(false),
-            Work::Refused(_) => return self.standing(),
-        };
-        match result {
+            Work::Calls(..) | Work::Refused(_) => Ok(false),
+        }
+    }
+
+    /// The same, with what keeps it from being in step afterwards.
+    fn into_done(self, effort: Effort) -> Result<bool> {
+        let done = self.carry_out(effort)?;
+        match self.work {
+            Work::Refused(error) => Err(error),
+            Work::Calls(_, Ok(Found::SomebodyElses)) => Err(Self::obstacle()),
+            _ => Ok(done),
+        }
+    }
+
+    /// Does what there is to do, and shows where the flag stands then.
+    fn apply(mut self, effort: Effort) -> Standing {
+        match self.carry_out(effort) {
             Ok(false) => self.standing(),
             Ok(true) => Standing {
                 found: if self.notice.is_some() { Found::Set } else { Found::Clear },
@@ -496,6 +507,7 @@ impl<'a> Plan<'a> {
     /// see a poor answer, without the flag they meet the app.
     fn apply_files(&self, files: &[Looked]) -> Result<bool> {
         let is_set = self.notice.is_some();
+        piece::sweep(files);
         let mut result = Ok(false);
         let mut note = |done: Result<bool>| match (&mut result, done) {
             (Ok(is_changed), Ok(done)) => *is_changed |= done,
@@ -526,10 +538,6 @@ impl<'a> Plan<'a> {
         }
         result
     }
-}
-
-fn is_to_be_written(judgement: Judgement) -> bool {
-    matches!(judgement, Judgement::Missing | Judgement::Other | Judgement::Alike)
 }
 
 fn is_right(judgement: Judgement) -> bool {

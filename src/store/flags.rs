@@ -11,7 +11,7 @@ use crate::flags::{self, Effort, Flag, Flags, Kind, Report};
 use crate::identity::{as_author_of, as_owner};
 use crate::load;
 use crate::site::Site;
-use crate::state::{State, validate_name};
+use crate::state::State;
 
 /// Declares a flag, and brings it in step at once. Its path is made absolute.
 ///
@@ -27,7 +27,7 @@ pub fn add_flag(
     flag: Flag,
     take_over: bool,
 ) -> Result<Applied<()>> {
-    validate_name(id)?;
+    flags::validate_id(id)?;
     let mut flag = flag.absolute()?;
     flags::check(&flag)?;
     declare(site, options, &[id.to_owned()], Effort::Again, |flags, site, state| {
@@ -43,8 +43,11 @@ pub fn add_flag(
             let is_shared = flag.kind == Kind::Haproxy && other.options != flag.options;
             flag.path.is_some() && other.path == flag.path && !is_shared
         };
-        if flags.flags.values().any(|other| same(&other)) {
-            return Err(Error::conflict("another flag has this path already"));
+        if let Some((other, _)) = flags.flags.iter().find(|(_, other)| same(other)) {
+            return Err(Error::conflict_with(
+                format!("flag `{other}` has this path already"),
+                "one flag for each place is enough; to change it, remove it first",
+            ));
         }
         if take_over {
             flags::take_over(site, state, id, &mut flag, stamp.now);

@@ -225,3 +225,29 @@ fn the_units_of_systemd_are_sound() {
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success() && said.is_empty(), "{said}");
 }
+
+#[test]
+fn an_agent_whose_site_is_gone_says_so_and_leaves_the_flags_as_they_are() {
+    let (env, down) = with_flag();
+    env.ok(&["on"]);
+    let agent = Running::start(&env, &[]);
+    is(&down, true);
+    let elsewhere = env.dir().join("elsewhere");
+    fs::rename(env.site(), &elsewhere).unwrap();
+    eventually("it is reported", || agent.said().contains("the flags stay as they are"));
+    assert!(down.exists());
+    fs::rename(&elsewhere, env.site()).unwrap();
+    eventually("it is over", || agent.said().contains("can be read again"));
+    env.ok(&["off"]);
+    is(&down, false);
+    fs::File::create_new(&down).unwrap();
+    is(&down, false);
+    assert_eq!(agent.end(), Some(0));
+}
+
+#[test]
+fn options_for_every_verb_may_stand_before_the_status_of_an_agent() {
+    let env = TestEnv::new();
+    let status = env.run(&["agent", "--json", "status"]);
+    assert_eq!((status.code, status.stdout.trim()), (1, r#"{"last":null,"running":false}"#));
+}

@@ -171,3 +171,46 @@ fn a_mistake_declares_nothing() {
         assert!(error.starts_with("maint: "), "{args:?}: {error}");
     }
 }
+
+#[test]
+fn what_is_typed_wrong_is_told_what_would_be_right() {
+    let env = with_flag();
+    let fails = |args: &[&str], code: i32, expected: &str| {
+        let said = env.fails(code, args);
+        assert!(said.contains(expected), "{args:?}: {said}");
+    };
+    fails(&["flag", "add", "nginx", "x"], 2, "nginx obeys a flag of the kind `web`");
+    fails(&["flag", "add", "wbe", "x"], 2, "`maint flag kinds` lists them");
+    fails(&["flag", "add", "file", "x", "--id", "a b"], 2, "cannot be the id of a flag");
+    fails(&["flag", "add", "file", "down"], 5, "flag `down` has this path already");
+    env.write(env.dir().join("down"), "mine");
+    assert!(env.ok(&["flag", "list"]).contains("`maint flag sync down --take-over` replaces it"));
+    let quiet = env.fails(10, &["flag", "sync", "-q"]);
+    assert!(quiet.contains("flag `down` does not follow: "), "it says why, also if quiet: {quiet}");
+    let kept = env.ok(&["flag", "remove", "down", "--forget"]);
+    assert!(kept.contains("forgotten") && env.dir().join("down").exists(), "{kept}");
+}
+
+#[test]
+fn a_broken_file_of_flags_is_not_taken_for_a_broken_state() {
+    let env = with_flag();
+    env.write(env.site().join("flags.json"), "{");
+    for (code, args) in
+        [(8, &["flag", "list"][..]), (8, &["flag", "remove", "down"]), (10, &["on"])]
+    {
+        let ran = env.run(args);
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("declare the flags again"), "{args:?}: {ran:?}");
+        assert!(!ran.stderr.contains("maint restore"), "{args:?}: {ran:?}");
+    }
+    assert!(!env.ok(&["status"]).contains("flags the flags"));
+}
+
+#[test]
+fn what_keeps_a_flag_from_being_removed_is_no_wrong_usage() {
+    let env = with_flag();
+    env.write(env.dir().join("down"), "mine");
+    let said = env.fails(3, &["flag", "remove", "down"]);
+    assert!(said.contains("somebody else made it"), "{said}");
+    assert!(env.ok(&["flag", "list"]).contains("down  file"), "it is still declared");
+}

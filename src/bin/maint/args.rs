@@ -563,21 +563,25 @@ pub(crate) enum Flag {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-A flag is a file that software looks at which knows nothing of maint. Every change of the
-site's state brings its flags in step: pages and addresses first, the flag last, and in the
-opposite order when the site comes back. It stops every request, or those of --host and
---path; it is set while one open window covers all of them. What is there and was made by
-somebody else is neither replaced nor removed.
+A flag is a file for software that knows nothing of maint and looks at it. Every
+change of the site's state brings its flags in step: pages and addresses first,
+the flag last, and in the opposite order when the site comes back. It stops
+every request, or those of --host and --path; it is set while one open window
+covers all of them. What is there and was made by somebody else is neither
+replaced nor removed.
 
-`maint flag kinds` shows what each kind carries, and docs/flags.md how to set each up.
+`maint flag kinds` shows what each kind carries, and docs/flags.md how to set
+each up.
 
 Examples:
   maint flag add web /srv/shop/maintenance
   maint flag add wordpress /var/www/shop --host shop.example.com
   maint flag add django-maintenance-mode maintenance_mode_state.txt --times
-  maint flag add haproxy /run/haproxy/admin.sock --map /etc/haproxy/maint.map --key shop
+  maint flag add haproxy /run/haproxy/admin.sock \\
+      --map /etc/haproxy/maint.map --key shop
   maint flag add exec --id cloud --on 'occ maintenance:mode --on' \\
-      --off 'occ maintenance:mode --off' --check 'occ maintenance:mode | grep -q enabled'")]
+      --off 'occ maintenance:mode --off' \\
+      --check 'occ maintenance:mode | grep -q enabled'")]
 pub(crate) struct FlagAdd {
     /// Which software obeys it, as `maint flag kinds` lists them
     #[arg(value_name = "KIND", add = ArgValueCandidates::new(complete::flag_kinds))]
@@ -653,20 +657,18 @@ impl FlagOptions {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_long_help = "\
-Flags follow each change by themselves. The agent is for what nobody changes: a window that
-begins or ends by the clock, and a flag that others removed or replaced. It reports what it
-does on standard error, and ends with SIGTERM. It tells systemd that it is ready and alive;
-contrib/systemd/ has the units, and a timer for `maint flag sync` in its place.
+#[command(after_long_help = "\
+Flags follow each change by themselves. The agent is for what nobody changes: a
+window that begins or ends by the clock, and a flag that others removed or
+replaced. It reports what it does on standard error, and ends with SIGTERM. It
+tells systemd that it is ready and alive; contrib/systemd/ has the units, and a
+timer for `maint flag sync` in its place.
 
 Exits with 5 if an agent of this site runs already.
 
 Examples:
   maint agent
-  maint agent status"
-)]
+  maint agent status")]
 pub(crate) struct Agent {
     #[command(subcommand)]
     pub(crate) command: Option<AgentCommand>,

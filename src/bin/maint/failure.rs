@@ -182,6 +182,7 @@ fn hint(error: &Error) -> Option<String> {
                 .to_owned(),
         ),
         Error::NotASite { path, problem } => in_place_of_a_site(path, problem),
+        Error::Unknown { kind: "kind of flag", name, .. } => Some(kind_of_flag(name)),
         Error::Unknown { known, .. } => Some(match known.as_slice() {
             [] => "there is none".to_owned(),
             [only] => format!("there is only `{only}`"),
@@ -206,6 +207,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Unsynced { .. } => {
             Some("the change is in force; look at the disk before you rely on it".to_owned())
         }
+        Error::Corrupt { path, .. } if path.ends_with("flags.json") => {
+            Some("mend it by hand, or remove it and declare the flags again".to_owned())
+        }
         Error::Corrupt { .. } => Some(
             "`maint doctor` shows more; `maint restore` brings back the last known state"
                 .to_owned(),
@@ -218,6 +222,14 @@ fn hint(error: &Error) -> Option<String> {
         Error::Newer { .. } => Some("install the newer maint on this host too".to_owned()),
         _ => None,
     }
+}
+
+/// What to declare for software that is no kind itself.
+fn kind_of_flag(name: &str) -> String {
+    if ["nginx", "apache", "caddy", "varnish", "lighttpd", "traefik"].contains(&name) {
+        return format!("{name} obeys a flag of the kind `web`; then: `maint snippet {name}`");
+    }
+    "`maint flag kinds` lists them".to_owned()
 }
 
 fn in_place_of_a_site(path: &Path, problem: &SiteProblem) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `maint flag`
 
 use anyhow::Result;
-use maint::flags::{self, Definition, Fact, Flag as Declared, Kind, Standing};
+use maint::flags::{self, Definition, Fact, Flag as Declared, Found, Kind, Standing};
 use maint::store::{self, Applied};
 use maint::{Error, Site};
 use serde_json::{Value, json};
@@ -73,7 +73,10 @@ fn one(site: &Site, standing: &Standing) -> Text {
     };
     let mut text =
         say!("{}  {}  {}\n  {}\n", paint(BOLD, &standing.id), standing.kind, place, state);
-    if let Some(hint) = standing.hint.as_ref().filter(|_| standing.in_step != Some(true)) {
+    if standing.found == Found::SomebodyElses {
+        text +=
+            say!("  hint: look at it; `maint flag sync {} --take-over` replaces it\n", standing.id);
+    } else if let Some(hint) = standing.hint.as_ref().filter(|_| standing.in_step != Some(true)) {
         text += say!("  hint: {}\n", hint);
     }
     for lack in &standing.lacks {
@@ -116,6 +119,9 @@ fn sync(session: &Session, args: &FlagSync) -> Result<Exit> {
         "in_step": report.is_in_step(),
         "flags": report.flags,
     });
+    if session.output.is_quiet() {
+        session.output.warn(&report.complaints());
+    }
     let text: Text = report.flags.iter().map(|standing| one(&site, standing)).collect();
     let text = if text.is_empty() { "unchanged: there is no flag\n".into() } else { text };
     session.output.done(&text, &object)?;
@@ -126,7 +132,11 @@ fn remove(session: &Session, args: &FlagRemove) -> Result<Exit> {
     let site = session.site()?;
     let applied =
         session.write(|options| store::remove_flag(&site, options, &args.id, args.forget))?;
-    let text = say!("flag `{}` is removed, and what was written for it\n", args.id);
+    let text = if args.forget {
+        say!("flag `{}` is forgotten; what could not be removed is still there\n", args.id)
+    } else {
+        say!("flag `{}` is removed, and what was written for it\n", args.id)
+    };
     session.output.done(&text, &object(&site, &applied, json!({ "id": args.id })))?;
     Ok(Exit::Done)
 }

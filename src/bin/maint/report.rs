@@ -54,7 +54,7 @@ pub(crate) fn flags_text(report: &Report) -> Text {
         text += say!("{} {}\n", paint(YELLOW, padded(&flag.id, 5)), standing_text(flag));
     }
     if let Some(problem) = &report.problem {
-        text += say!("{} {}\n", paint(YELLOW, "flags"), problem);
+        text += say!("{}\n", paint(YELLOW, problem));
     }
     text
 }

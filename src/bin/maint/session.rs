@@ -130,7 +130,9 @@ impl Session {
         }
         self.is_behind.set(true);
         let is_theirs = report.flags.iter().any(|flag| flag.found == FlagFound::SomebodyElses);
-        self.output.note(if is_theirs {
+        self.output.note(if report.problem.is_some() {
+            "hint: mend `flags.json`, or remove it and declare the flags again"
+        } else if is_theirs {
             "hint: look at what somebody else made; `maint flag sync ID --take-over` replaces it"
         } else {
             "hint: `maint flag list` shows what each flag misses; `maint flag sync` tries again"

@@ -38,8 +38,7 @@ impl Calls for Exec {
         for (name, command) in [("on", &options.on), ("off", &options.off)] {
             let is_missing = command.as_ref().is_none_or(|command| command.trim().is_empty());
             if is_missing {
-                let message = format!("a flag of kind `exec` needs the command for `{name}`");
-                return Err(Error::invalid(message));
+                return Err(missing(name));
             }
         }
         match options.timeout {
@@ -71,7 +70,8 @@ impl Calls for Exec {
         let options = &order.flag.options;
         let is_set = order.notice.is_some();
         let (name, command) = if is_set { ("on", &options.on) } else { ("off", &options.off) };
-        let ended = run(order, command.as_deref().unwrap_or_default())?;
+        let Some(command) = command else { return Err(missing(name)) };
+        let ended = run(order, command)?;
         if ended.code != Some(0) {
             return Err(failed(name, &ended));
         }
@@ -94,6 +94,10 @@ impl Calls for Exec {
     fn is_costly(&self) -> bool {
         true
     }
+}
+
+fn missing(name: &str) -> Error {
+    Error::invalid(format!("a flag of kind `exec` needs the command for `{name}`"))
 }
 
 fn failed(name: &str, ended: &Ended) -> Error {
@@ -325,5 +329,10 @@ mod tests {
         let mut endless = flag("true", "true", None);
         endless.options.timeout = Some(0);
         host.add("it", endless).unwrap_err();
+        // Somebody wrote it down by hand.
+        let text = r#"{"version":1,"flags":{"it":{"kind":"exec"}}}"#;
+        write(&host.site.flags_file(), text);
+        let report = host.on(&WindowSettings::new());
+        assert!(problem(&report.flags[0]).contains("needs the command for `on`"), "{report:?}");
     }
 }

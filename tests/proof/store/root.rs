@@ -267,3 +267,68 @@ fn requirement_61_root_runs_its_own_commands_unless_others_can_write_them() {
     let seen = fs::read_to_string(&trace).unwrap();
     assert_eq!(seen.lines().filter(|line| *line == "0").count(), 3, "add, and off twice: {seen}");
 }
+
+/// A site of root's with flags in a folder of somebody else, and that folder.
+fn with_flags_of_others() -> (TestSite, PathBuf) {
+    let site = TestSite::new();
+    let theirs = site.project.join("theirs");
+    for folder in [theirs.clone(), theirs.join("a"), theirs.join("web")] {
+        fs::create_dir(&folder).unwrap();
+        chown(&folder, Some(DEPLOY), Some(DEPLOY)).unwrap();
+        chmod(&folder, 0o755);
+    }
+    let path = |name: &str| theirs.join(name).to_str().unwrap().to_owned();
+    site.ok(&["flag", "add", "file", &path("a/flag")]);
+    site.ok(&["flag", "add", "page", &path("a/page.html")]);
+    site.ok(&["flag", "add", "web", &path("web")]);
+    site.ok(&["ignore", "add", "ip", "192.0.2.7"]);
+    (site, theirs)
+}
+
+#[test]
+fn requirement_61_a_link_in_the_folder_of_a_flag_leads_root_nowhere() {
+    if !can_be_others() {
+        return;
+    }
+    let vault = Vault::new();
+    for name in ["a", "web", "web/allow"] {
+        let (site, theirs) = with_flags_of_others();
+        let _ = fs::remove_dir(theirs.join(name));
+        link_of(DEPLOY, &vault.dir, &theirs.join(name));
+        for args in [&["on"][..], &["flag", "sync"], &["status"], &["off"]] {
+            let run = site.run(args);
+            assert_eq!(vault.content(), [], "{name}, {args:?}: {run:?}");
+            let expected = if matches!(args[0], "on" | "flag") { 10 } else { 0 };
+            assert_eq!(run.code, expected, "{name}, {args:?}: {run:?}");
+        }
+        site.ok(&["flag", "remove", "web"]);
+        assert_eq!(vault.content(), [], "{name}");
+    }
+}
+
+#[test]
+fn requirement_61_an_exchange_of_the_folder_of_a_flag_leads_root_nowhere() {
+    if !can_be_others() {
+        return;
+    }
+    let vault = Vault::new();
+    let (site, theirs) = with_flags_of_others();
+    let (dir, other) = (theirs.join("a"), theirs.join("b"));
+    link_of(DEPLOY, &vault.dir, &other);
+    let is_over = AtomicBool::new(false);
+    let mut done: Vec<Run> = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                renameat_with(CWD, &dir, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for _ in 0..TRIES / 2 {
+            done.extend([site.run(&["on", "-m", "x"]), site.run(&["off"])]);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(vault.content(), [], "root was led into the vault: {done:?}");
+    let followed = done.iter().filter(|run| run.code == 0).count();
+    figure(&format!("0 of {TRIES} changes, of which {followed} were followed"));
+}
