@@ -156,6 +156,8 @@ impl Agent {
     fn bring_in_step(&mut self, now: Timestamp, said: &mut Vec<String>) {
         let Some(state) = self.state.clone() else { return };
         self.edge = next_edge(&state, now);
+        // Taken before the look: what others do from here on shows as a difference later.
+        let before = self.flags();
         let is_costly_due = Instant::now() >= self.costly_at || self.is_new;
         if is_costly_due {
             self.costly_at = Instant::now() + COSTLY_DRIFT;
@@ -171,7 +173,7 @@ impl Agent {
             Err(error) => self.report(Some(&error), said),
         }
         self.declared = key(&self.watch.site().flags_file());
-        if let Ok(footprints) = self.flags() {
+        if let Ok(footprints) = before {
             self.footprints = footprints;
             self.behind.retain(|id, _| self.footprints.contains_key(id));
         }
