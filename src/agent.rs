@@ -281,3 +281,40 @@ fn next_edge(state: &State, now: Timestamp) -> Option<Timestamp> {
 fn key(path: &std::path::Path) -> Option<FileKey> {
     fs::symlink_metadata(path).ok().map(|metadata| sys::key(&metadata))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::flags::{Flag, Kind};
+    use crate::state::WindowSettings;
+
+    #[test]
+    fn requirement_79_what_others_do_while_the_agent_looks_is_a_difference() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let down = temp.path().join("down");
+        let options = Options::new("agent");
+        let flag = Flag::new(Kind::File).at(&down);
+        store::add_flag(&site, &options, "a", flag, false).unwrap();
+        // The check is run after the file was looked at, and removes it.
+        let mut other = Flag::new(Kind::Exec);
+        other.options.on = Some("true".to_owned());
+        other.options.off = Some("true".to_owned());
+        other.options.check = Some("rm -f down".to_owned());
+        let settings = WindowSettings::new();
+        store::update(&site, &options, |state, stamp| state.open_window("w", &settings, stamp))
+            .unwrap();
+        store::add_flag(&site, &options, "b", other, true).unwrap();
+        store::mend_flags(&site, &options, &["a".to_owned()]).unwrap();
+        assert!(down.exists());
+        let mut agent = Agent::start(&site, options).unwrap();
+        agent.turn(Timestamp::now());
+        assert!(!down.exists(), "somebody else removed it meanwhile");
+        assert_ne!(
+            agent.flags().unwrap()["a"],
+            agent.footprints["a"],
+            "it is seen at the next look"
+        );
+    }
+}
