@@ -155,6 +155,8 @@ impl Agent {
     fn bring_in_step(&mut self, now: Timestamp, said: &mut Vec<String>) {
         let Some(state) = self.state.clone() else { return };
         self.edge = next_edge(&state, now);
+        // Taken before the look: what others do from here on shows as a difference later.
+        let before = self.flags();
         let is_costly_due = Instant::now() >= self.costly_at || self.is_new;
         if is_costly_due {
             self.costly_at = Instant::now() + COSTLY_DRIFT;
@@ -170,7 +172,7 @@ impl Agent {
             Err(error) => self.report(Some(&error), said),
         }
         self.declared = key(&self.watch.site().flags_file());
-        if let Ok(footprints) = self.flags() {
+        if let Ok(footprints) = before {
             self.footprints = footprints;
             self.behind.retain(|id, _| self.footprints.contains_key(id));
         }
@@ -278,7 +280,7 @@ fn key(path: &std::path::Path) -> Option<FileKey> {
     fs::symlink_metadata(path).ok().map(|metadata| sys::key(&metadata))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::flags::{Flag, Kind};
@@ -344,5 +346,35 @@ mod tests {
         assert!(allowed.exists());
         agent.turn(at("12:10:00"));
         assert!(!allowed.exists());
+    }
+
+    #[test]
+    fn requirement_79_what_others_do_while_the_agent_looks_is_a_difference() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let down = temp.path().join("down");
+        let options = Options::new("agent");
+        let flag = Flag::new(Kind::File).at(&down);
+        store::add_flag(&site, &options, "a", flag, false).unwrap();
+        // The check is run after the file was looked at, and removes it.
+        let mut other = Flag::new(Kind::Exec);
+        other.options.on = Some("true".to_owned());
+        other.options.off = Some("true".to_owned());
+        other.options.check = Some("rm -f down".to_owned());
+        let settings = WindowSettings::new();
+        store::update(&site, &options, |state, stamp| state.open_window("w", &settings, stamp))
+            .unwrap();
+        store::add_flag(&site, &options, "b", other, true).unwrap();
+        store::mend_flags(&site, &options, &["a".to_owned()]).unwrap();
+        assert!(down.exists());
+        let mut agent = Agent::start(&site, options).unwrap();
+        agent.turn(Timestamp::now());
+        assert!(!down.exists(), "somebody else removed it meanwhile");
+        assert_ne!(
+            agent.flags().unwrap()["a"],
+            agent.footprints["a"],
+            "it is seen at the next look"
+        );
     }
 }

@@ -22,6 +22,10 @@ use crate::sys;
 /// The most that is read of a note.
 const MAX_NOTE: u64 = 64 * 1024;
 
+/// How long a new agent waits for its post. Whoever asks whether an agent runs has the lock
+/// for a moment, too.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// What an agent says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -68,7 +72,7 @@ impl Post {
             let custody = Custody(prepare(&site.files()?)?);
             let request = lock::Request {
                 path: &path,
-                patience: Duration::ZERO,
+                patience: MOMENT,
                 holder: holder.clone(),
                 custody,
                 on_wait: None,
@@ -159,5 +163,22 @@ mod tests {
         drop(post);
         assert_eq!(duty(&site).unwrap(), Duty::Absent(Some(Box::new(note))));
         assert!(Post::take(&site, &options).is_ok());
+    }
+
+    #[test]
+    fn whoever_asks_whether_an_agent_runs_keeps_none_from_its_post() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path());
+        let options = Options::new("agent");
+        drop(Post::take(&site, &options).unwrap());
+        let asking = sys::open_read_here(&site.agent_file()).unwrap();
+        assert!(lock::try_lock_shared(&asking).unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(MOMENT / 10);
+                drop(asking);
+            });
+            Post::take(&site, &options).unwrap();
+        });
     }
 }

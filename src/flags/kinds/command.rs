@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{self, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,10 @@ fn first_line(said: &[u8]) -> String {
     line.chars().take(SHOWN).collect()
 }
 
+fn locked(words: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    words.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What a command says, read as long as it speaks, so that it never has to wait.
 struct Words {
     kept: Arc<Mutex<Vec<u8>>>,
@@ -111,7 +115,7 @@ impl Words {
         let reader = thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = locked(&shared);
                 let room = KEPT.saturating_sub(kept.len());
                 kept.extend_from_slice(&buffer[..length.min(room)]);
             }
@@ -124,6 +128,6 @@ impl Words {
         while !self.reader.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.kept).clone()
     }
 }
