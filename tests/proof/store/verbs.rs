@@ -41,7 +41,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 26] = [
+pub(crate) const READING: [&[&str]; 27] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -56,6 +56,7 @@ pub(crate) const READING: [&[&str]; 26] = [
     &["flag", "list"],
     &["flag", "show", "nobody-added-this"],
     &["flag", "kinds"],
+    &["snippet", "nginx"],
     &["agent", "status"],
     &["log"],
     &["doctor"],
