@@ -170,7 +170,7 @@ impl Way {
             let (stranger, owner) = (sys::user_name(*stranger), sys::user_name(end.uid));
             return refuse(
                 format!("a link of `{stranger}` leads to a directory of `{owner}`"),
-                "name the directory itself: `--site DIR`",
+                "name the directory itself, without the link",
             );
         }
         Ok(Some(end))

@@ -16,6 +16,7 @@ mod kinds;
 mod lack;
 mod notice;
 mod piece;
+mod plan;
 mod reach;
 mod standing;
 mod sync;
@@ -31,8 +32,9 @@ pub use flag::{Did, Flag, Kind, Options};
 pub(crate) use kinds::check;
 pub use kinds::{definition, definitions};
 pub use lack::{Lack, Missing};
+pub(crate) use plan::Effort;
 pub use standing::{Found, Report, Standing};
 pub use sync::look;
 pub(crate) use sync::{
-    Effort, clear, footprint, is_costly, look_at, looking, refuse_taken, sync, take_over,
+    clear, footprint, is_costly, look_at, looking, refuse_taken, sync, take_over,
 };

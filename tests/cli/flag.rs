@@ -155,6 +155,7 @@ fn a_run_does_not_begin_while_a_flag_does_not_follow() {
 #[test]
 fn a_mistake_declares_nothing() {
     let env = with_flag();
+    env.write("file", "");
     for (code, args) in [
         (2, &["flag", "add", "file"][..]),
         (2, &["flag", "add", "file", "x", "--id", "../x"]),
@@ -164,6 +165,8 @@ fn a_mistake_declares_nothing() {
         (5, &["flag", "add", "file", "x", "--id", "down"]),
         (5, &["flag", "add", "file", "down", "--id", "other"]),
         (3, &["flag", "add", "file", "missing/x"]),
+        (3, &["flag", "add", "web", "/"]),
+        (3, &["flag", "add", "web", "home/../file"]),
         (2, &["flag", "sync", "nope"]),
         (2, &["flag", "remove", "nope"]),
     ] {

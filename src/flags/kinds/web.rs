@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::flags::definition::{Definition, Drive, Order};
 use crate::flags::fact::Fact;
 use crate::flags::flag::Kind;
-use crate::flags::kinds::parent::check_parent;
+use crate::flags::kinds::parent::check_directory;
 use crate::flags::piece::Piece;
 use crate::format::Format;
 
@@ -13,7 +13,7 @@ pub(crate) static DEFINITION: Definition = Definition {
     path: "a directory",
     on: "`down`, `page.html`, `page.json`, `page.txt`, `retry-after`, `allow/ADDRESS`",
     carries: &[Fact::Page, Fact::RetryAfter, Fact::Addresses],
-    drive: Drive::Files { check: check_parent, pieces, is_blank: |_| false },
+    drive: Drive::Files { check: check_directory, pieces, is_blank: |_| false },
 };
 
 /// Only `down` is a switch. The others are for while it is there, so they stay when it goes:
