@@ -127,6 +127,8 @@ def promised(arguments: ast.arguments) -> Iterator[tuple[str, str, Any]]:
             if parameter.arg not in ("self", "cls"):
                 value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
                 yield parameter.arg, kind, value
+        if kind == "POSITIONAL_OR_KEYWORD" and arguments.vararg is not None:
+            yield arguments.vararg.arg, "VAR_POSITIONAL", inspect.Parameter.empty
 
 
 @pytest.mark.parametrize("module", ["maint", "maint.wsgi", "maint.asgi", "maint.testing"])
