@@ -165,6 +165,19 @@ fn whole(case: &Case, calls: &[Call], folder: &Path) {
     }
 }
 
+/// Brings about what a change finds: for `on` other pages, which were written before and are
+/// replaced; for `off` a site that is down. Returns the files as they were while it was down.
+fn prepare(scene: &Scene, change: usize) -> BTreeMap<PathBuf, Vec<u8>> {
+    if change > 0 {
+        scene.site.ok(CHANGES[0].0);
+        return files(&scene.folder);
+    }
+    scene.site.ok(&["on", "-m", "earlier", "--at", "2025-01-01T00:00:00Z"]);
+    let earlier = files(&scene.folder);
+    scene.site.ok(&["off"]);
+    earlier
+}
+
 #[test]
 fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_mends_them() {
     if !can_trace() {
@@ -176,10 +189,7 @@ fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_
     for case in &CASES {
         for (number, (args, _)) in CHANGES.iter().enumerate() {
             let scene = case.scene();
-            scene.site.ok(CHANGES[0].0);
-            if number == 0 {
-                scene.site.ok(&["off"]);
-            }
+            prepare(&scene, number);
             let points = points_of(&scene.site, args, &scene.site.project);
             let killing = points.into_iter().filter(|point| !point.only_looks());
             work.extend(killing.step_by(stride).map(|point| (case, number, point)));
@@ -188,11 +198,7 @@ fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_
     let verdicts = on_two_threads(&work, |(case, number, point)| {
         let scene = case.scene();
         let up = files(&scene.folder);
-        scene.site.ok(CHANGES[0].0);
-        let down = files(&scene.folder);
-        if *number == 0 {
-            scene.site.ok(&["off"]);
-        }
+        let earlier = prepare(&scene, *number);
         let inject = format!("signal=SIGKILL:when={}", point.nth);
         let done = interfered_by(&scene.site, CHANGES[*number].0, point, &inject);
         let wrong = |what: &str| Err(format!("{} {number} {point:?}: {what}: {done:?}", case.kind));
@@ -200,12 +206,7 @@ fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_
             return wrong("was not killed");
         }
         // What visitors are shown meanwhile.
-        for (path, bytes) in files(&scene.folder) {
-            let is_whole = [&up, &down].iter().any(|files| files.get(&path) == Some(&bytes));
-            if !is_whole {
-                return wrong(&format!("{} is half written", path.display()));
-            }
-        }
+        let left = files(&scene.folder);
         let is_down = !scene.site.state().windows.is_empty();
         let synced = scene.site.run(&["flag", "sync"]);
         let looked = scene.site.run(&["--json", "flag", "list"]).stdout;
@@ -215,6 +216,15 @@ fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_
             return wrong(&format!("not in step: {synced:?} {looked}"));
         }
         let after = files(&scene.folder);
+        scene.site.ok(&["off"]);
+        scene.site.ok(CHANGES[0].0);
+        let down = files(&scene.folder);
+        let whole = [&up, &earlier, &down];
+        for (path, bytes) in &left {
+            if !whole.iter().any(|files| files.get(path) == Some(bytes)) {
+                return wrong(&format!("{} is half written", path.display()));
+            }
+        }
         let is_right = if is_down {
             after == down
         } else {
