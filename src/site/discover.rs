@@ -1,5 +1,6 @@
 //! Which site is meant: the same rules for the command and every library.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -146,8 +147,12 @@ impl Site {
             return Err(not_a_site(path, SiteProblem::NotADirectory));
         }
         // Listed before the looks below: a site that another process is making is empty
-        // here, or known there.
-        let is_empty = !sys::names(&dir).is_ok_and(|names| !names.is_empty());
+        // here, or known there. What comes first may be its `.gitignore`, by a second process.
+        let is_ignore_file = |name: &OsString| {
+            let name = name.to_string_lossy();
+            name == ".gitignore" || name.starts_with("..gitignore.")
+        };
+        let is_empty = !sys::names(&dir).is_ok_and(|names| !names.iter().all(is_ignore_file));
         let is_known = dir.file_name().is_some_and(|name| name == DIRECTORY)
             || ["state.json", "state.json.bak", "lock", "templates"]
                 .iter()
@@ -208,6 +213,20 @@ mod tests {
             user_state: Some(directory.join("home/.local/state")),
             ..Environment::default()
         }
+    }
+
+    #[test]
+    fn a_site_that_others_are_making_is_one_whatever_they_made_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = temp.path().join("run");
+        fs::create_dir(&site).unwrap();
+        let named = || Site::discover_in(Some(&site), &around(temp.path()));
+        for name in ["..gitignore.0123456789abcdef.tmp", ".gitignore"] {
+            sys::create_new(&site.join(name)).unwrap();
+            assert!(named().is_ok(), "{name}");
+        }
+        sys::create_new(&site.join("notes")).unwrap();
+        assert!(named().is_err(), "somebody's own directory");
     }
 
     #[test]
