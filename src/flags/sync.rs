@@ -73,7 +73,7 @@ pub(crate) fn footprint(flag: &Flag) -> Option<Vec<(PathBuf, Option<FileKey>)>> 
 ///
 /// # Errors
 ///
-/// Those of [`read`](super::read), and [`Error::Unknown`] for an id that no flag has. A flag
+/// Those of [`read`](super::read), and [`Error::Unknown`](crate::Error::Unknown) for an id that no flag has. A flag
 /// that does not follow is no error.
 pub(crate) fn sync(
     site: &Site,
