@@ -1,9 +1,10 @@
 //! PHP-FPM behind nginx, as Debian's `php-fpm` and `nginx-light` have them.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -78,10 +79,13 @@ impl Programs {
 
     /// The same with a `server` block for port 80 and PHP-FPM's usual socket.
     pub(crate) fn serve_as(&self, server: &str, opcache: Opcache) -> Php {
-        let fpm_command = |dir: &Path, port: u16| {
+        // A port could be taken by another server before FPM has it.
+        let socket = RefCell::new(PathBuf::new());
+        let fpm_command = |dir: &Path, _: u16| {
+            *socket.borrow_mut() = dir.join("fpm.sock");
             let text = format!(
                 "[global]\nerror_log = {0}/fpm.log\ndaemonize = no\n\
-                 [www]\nlisten = 127.0.0.1:{port}\npm = static\npm.max_children = 3\n\
+                 [www]\nlisten = {0}/fpm.sock\nlisten.mode = 0666\npm = static\npm.max_children = 3\n\
                  php_admin_value[error_log] = {0}/php.log\n",
                 dir.display()
             );
@@ -93,8 +97,7 @@ impl Programs {
             command.arg("-d").arg(format!("opcache.validate_timestamps={validates}"));
             command
         };
-        let fpm =
-            Server::start(fpm_command, |port| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let fpm = Server::start(fpm_command, |_| UnixStream::connect(&*socket.borrow()).is_ok());
         let asked = fpm.port;
         let nginx_command = |dir: &Path, port: u16| {
             let listen =
@@ -102,7 +105,10 @@ impl Programs {
             let server = server
                 .replace("listen 80;", &listen)
                 .replace("include fastcgi_params;", "include /etc/nginx/fastcgi_params;")
-                .replace("unix:/run/php/php8.2-fpm.sock", &format!("127.0.0.1:{asked}"));
+                .replace(
+                    "unix:/run/php/php8.2-fpm.sock",
+                    &format!("unix:{}", socket.borrow().display()),
+                );
             let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
                 .map(|kind| format!("{kind}_temp_path {kind};\n"))
                 .concat();
