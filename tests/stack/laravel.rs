@@ -285,13 +285,13 @@ fn requirement_83_laravel_obeys_while_visitors_come() {
                 shop.maint(&["on", "-m", &reason]);
                 let on = Instant::now();
                 // Each of the visitors comes about as often.
-                for _ in 0..30 {
+                for _ in 0..60 {
                     shop.is_closed(&reason);
                 }
                 let before = Instant::now();
                 shop.maint(&["off"]);
                 let off = (before, Instant::now());
-                for _ in 0..30 {
+                for _ in 0..60 {
                     shop.is_open();
                 }
                 (on, off)

@@ -14,14 +14,16 @@ pub(crate) fn start() -> Option<Server> {
     let (program, install) = (installed("mariadbd")?, installed("mariadb-install-db")?);
     let command = |dir: &Path, port: u16| {
         let data = format!("--datadir={}/data", dir.display());
+        // One that starts removes the temporary tables of others in `/tmp`.
+        let temp = format!("--tmpdir={}", dir.display());
         let made = ordinary(&install)
             .args(["--no-defaults", &data, "--auth-root-authentication-method=normal"])
-            .arg("--skip-test-db")
+            .args([&temp, "--skip-test-db"])
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success());
         let mut command = ordinary(&program);
-        command.args(["--no-defaults", &data, "--bind-address=127.0.0.1"]);
+        command.args(["--no-defaults", &data, &temp, "--bind-address=127.0.0.1"]);
         command.arg(format!("--port={port}"));
         command.arg(format!("--socket={}/socket", dir.display()));
         command.arg(format!("--pid-file={}/pid", dir.display()));

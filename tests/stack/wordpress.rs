@@ -264,13 +264,13 @@ fn requirement_83_wordpress_obeys_while_visitors_come() {
             shop.maint(&["on", "-m", "Bigger shelves"]);
             let on = Instant::now();
             // Each of the visitors comes about as often.
-            for _ in 0..30 {
+            for _ in 0..60 {
                 shop.is_closed("Bigger shelves");
             }
             let before = Instant::now();
             shop.maint(&["off"]);
             let off = (before, Instant::now());
-            for _ in 0..30 {
+            for _ in 0..60 {
                 shop.is_open();
             }
             (on, off)
