@@ -171,19 +171,17 @@ impl<'a> Transaction<'a> {
 
     /// Brings the flags in step with the state that is in force now.
     fn bring_in_step<T>(&self, applied: &mut Applied<T>) {
-        applied.flags = self.flags_of(&applied.after);
-        // Where the lock was deleted or none was taken, another writer may have come since,
-        // and be through with the flags already.
+        let mut newer: Option<State> = None;
         for _ in 0..RERUNS {
+            let state = newer.as_ref().unwrap_or(&applied.after);
+            applied.flags = self.flags_of(state);
+            if applied.flags.flags.is_empty() {
+                break;
+            }
+            // Where the lock was deleted or none was taken, another writer may have come since,
+            // and be through with the flags already.
             match load::read(&self.files.state) {
-                _ if applied.flags.flags.is_empty() => break,
-                Ok(state) if state.revision != applied.after.revision => {
-                    applied.flags = self.flags_of(&state);
-                    if load::read(&self.files.state).is_ok_and(|now| now.revision == state.revision)
-                    {
-                        break;
-                    }
-                }
+                Ok(now) if now.revision != state.revision => newer = Some(now),
                 _ => break,
             }
         }
