@@ -16,9 +16,9 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,10 @@ use maint::rules::{Kind, Matcher};
 use maint::state::{RuleSettings, WindowSettings};
 use maint::store::{self, Options};
 
-use common::{Budget, Place, Result, Table, median, print_machine, race, rounds, span};
+use common::{
+    Budget, Place, Result, Table, command, durable_write, median, print_machine, processor_time,
+    race, rounds, run, span,
+};
 
 /// The number of races of `maint wait`, and for how long it is watched idle.
 const RACES: u32 = 20;
@@ -52,18 +55,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The least that a durable replacement needs: create, write, fsync, rename,
-/// fsync of the directory.
-fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temp = path.with_extension("tmp");
-    let mut file = File::options().write(true).create_new(true).open(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    #[expect(clippy::disallowed_methods, reason = "this is what the store is compared with")]
-    fs::rename(&temp, path)?;
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 fn bench() -> Result<()> {
@@ -249,13 +240,6 @@ fn wait(binary: &Path, place: &Place) -> Result<String> {
     Ok(text)
 }
 
-/// The processor time a process has used, to the nanosecond where
-/// /proc/PID/schedstat is kept.
-fn processor_time(pid: u32) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-}
-
 /// Opens or closes the window `default` in this process.
 fn set(site: &Site, down: bool) -> Result<()> {
     let options = Options::new("bench");
@@ -298,25 +282,8 @@ fn site_in(place: &Place, name: &str, rules: Option<u32>) -> Result<PathBuf> {
     Ok(dir)
 }
 
-fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
-    // The same small environment for every contender.
-    command
-        .env_clear()
-        .envs(["PATH", "HOME"].map(|name| (name, env::var_os(name).unwrap_or_default())));
-    command
-}
-
 fn itself(args: &[&OsStr], dir: &Path) -> Result<Command> {
     Ok(command(&env::current_exe()?, args, dir))
-}
-
-fn run(command: &mut Command) -> Result<Duration> {
-    let begun = Instant::now();
-    let status = command.status()?;
-    let time = begun.elapsed();
-    if status.success() { Ok(time) } else { Err(format!("{command:?}: {status}").into()) }
 }
 
 fn print_facts(binary: &Path, dir: &Path, rounds: usize) -> Result<()> {

@@ -7,11 +7,9 @@
 mod common;
 
 use std::env;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,7 +19,10 @@ use maint::flags::{Flag, Kind};
 use maint::state::WindowSettings;
 use maint::store::{self, Options};
 
-use common::{Budget, Place, Result, Table, median, print_machine, race, rounds, span};
+use common::{
+    Budget, Place, Result, Table, command, durable_write, median, print_machine, processor_time,
+    race, rounds, run, span,
+};
 
 const FLAGS: usize = 10;
 
@@ -56,16 +57,6 @@ fn durable_writes(dir: &Path, state: &[u8]) -> Result<()> {
         durable_write(&folder(dir, number).join("down"), b"")?;
     }
     Ok(())
-}
-
-fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temp = path.with_extension("tmp");
-    let mut file = File::options().write(true).create_new(true).open(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    #[expect(clippy::disallowed_methods, reason = "this is what flags are compared with")]
-    fs::rename(&temp, path)?;
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 fn folder(dir: &Path, number: usize) -> PathBuf {
@@ -143,10 +134,11 @@ fn agent(binary: &Path, place: &Place) -> Result<String> {
 fn watched(agent: &mut Child, dir: &Path, site: &Site) -> Result<String> {
     set(site, &Window::Open)?;
     sleep(Duration::from_secs(2));
-    let (begun, before) = (Instant::now(), processor_time(agent.id())?);
+    let used_by = |pid| processor_time(pid).ok_or("/proc tells nothing of the agent");
+    let (begun, before) = (Instant::now(), used_by(agent.id())?);
     sleep(IDLE);
-    let used = processor_time(agent.id())?.saturating_sub(before).as_secs_f64()
-        / begun.elapsed().as_secs_f64();
+    let used =
+        used_by(agent.id())?.saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
     let mut text = format!(
         "the agent with {FLAGS} flags\n  asleep: {:.3} % of a core (budget 0.1), {}\n",
         used * 100.0,
@@ -190,11 +182,6 @@ fn uses(pid: u32) -> Result<String> {
     Ok(format!("{descriptors} descriptors, {mebibytes:.1} MiB"))
 }
 
-fn processor_time(pid: u32) -> Result<Duration> {
-    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
-    Ok(Duration::from_nanos(text.split(' ').next().unwrap_or("0").parse()?))
-}
-
 /// What becomes of the window.
 enum Window {
     Open,
@@ -216,20 +203,4 @@ fn set(site: &Site, window: &Window) -> Result<()> {
         state.open_window("default", &WindowSettings::new().start(start), stamp).map(drop)
     })?;
     Ok(())
-}
-
-fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
-    command
-        .env_clear()
-        .envs(["PATH", "HOME"].map(|name| (name, env::var_os(name).unwrap_or_default())));
-    command
-}
-
-fn run(command: &mut Command) -> Result<Duration> {
-    let begun = Instant::now();
-    let status = command.status()?;
-    let time = begun.elapsed();
-    if status.success() { Ok(time) } else { Err(format!("{command:?}: {status}").into()) }
 }

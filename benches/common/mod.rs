@@ -4,9 +4,12 @@
 
 use std::env;
 use std::error::Error;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -204,4 +207,41 @@ fn file_system(dir: &Path) -> Option<String> {
             .then(|| (point.len(), source.split(' ').next().unwrap_or("?").to_owned()))
     });
     mounts.max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
+}
+
+/// The least that a durable replacement needs: create, write, fsync, rename,
+/// fsync of the directory.
+pub(crate) fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let temp = path.with_extension("tmp");
+    let mut file = File::options().write(true).create_new(true).open(&temp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    #[expect(clippy::disallowed_methods, reason = "this is what the store is compared with")]
+    fs::rename(&temp, path)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// The processor time a process has used, to the nanosecond where
+/// /proc/PID/schedstat is kept.
+pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// A command with the same small environment for every contender.
+pub(crate) fn command(program: &Path, args: &[&OsStr], dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .env_clear()
+        .envs(["PATH", "HOME"].map(|name| (name, env::var_os(name).unwrap_or_default())));
+    command
+}
+
+/// Runs a command that must succeed, and returns how long it took.
+pub(crate) fn run(command: &mut Command) -> Result<Duration> {
+    let begun = Instant::now();
+    let status = command.status()?;
+    let time = begun.elapsed();
+    if status.success() { Ok(time) } else { Err(format!("{command:?}: {status}").into()) }
 }
