@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::wire::try_ask;
@@ -15,6 +16,7 @@ pub(crate) const OURS: &str = "x-app";
 pub(crate) struct App {
     pub(crate) port: u16,
     is_over: Arc<AtomicBool>,
+    listens: Option<JoinHandle<()>>,
 }
 
 impl App {
@@ -23,7 +25,7 @@ impl App {
         let port = listener.local_addr().unwrap().port();
         let is_over = Arc::new(AtomicBool::new(false));
         let ends = is_over.clone();
-        std::thread::spawn(move || {
+        let listens = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if ends.load(Ordering::Relaxed) {
                     return;
@@ -31,7 +33,7 @@ impl App {
                 std::thread::spawn(move || answer(stream, port));
             }
         });
-        Self { port, is_over }
+        Self { port, is_over, listens: Some(listens) }
     }
 }
 
@@ -39,6 +41,8 @@ impl Drop for App {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+        // From here on nobody listens at the port.
+        let _ = self.listens.take().map(JoinHandle::join);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::obeys::is_refused;
 use crate::say::{figure, skip};
 use crate::server::{Server, ordinary, put};
 use crate::site::TestSite;
-use crate::visitors::while_they_come;
+use crate::visitors::switched_among_them;
 use crate::wire::{Answer, get, try_ask};
 
 const PROJECT: &str = r#"import socketserver, sys
@@ -88,19 +88,8 @@ fn requirement_83_django_maintenance_mode_obeys() {
     let server = start(&python, &state);
     let port = server.port;
     is_up(&get(port, "/"));
-    let pause = Duration::from_millis(500);
-    let ((on, off), seen) = while_they_come(port, || {
-        std::thread::sleep(pause);
-        site.on("x");
-        let on = Instant::now();
-        std::thread::sleep(pause);
-        let before = Instant::now();
-        site.off();
-        let off = (before, Instant::now());
-        std::thread::sleep(pause);
-        (on, off)
-    });
-    figure(&format!("django-maintenance-mode: {}", seen.obeyed(on, off, Duration::ZERO)));
+    let said = switched_among_them(&site, port, "x", Duration::ZERO);
+    figure(&format!("django-maintenance-mode: {said}"));
 
     // What a deploy script does, and why maint does not.
     if geteuid().is_root() {

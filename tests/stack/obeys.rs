@@ -3,13 +3,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::app::{App, OURS};
 use crate::say::{amount, figure};
 use crate::server::{Server, put};
 use crate::site::TestSite;
-use crate::visitors::while_they_come;
+use crate::visitors::switched_among_them;
 use crate::wire::{Answer, ask, get};
 
 /// A server that obeys a flag.
@@ -267,21 +267,9 @@ impl Case {
 
     /// Several times on and off, with visitors coming.
     fn is_switched_among_visitors(&self, site: &TestSite, port: u16) {
-        // Longer than it takes for some visits in between.
-        let pause = Duration::from_millis(300) + self.grace;
         for _ in 0..amount(1, 5) {
-            let ((on, off), seen) = while_they_come(port, || {
-                std::thread::sleep(pause);
-                site.on(MESSAGE);
-                let on = Instant::now();
-                std::thread::sleep(pause);
-                let before = Instant::now();
-                site.off();
-                let off = (before, Instant::now());
-                std::thread::sleep(pause);
-                (on, off)
-            });
-            figure(&format!("{}: {}", self.software, seen.obeyed(on, off, self.grace)));
+            let said = switched_among_them(site, port, MESSAGE, self.grace);
+            figure(&format!("{}: {said}", self.software));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::obeys::{is_of, is_refused};
 use crate::say::figure;
 use crate::server::{Server, installed, ordinary, put};
 use crate::site::TestSite;
-use crate::visitors::while_they_come;
+use crate::visitors::switched_among_them;
 use crate::wire::get;
 
 /// `HAProxy` in front of an app, with a master that can be told to reload.
@@ -107,8 +107,8 @@ fn requirement_83_haproxy_obeys_an_entry_in_a_map() {
     add_map(&site, &haproxy);
     is_of(&app, &get(port, "/"));
 
-    let ((on, off), seen) = while_they_come(port, || switched(&site));
-    figure(&format!("haproxy, a map: {}", seen.obeyed(on, off, Duration::ZERO)));
+    let said = switched_among_them(&site, port, "x", Duration::ZERO);
+    figure(&format!("haproxy, a map: {said}"));
 
     site.on("x");
     let refused = get(port, "/");
@@ -138,20 +138,6 @@ fn requirement_83_haproxy_obeys_an_entry_in_a_map() {
     }
 }
 
-/// Several times on and off, and when each had returned.
-fn switched(site: &TestSite) -> (Instant, (Instant, Instant)) {
-    let pause = Duration::from_millis(400);
-    std::thread::sleep(pause);
-    site.on("x");
-    let on = Instant::now();
-    std::thread::sleep(pause);
-    let before = Instant::now();
-    site.off();
-    let off = (before, Instant::now());
-    std::thread::sleep(pause);
-    (on, off)
-}
-
 #[test]
 fn requirement_83_haproxy_obeys_servers_in_maintenance_which_a_reload_forgets() {
     for program in ["haproxy", "python3"] {
@@ -166,8 +152,8 @@ fn requirement_83_haproxy_obeys_servers_in_maintenance_which_a_reload_forgets() 
     let socket = haproxy.socket.to_str().unwrap();
     site.maint(&["flag", "add", "haproxy", socket, "--server", "app/s1", "--server", "app/s2"]);
     is_of(&app, &get(port, "/"));
-    let ((on, off), seen) = while_they_come(port, || switched(&site));
-    figure(&format!("haproxy, servers: {}", seen.obeyed(on, off, Duration::ZERO)));
+    let said = switched_among_them(&site, port, "x", Duration::ZERO);
+    figure(&format!("haproxy, servers: {said}"));
 
     site.on("x");
     is_refused(&get(port, "/"), "no server is left");

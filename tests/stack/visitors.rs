@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::app::OURS;
+use crate::site::TestSite;
 use crate::wire::{Answer, Kept, try_ask};
 
 /// As many visits have to be seen while the app is down, and as many after that.
@@ -77,6 +78,34 @@ pub(crate) fn while_they_are_counted<R>(
         test(&Coming(seen))
     });
     (tested, Seen(seen.into_inner().unwrap()))
+}
+
+/// Takes a site down and brings it back while visitors come, and checks that they met what
+/// they should, see [`Seen::obeyed`]. Returns how many came down and up.
+#[track_caller]
+pub(crate) fn switched_among_them(
+    site: &TestSite,
+    port: u16,
+    message: &str,
+    grace: Duration,
+) -> String {
+    let ((on, off), seen) = while_they_are_counted(port, |coming| {
+        let wait = || {
+            // As many as come within a while, and enough of them where they are slow.
+            std::thread::sleep(grace + Duration::from_millis(400));
+            coming.wait();
+        };
+        wait();
+        site.on(message);
+        let on = Instant::now();
+        wait();
+        let before = Instant::now();
+        site.off();
+        let off = (before, Instant::now());
+        wait();
+        (on, off)
+    });
+    seen.obeyed(on, off, grace)
 }
 
 impl Visit {
