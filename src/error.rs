@@ -153,6 +153,16 @@ pub enum Error {
         /// What is wrong, with line and column where known.
         reason: String,
     },
+    /// The engine of a fleet could not be reached, did not confirm, or holds what cannot be
+    /// followed. Unless the reason says so, nothing was changed.
+    Store {
+        /// Its address, which holds no secret.
+        store: String,
+        /// What happened.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// The state was written by a version of maint that this one does not understand.
     Newer {
         /// The file concerned.
@@ -213,6 +223,8 @@ pub enum ErrorKind {
     Unreadable,
     /// The state is malformed, or newer than this version understands.
     Corrupt,
+    /// The engine of a fleet could not be reached, or did not confirm.
+    Store,
 }
 
 impl ErrorKind {
@@ -227,6 +239,7 @@ impl ErrorKind {
             Self::Unsynced => "unsynced",
             Self::Unreadable => "unreadable",
             Self::Corrupt => "corrupt",
+            Self::Store => "store",
         }
     }
 }
@@ -303,6 +316,7 @@ impl Error {
                 write!(f, "could not read `{}`: {}", path.display(), describe(source))
             }
             Self::Corrupt { path, reason } => write!(f, "`{}` is broken: {reason}", path.display()),
+            Self::Store { store, reason, .. } => write!(f, "store `{store}`: {reason}"),
             Self::Newer { path, version, known } => write!(
                 f,
                 "`{}` needs version {version}; this maint understands up to {known}",
@@ -385,6 +399,7 @@ impl Error {
             Self::Unsynced { .. } => ErrorKind::Unsynced,
             Self::Unreadable { .. } => ErrorKind::Unreadable,
             Self::Corrupt { .. } | Self::Newer { .. } => ErrorKind::Corrupt,
+            Self::Store { .. } => ErrorKind::Store,
         }
     }
 
@@ -410,6 +425,7 @@ impl Error {
             | Self::TemplateExists { .. }
             | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
+            | Self::Store { .. }
             | Self::Conflict { .. } => None,
         }
     }
@@ -419,7 +435,9 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Invalid { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
+            Self::Invalid { hint, .. } | Self::Refused { hint, .. } | Self::Store { hint, .. } => {
+                return hint.clone();
+            }
             Self::Unconfirmed { is_root: true, .. } => {
                 "for the home page say `everything`; for a part of the site `/part/**`".to_owned()
             }

@@ -105,6 +105,8 @@ mod doctor;
 mod drain;
 mod error;
 pub mod flags;
+#[doc(hidden)]
+pub mod fleet;
 mod format;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/proof/fuzzed/mod.rs"]

@@ -44,7 +44,7 @@ src/           request
 src/           rules
 src/           state
 src/           page load replace identity
-src/           flags
+src/           flags fleet
 src/           store gate watch
 src/           doctor http_types actix testing agent
 src/           tower

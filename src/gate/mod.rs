@@ -340,6 +340,7 @@ fn closed() -> State {
         page: PageSettings::new().retry_after(30),
         lease: None,
         run: None,
+        local: false,
         extra: serde_json::Map::new(),
     };
     State { windows: [("unreadable-state".to_owned(), window)].into(), ..State::default() }

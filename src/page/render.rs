@@ -142,6 +142,7 @@ pub fn sample_window(now: Timestamp) -> Window {
         page: PageSettings::default(),
         lease: None,
         run: None,
+        local: false,
         extra: serde_json::Map::new(),
     }
 }

@@ -119,6 +119,12 @@ impl Site {
         self.dir.join("flags.json")
     }
 
+    /// Returns the path of the file that names the engine that this site follows, `store`.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.dir.join("store")
+    }
+
     /// Returns the path of what the agent of this site says of itself, `agent.json`.
     #[must_use]
     pub(crate) fn agent_file(&self) -> PathBuf {

@@ -196,6 +196,7 @@ impl State {
             page: settings.page.clone(),
             lease: settings.lease,
             run: settings.run.clone(),
+            local: false,
             extra,
         };
         window.validate()?;

@@ -105,6 +105,9 @@ pub struct State {
     /// read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_user: Option<String>,
+    /// Which document of a fleet this is a copy of; absent where a site follows no engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -132,6 +135,29 @@ pub struct LastChange {
     pub command: String,
 }
 
+/// Which document of a fleet a state is a copy of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Mirror {
+    /// The random id of all documents that followed on the first one of the site.
+    pub lineage: String,
+    /// The number of the document, which rises with each change.
+    #[serde(rename = "seq")]
+    #[cfg_attr(test, schemars(range(max = 9_007_199_254_740_991_u64)))]
+    pub sequence: u64,
+    /// Fields of later versions, kept as they are.
+    #[serde(flatten)]
+    #[cfg_attr(test, schemars(skip))]
+    pub extra: Map<String, Value>,
+}
+
+impl Mirror {
+    pub(crate) fn new(lineage: impl Into<String>, sequence: u64) -> Self {
+        Self { lineage: lineage.into(), sequence, extra: Map::new() }
+    }
+}
+
 impl Default for State {
     /// What a missing state file means: nothing is down.
     fn default() -> Self {
@@ -149,6 +175,7 @@ impl Default for State {
             trusted_proxies: None,
             templates: BTreeMap::new(),
             web_user: None,
+            mirror: None,
             extra: Map::new(),
         }
     }

@@ -69,6 +69,9 @@ pub struct Window {
     /// Absent if a person opened it, or replaced its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// Whether it is open on this host alone, in a site that follows the engine of a fleet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -346,6 +349,7 @@ mod tests {
             page: PageSettings::default(),
             lease: None,
             run: None,
+            local: false,
             extra: Map::new(),
         }
     }

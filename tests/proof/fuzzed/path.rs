@@ -150,6 +150,7 @@ fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
         page: crate::state::page::PageSettings::default(),
         lease: None,
         run: None,
+        local: false,
         extra: serde_json::Map::new(),
     };
     let windows = BTreeMap::from([("w".to_owned(), window)]);

@@ -1,0 +1,20 @@
+//! The fleet: one truth for many hosts, in an engine with compare-and-set.
+//!
+//! The engine holds the document of a site. Whoever changes the site replaces the document, and
+//! the agent of each host mirrors it into the site directory, so readers stay as they are. This
+//! part knows engines and documents; `store` writes through it, and `agent` mirrors.
+
+mod address;
+mod document;
+mod engine;
+mod file;
+mod following;
+mod secret;
+
+pub use address::{Address, Scheme};
+pub use document::{Document, Fate, MAX_OPERATIONS, Odd, Operation, random};
+pub use engine::{
+    Cas, Concern, Engine, Failure, FailureKind, Outcome, Revision, Seen, Snapshot, Write, open,
+};
+pub use following::{Following, following};
+pub use secret::{PASSWORD, Secret};
