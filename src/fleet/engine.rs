@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::address::{Address, Scheme};
-use super::file::File;
-use super::secret::Secret;
-
 /// The result of every call to an engine.
 pub type Outcome<T> = Result<T, Failure>;
 
@@ -206,28 +202,5 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
-    }
-}
-
-/// Opens the engine of an address. No connection is made yet.
-///
-/// # Errors
-///
-/// [`FailureKind::Protocol`] if this build lacks that engine, [`FailureKind::Denied`] if a file
-/// with a secret or a certificate cannot be used.
-pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine>> {
-    match &address.scheme {
-        Scheme::File => Ok(Box::new(File::open(address))),
-        #[cfg(not(feature = "fleet"))]
-        _ => {
-            let _ = secret;
-            Err(Failure::protocol("this build of maint has no engines")
-                .with_hint("install one with the feature `fleet`, as the released ones are"))
-        }
-        #[cfg(feature = "fleet")]
-        scheme => {
-            let _ = secret;
-            Err(Failure::protocol(format!("no engine for {scheme:?} yet")))
-        }
     }
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Read as _};
 
 use super::address::Address;
-use super::engine::{Engine, Failure, Outcome, open};
+use super::choose::open;
+use super::engine::{Engine, Failure, Outcome};
 use super::secret::{PASSWORD, Secret};
 use crate::error::{Error, Result};
 use crate::site::Site;

@@ -5,6 +5,7 @@
 //! part knows engines and documents; `store` writes through it, and `agent` mirrors.
 
 mod address;
+mod choose;
 mod document;
 mod engine;
 mod file;
@@ -12,9 +13,10 @@ mod following;
 mod secret;
 
 pub use address::{Address, Scheme};
+pub use choose::open;
 pub use document::{Document, Fate, MAX_OPERATIONS, Odd, Operation, random};
 pub use engine::{
-    Cas, Concern, Engine, Failure, FailureKind, Outcome, Revision, Seen, Snapshot, Write, open,
+    Cas, Concern, Engine, Failure, FailureKind, Outcome, Revision, Seen, Snapshot, Write,
 };
 pub use following::{Following, following};
 pub use secret::{PASSWORD, Secret};

@@ -51,7 +51,7 @@ pub(crate) fn full() -> Value {
         "windows": {"default": {
             "reason": "Back at noon", "opened_at": "2026-11-22T03:00:00Z",
             "opened_by": {"user": "root", "sudo_user": "ann", "host": "h", "pid": 1},
-            "start": "2026-11-22T03:00:00Z", "end": "2026-11-22T04:00:00Z", "lease": 60,
+            "start": "2026-11-22T03:00:00Z", "end": "2026-11-22T04:00:00Z", "lease": 60, "local": true,
             "scope": {"paths": ["/a/**"], "methods": ["POST"], "hosts": ["*.example.com"]},
             "page": {"status": 503, "retry_after": 30, "template": "sorry", "redirect": "/sorry"}}},
         "ignore": {"r1": {"kind": "path", "value": "/health", "note": "probe",
@@ -62,6 +62,7 @@ pub(crate) fn full() -> Value {
         "trusted_proxies": {"header": "x-forwarded-for", "networks": ["10.0.0.0/8"]},
         "templates": {"sorry.html": "0".repeat(64)},
         "web_user": "www-data",
+        "mirror": {"lineage": "0".repeat(32), "seq": 1_795_000_000_000_u64},
         "name": "Example Shop"
     })
 }
@@ -92,6 +93,8 @@ fn the_schema_accepts_and_refuses_what_the_reader_does() {
         ("/bypass/b1/sha256", json!("xyz")),
         ("/trusted_proxies/header", json!("x-real-ip")),
         ("/templates", json!({"a.html": 1})),
+        ("/mirror/seq", json!(-1)),
+        ("/windows/default/local", json!("yes")),
     ] {
         let mut state = full.clone();
         *state.pointer_mut(pointer).unwrap() = wrong;

@@ -1,0 +1,29 @@
+//! Which engine answers for an address.
+
+use super::address::{Address, Scheme};
+use super::engine::{Engine, Failure, Outcome};
+use super::file::File;
+use super::secret::Secret;
+
+/// Opens the engine of an address. No connection is made yet.
+///
+/// # Errors
+///
+/// [`FailureKind::Protocol`] if this build lacks that engine, [`FailureKind::Denied`] if a file
+/// with a secret or a certificate cannot be used.
+pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine>> {
+    match &address.scheme {
+        Scheme::File => Ok(Box::new(File::open(address))),
+        #[cfg(not(feature = "fleet"))]
+        _ => {
+            let _ = secret;
+            Err(Failure::protocol("this build of maint has no engines")
+                .with_hint("install one with the feature `fleet`, as the released ones are"))
+        }
+        #[cfg(feature = "fleet")]
+        scheme => {
+            let _ = secret;
+            Err(Failure::protocol(format!("no engine for {scheme:?} yet")))
+        }
+    }
+}
