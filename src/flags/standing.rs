@@ -90,6 +90,11 @@ impl Report {
         Self { flags: Vec::new(), problem }
     }
 
+    /// This host does not have what is in force in the fleet, so nothing follows it.
+    pub(crate) fn behind(problem: String) -> Self {
+        Self { flags: Vec::new(), problem: Some(problem) }
+    }
+
     /// Whether all flags follow the state.
     #[must_use]
     pub fn is_in_step(&self) -> bool {

@@ -10,6 +10,7 @@ mod document;
 mod engine;
 mod file;
 mod following;
+mod host;
 mod secret;
 
 pub use address::{Address, Scheme};
@@ -19,4 +20,5 @@ pub use engine::{
     Cas, Concern, Engine, Failure, FailureKind, Outcome, Revision, Seen, Snapshot, Write,
 };
 pub use following::{Following, following};
+pub use host::{HostReport, HostStanding, INTERVAL, KEEP, SILENT_AFTER};
 pub use secret::{PASSWORD, Secret};

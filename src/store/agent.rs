@@ -45,6 +45,27 @@ pub struct Note {
     /// What keeps it from its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// How it follows the engine of a fleet, if the site does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetNote>,
+}
+
+/// How an agent follows the engine of a fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetNote {
+    /// The address of the engine.
+    pub store: String,
+    /// The number of the document that this host has.
+    pub seq: u64,
+    /// When the engine answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_at: Option<Timestamp>,
+    /// How long the last change took to come, in milliseconds, by the clocks of writer and host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<i64>,
+    /// Why what the engine says is not followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// The post of the one agent of a site, held until it is dropped.
@@ -157,6 +178,7 @@ mod tests {
             revision: 7,
             behind: vec!["wp".to_owned()],
             problem: None,
+            fleet: None,
         };
         post.say(&note);
         assert_eq!(duty(&site).unwrap(), Duty::Runs(Some(Box::new(note.clone()))));

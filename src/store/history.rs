@@ -24,6 +24,9 @@ const MAX_SIZE: u64 = 8 * 1024 * 1024;
 /// A line of more bytes than this is written without its changes.
 const MAX_LINE: usize = 64 * 1024;
 
+/// Up to this many changes go into one line.
+const MAX_RECORDED: usize = 100;
+
 /// The longest command line that is recorded, in characters.
 const MAX_COMMAND: usize = 2_000;
 
@@ -64,6 +67,33 @@ pub struct Record {
     /// Whether this line was written by the next writer, from the state.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
+    /// The engine that it came from, in a site that follows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+impl Record {
+    /// The line of a change that led to this state, by what the state says of it.
+    pub(super) fn of(
+        before: Option<u64>,
+        after: &State,
+        changes: &[Change],
+        renewal: bool,
+    ) -> Self {
+        let kept = changes.len().min(MAX_RECORDED);
+        let last = after.last_change.as_ref();
+        Self {
+            time: last.map_or_else(crate::time::now, |change| change.at),
+            revision: Revisions { before, after: after.revision },
+            actor: last.map_or_else(Actor::default, |change| change.by.clone()),
+            command: last.map_or_else(String::new, |change| change.command.clone()),
+            changes: changes[..kept].to_vec(),
+            left_out: changes.len() - kept,
+            renewal,
+            recovered: false,
+            from: None,
+        }
+    }
 }
 
 /// The revisions before and after a change.
@@ -187,6 +217,7 @@ fn owed(last: Option<&Record>, state: &State) -> Option<Record> {
         left_out: 0,
         renewal: false,
         recovered: true,
+        from: None,
     })
 }
 
@@ -374,6 +405,7 @@ mod tests {
             left_out: 0,
             renewal: false,
             recovered: false,
+            from: None,
         };
         let file = sys::create_new(&path).unwrap();
         for after in 1..=200 {

@@ -12,6 +12,7 @@ use crate::state::{Change, State};
 
 /// How a change is made, and in whose name.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[non_exhaustive]
 pub struct Options<'a> {
     /// How long to wait for another writer; zero means not at all.
@@ -34,7 +35,15 @@ pub struct Options<'a> {
     pub make_site: bool,
     /// Called once if waiting for the lock takes longer than a second.
     pub on_wait: Option<OnWait<'a>>,
+    /// Whether the change is for this host alone, in a site that follows the engine of a fleet.
+    /// Only windows can be.
+    pub local: bool,
+    /// Called once if the engine of a fleet does not answer at first, with the reason.
+    pub on_retry: Option<OnRetry<'a>>,
 }
+
+/// Called when the engine of a fleet does not answer, with its address and the reason.
+pub type OnRetry<'a> = &'a dyn Fn(&str, &str);
 
 impl<'a> Options<'a> {
     /// Creates the default options, for a command run by this process.
@@ -50,6 +59,8 @@ impl<'a> Options<'a> {
             confirmed: false,
             make_site: false,
             on_wait: None,
+            local: false,
+            on_retry: None,
         }
     }
 
@@ -111,6 +122,20 @@ impl<'a> Options<'a> {
     }
 
     /// Who makes the change, and when.
+    /// Sets whether the change is for this host alone, in a site that follows the engine of a fleet.
+    #[must_use]
+    pub fn local(mut self, local: bool) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// Sets what is called when the engine of a fleet does not answer at first.
+    #[must_use]
+    pub fn on_retry(mut self, call: OnRetry<'a>) -> Self {
+        self.on_retry = Some(call);
+        self
+    }
+
     pub(super) fn stamp(&self) -> Stamp<'_> {
         Stamp::new(self.now.unwrap_or_else(crate::time::now), &self.actor)
     }
@@ -154,6 +179,8 @@ pub struct Applied<T> {
     pub file: PathBuf,
     /// Where the flags of this host stand now.
     pub flags: Report,
+    /// The address of the engine of a fleet that the change was made in.
+    pub store: Option<String>,
 }
 
 impl<T> Applied<T> {
@@ -174,7 +201,8 @@ impl<T> Applied<T> {
     ) -> Self {
         let (is_written, made, warnings) = (false, None, Vec::new());
         let flags = Report::default();
-        Self { value, before, after, changes, is_written, made, warnings, file, flags }
+        let store = None;
+        Self { value, before, after, changes, is_written, made, warnings, file, flags, store }
     }
 
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Applied<U> {
@@ -188,6 +216,7 @@ impl<T> Applied<T> {
             warnings: self.warnings,
             file: self.file,
             flags: self.flags,
+            store: self.store,
         }
     }
 }

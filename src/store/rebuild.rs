@@ -16,9 +16,12 @@ pub(super) fn last_known(files: &Files, backup: &State) -> Result<State, String>
 fn rebuild(records: &[Record], backup: &State) -> Result<State, String> {
     let mut revision = backup.revision;
     let mut state = value_of(backup);
-    for record in records.iter().filter(|record| record.revision.after > backup.revision) {
+    let is_later = |record: &&Record| record.revision.after > backup.revision;
+    for record in records.iter().filter(is_later) {
         let after = record.revision.after;
-        if after <= revision {
+        // What is changed on one host of a fleet keeps the revision.
+        let is_local = record.revision.before == Some(after);
+        if after < revision || after == revision && !is_local {
             // The same line twice says nothing new.
             continue;
         }

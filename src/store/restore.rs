@@ -3,8 +3,11 @@
 use super::beside::Beside;
 use super::options::{Applied, Options, Purpose};
 use super::rebuild::last_known;
-use super::transaction::transact;
+use super::remote;
+use super::transaction::here;
+use crate::actor::Stamp;
 use crate::error::{Error, Result};
+use crate::fleet;
 use crate::identity::as_owner;
 use crate::load;
 use crate::site::{Files, Site};
@@ -37,10 +40,14 @@ pub enum Restored {
 /// those of [`update`](super::update()).
 pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> {
     let site = &site.current()?;
+    if let Some(engine) = fleet::following(site)? {
+        let options = Options { purpose: Purpose::Restore, ..options.clone() };
+        return remote::change(site, &options, &engine, Beside::Salvage, &bring_back);
+    }
     // Check first, so that without a backup not even a lock is made.
     as_owner(site, || backup(&site.files()?))?;
     let options = Options { purpose: Purpose::Restore, ..options.clone() };
-    transact(site, &options, Beside::Salvage, |state, _| {
+    here(site, &options, Beside::Salvage, |state, _| {
         // Read it again under the lock: a writer that was waited for has left
         // another backup.
         let files = site.files()?;
@@ -58,6 +65,10 @@ pub fn restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> 
 /// Those of [`restore`].
 pub fn preview_restore(site: &Site, options: &Options<'_>) -> Result<Applied<Restored>> {
     let site = &site.current()?;
+    if let Some(engine) = fleet::following(site)? {
+        let options = Options { purpose: Purpose::Restore, ..options.clone() };
+        return remote::preview(site, &options, &engine, Beside::Salvage, &bring_back);
+    }
     as_owner(site, || {
         let files = site.files()?;
         let (before, is_broken) = match load::read(&files.state) {
@@ -88,14 +99,32 @@ fn restored(
             }
         }
     } else {
-        let mut state = backup;
-        state.bypass.retain(|id, _| now.bypass.contains_key(id));
-        (state, Restored::Before)
+        (backup, Restored::Before)
     };
+    if restored == Restored::Before {
+        state.bypass.retain(|id, _| now.bypass.contains_key(id));
+    }
+    follow_on(&mut state, now);
+    Ok((state, restored))
+}
+
+/// Makes a state the successor of the current one.
+fn follow_on(state: &mut State, now: &State) {
     state.revision = now.revision;
     state.last_id = state.last_id.max(now.last_id);
     state.last_change.clone_from(&now.last_change);
-    Ok((state, restored))
+}
+
+/// Brings back the state before the last change, as the engine of a fleet has it.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a wish")]
+fn bring_back(now: &mut State, _: Stamp<'_>, before: Option<State>) -> Result<Restored> {
+    let mut state = before.unwrap_or_default();
+    state.bypass.retain(|id, _| now.bypass.contains_key(id));
+    // The templates are beside the document, and those of before may be gone.
+    state.templates.clone_from(&now.templates);
+    follow_on(&mut state, now);
+    *now = state;
+    Ok(Restored::Before)
 }
 
 fn backup(files: &Files) -> Result<State> {

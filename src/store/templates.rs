@@ -2,7 +2,7 @@
 
 use super::beside::{Beside, FileChange, TemplateFile};
 use super::options::{Applied, Options};
-use super::transaction::transact;
+use super::route::transact;
 use crate::error::{Error, Result};
 use crate::identity::as_owner;
 use crate::page::template::{self, Template};

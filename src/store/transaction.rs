@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::beside::{Beside, put};
+use super::beside::{Beside, TemplateFile, put};
 use super::create::{IGNORE_FILE, make_missing};
 use super::current::{self, Current, set_aside};
 use super::custody::Custody;
 use super::guard::{check_target, prepare, warnings_about};
-use super::history::{self, Record, Revisions};
+use super::history::{self, Record};
 use super::lock::{self, Lock, Turn};
 use super::options::{Applied, Options, Purpose};
 use super::trial::{self, Trial};
@@ -20,7 +20,7 @@ use crate::error::{Error, Result, describe};
 use crate::flags::{self, Effort, Report};
 use crate::identity::{as_author_of, as_owner};
 use crate::load;
-use crate::replace::{self, Failure, Replacement};
+use crate::replace::{self, Earlier, Failure, Replacement};
 use crate::site::{Files, Site};
 use crate::state::{Change, LastChange, State, diff, next_number};
 use crate::sys;
@@ -28,11 +28,8 @@ use crate::sys;
 /// How often a change is run again because the state changed meanwhile.
 const RERUNS: usize = 100;
 
-/// Up to this many changes go into one line of the history.
-const MAX_RECORDED: usize = 100;
-
-/// Makes a change, and makes it again if the state changed meanwhile.
-pub(super) fn transact<T>(
+/// Makes a change on this host, where the truth is, and again if the state changed meanwhile.
+pub(super) fn here<T>(
     site: &Site,
     options: &Options<'_>,
     beside: Beside<'_>,
@@ -75,7 +72,7 @@ fn would_do_nothing<T>(
 }
 
 /// The same, in the identity that is needed here.
-fn in_turn<T>(
+pub(super) fn in_turn<T>(
     site: &Site,
     options: &Options<'_>,
     beside: Beside<'_>,
@@ -170,7 +167,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Brings the flags in step with the state that is in force now.
-    fn bring_in_step<T>(&self, applied: &mut Applied<T>) {
+    pub(super) fn bring_in_step<T>(&self, applied: &mut Applied<T>) {
         let mut newer: Option<State> = None;
         for _ in 0..RERUNS {
             let state = newer.as_ref().unwrap_or(&applied.after);
@@ -199,7 +196,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    fn take_turn(&self) -> Result<Option<Turn<'_>>> {
+    pub(super) fn take_turn(&self) -> Result<Option<Turn<'_>>> {
         if self.lock.is_none() {
             return Ok(None);
         }
@@ -218,11 +215,7 @@ impl<'a> Transaction<'a> {
         let turn = if was_overtaken { self.take_turn()? } else { None };
         let current = current::read(&self.files, matches!(self.beside, Beside::Salvage))?;
         check_target(&self.files, &current)?;
-        if self.lock.is_some() {
-            for leftover in leftovers(self.site, &self.files) {
-                let _ = sys::unlink(&leftover);
-            }
-        }
+        self.clear_leftovers();
         let stamp = self.options.stamp();
         let (value, mut after, changes) = run(&current.state, stamp, change)?;
         if !trial.covers(self.options.purpose, &current.state, &after) {
@@ -246,7 +239,12 @@ impl<'a> Transaction<'a> {
         if !current.is_still_there(&self.files) {
             return Ok(Attempt::Overtaken);
         }
-        let Some(mut warnings) = self.commit(&current, &after, &changes)? else {
+        let record = self.record(&current, &after, &changes);
+        let template = match self.beside {
+            Beside::Template(file) => Some(file),
+            Beside::Nothing | Beside::Salvage => None,
+        };
+        let Some(mut warnings) = self.commit(&current, &after, template, &record)? else {
             return Ok(Attempt::Overtaken);
         };
         if let Some(user) = &after.web_user
@@ -255,10 +253,8 @@ impl<'a> Transaction<'a> {
             warnings.push(format!("the web server's user cannot see this change: {obstacle}"));
         }
         let before = current.state;
-        let (is_written, made, flags) = (true, None, Report::default());
-        let applied =
-            Applied { value, before, after, changes, is_written, made, warnings, file, flags };
-        Ok(Attempt::Done(Box::new(applied)))
+        let applied = Applied::unwritten(value, before, after, changes, file);
+        Ok(Attempt::Done(Box::new(Applied { is_written: true, warnings, ..applied })))
     }
 
     /// Whether a file has to be written although the state stays the same.
@@ -269,21 +265,37 @@ impl<'a> Transaction<'a> {
         is_broken || is_missing || is_edited
     }
 
-    /// Writes the template, the state and the history, in this order, and returns
+    /// Removes what killed writers left behind.
+    pub(super) fn clear_leftovers(&self) {
+        if self.lock.is_some() {
+            for leftover in leftovers(self.site, &self.files) {
+                let _ = sys::unlink(&leftover);
+            }
+        }
+    }
+
+    /// Writes the templates, the state and the history, in this order, and returns
     /// warnings; `None` if another writer came first.
-    fn commit(
+    pub(super) fn commit<'f>(
         &self,
         current: &Current,
         after: &State,
-        changes: &[Change],
+        templates: impl IntoIterator<Item = &'f TemplateFile<'f>>,
+        record: &Record,
     ) -> Result<Option<Vec<String>>> {
         let bytes = after.to_json()?;
         let mut warnings = warnings_about(&self.files, current, self.lock.as_ref());
         let history = history::complete(&self.files, &current.state, self.custody);
-        let template = match self.beside {
-            Beside::Template(file) => Some(put(file)?),
-            Beside::Nothing | Beside::Salvage => None,
-        };
+        let mut earlier = Vec::new();
+        for template in templates {
+            match put(template) {
+                Ok(kept) => earlier.push(kept),
+                Err(error) => {
+                    earlier.into_iter().for_each(Earlier::undo);
+                    return Err(error);
+                }
+            }
+        }
         if current.revision.is_none() {
             set_aside(&self.files, &mut warnings);
         }
@@ -295,16 +307,13 @@ impl<'a> Transaction<'a> {
             mode: None,
             backup: has_backup.then_some(self.files.backup.as_path()),
         });
-        if let Some(template) = template {
+        for template in earlier {
             match replaced {
                 Ok(_) | Err(Failure::Unsynced(..)) => template.settle(),
                 Err(_) => template.undo(),
             }
         }
-        let record = |history| {
-            let record = self.record(current, after, changes);
-            history::append(history, &self.files, &record, self.custody)
-        };
+        let record = |history| history::append(history, &self.files, record, self.custody);
         match replaced {
             Ok(unkept) => warnings.extend(unkept),
             Err(Failure::Overtaken) => return Ok(None),
@@ -322,23 +331,16 @@ impl<'a> Transaction<'a> {
     }
 
     fn record(&self, current: &Current, after: &State, changes: &[Change]) -> Record {
-        let kept = changes.len().min(MAX_RECORDED);
-        Record {
-            time: after.last_change.as_ref().map_or_else(crate::time::now, |change| change.at),
-            revision: Revisions { before: current.revision, after: after.revision },
-            actor: self.options.actor.clone(),
-            command: self.options.command.clone(),
-            changes: changes[..kept].to_vec(),
-            left_out: changes.len() - kept,
-            renewal: self.options.purpose == Purpose::Renew,
-            recovered: false,
-        }
+        Record::of(current.revision, after, changes, self.options.purpose == Purpose::Renew)
     }
 }
 
-/// Gives a state the next revision, and signs it.
-fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) {
-    after.revision = next_number(before.revision);
+/// Signs a state, and gives it the next revision. What is changed on one host of a fleet keeps the
+/// revision of the fleet.
+pub(super) fn sign(after: &mut State, before: &State, stamp: Stamp<'_>, options: &Options<'_>) {
+    if !options.local {
+        after.revision = next_number(before.revision);
+    }
     // New ids begin after the revision anyway.
     after.last_id = after.last_id.filter(|&last| last > after.revision);
     after.last_change = Some(LastChange {
@@ -375,7 +377,8 @@ pub(crate) fn leftovers(site: &Site, files: &Files) -> Vec<PathBuf> {
     let ours = [name(&files.state), name(&files.backup)];
     let mut found = replace::leftovers(files.directory(), |of| ours.iter().any(|name| name == of));
     found.extend(replace::leftovers(site.dir(), |of| {
-        of == IGNORE_FILE || site.flags_file().file_name() == Some(of.as_ref())
+        let ours = [site.flags_file(), site.store_file()];
+        of == IGNORE_FILE || ours.iter().any(|path| path.file_name() == Some(of.as_ref()))
     }));
     found.extend(replace::leftovers(&site.templates(), |of| {
         crate::state::page::parse_file_name(of).is_some()

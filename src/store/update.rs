@@ -2,10 +2,13 @@
 
 use super::beside::Beside;
 use super::options::{Applied, Options};
-use super::transaction::{run, transact};
+use super::route::transact;
+use super::transaction::run;
 use super::trial::Trial;
+use super::{local, remote};
 use crate::actor::Stamp;
 use crate::error::Result;
+use crate::fleet;
 use crate::identity::as_owner;
 use crate::load;
 use crate::site::Site;
@@ -39,6 +42,19 @@ pub fn preview<T>(
     change: impl Fn(&mut State, Stamp<'_>) -> Result<T>,
 ) -> Result<Applied<T>> {
     let site = &site.current()?;
+    let engine = fleet::following(site)?;
+    if let Some(engine) = engine.as_ref().filter(|_| !options.local) {
+        let wish: &remote::Wish<'_, T> = &|state, stamp, _| change(state, stamp);
+        return remote::preview(site, options, engine, Beside::Nothing, wish);
+    }
+    if options.local && engine.is_none() {
+        return Err(local::refusal());
+    }
+    let local = options.local.then(|| local::only(&change));
+    let change = |state: &mut State, stamp: Stamp<'_>| match &local {
+        Some(only) => only(state, stamp),
+        None => change(state, stamp),
+    };
     as_owner(site, || {
         let files = site.files()?;
         let before = load::read(&files.state)?;

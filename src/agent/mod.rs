@@ -1,21 +1,31 @@
 //! The agent: the one process that stays, for software that cannot read a clock.
 //!
+//! In a fleet it brings each change of the others to this host, and says where the host stands.
+//!
 //! It brings flags in step at each change of the state, at each edge of a window, and when
 //! somebody else changed them. It holds what it has while the state cannot be read.
+
+mod follow;
+mod report;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::follow::Event;
+use self::report::Reporter;
 use crate::error::{Error, Result};
 use crate::flags::{self, Found, Standing};
+use crate::fleet::{self, Following, HostReport};
 use crate::site::Site;
 use crate::state::State;
-use crate::store::agent::{Note, Post};
+use crate::store::agent::{FleetNote, Note, Post};
 use crate::store::{self, Options};
 use crate::sys::{self, FileKey};
 use crate::watch::Watch;
@@ -59,6 +69,21 @@ pub struct Agent {
     behind: BTreeMap<String, String>,
     problem: Option<String>,
     is_new: bool,
+    /// The name of this host in its fleet.
+    host: String,
+    /// What the file that names the engine looked like.
+    named: Option<FileKey>,
+    fleet: Option<Fleet>,
+}
+
+/// The fleet that this host is of.
+struct Fleet {
+    following: Following,
+    events: Receiver<Event>,
+    /// What came while the agent rested.
+    inbox: Vec<Event>,
+    reporter: Option<Reporter>,
+    note: FleetNote,
 }
 
 impl Agent {
@@ -85,7 +110,42 @@ impl Agent {
             behind: BTreeMap::new(),
             problem: None,
             is_new: true,
+            host: sys::host_name(),
+            named: None,
+            fleet: None,
         })
+    }
+
+    /// Sets the name of this host in its fleet, which is that of the system otherwise.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// The address of the engine that is followed, if one is.
+    #[must_use]
+    pub fn store(&self) -> Option<String> {
+        self.fleet.as_ref().map(|fleet| fleet.following.address.to_string())
+    }
+
+    /// Sleeps for as long, or until the fleet has something new.
+    pub fn rest(&mut self, pause: Duration) {
+        match &mut self.fleet {
+            Some(fleet) => match fleet.events.recv_timeout(pause) {
+                Ok(event) => fleet.inbox.push(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
+            },
+            None => thread::sleep(pause),
+        }
+    }
+
+    /// Takes leave: this host no longer follows its fleet.
+    pub fn leave(mut self) {
+        if let Some(reporter) = self.fleet.take().and_then(|fleet| fleet.reporter) {
+            reporter.withdraw();
+        }
     }
 
     /// How many flags follow, and how many do not.
@@ -98,14 +158,59 @@ impl Agent {
     /// long to sleep.
     pub fn turn(&mut self, now: Timestamp) -> (Vec<String>, Duration) {
         let mut said = Vec::new();
+        self.follow_engine(&mut said);
         let is_due = self.is_due(now, &mut said);
         self.last = now;
         if is_due {
             self.bring_in_step(now, &mut said);
         }
         self.say(now, !said.is_empty());
+        self.tell_fleet(now);
         let until_edge = self.edge.map(|edge| edge.duration_since(now).unsigned_abs());
         (said, until_edge.unwrap_or(LOOK).min(LOOK))
+    }
+
+    /// Follows the engine that the site follows now, and takes in what came from it.
+    fn follow_engine(&mut self, said: &mut Vec<String>) {
+        let site = self.watch.site();
+        let named = key(&site.store_file());
+        if named != self.named {
+            match fleet::following(site) {
+                Ok(following) => {
+                    if let Some(reporter) = self.fleet.take().and_then(|fleet| fleet.reporter) {
+                        reporter.withdraw();
+                    }
+                    self.named = named;
+                    self.fleet = following
+                        .map(|following| Fleet::begin(site, &self.options, &self.host, following));
+                    if let Some(fleet) = &self.fleet {
+                        said.push(format!("this host follows `{}`", fleet.following.address));
+                    }
+                }
+                // Whom it followed before is followed on.
+                Err(error) => self.report(Some(&error), said),
+            }
+        }
+        if let Some(fleet) = &mut self.fleet {
+            fleet.take_in(said);
+        }
+    }
+
+    fn tell_fleet(&mut self, now: Timestamp) {
+        let Some(fleet) = &mut self.fleet else { return };
+        let (Some(reporter), Some(state)) = (&mut fleet.reporter, &self.state) else { return };
+        let Some(mirror) = &state.mirror else { return };
+        reporter.tell(&HostReport {
+            at: now,
+            seq: mirror.sequence,
+            revision: state.revision,
+            down: state.is_down(now),
+            local: state.windows.values().any(|window| window.local),
+            lag_ms: fleet.note.lag_ms,
+            behind: self.behind.keys().cloned().collect(),
+            problem: self.problem.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
     }
 
     /// Whether anything may be out of step.
@@ -253,7 +358,53 @@ impl Agent {
             revision: self.state.as_ref().map_or(0, |state| state.revision),
             behind: self.behind.keys().cloned().collect(),
             problem: self.problem.clone(),
+            fleet: self.fleet.as_ref().map(|fleet| fleet.note.clone()),
         });
+    }
+}
+
+impl Fleet {
+    fn begin(site: &Site, options: &Options<'static>, host: &str, following: Following) -> Self {
+        let reporter =
+            (!following.address.is_read_only()).then(|| Reporter::begin(site, &following, host));
+        let note = FleetNote { store: following.address.to_string(), ..FleetNote::default() };
+        let events = follow::follow(site, options, &following);
+        Self { following, events, inbox: Vec::new(), reporter, note }
+    }
+
+    /// Takes in what came from the engine.
+    fn take_in(&mut self, said: &mut Vec<String>) {
+        let mut events = std::mem::take(&mut self.inbox);
+        events.extend(self.events.try_iter());
+        for event in events {
+            let now = Timestamp::now();
+            let problem = match event {
+                Event::Contact => {
+                    self.note.contact_at = Some(now);
+                    // What the engine holds may still be odd.
+                    continue;
+                }
+                Event::Here { sequence, lag, warnings } => {
+                    self.note.contact_at = Some(now);
+                    self.note.seq = sequence;
+                    self.note.lag_ms = lag.or(self.note.lag_ms);
+                    said.extend(warnings);
+                    None
+                }
+                Event::Odd(problem) => {
+                    self.note.contact_at = Some(now);
+                    Some(problem)
+                }
+                Event::Trouble(problem) => Some(problem),
+            };
+            if problem != self.note.problem {
+                said.push(match &problem {
+                    Some(problem) => format!("{problem}; this host keeps what it has"),
+                    None => "this host follows the fleet again".to_owned(),
+                });
+                self.note.problem = problem;
+            }
+        }
     }
 }
 

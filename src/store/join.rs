@@ -1,0 +1,362 @@
+//! Beginning to follow an engine, and ceasing to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::beside::Beside;
+use super::create;
+use super::current;
+use super::history::Record;
+use super::local;
+use super::mirror::{Mirrored, adopt, beside_name};
+use super::options::{Applied, Options};
+use super::transaction::{Transaction, sign};
+use crate::error::{Error, Result};
+use crate::fleet::{
+    Address, Cas, Concern, Document, Engine, Failure, FailureKind, Following, Revision, Write,
+    random,
+};
+use crate::identity::as_owner;
+use crate::load;
+use crate::page::template;
+use crate::replace::{self, Failure as NotReplaced, OldFile, Replacement};
+use crate::site::Site;
+use crate::state::{State, diff};
+use crate::sys;
+
+/// How often it is tried again because somebody else was first.
+const RERUNS: usize = 20;
+
+/// An engine needs some time to answer, even if nobody wants to wait.
+const LEAST: Duration = Duration::from_secs(2);
+
+/// Which of two states is to be that of the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winner {
+    /// That of the engine; what this site had is kept as its backup.
+    Store,
+    /// That of this site.
+    Site,
+}
+
+/// How a site came to follow an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It follows the same one already.
+    Unchanged,
+    /// The engine had no document of the site; this site's state is the first.
+    Site,
+    /// The engine had one, which this host has now.
+    Store,
+    /// The engine had one; this site's state came in its place.
+    Replaced,
+}
+
+/// What came of beginning to follow.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Where the state came from.
+    pub origin: Origin,
+    /// What this host has now.
+    pub mirrored: Mirrored,
+    /// What about the engine puts the fleet at risk.
+    pub concerns: Vec<Concern>,
+}
+
+/// Makes a site follow an engine from now on.
+///
+/// # Errors
+///
+/// [`Error::Conflict`] if both have a state, they differ, and no winner is given; [`Error::Store`];
+/// those of [`create`](super::create()) and [`update`](super::update()).
+pub fn join(
+    site: &Site,
+    options: &Options<'_>,
+    address: &Address,
+    winner: Option<Winner>,
+) -> Result<Joined> {
+    as_owner(site, || {
+        create::make(site)?;
+        let following = Following::named(address.clone());
+        let failed = |failure: Failure| following.failed(failure);
+        let mut engine = following.open().map_err(failed)?;
+        let until = Instant::now() + options.patience.max(LEAST);
+        let concerns = engine.examine(left(until)).map_err(failed)?;
+        let here = load::read(&site.state_file())?;
+        for _ in 0..RERUNS {
+            let snapshot = engine.load(left(until)).map_err(failed)?;
+            let (expected, document) = match &snapshot {
+                Some(snapshot) => {
+                    let document = Document::from_json(&snapshot.document)
+                        .map_err(|odd| failed(Failure::protocol(odd.to_string())))?;
+                    (Some(&snapshot.revision), Some(document))
+                }
+                None => (None, None),
+            };
+            let (origin, document) = match (document, winner) {
+                (None, _) => (Origin::Site, first(site, address, &here, options)?),
+                (Some(document), _) if follows(&document, &here) => (Origin::Store, document),
+                (Some(document), Some(Winner::Store)) => (Origin::Store, document),
+                (Some(document), Some(Winner::Site)) => {
+                    (Origin::Replaced, successor(site, &document, &here, options)?)
+                }
+                (Some(document), None) => return Err(undecided(&following, &document, &here)),
+            };
+            if origin != Origin::Store
+                && !put(&mut *engine, &following, site, expected, &document, until)?
+            {
+                continue;
+            }
+            let mut fetch = |name: &str| engine.beside(name, left(until));
+            let was_followed = fs::read_to_string(site.store_file()).ok();
+            let is_same = was_followed.as_deref().map(str::trim) == Some(&*address.to_string());
+            let mirrored =
+                adopt(site, options, &following, &document, &mut fetch, || note(site, address))?;
+            let is_unchanged = is_same && origin == Origin::Store && !mirrored.is_written;
+            let origin = if is_unchanged { Origin::Unchanged } else { origin };
+            return Ok(Joined { origin, mirrored, concerns });
+        }
+        Err(Error::conflict("others changed the store again and again meanwhile"))
+    })
+}
+
+/// Puts the state of a site into an engine, in place of what is there or as its first document.
+/// Hosts that followed the same lineage go on.
+///
+/// # Errors
+///
+/// [`Error::Conflict`] if there is another state and it is not `confirmed`; [`Error::Store`].
+pub fn import(
+    site: &Site,
+    options: &Options<'_>,
+    following: &Following,
+    state: &State,
+    templates: &BTreeMap<String, String>,
+) -> Result<Document> {
+    let failed = |failure: Failure| following.failed(failure);
+    let mut engine = following.open().map_err(failed)?;
+    let until = Instant::now() + options.patience.max(LEAST);
+    let here = load::read(&site.state_file()).unwrap_or_default();
+    for _ in 0..RERUNS {
+        let snapshot = engine.load(left(until)).map_err(failed)?;
+        let mut given = state.clone();
+        given.templates =
+            templates.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
+        let document = match &snapshot {
+            None => {
+                // Hosts that hold what they had recognise it by its lineage.
+                given.mirror = given.mirror.or_else(|| here.mirror.clone());
+                begin(&following.address.site, given, options)?
+            }
+            Some(_) if !options.confirmed => {
+                return Err(Error::conflict_with(
+                    "the store has a state of this site, which would be replaced on every host",
+                    "confirm it if that is meant",
+                ));
+            }
+            Some(snapshot) => {
+                let there = Document::from_json(&snapshot.document)
+                    .map_err(|odd| failed(Failure::protocol(odd.to_string())))?;
+                follow_on(&there, given, options)?
+            }
+        };
+        let expected = snapshot.as_ref().map(|snapshot| &snapshot.revision);
+        if put_with(&mut *engine, following, expected, &document, templates, until)? {
+            return Ok(document);
+        }
+    }
+    Err(Error::conflict("others changed the store again and again meanwhile"))
+}
+
+/// Makes a site follow no engine any more. Its state stays, and is its own from now on; windows of
+/// this host alone become ordinary ones. Returns what it followed.
+///
+/// # Errors
+///
+/// Those of [`update`](super::update()).
+pub fn leave(site: &Site, options: &Options<'_>) -> Result<Option<String>> {
+    let path = site.store_file();
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    as_owner(site, || {
+        let transaction = Transaction::begin(site, options, Beside::Nothing)?;
+        for _ in 0..RERUNS {
+            let _turn = transaction.take_turn()?;
+            let current = current::read(transaction.files(), false)?;
+            let mut after = current.state.clone();
+            after.mirror = None;
+            local::settle(&mut after);
+            sign(&mut after, &current.state, options.stamp(), options);
+            let changes = diff(&current.state, &after);
+            let record = Record::of(current.revision, &after, &changes, false);
+            if transaction.commit(&current, &after, [], &record)?.is_none() {
+                continue;
+            }
+            // If this is not done, the agent makes the state the fleet's again.
+            sys::unlink(&path).map_err(|source| Error::io("remove", &path, source))?;
+            let file = transaction.files().state.clone();
+            let mut applied = Applied::unwritten((), current.state, after, changes, file);
+            transaction.bring_in_step(&mut applied);
+            return Ok(Some(text.trim().to_owned()));
+        }
+        Err(Error::conflict("the state changed again and again meanwhile"))
+    })
+}
+
+/// The templates of a site, by the names of their files.
+///
+/// # Errors
+///
+/// Those of reading them.
+pub fn texts(site: &Site) -> Result<BTreeMap<String, String>> {
+    let all = template::list(&site.templates())?;
+    all.into_iter().map(|found| Ok((found.file_name(), template::read(&found.path)?))).collect()
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200))
+}
+
+/// Whether a host loses nothing by following this document.
+fn follows(document: &Document, here: &State) -> bool {
+    let is_same_lineage =
+        here.mirror.as_ref().is_some_and(|mirror| mirror.lineage == document.lineage);
+    let is_blank = diff(&State::default(), here).is_empty();
+    is_same_lineage || is_blank || diff(&document.state, here).is_empty()
+}
+
+fn undecided(following: &Following, document: &Document, here: &State) -> Error {
+    let count = |state: &State| match state.windows.len() {
+        0 => "no window".to_owned(),
+        1 => "one window".to_owned(),
+        more => format!("{more} windows"),
+    };
+    Error::conflict_with(
+        format!(
+            "this site has a state (revision {}, {}), and store `{}` has another (revision {}, {})",
+            here.revision,
+            count(here),
+            following.address,
+            document.state.revision,
+            count(&document.state)
+        ),
+        "say which of them wins: the store, or the site",
+    )
+}
+
+/// The first document of a site, made of the state that is here.
+fn first(site: &Site, address: &Address, here: &State, options: &Options<'_>) -> Result<Document> {
+    let mut state = here.clone();
+    state.templates =
+        texts(site)?.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
+    begin(&address.site, state, options)
+}
+
+fn begin(site: &str, mut state: State, options: &Options<'_>) -> Result<Document> {
+    let mirror = state.mirror.take();
+    let before = state.clone();
+    state.windows.retain(|_, window| !window.local);
+    local::refuse(&state)?;
+    sign(&mut state, &before, options.stamp(), &options.clone().local(false));
+    let first = Document::first(site, state.clone(), options.stamp().now)?;
+    Ok(match mirror {
+        Some(mirror) => {
+            let (lineage, sequence) = (mirror.lineage, mirror.sequence);
+            let known = Document { lineage, sequence, ..first };
+            known.next(state, &random()?, options.stamp().now)
+        }
+        None => first,
+    })
+}
+
+/// The document that puts the state of this site in place of another.
+fn successor(
+    site: &Site,
+    there: &Document,
+    here: &State,
+    options: &Options<'_>,
+) -> Result<Document> {
+    let mut state = here.clone();
+    state.templates =
+        texts(site)?.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
+    follow_on(there, state, options)
+}
+
+fn follow_on(there: &Document, mut state: State, options: &Options<'_>) -> Result<Document> {
+    state.mirror = None;
+    state.windows.retain(|_, window| !window.local);
+    local::refuse(&state)?;
+    // Numbers go on from whichever is higher, so that no id is used again.
+    state.last_id = state.last_id.max(there.state.last_id).max(Some(state.revision));
+    sign(&mut state, &there.state, options.stamp(), &options.clone().local(false));
+    Ok(there.next(state, &random()?, options.stamp().now))
+}
+
+/// Puts a document with the templates of a site into the engine; false if somebody was first.
+fn put(
+    engine: &mut dyn Engine,
+    following: &Following,
+    site: &Site,
+    expected: Option<&Revision>,
+    document: &Document,
+    until: Instant,
+) -> Result<bool> {
+    put_with(engine, following, expected, document, &texts(site)?, until)
+}
+
+fn put_with(
+    engine: &mut dyn Engine,
+    following: &Following,
+    expected: Option<&Revision>,
+    document: &Document,
+    templates: &BTreeMap<String, String>,
+    until: Instant,
+) -> Result<bool> {
+    let bytes = document.to_json()?;
+    let put: Vec<(String, Vec<u8>)> = templates
+        .values()
+        .map(|text| (beside_name(&template::digest(text)), text.as_bytes().to_vec()))
+        .collect();
+    let write = Write { document: &bytes, put: &put, remove: &[] };
+    match engine.cas(expected, &write, left(until)) {
+        Ok(Cas::Committed(_)) => Ok(true),
+        Ok(Cas::Conflict) => Ok(false),
+        Err(failure) if failure.kind == FailureKind::Ambiguous => {
+            let there = engine.load(left(until)).ok().flatten();
+            let there = there.and_then(|there| Document::from_json(&there.document).ok());
+            match there {
+                Some(there) if there == *document => Ok(true),
+                _ => Err(following.failed(failure)),
+            }
+        }
+        Err(failure) => Err(following.failed(failure)),
+    }
+}
+
+/// Writes down which engine this site follows.
+fn note(site: &Site, address: &Address) -> Result<()> {
+    let path = site.store_file();
+    let text = format!("{address}\n");
+    let old = fs::symlink_metadata(&path).ok();
+    if old.is_some() && fs::read_to_string(&path).is_ok_and(|now| now == text) {
+        return Ok(());
+    }
+    let replaced = replace::replace(&Replacement {
+        path: &path,
+        bytes: text.as_bytes(),
+        old: old.map(|metadata| OldFile {
+            key: sys::key(&metadata),
+            ownership: sys::ownership(&metadata),
+        }),
+        mode: None,
+        backup: None,
+    });
+    match replaced {
+        Ok(_) => Ok(()),
+        Err(NotReplaced::NotApplied(error)) => Err(error),
+        Err(NotReplaced::Unsynced(path, source)) => Err(Error::io("sync", &path, source)),
+        Err(NotReplaced::Overtaken) => {
+            Err(Error::conflict(format!("somebody else wrote `{}` meanwhile", path.display())))
+        }
+    }
+}

@@ -1,0 +1,663 @@
+//! Changing the state of a fleet: load → change → compare-and-set, in the engine that a site follows.
+//!
+//! The engine has the truth. A change runs on the state that is there, and again on a newer one if
+//! somebody else was first. Then this host gets it, as every other does from its agent.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::agent::{Duty, duty};
+use super::beside::{Beside, FileChange, TemplateFile};
+use super::local;
+use super::mirror::{Mirrored, beside_name, mirror};
+use super::options::{Applied, Options, Purpose};
+use super::transaction::{run, sign};
+use super::trial::Trial;
+use crate::actor::Stamp;
+use crate::error::{Error, Result};
+use crate::flags::Report;
+use crate::fleet::{
+    Cas, Document, Engine, Failure, FailureKind, Fate, Following, Outcome, Snapshot, Write, random,
+};
+use crate::identity::as_owner;
+use crate::load;
+use crate::page::template;
+use crate::site::Site;
+use crate::state::{State, next_number};
+
+/// The name beside the document of the state before the last change.
+const BEFORE: &str = "before";
+
+/// An engine needs some time to answer, even if nobody wants to wait.
+const LEAST: Duration = Duration::from_secs(2);
+
+/// The shortest time that an engine gets for a write, however late it is.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+/// How long to wait before an engine is asked again, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// A change of the state, which gets the state before the last change if it restores that.
+pub(super) type Wish<'a, T> = dyn Fn(&mut State, Stamp<'_>, Option<State>) -> Result<T> + 'a;
+
+/// Makes a change in the engine, and brings it to this host.
+///
+/// # Errors
+///
+/// [`Error::Store`] if the engine cannot be reached, does not confirm, or has no document of this
+/// site.
+pub(super) fn change<T>(
+    site: &Site,
+    options: &Options<'_>,
+    engine: &Following,
+    beside: Beside<'_>,
+    wish: &Wish<'_, T>,
+) -> Result<Applied<T>> {
+    as_owner(site, || {
+        let mut writer = Writer::begin(site, options, engine, beside)?;
+        let mut unanswered: Vec<Sent<T>> = Vec::new();
+        loop {
+            let loaded = writer.load();
+            let (snapshot, document) =
+                loaded.map_err(|error| writer.or_unknown(error, &unanswered))?;
+            if let Some(applied) = writer.find(&document, &mut unanswered)? {
+                return Ok(applied);
+            }
+            match writer.attempt(&snapshot, &document, wish) {
+                Ok(Attempt::Done(applied)) => return Ok(*applied),
+                Ok(Attempt::Again) => {}
+                Ok(Attempt::Unanswered(sent)) => unanswered.push(*sent),
+                Err(error) => return Err(writer.or_unknown(error, &unanswered)),
+            }
+        }
+    })
+}
+
+/// Returns what [`change`] would do, without writing.
+pub(super) fn preview<T>(
+    site: &Site,
+    options: &Options<'_>,
+    engine: &Following,
+    beside: Beside<'_>,
+    wish: &Wish<'_, T>,
+) -> Result<Applied<T>> {
+    as_owner(site, || {
+        let mut writer = Writer::begin(site, options, engine, beside)?;
+        let (_, document) = writer.load()?;
+        let before = document.state;
+        let previous = writer.previous()?;
+        let change = |state: &mut State, stamp: Stamp<'_>| wish(state, stamp, previous.clone());
+        let (value, after, changes) = run(&before, options.stamp(), &change)?;
+        Trial::of_file(site, beside)?.of_state(options.purpose, &before, &after)?;
+        let file = site.files()?.state;
+        let applied = Applied::unwritten(value, before, after, changes, file);
+        Ok(Applied { store: Some(engine.address.to_string()), ..applied })
+    })
+}
+
+/// A change that was sent and not answered.
+struct Sent<T> {
+    /// The revision that it was to follow on.
+    follows: u64,
+    applied: Applied<T>,
+    /// Why there is no answer.
+    reason: String,
+}
+
+/// Names and bytes to put beside a document.
+type Put = Vec<(String, Vec<u8>)>;
+
+/// What became of an attempt.
+enum Attempt<T> {
+    Done(Box<Applied<T>>),
+    /// Somebody else was first, or the engine was away.
+    Again,
+    Unanswered(Box<Sent<T>>),
+}
+
+/// One change on its way into the engine.
+struct Writer<'a> {
+    site: &'a Site,
+    options: &'a Options<'a>,
+    following: &'a Following,
+    engine: Box<dyn Engine>,
+    beside: Beside<'a>,
+    operation: String,
+    until: Instant,
+    pause: Duration,
+    is_waiting: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn begin(
+        site: &'a Site,
+        options: &'a Options<'a>,
+        following: &'a Following,
+        beside: Beside<'a>,
+    ) -> Result<Self> {
+        Ok(Self {
+            site,
+            options,
+            following,
+            engine: following.open().map_err(|failure| following.failed(failure))?,
+            beside,
+            operation: random()?,
+            until: Instant::now() + options.patience.max(LEAST),
+            pause: PAUSES.0,
+            is_waiting: false,
+        })
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Asks the engine, and again while it is away and there is time.
+    fn ask<T>(&mut self, ask: impl Fn(&mut dyn Engine, Duration) -> Outcome<T>) -> Result<T> {
+        loop {
+            let left = self.left().max(Duration::from_millis(1));
+            match ask(&mut *self.engine, left) {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.wait_after(failure)?,
+            }
+        }
+    }
+
+    /// Waits for a moment after a failure that may pass.
+    fn wait_after(&mut self, failure: Failure) -> Result<()> {
+        let may_pass = failure.kind == FailureKind::Unavailable
+            && !self.options.patience.is_zero()
+            && self.left() > self.pause;
+        if !may_pass {
+            return Err(self.following.failed(failure));
+        }
+        if let Some(call) = self.options.on_retry
+            && !std::mem::replace(&mut self.is_waiting, true)
+        {
+            call(&self.following.address.to_string(), &failure.reason);
+        }
+        thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Ok(())
+    }
+
+    /// The document as the engine has it, if it may be followed here.
+    fn load(&mut self) -> Result<(Snapshot, Document)> {
+        let snapshot = self.ask(|engine, left| engine.load(left))?;
+        let failed = |reason: String, hint: &str| {
+            self.following.failed(Failure::protocol(reason).with_hint(hint))
+        };
+        let Some(snapshot) = snapshot else {
+            return Err(failed(
+                format!("there is no document of the site `{}`", self.following.address.site),
+                "where its last state is, `maint store import` puts it there again; a new site \
+                 begins with `maint init`",
+            ));
+        };
+        let look = "`maint store show` tells more; nothing was changed";
+        let document =
+            Document::from_json(&snapshot.document).map_err(|odd| failed(odd.to_string(), look))?;
+        let here = load::read(&self.site.state_file()).unwrap_or_default();
+        document
+            .check(&self.following.address.site, here.mirror.as_ref())
+            .map_err(|odd| failed(odd.to_string(), look))?;
+        Ok((snapshot, document))
+    }
+
+    /// The state before the last change, for whoever brings it back.
+    fn previous(&mut self) -> Result<Option<State>> {
+        if !matches!(self.beside, Beside::Salvage) {
+            return Ok(None);
+        }
+        let bytes = self.ask(|engine, left| engine.beside(BEFORE, left))?;
+        let state = bytes.and_then(|bytes| State::from_json(&bytes).ok());
+        state.map(Some).ok_or_else(|| {
+            let reason = "there is nothing to restore: the store has no state before this one";
+            Error::invalid(reason)
+        })
+    }
+
+    /// Runs the change on this document, and replaces it.
+    fn attempt<T>(
+        &mut self,
+        snapshot: &Snapshot,
+        document: &Document,
+        wish: &Wish<'_, T>,
+    ) -> Result<Attempt<T>> {
+        let before = &document.state;
+        let previous = self.previous()?;
+        let stamp = self.options.stamp();
+        let change = |state: &mut State, stamp: Stamp<'_>| wish(state, stamp, previous.clone());
+        let (value, mut after, changes) = run(before, stamp, &change)?;
+        local::refuse(&after)?;
+        after.mirror = None;
+        let is_owed = self.options.purpose == Purpose::Create && before.last_change.is_none();
+        let file = self.site.files()?.state;
+        if changes.is_empty() && !is_owed && !self.is_edited(document) {
+            let applied = Applied::unwritten(value, before.clone(), after, changes, file);
+            return Ok(Attempt::Done(Box::new(self.with_what_is_here(applied, document))));
+        }
+        if self.needs_templates(&after) {
+            // What is tried out has to be what the fleet has.
+            self.bring_here(document)?;
+        }
+        if let Beside::Template(file) = self.beside {
+            refuse_file(file, document)?;
+        }
+        Trial::of_file(self.site, self.beside)?.of_state(self.options.purpose, before, &after)?;
+        sign(&mut after, before, stamp, self.options);
+        let next = document.next(after.clone(), &self.operation, stamp.now);
+        let bytes = next.to_json()?;
+        let (put, remove) = self.beside_of(before, &after)?;
+        let write = Write { document: &bytes, put: &put, remove: &remove };
+        let applied = Applied::unwritten(value, before.clone(), after, changes, file);
+        match self.engine.cas(Some(&snapshot.revision), &write, self.left().max(SHORTEST)) {
+            Ok(Cas::Committed(_)) => Ok(Attempt::Done(Box::new(self.applied(applied, &next)))),
+            Ok(Cas::Conflict) => Ok(Attempt::Again),
+            Err(failure) if failure.kind == FailureKind::Ambiguous => {
+                let (follows, reason) = (before.revision, failure.reason);
+                Ok(Attempt::Unanswered(Box::new(Sent { follows, applied, reason })))
+            }
+            Err(failure) => {
+                self.wait_after(failure)?;
+                Ok(Attempt::Again)
+            }
+        }
+    }
+
+    /// Finds a change that was sent and not answered, if it is in force. It may still be on its way
+    /// there: whoever sends it again, on the same document or a later one, looks here first, so it
+    /// is applied once.
+    fn find<T>(
+        &mut self,
+        document: &Document,
+        unanswered: &mut Vec<Sent<T>>,
+    ) -> Result<Option<Applied<T>>> {
+        let Some(first) = unanswered.first() else { return Ok(None) };
+        match document.fate(&self.operation, first.follows) {
+            Fate::Lost => Ok(None),
+            Fate::Unknown => {
+                let failure = Failure::protocol("too much was changed since");
+                Err(self.or_unknown(self.following.failed(failure), unanswered))
+            }
+            Fate::Applied(revision) => {
+                let is_it = |sent: &Sent<T>| next_number(sent.follows) == revision;
+                let place = unanswered.iter().position(is_it).unwrap_or(0);
+                let mut applied = unanswered.swap_remove(place).applied;
+                applied.after.revision = revision;
+                Ok(Some(self.applied(applied, document)))
+            }
+        }
+    }
+
+    /// The error of a change of which it is unknown whether it is in force.
+    fn or_unknown<T>(&self, error: Error, unanswered: &[Sent<T>]) -> Error {
+        let Some(last) = unanswered.last() else { return error };
+        let reason = match error {
+            Error::Store { reason, .. } if reason != last.reason => {
+                format!("{}; {reason}", last.reason)
+            }
+            _ => last.reason.clone(),
+        };
+        let reason = format!("it did not confirm the change, which may be in force: {reason}");
+        let hint = "`maint status` shows whether it is, once the store answers";
+        self.following.failed(Failure::ambiguous(reason).with_hint(hint))
+    }
+
+    /// Brings what is in force to this host, and says what could not be.
+    fn applied<T>(&mut self, applied: Applied<T>, document: &Document) -> Applied<T> {
+        let applied = Applied { is_written: true, ..applied };
+        self.with_what_is_here(applied, document)
+    }
+
+    fn with_what_is_here<T>(&mut self, mut applied: Applied<T>, document: &Document) -> Applied<T> {
+        applied.store = Some(self.following.address.to_string());
+        match self.bring_here(document) {
+            Ok(Mirrored { state, warnings, flags, .. }) => {
+                // Somebody else may have changed the fleet again meanwhile.
+                if state.revision == applied.after.revision {
+                    applied.after = state;
+                }
+                applied.warnings.extend(warnings);
+                applied.flags = flags;
+            }
+            Err(_) if self.has_come(document) => {}
+            Err(error) => {
+                let what =
+                    if applied.is_written { "is in force in the fleet" } else { "is as ever" };
+                let problem = format!("the store {what}, but this host does not have it: {error}");
+                applied.flags = Report::behind(problem);
+            }
+        }
+        applied.warnings.extend(applied.flags.complaints());
+        applied
+    }
+
+    /// Whether the agent of this host brings the document here, which takes it a moment.
+    fn has_come(&self, document: &Document) -> bool {
+        if !matches!(duty(self.site), Ok(Duty::Runs(_))) {
+            return false;
+        }
+        loop {
+            let here = load::read(&self.site.state_file()).unwrap_or_default();
+            let number = here.mirror.map_or(0, |mirror| mirror.sequence);
+            if number >= document.sequence {
+                return true;
+            }
+            if self.left().is_zero() {
+                return false;
+            }
+            thread::sleep(PAUSES.0.min(self.left()));
+        }
+    }
+
+    fn bring_here(&mut self, document: &Document) -> Result<Mirrored> {
+        let left = self.left().max(LEAST);
+        let written = match self.beside {
+            Beside::Template(TemplateFile { change: FileChange::Write { text, .. }, .. }) => {
+                Some((beside_name(&template::digest(text)), text.as_bytes().to_vec()))
+            }
+            _ => None,
+        };
+        let engine = &mut self.engine;
+        let mut fetch = |name: &str| match &written {
+            Some((written, text)) if written == name => Ok(Some(text.clone())),
+            _ => engine.beside(name, left),
+        };
+        mirror(self.site, self.options, self.following, document, &mut fetch)
+    }
+
+    /// Whether templates are tried out for this change.
+    fn needs_templates(&self, after: &State) -> bool {
+        let uses = |state: &State| {
+            state.page.template.is_some()
+                || state.windows.values().any(|window| window.page.template.is_some())
+        };
+        matches!(self.beside, Beside::Template(_)) || uses(after)
+    }
+
+    /// Whether a template is written that the document knows by another text.
+    fn is_edited(&self, document: &Document) -> bool {
+        match self.beside {
+            Beside::Template(file) => match file.change {
+                FileChange::Write { text, .. } => {
+                    document.state.templates.get(file.name()) != Some(&template::digest(text))
+                }
+                FileChange::Remove { .. } => document.state.templates.contains_key(file.name()),
+            },
+            Beside::Nothing | Beside::Salvage => false,
+        }
+    }
+
+    /// What is put and removed beside the document, in the same write.
+    fn beside_of(&self, before: &State, after: &State) -> Result<(Put, Vec<String>)> {
+        let mut put = Vec::new();
+        if self.options.purpose != Purpose::Renew {
+            put.push((BEFORE.to_owned(), before.to_json()?));
+        }
+        if let Beside::Template(TemplateFile { change: FileChange::Write { text, .. }, .. }) =
+            self.beside
+        {
+            put.push((beside_name(&template::digest(text)), text.as_bytes().to_vec()));
+        }
+        let gone = before
+            .templates
+            .values()
+            .filter(|digest| !after.templates.values().any(|kept| kept == *digest));
+        let mut remove: Vec<String> = gone.map(|digest| beside_name(digest)).collect();
+        remove.sort();
+        remove.dedup();
+        Ok((put, remove))
+    }
+}
+
+/// Refuses a new template that is there already, in the fleet or here.
+fn refuse_file(file: &TemplateFile<'_>, document: &Document) -> Result<()> {
+    if let FileChange::Write { replace: false, .. } = file.change
+        && document.state.templates.contains_key(file.name())
+    {
+        return Err(Error::TemplateExists { file_name: file.name().to_owned() });
+    }
+    super::trial::refuse_file(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Address, following};
+    use crate::state::{Opened, PageSettings, WindowSettings};
+    use crate::store::{self, Joined, Origin, Winner};
+    use crate::sys;
+
+    /// An engine in a file, and hosts with a site each.
+    struct Fleet {
+        temp: tempfile::TempDir,
+    }
+
+    impl Fleet {
+        fn new() -> Self {
+            Self { temp: tempfile::tempdir().unwrap() }
+        }
+
+        fn address(&self) -> Address {
+            Address::parse(&format!("file://{}/engine/shop", self.temp.path().display())).unwrap()
+        }
+
+        fn site(&self, host: &str) -> Site {
+            let engine = self.temp.path().join("engine");
+            let _ = std::fs::create_dir(engine);
+            Site::at(self.temp.path().join(host).join(".maint"))
+        }
+
+        fn try_join(&self, site: &Site, winner: Option<Winner>) -> Result<Joined> {
+            store::join(site, &options(), &self.address(), winner)
+        }
+
+        fn join(&self, host: &str) -> Site {
+            let site = self.site(host);
+            self.try_join(&site, None).unwrap();
+            site
+        }
+    }
+
+    fn options() -> Options<'static> {
+        Options::new("test").patience(Duration::ZERO)
+    }
+
+    fn open(site: &Site, options: &Options<'_>, name: &str) -> Result<Applied<Opened>> {
+        let settings = WindowSettings::new().reason(name);
+        store::update(site, options, |state, stamp| state.open_window(name, &settings, stamp))
+    }
+
+    /// What the agent of a host does.
+    fn follow(site: &Site) -> Result<Mirrored> {
+        let engine = following(site).unwrap().unwrap();
+        let mut opened = engine.open().unwrap();
+        let there = opened.load(LEAST).unwrap().unwrap();
+        let document = Document::from_json(&there.document).unwrap();
+        let mut fetch = |name: &str| opened.beside(name, LEAST);
+        mirror(site, &options(), &engine, &document, &mut fetch)
+    }
+
+    fn names(site: &Site) -> Vec<String> {
+        site.state().unwrap().windows.keys().cloned().collect()
+    }
+
+    #[test]
+    fn a_change_on_one_host_is_that_of_all() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        let applied = open(&one, &options(), "deploy").unwrap();
+        assert!(applied.is_written && applied.warnings.is_empty(), "{:?}", applied.warnings);
+        assert_eq!(applied.store, Some(fleet.address().to_string()));
+        assert_eq!(names(&one), ["deploy"], "the one who asked has it at once");
+        assert!(follow(&two).unwrap().is_written);
+        assert!(!follow(&two).unwrap().is_written, "it has it already");
+        assert_eq!(names(&two), ["deploy"]);
+        assert_eq!(one.state().unwrap(), two.state().unwrap());
+        let (records, _) = store::history::read(&two.files().unwrap()).unwrap();
+        let last = records.last().unwrap();
+        assert_eq!((last.command.as_str(), last.from.clone()), ("test", applied.store));
+        // A change on a host that lags runs on what the fleet has.
+        open(&one, &options(), "second").unwrap();
+        open(&two, &options(), "third").unwrap();
+        assert_eq!(names(&two), ["deploy", "second", "third"]);
+    }
+
+    #[test]
+    fn requirement_94_windows_of_one_host_stay_until_they_are_closed_there() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        let local = options().local(true);
+        open(&two, &local, "disk").unwrap();
+        assert_eq!(names(&two), ["disk.local"]);
+        open(&one, &options(), "disk").unwrap();
+        follow(&two).unwrap();
+        assert_eq!(names(&two), ["disk", "disk.local"]);
+        let state = two.state().unwrap();
+        assert_eq!(state.revision, one.state().unwrap().revision, "one number for the fleet");
+        store::update(&two, &options(), |state, stamp| Ok(state.close_all_windows(stamp.now)))
+            .unwrap();
+        assert_eq!(names(&two), ["disk.local"], "the fleet's alone were closed");
+        // Nobody else has it, so a broken state does not lose it.
+        std::fs::remove_file(two.state_file()).unwrap();
+        sys::write_all(&sys::create_new(&two.state_file()).unwrap(), b"{broken").unwrap();
+        assert!(follow(&two).unwrap().is_written);
+        assert_eq!(names(&two), ["disk.local"]);
+        store::update(&two, &local, |state, stamp| state.close_window("disk", stamp.now)).unwrap();
+        assert!(names(&two).is_empty());
+        let elsewhere = Site::at(fleet.temp.path().join("alone"));
+        assert!(
+            open(&elsewhere, &local.clone().make_site(true), "x").is_err(),
+            "it follows nobody"
+        );
+    }
+
+    #[test]
+    fn templates_travel_with_the_state() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        let page = "<p>{{ reason }}</p>";
+        store::add_template(&one, &options(), "sorry.html", page).unwrap();
+        let settings = WindowSettings::new().page(PageSettings::new().template("sorry"));
+        let opened = |site: &Site| {
+            store::update(site, &options(), |state, stamp| state.open_window("w", &settings, stamp))
+        };
+        opened(&two).unwrap();
+        assert_eq!(template::read(&two.templates().join("sorry.html")).unwrap(), page);
+        let again = store::add_template(&two, &options(), "sorry.html", "other");
+        assert!(matches!(again, Err(Error::TemplateExists { .. })));
+        store::put_template(&two, &options(), "sorry.html", "<p>new</p>").unwrap();
+        follow(&one).unwrap();
+        assert_eq!(template::read(&one.templates().join("sorry.html")).unwrap(), "<p>new</p>");
+        assert!(store::remove_template(&one, &options(), "sorry").is_err(), "a window uses it");
+        store::update(&one, &options(), |state, stamp| state.close_window("w", stamp.now)).unwrap();
+        store::remove_template(&one, &options(), "sorry").unwrap();
+        follow(&two).unwrap();
+        for site in [&one, &two] {
+            assert!(!site.templates().join("sorry.html").exists());
+        }
+    }
+
+    #[test]
+    fn the_state_before_is_that_of_the_fleet() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        assert!(store::restore(&one, &options()).is_err(), "there was none");
+        open(&one, &options(), "a").unwrap();
+        open(&one, &options(), "b").unwrap();
+        // This host has seen neither of them.
+        store::restore(&two, &options()).unwrap();
+        assert_eq!(names(&two), ["a"]);
+        store::restore(&one, &options()).unwrap();
+        assert_eq!(names(&one), ["a", "b"]);
+    }
+
+    #[test]
+    fn who_joins_with_a_state_of_its_own_is_asked_which_wins() {
+        let fleet = Fleet::new();
+        let one = fleet.site("one");
+        open(&one, &options().make_site(true), "mine").unwrap();
+        store::add_template(&one, &options(), "sorry.html", "<p>one</p>").unwrap();
+        let joined = fleet.try_join(&one, None).unwrap();
+        assert_eq!(joined.origin, Origin::Site, "the engine was empty");
+        assert_eq!(fleet.try_join(&one, None).unwrap().origin, Origin::Unchanged);
+        let two = fleet.site("two");
+        open(&two, &options().make_site(true), "other").unwrap();
+        let refused = fleet.try_join(&two, None).unwrap_err();
+        assert!(matches!(refused, Error::Conflict { .. }), "{refused}");
+        assert!(following(&two).unwrap().is_none() && names(&two) == ["other"]);
+        assert_eq!(fleet.try_join(&two, Some(Winner::Store)).unwrap().origin, Origin::Store);
+        assert_eq!(names(&two), ["mine"]);
+        assert!(two.templates().join("sorry.html").exists());
+        let three = fleet.site("three");
+        open(&three, &options().make_site(true), "third").unwrap();
+        let joined = fleet.try_join(&three, Some(Winner::Site)).unwrap();
+        assert_eq!(joined.origin, Origin::Replaced);
+        follow(&one).unwrap();
+        assert_eq!(
+            (names(&one), names(&three)),
+            (vec!["third".to_owned()], vec!["third".to_owned()])
+        );
+        assert!(!one.templates().join("sorry.html").exists());
+        let before = three.state().unwrap();
+        assert_eq!(store::leave(&three, &options()).unwrap(), Some(fleet.address().to_string()));
+        assert_eq!(store::leave(&three, &options()).unwrap(), None);
+        let after = three.state().unwrap();
+        assert_eq!((after.windows, after.mirror), (before.windows, None));
+        open(&three, &options(), "alone").unwrap();
+        assert_eq!(names(&one), ["third"]);
+    }
+
+    #[test]
+    fn requirement_90_an_engine_that_lost_its_document_is_filled_again_by_hand() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        open(&one, &options(), "deploy").unwrap();
+        follow(&two).unwrap();
+        std::fs::remove_file(fleet.address().file()).unwrap();
+        let refused =
+            store::update(&two, &options(), |state, stamp| state.close_window("deploy", stamp.now));
+        assert!(matches!(refused, Err(Error::Store { .. })));
+        assert_eq!(names(&two), ["deploy"], "nobody takes a missing document for off");
+        let engine = following(&two).unwrap().unwrap();
+        let state = two.state().unwrap();
+        let texts = store::texts(&two).unwrap();
+        store::import(&two, &options(), &engine, &state, &texts).unwrap();
+        assert!(store::import(&two, &options(), &engine, &state, &texts).is_err(), "unconfirmed");
+        // The others know it again.
+        assert!(follow(&one).unwrap().is_written);
+        store::update(&one, &options(), |state, stamp| state.close_window("deploy", stamp.now))
+            .unwrap();
+    }
+
+    #[test]
+    fn requirement_90_an_older_document_is_not_followed() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        let before = std::fs::read(fleet.address().file()).unwrap();
+        open(&one, &options(), "deploy").unwrap();
+        std::fs::remove_file(fleet.address().file()).unwrap();
+        sys::write_all(&sys::create_new(fleet.address().file()).unwrap(), &before).unwrap();
+        let refused = follow(&one).unwrap_err().to_string();
+        assert!(refused.contains("older"), "{refused}");
+        let refused = open(&one, &options(), "more").unwrap_err().to_string();
+        assert!(refused.contains("older"), "{refused}");
+        assert_eq!(names(&one), ["deploy"]);
+    }
+
+    #[test]
+    fn requirement_93_an_engine_that_is_away_changes_nothing() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        let away = fleet.temp.path().join("away");
+        std::fs::create_dir(&away).unwrap();
+        sys::rename(&fleet.temp.path().join("engine"), &away.join("engine")).unwrap();
+        let before = one.state().unwrap();
+        let refused = open(&one, &options(), "deploy").unwrap_err();
+        assert_eq!(refused.kind(), crate::ErrorKind::Store);
+        assert_eq!(one.state().unwrap(), before);
+        open(&one, &options().local(true), "deploy").unwrap();
+        assert!(one.state().unwrap().is_down(crate::time::now()));
+    }
+}
