@@ -8,7 +8,7 @@ pub use crate::watch::{LOOK, pause};
 
 pub mod agent {
     pub use crate::agent::Agent;
-    pub use crate::store::agent::{Duty, Note, duty};
+    pub use crate::store::agent::{Duty, FleetNote, Note, duty};
 }
 
 pub mod claim {
@@ -58,7 +58,7 @@ pub mod state {
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };
     pub use crate::state::shadow::behind_proxies;
-    pub use crate::state::{by_number, lease_end};
+    pub use crate::state::{by_number, lease_end, read};
 }
 
 pub mod template {

@@ -54,6 +54,7 @@ src/bin/maint/ complete clock
 src/bin/maint/ args
 src/bin/maint/ output
 src/bin/maint/ session report failure http
+src/bin/maint/ fleet store
 src/bin/maint/ on agent bypass flag ignore wait
 src/bin/maint/ check completions demo doctor help init log
 src/bin/maint/ man off path proxy restore run snippet status template

@@ -64,6 +64,13 @@ create_exception!(
     "The state makes no sense, or is of a newer version: code `corrupt`."
 );
 
+create_exception!(
+    maint,
+    StoreError,
+    MaintError,
+    "The engine of a fleet could not be reached, or did not confirm: code `store`."
+);
+
 /// Gives the classes what their instances have, so that tests of apps can raise them.
 pub(crate) fn set_defaults(py: Python<'_>) -> PyResult<()> {
     let base = py.get_type::<MaintError>();
@@ -78,6 +85,7 @@ pub(crate) fn set_defaults(py: Python<'_>) -> PyResult<()> {
         (py.get_type::<Unsynced>(), ErrorKind::Unsynced),
         (py.get_type::<Unreadable>(), ErrorKind::Unreadable),
         (py.get_type::<Corrupt>(), ErrorKind::Corrupt),
+        (py.get_type::<StoreError>(), ErrorKind::Store),
     ] {
         class.setattr("code", kind.as_str())?;
     }
@@ -95,6 +103,7 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::Unsynced => Unsynced::new_err(text),
         ErrorKind::Unreadable => Unreadable::new_err(text),
         ErrorKind::Corrupt => Corrupt::new_err(text),
+        ErrorKind::Store => StoreError::new_err(text),
         _ => MaintError::new_err(text),
     };
     let value = exception.value(py);

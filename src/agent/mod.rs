@@ -191,8 +191,10 @@ impl Agent {
                 Err(error) => self.report(Some(&error), said),
             }
         }
-        if let Some(fleet) = &mut self.fleet {
-            fleet.take_in(said);
+        if let Some(fleet) = &mut self.fleet
+            && fleet.take_in(said)
+        {
+            self.say_at = Instant::now();
         }
     }
 
@@ -372,14 +374,16 @@ impl Fleet {
         Self { following, events, inbox: Vec::new(), reporter, note }
     }
 
-    /// Takes in what came from the engine.
-    fn take_in(&mut self, said: &mut Vec<String>) {
+    /// Takes in what came from the engine; `true` if that is worth a note.
+    fn take_in(&mut self, said: &mut Vec<String>) -> bool {
+        let mut is_news = false;
         let mut events = std::mem::take(&mut self.inbox);
         events.extend(self.events.try_iter());
         for event in events {
             let now = Timestamp::now();
             let problem = match event {
                 Event::Contact => {
+                    is_news |= self.note.contact_at.is_none();
                     self.note.contact_at = Some(now);
                     // What the engine holds may still be odd.
                     continue;
@@ -404,7 +408,9 @@ impl Fleet {
                 });
                 self.note.problem = problem;
             }
+            is_news = true;
         }
+        is_news
     }
 }
 

@@ -8,6 +8,7 @@
 mod content;
 mod finding;
 mod flags;
+mod fleet;
 mod labels;
 mod links;
 mod loads;
@@ -82,6 +83,8 @@ const CHECKS: &[Check] = &[
     flags::in_step,
     flags::seen,
     flags::unattended,
+    fleet::followed,
+    fleet::secrets,
 ];
 
 /// Examines a site and returns what it finds, the worst first.

@@ -5,9 +5,9 @@ use std::io::{self, Read as _};
 use super::address::Address;
 use super::choose::open;
 use super::engine::{Engine, Failure, Outcome};
-use super::secret::{PASSWORD, Secret};
+use super::secret::Secret;
 use crate::error::{Error, Result};
-use crate::site::Site;
+use crate::site::{PASSWORD, Site};
 use crate::sys;
 
 /// The longest address, in bytes.

@@ -21,4 +21,4 @@ pub use engine::{
 };
 pub use following::{Following, following};
 pub use host::{HostReport, HostStanding, INTERVAL, KEEP, SILENT_AFTER};
-pub use secret::{PASSWORD, Secret};
+pub use secret::Secret;

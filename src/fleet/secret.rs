@@ -9,9 +9,6 @@ use super::engine::{Failure, Outcome};
 use crate::error::describe;
 use crate::sys;
 
-/// The environment variable that holds the password.
-pub const PASSWORD: &str = "MAINT_STORE_PASSWORD";
-
 /// The longest password, in bytes.
 const MAX: u64 = 4 * 1024;
 

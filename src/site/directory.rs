@@ -42,6 +42,8 @@ pub enum Found {
     Framework,
     /// It is the one in the user's state directory.
     User,
+    /// It is a copy of what an engine holds, for one command.
+    Store,
 }
 
 impl Found {
@@ -55,6 +57,7 @@ impl Found {
             Self::Project => "project",
             Self::Framework => "framework",
             Self::User => "user",
+            Self::Store => "store",
         }
     }
 }
@@ -74,6 +77,11 @@ impl Site {
     #[must_use]
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), found: Found::Given, awaited: None, passed_over: Vec::new() }
+    }
+
+    /// The copy of what an engine holds, in a directory of this process.
+    pub(crate) fn copy(dir: impl Into<PathBuf>) -> Self {
+        Self { found: Found::Store, ..Self::at(dir) }
     }
 
     /// Returns the site directory.

@@ -11,6 +11,10 @@ pub const DIRECTORY: &str = ".maint";
 /// The environment variable that names the site directory.
 pub const VARIABLE: &str = "MAINT_SITE";
 
+/// The environment variable that holds the password of the engine of a fleet. No program that
+/// `maint` starts gets it.
+pub const PASSWORD: &str = "MAINT_STORE_PASSWORD";
+
 /// What discovery looks at.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

@@ -8,5 +8,5 @@ mod project;
 mod trust;
 
 pub use directory::{Found, PassedOver, Site};
-pub use environment::{DIRECTORY, Environment, VARIABLE};
+pub use environment::{DIRECTORY, Environment, PASSWORD, VARIABLE};
 pub use files::Files;

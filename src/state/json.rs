@@ -78,6 +78,18 @@ impl State {
     }
 }
 
+/// Reads a state from JSON, as [`State::from_json`] does, with the reason in words.
+///
+/// # Errors
+///
+/// Why it is no state.
+pub fn read(bytes: &[u8]) -> Result<State, String> {
+    State::from_json(bytes).map_err(|cause| match cause {
+        Malformed::Newer(version) => format!("it needs version {version}"),
+        Malformed::Broken(reason) => reason,
+    })
+}
+
 /// How a text is written, if not as UTF-8 alone: what some editors and a power cut
 /// leave looks like a state and cannot be read.
 fn strange_encoding(bytes: &[u8]) -> Option<String> {

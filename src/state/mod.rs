@@ -28,6 +28,8 @@ pub use change::{Change, diff};
 pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
 pub use gap::{Gap, ScopeList};
 pub(crate) use json::Malformed;
+#[doc(hidden)]
+pub use json::read;
 pub(crate) use lean::LeanRule;
 pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 pub(crate) use window::validate_name;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
 
+use super::asking::{Asking, LEAST};
 use super::beside::Beside;
 use super::create;
 use super::current;
@@ -14,8 +14,7 @@ use super::options::{Applied, Options};
 use super::transaction::{Transaction, sign};
 use crate::error::{Error, Result};
 use crate::fleet::{
-    Address, Cas, Concern, Document, Engine, Failure, FailureKind, Following, Revision, Write,
-    random,
+    Address, Cas, Concern, Document, FailureKind, Following, Revision, Write, random,
 };
 use crate::identity::as_owner;
 use crate::load;
@@ -27,9 +26,6 @@ use crate::sys;
 
 /// How often it is tried again because somebody else was first.
 const RERUNS: usize = 20;
-
-/// An engine needs some time to answer, even if nobody wants to wait.
-const LEAST: Duration = Duration::from_secs(2);
 
 /// Which of two states is to be that of the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,21 +75,13 @@ pub fn join(
     as_owner(site, || {
         create::make(site)?;
         let following = Following::named(address.clone());
-        let failed = |failure: Failure| following.failed(failure);
-        let mut engine = following.open().map_err(failed)?;
-        let until = Instant::now() + options.patience.max(LEAST);
-        let concerns = engine.examine(left(until)).map_err(failed)?;
+        let mut asking = Asking::begin(options, &following)?;
+        let concerns = asking.ask(|engine, within| engine.examine(within))?;
         let here = load::read(&site.state_file())?;
         for _ in 0..RERUNS {
-            let snapshot = engine.load(left(until)).map_err(failed)?;
-            let (expected, document) = match &snapshot {
-                Some(snapshot) => {
-                    let document = Document::from_json(&snapshot.document)
-                        .map_err(|odd| failed(Failure::protocol(odd.to_string())))?;
-                    (Some(&snapshot.revision), Some(document))
-                }
-                None => (None, None),
-            };
+            let (expected, document) = asking
+                .document()?
+                .map_or((None, None), |(there, document)| (Some(there.revision), Some(document)));
             let (origin, document) = match (document, winner) {
                 (None, _) => (Origin::Site, first(site, address, &here, options)?),
                 (Some(document), _) if follows(&document, &here) => (Origin::Store, document),
@@ -104,11 +92,11 @@ pub fn join(
                 (Some(document), None) => return Err(undecided(&following, &document, &here)),
             };
             if origin != Origin::Store
-                && !put(&mut *engine, &following, site, expected, &document, until)?
+                && !put(&mut asking, expected.as_ref(), &document, &texts(site)?)?
             {
                 continue;
             }
-            let mut fetch = |name: &str| engine.beside(name, left(until));
+            let mut fetch = |name: &str| asking.engine.beside(name, LEAST);
             let was_followed = fs::read_to_string(site.store_file()).ok();
             let is_same = was_followed.as_deref().map(str::trim) == Some(&*address.to_string());
             let mirrored =
@@ -121,48 +109,36 @@ pub fn join(
     })
 }
 
-/// Puts the state of a site into an engine, in place of what is there or as its first document.
-/// Hosts that followed the same lineage go on.
+/// Puts a state into an engine, in place of what is there or as the first document of the site. If
+/// it was mirrored before, hosts that hold what they had recognise it by its lineage.
 ///
 /// # Errors
 ///
 /// [`Error::Conflict`] if there is another state and it is not `confirmed`; [`Error::Store`].
 pub fn import(
-    site: &Site,
     options: &Options<'_>,
     following: &Following,
     state: &State,
     templates: &BTreeMap<String, String>,
 ) -> Result<Document> {
-    let failed = |failure: Failure| following.failed(failure);
-    let mut engine = following.open().map_err(failed)?;
-    let until = Instant::now() + options.patience.max(LEAST);
-    let here = load::read(&site.state_file()).unwrap_or_default();
+    let mut asking = Asking::begin(options, following)?;
     for _ in 0..RERUNS {
-        let snapshot = engine.load(left(until)).map_err(failed)?;
         let mut given = state.clone();
         given.templates =
             templates.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
-        let document = match &snapshot {
-            None => {
-                // Hosts that hold what they had recognise it by its lineage.
-                given.mirror = given.mirror.or_else(|| here.mirror.clone());
-                begin(&following.address.site, given, options)?
-            }
+        let (expected, document) = match asking.document()? {
+            None => (None, begin(&following.address.site, given, options)?),
             Some(_) if !options.confirmed => {
                 return Err(Error::conflict_with(
                     "the store has a state of this site, which would be replaced on every host",
                     "confirm it if that is meant",
                 ));
             }
-            Some(snapshot) => {
-                let there = Document::from_json(&snapshot.document)
-                    .map_err(|odd| failed(Failure::protocol(odd.to_string())))?;
-                follow_on(&there, given, options)?
+            Some((there, document)) => {
+                (Some(there.revision), follow_on(&document, given, options)?)
             }
         };
-        let expected = snapshot.as_ref().map(|snapshot| &snapshot.revision);
-        if put_with(&mut *engine, following, expected, &document, templates, until)? {
+        if put(&mut asking, expected.as_ref(), &document, templates)? {
             return Ok(document);
         }
     }
@@ -211,10 +187,6 @@ pub fn leave(site: &Site, options: &Options<'_>) -> Result<Option<String>> {
 pub fn texts(site: &Site) -> Result<BTreeMap<String, String>> {
     let all = template::list(&site.templates())?;
     all.into_iter().map(|found| Ok((found.file_name(), template::read(&found.path)?))).collect()
-}
-
-fn left(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200))
 }
 
 /// Whether a host loses nothing by following this document.
@@ -292,25 +264,12 @@ fn follow_on(there: &Document, mut state: State, options: &Options<'_>) -> Resul
     Ok(there.next(state, &random()?, options.stamp().now))
 }
 
-/// Puts a document with the templates of a site into the engine; false if somebody was first.
+/// Puts a document with its templates into the engine; false if somebody was first.
 fn put(
-    engine: &mut dyn Engine,
-    following: &Following,
-    site: &Site,
-    expected: Option<&Revision>,
-    document: &Document,
-    until: Instant,
-) -> Result<bool> {
-    put_with(engine, following, expected, document, &texts(site)?, until)
-}
-
-fn put_with(
-    engine: &mut dyn Engine,
-    following: &Following,
+    asking: &mut Asking<'_>,
     expected: Option<&Revision>,
     document: &Document,
     templates: &BTreeMap<String, String>,
-    until: Instant,
 ) -> Result<bool> {
     let bytes = document.to_json()?;
     let put: Vec<(String, Vec<u8>)> = templates
@@ -318,18 +277,15 @@ fn put_with(
         .map(|text| (beside_name(&template::digest(text)), text.as_bytes().to_vec()))
         .collect();
     let write = Write { document: &bytes, put: &put, remove: &[] };
-    match engine.cas(expected, &write, left(until)) {
+    let within = asking.within();
+    match asking.engine.cas(expected, &write, within) {
         Ok(Cas::Committed(_)) => Ok(true),
         Ok(Cas::Conflict) => Ok(false),
-        Err(failure) if failure.kind == FailureKind::Ambiguous => {
-            let there = engine.load(left(until)).ok().flatten();
-            let there = there.and_then(|there| Document::from_json(&there.document).ok());
-            match there {
-                Some(there) if there == *document => Ok(true),
-                _ => Err(following.failed(failure)),
-            }
-        }
-        Err(failure) => Err(following.failed(failure)),
+        Err(failure) if failure.kind == FailureKind::Ambiguous => match asking.document() {
+            Ok(Some((_, there))) if there == *document => Ok(true),
+            _ => Err(asking.failed(failure)),
+        },
+        Err(failure) => Err(asking.failed(failure)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! again on a newer state, so it does nothing but change the state it is given.
 
 pub(crate) mod agent;
+mod asking;
 mod beside;
 pub(crate) mod claim;
 mod create;
@@ -17,6 +18,7 @@ mod local;
 mod lock;
 mod mirror;
 mod options;
+mod peek;
 mod rebuild;
 mod remote;
 mod restore;
@@ -25,6 +27,7 @@ mod templates;
 mod transaction;
 mod trial;
 mod update;
+mod visit;
 
 pub use create::create;
 pub(crate) use flags::mend_flags;
@@ -36,7 +39,9 @@ pub use mirror::{Mirrored, mirror};
 pub use options::{Applied, OnRetry, Options, Purpose};
 
 pub use crate::actor::Stamp;
+pub use peek::{Hosts, Peek, hosts, peek, refresh};
 pub use restore::{Restored, preview_restore, restore};
 pub use templates::{add_template, put_template, remove_template};
 pub(crate) use transaction::leftovers;
 pub use update::{preview, update};
+pub use visit::Visit;

@@ -4,9 +4,10 @@
 //! somebody else was first. Then this host gets it, as every other does from its agent.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::agent::{Duty, duty};
+use super::asking::{Asking, LEAST};
 use super::beside::{Beside, FileChange, TemplateFile};
 use super::local;
 use super::mirror::{Mirrored, beside_name, mirror};
@@ -16,9 +17,7 @@ use super::trial::Trial;
 use crate::actor::Stamp;
 use crate::error::{Error, Result};
 use crate::flags::Report;
-use crate::fleet::{
-    Cas, Document, Engine, Failure, FailureKind, Fate, Following, Outcome, Snapshot, Write, random,
-};
+use crate::fleet::{Cas, Document, Failure, FailureKind, Fate, Following, Snapshot, Write, random};
 use crate::identity::as_owner;
 use crate::load;
 use crate::page::template;
@@ -28,14 +27,8 @@ use crate::state::{State, next_number};
 /// The name beside the document of the state before the last change.
 const BEFORE: &str = "before";
 
-/// An engine needs some time to answer, even if nobody wants to wait.
-const LEAST: Duration = Duration::from_secs(2);
-
-/// The shortest time that an engine gets for a write, however late it is.
-const SHORTEST: Duration = Duration::from_millis(200);
-
-/// How long to wait before an engine is asked again, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// How often it is looked whether the agent brought a document here.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A change of the state, which gets the state before the last change if it restores that.
 pub(super) type Wish<'a, T> = dyn Fn(&mut State, Stamp<'_>, Option<State>) -> Result<T> + 'a;
@@ -119,13 +112,9 @@ enum Attempt<T> {
 struct Writer<'a> {
     site: &'a Site,
     options: &'a Options<'a>,
-    following: &'a Following,
-    engine: Box<dyn Engine>,
+    asking: Asking<'a>,
     beside: Beside<'a>,
     operation: String,
-    until: Instant,
-    pause: Duration,
-    is_waiting: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -135,72 +124,19 @@ impl<'a> Writer<'a> {
         following: &'a Following,
         beside: Beside<'a>,
     ) -> Result<Self> {
-        Ok(Self {
-            site,
-            options,
-            following,
-            engine: following.open().map_err(|failure| following.failed(failure))?,
-            beside,
-            operation: random()?,
-            until: Instant::now() + options.patience.max(LEAST),
-            pause: PAUSES.0,
-            is_waiting: false,
-        })
-    }
-
-    fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// Asks the engine, and again while it is away and there is time.
-    fn ask<T>(&mut self, ask: impl Fn(&mut dyn Engine, Duration) -> Outcome<T>) -> Result<T> {
-        loop {
-            let left = self.left().max(Duration::from_millis(1));
-            match ask(&mut *self.engine, left) {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => self.wait_after(failure)?,
-            }
-        }
-    }
-
-    /// Waits for a moment after a failure that may pass.
-    fn wait_after(&mut self, failure: Failure) -> Result<()> {
-        let may_pass = failure.kind == FailureKind::Unavailable
-            && !self.options.patience.is_zero()
-            && self.left() > self.pause;
-        if !may_pass {
-            return Err(self.following.failed(failure));
-        }
-        if let Some(call) = self.options.on_retry
-            && !std::mem::replace(&mut self.is_waiting, true)
-        {
-            call(&self.following.address.to_string(), &failure.reason);
-        }
-        thread::sleep(self.pause);
-        self.pause = (self.pause * 2).min(PAUSES.1);
-        Ok(())
+        let asking = Asking::begin(options, following)?;
+        Ok(Self { site, options, asking, beside, operation: random()? })
     }
 
     /// The document as the engine has it, if it may be followed here.
     fn load(&mut self) -> Result<(Snapshot, Document)> {
-        let snapshot = self.ask(|engine, left| engine.load(left))?;
-        let failed = |reason: String, hint: &str| {
-            self.following.failed(Failure::protocol(reason).with_hint(hint))
-        };
-        let Some(snapshot) = snapshot else {
-            return Err(failed(
-                format!("there is no document of the site `{}`", self.following.address.site),
-                "where its last state is, `maint store import` puts it there again; a new site \
-                 begins with `maint init`",
-            ));
-        };
-        let look = "`maint store show` tells more; nothing was changed";
-        let document =
-            Document::from_json(&snapshot.document).map_err(|odd| failed(odd.to_string(), look))?;
+        let (snapshot, document) = self.asking.known_document()?;
         let here = load::read(&self.site.state_file()).unwrap_or_default();
-        document
-            .check(&self.following.address.site, here.mirror.as_ref())
-            .map_err(|odd| failed(odd.to_string(), look))?;
+        let address = &self.asking.following.address;
+        document.check(&address.site, here.mirror.as_ref()).map_err(|odd| {
+            let failure = Failure::protocol(odd.to_string());
+            self.asking.failed(failure.with_hint("`maint store show` tells more"))
+        })?;
         Ok((snapshot, document))
     }
 
@@ -209,7 +145,7 @@ impl<'a> Writer<'a> {
         if !matches!(self.beside, Beside::Salvage) {
             return Ok(None);
         }
-        let bytes = self.ask(|engine, left| engine.beside(BEFORE, left))?;
+        let bytes = self.asking.ask(|engine, left| engine.beside(BEFORE, left))?;
         let state = bytes.and_then(|bytes| State::from_json(&bytes).ok());
         state.map(Some).ok_or_else(|| {
             let reason = "there is nothing to restore: the store has no state before this one";
@@ -251,7 +187,8 @@ impl<'a> Writer<'a> {
         let (put, remove) = self.beside_of(before, &after)?;
         let write = Write { document: &bytes, put: &put, remove: &remove };
         let applied = Applied::unwritten(value, before.clone(), after, changes, file);
-        match self.engine.cas(Some(&snapshot.revision), &write, self.left().max(SHORTEST)) {
+        let within = self.asking.within();
+        match self.asking.engine.cas(Some(&snapshot.revision), &write, within) {
             Ok(Cas::Committed(_)) => Ok(Attempt::Done(Box::new(self.applied(applied, &next)))),
             Ok(Cas::Conflict) => Ok(Attempt::Again),
             Err(failure) if failure.kind == FailureKind::Ambiguous => {
@@ -259,7 +196,7 @@ impl<'a> Writer<'a> {
                 Ok(Attempt::Unanswered(Box::new(Sent { follows, applied, reason })))
             }
             Err(failure) => {
-                self.wait_after(failure)?;
+                self.asking.wait_after(failure)?;
                 Ok(Attempt::Again)
             }
         }
@@ -278,7 +215,7 @@ impl<'a> Writer<'a> {
             Fate::Lost => Ok(None),
             Fate::Unknown => {
                 let failure = Failure::protocol("too much was changed since");
-                Err(self.or_unknown(self.following.failed(failure), unanswered))
+                Err(self.or_unknown(self.asking.failed(failure), unanswered))
             }
             Fate::Applied(revision) => {
                 let is_it = |sent: &Sent<T>| next_number(sent.follows) == revision;
@@ -301,7 +238,7 @@ impl<'a> Writer<'a> {
         };
         let reason = format!("it did not confirm the change, which may be in force: {reason}");
         let hint = "`maint status` shows whether it is, once the store answers";
-        self.following.failed(Failure::ambiguous(reason).with_hint(hint))
+        self.asking.failed(Failure::ambiguous(reason).with_hint(hint))
     }
 
     /// Brings what is in force to this host, and says what could not be.
@@ -311,7 +248,7 @@ impl<'a> Writer<'a> {
     }
 
     fn with_what_is_here<T>(&mut self, mut applied: Applied<T>, document: &Document) -> Applied<T> {
-        applied.store = Some(self.following.address.to_string());
+        applied.store = Some(self.asking.following.address.to_string());
         match self.bring_here(document) {
             Ok(Mirrored { state, warnings, flags, .. }) => {
                 // Somebody else may have changed the fleet again meanwhile.
@@ -344,27 +281,27 @@ impl<'a> Writer<'a> {
             if number >= document.sequence {
                 return true;
             }
-            if self.left().is_zero() {
+            if self.asking.left().is_zero() {
                 return false;
             }
-            thread::sleep(PAUSES.0.min(self.left()));
+            thread::sleep(LOOK.min(self.asking.left()));
         }
     }
 
     fn bring_here(&mut self, document: &Document) -> Result<Mirrored> {
-        let left = self.left().max(LEAST);
+        let left = self.asking.left().max(LEAST);
         let written = match self.beside {
             Beside::Template(TemplateFile { change: FileChange::Write { text, .. }, .. }) => {
                 Some((beside_name(&template::digest(text)), text.as_bytes().to_vec()))
             }
             _ => None,
         };
-        let engine = &mut self.engine;
+        let Asking { engine, following, .. } = &mut self.asking;
         let mut fetch = |name: &str| match &written {
             Some((written, text)) if written == name => Ok(Some(text.clone())),
             _ => engine.beside(name, left),
         };
-        mirror(self.site, self.options, self.following, document, &mut fetch)
+        mirror(self.site, self.options, following, document, &mut fetch)
     }
 
     /// Whether templates are tried out for this change.
@@ -623,8 +560,8 @@ mod tests {
         let engine = following(&two).unwrap().unwrap();
         let state = two.state().unwrap();
         let texts = store::texts(&two).unwrap();
-        store::import(&two, &options(), &engine, &state, &texts).unwrap();
-        assert!(store::import(&two, &options(), &engine, &state, &texts).is_err(), "unconfirmed");
+        store::import(&options(), &engine, &state, &texts).unwrap();
+        assert!(store::import(&options(), &engine, &state, &texts).is_err(), "unconfirmed");
         // The others know it again.
         assert!(follow(&one).unwrap().is_written);
         store::update(&one, &options(), |state, stamp| state.close_window("deploy", stamp.now))

@@ -20,6 +20,7 @@ __all__ = [
     "Reply",
     "Request",
     "Site",
+    "StoreError",
     "Unreadable",
     "Unsynced",
     "Upcoming",
@@ -76,6 +77,9 @@ class Unreadable(MaintError):
 
 class Corrupt(MaintError):
     """The state makes no sense, or is of a newer version: code `corrupt`."""
+
+class StoreError(MaintError):
+    """The engine of a fleet could not be reached, or did not confirm: code `store`."""
 
 @final
 class User:

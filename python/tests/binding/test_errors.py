@@ -21,6 +21,7 @@ KINDS = {
     maint.Unsynced: "unsynced",
     maint.Unreadable: "unreadable",
     maint.Corrupt: "corrupt",
+    maint.StoreError: "store",
 }
 
 

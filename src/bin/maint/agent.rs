@@ -1,10 +1,9 @@
 //! `maint agent`
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use maint::internal::agent::{Agent, Duty, Note, duty};
+use maint::internal::agent::{Agent, Duty, FleetNote, Note, duty};
 use serde_json::{Value, json};
 
 use crate::args::{Agent as Args, AgentCommand};
@@ -15,16 +14,19 @@ use crate::text::{GREEN, RED, Text, YELLOW, duration, paint, say};
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit> {
     match args.command {
-        None => stay(session),
+        None => stay(session, args.host.as_deref()),
         Some(AgentCommand::Status) => status(session),
     }
 }
 
 /// Stays until a signal ends it.
-fn stay(session: &Session) -> Result<Exit> {
-    let site = session.site()?;
+fn stay(session: &Session, host: Option<&str>) -> Result<Exit> {
+    let site = session.site_here()?;
     let has_ended = signals::ended().context("could not watch signals")?;
     let mut agent = Agent::start(&site, session.agent_options())?;
+    if let Some(host) = host {
+        agent = agent.host(host);
+    }
     session.output.note(say!("the agent of {} is at work", site.dir().display()));
     let mut manager = Manager::new();
     while !has_ended() {
@@ -33,9 +35,10 @@ fn stay(session: &Session) -> Result<Exit> {
             session.output.note(say!("{}", line));
         }
         manager.tell(agent.tally());
-        thread::sleep(pause);
+        agent.rest(pause);
     }
     Manager::leave();
+    agent.leave();
     Ok(Exit::Done)
 }
 
@@ -108,7 +111,7 @@ enum State<'a> {
 }
 
 fn status(session: &Session) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let (is_running, note) = match duty(&site)? {
         Duty::Runs(note) => (true, note),
         Duty::Absent(note) => (false, note),
@@ -149,12 +152,30 @@ fn note_text(session: &Session, note: &Note) -> Text {
     if let Some(at) = note.synced_at {
         text += say!("  changed a flag last {}\n", clock.relative(at));
     }
+    if let Some(fleet) = &note.fleet {
+        text += fleet_text(session, fleet);
+    }
     if !note.behind.is_empty() {
         let behind = note.behind.join(", ");
         text += say!("  {}: {}\n", paint(YELLOW, "does not follow"), behind);
     }
     if let Some(problem) = &note.problem {
         text += say!("  {}: {}\n", paint(YELLOW, "problem"), problem);
+    }
+    text
+}
+
+fn fleet_text(session: &Session, fleet: &FleetNote) -> Text {
+    let now = session.clock.now();
+    let contact = fleet.contact_at.map_or_else(
+        || "no contact yet".to_owned(),
+        |at| format!("last contact {} ago", duration(now.duration_since(at).abs())),
+    );
+    let lag =
+        fleet.lag_ms.map_or_else(String::new, |lag| format!(", the last change took {lag} ms"));
+    let mut text = say!("  follows {}, {}{}\n", fleet.store, contact, lag);
+    if let Some(problem) = &fleet.problem {
+        text += say!("  {}: {}\n", paint(YELLOW, "keeps what it has"), problem);
     }
     text
 }

@@ -65,6 +65,15 @@ pub(crate) struct Global {
     /// The site directory [default: `MAINT_SITE`, the nearest `.maint`, the project's, the user's own]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Global options", display_order = 100)]
     pub(crate) site: Option<PathBuf>,
+    /// The engine of a fleet, without a site on this host [default: `MAINT_STORE`]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = "Global options",
+        display_order = 100
+    )]
+    pub(crate) store: Option<String>,
     /// Print one JSON object, and errors as JSON on stderr
     #[arg(long, global = true, help_heading = "Global options", display_order = 101)]
     pub(crate) json: bool,
@@ -82,7 +91,7 @@ pub(crate) struct Global {
         display_order = 103
     )]
     pub(crate) color: When,
-    /// How long to wait for another writer [default: 10s]
+    /// How long to wait for another writer, or the engine of a fleet [default: 10s]
     #[arg(
         long,
         global = true,
@@ -147,8 +156,11 @@ pub(crate) enum Command {
     Flag(Flag),
     /// Print configuration that obeys a flag, ready to paste
     Snippet(Snippet),
-    /// Stay, and make flags follow the clock, whatever others do
+    /// Stay, and make flags and this host of a fleet follow
     Agent(Agent),
+    /// Show, leave, fill or save the engine that this site follows
+    #[command(subcommand)]
+    Store(Store),
     /// Print the history, newest last
     Log(Log),
     /// Bring back the state before the last change; repeat to undo
@@ -197,6 +209,24 @@ pub(crate) struct Init {
     /// The user the web server runs as, for a warning if it cannot read the state; empty removes it
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub(crate) web_user: Option<String>,
+    /// With `--store`: whose state the fleet gets, if both have one
+    #[arg(long, value_name = "WHOSE", requires = "store")]
+    pub(crate) wins: Option<Wins>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wins {
+    /// That of the engine; this site's is kept as its backup
+    Store,
+    /// That of this site, on every host
+    Site,
+}
+
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(crate) struct Local {
+    /// On this host alone, whatever the fleet does, until `maint off --local`
+    #[arg(long, display_order = 32)]
+    pub(crate) local: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -224,6 +254,8 @@ pub(crate) struct On {
     /// How long it stays open: 90s, 30m, 1h30m
     #[arg(long = "for", id = "duration", value_name = "DURATION", display_order = 1)]
     pub(crate) duration: Option<String>,
+    #[command(flatten)]
+    pub(crate) local: Local,
     #[command(flatten)]
     pub(crate) expect: ExpectRevision,
     #[command(flatten)]
@@ -318,6 +350,8 @@ pub(crate) struct Off {
     #[arg(long)]
     pub(crate) if_open: bool,
     #[command(flatten)]
+    pub(crate) local: Local,
+    #[command(flatten)]
     pub(crate) expect: ExpectRevision,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
@@ -331,6 +365,9 @@ pub(crate) struct Status {
     /// Exit 1 if a window has been open for longer than this
     #[arg(long, value_name = "DURATION")]
     pub(crate) max_age: Option<String>,
+    /// Ask the engine, and show which host has which revision
+    #[arg(long, conflicts_with = "max_age")]
+    pub(crate) fleet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -351,6 +388,9 @@ pub(crate) struct Wait {
     /// Give up after this long [default: never]
     #[arg(long, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
+    /// Wait for every live host of the fleet and its flags, and name those that are missing
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -390,6 +430,8 @@ pub(crate) struct Run {
     /// With `release`: how long the window outlives this process if it is killed
     #[arg(long, value_name = "DURATION", default_value = "60s", display_order = 3)]
     pub(crate) lease: String,
+    #[command(flatten)]
+    pub(crate) local: Local,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true, value_hint = ValueHint::CommandWithArguments)]
     pub(crate) command: Vec<OsString>,
@@ -670,6 +712,9 @@ Examples:
   maint agent
   maint agent status")]
 pub(crate) struct Agent {
+    /// The name of this host in its fleet [default: the system's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Option<AgentCommand>,
 }
@@ -678,6 +723,28 @@ pub(crate) struct Agent {
 pub(crate) enum AgentCommand {
     /// Show whether an agent runs, and what it did last; exit 1 if none does
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Show what the engine holds of this site, and what is risky
+    Show,
+    /// Follow no engine any more; what is down stays so, on this host
+    Leave,
+    /// Print the state and templates of the fleet, or of a site, as JSON
+    Export,
+    /// Put an exported state, or that of this host, into the engine
+    Import(StoreImport),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StoreImport {
+    /// What `maint store export` wrote; - reads standard input [default: what this host has]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Replace what the engine holds, on every host
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -30,12 +30,14 @@ pub(crate) enum Exit {
     Output,
     /// The change is in force, but a flag does not follow.
     Behind,
+    /// The engine of a fleet could not be reached, or did not confirm.
+    Store,
     /// `run`: the code of the command that was run.
     Command(u8),
 }
 
 /// The exit codes, as `--help` and the man page show them.
-pub(crate) const CODES: [(u8, &str); 11] = [
+pub(crate) const CODES: [(u8, &str); 12] = [
     (0, "done, nothing to do, or yes"),
     (1, "the answer is no"),
     (2, "wrong usage, an unknown name or id, or no site"),
@@ -46,7 +48,8 @@ pub(crate) const CODES: [(u8, &str); 11] = [
     (7, "the state could not be read"),
     (8, "the state is corrupt, or of a newer version"),
     (9, "the answer could not be written"),
-    (10, "applied, but a flag does not follow"),
+    (10, "applied, but a flag or this host does not follow"),
+    (11, "the store of a fleet could not be reached, or did not confirm"),
 ];
 
 impl Exit {
@@ -63,6 +66,7 @@ impl Exit {
             Self::Corrupt => 8,
             Self::Output => 9,
             Self::Behind => 10,
+            Self::Store => 11,
             Self::Command(code) => code,
         }
     }
@@ -83,6 +87,7 @@ pub(crate) fn of(error: &Error) -> Exit {
         ErrorKind::Unsynced => Exit::Unsynced,
         ErrorKind::Unreadable => Exit::Unreadable,
         ErrorKind::Corrupt => Exit::Corrupt,
+        ErrorKind::Store => Exit::Store,
         // `NotApplied`, and kinds of later versions.
         _ => Exit::NotApplied,
     }
@@ -106,6 +111,7 @@ mod tests {
             Exit::Corrupt,
             Exit::Output,
             Exit::Behind,
+            Exit::Store,
         ];
         assert_eq!(all.map(Exit::code), CODES.map(|(code, _)| code));
     }

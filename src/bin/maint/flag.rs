@@ -24,7 +24,7 @@ pub(crate) fn run(session: &Session, args: &Flag) -> Result<Exit> {
 }
 
 fn add(session: &Session, args: &FlagAdd) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let kind: Kind = args.kind.parse()?;
     let mut flag = Declared::new(kind).options(args.options.options()?);
     flag.path.clone_from(&args.place);
@@ -54,7 +54,7 @@ fn free_id(site: &Site, flag: &Declared) -> Result<String> {
 }
 
 fn list(session: &Session) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let standings = flags::look(&site, &site.state()?, session.clock.now())?;
     if standings.is_empty() {
         session.output.progress("no other software follows this site; `maint flag add` makes it");
@@ -88,7 +88,7 @@ fn one(site: &Site, standing: &Standing) -> Text {
 }
 
 fn show(session: &Session, args: &FlagShow) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let declared = flags::read(&site.current()?)?;
     let flag = declared.get(&args.id)?;
     let standings = flags::look(&site, &site.state()?, session.clock.now())?;
@@ -112,7 +112,7 @@ fn show(session: &Session, args: &FlagShow) -> Result<Exit> {
 }
 
 fn sync(session: &Session, args: &FlagSync) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let report = session.sync_flags(&site, &args.ids, args.take_over)?;
     let object = json!({
         "site": lossy(site.dir()),
@@ -129,7 +129,7 @@ fn sync(session: &Session, args: &FlagSync) -> Result<Exit> {
 }
 
 fn remove(session: &Session, args: &FlagRemove) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let applied =
         session.write(|options| store::remove_flag(&site, options, &args.id, args.forget))?;
     let text = if args.forget {

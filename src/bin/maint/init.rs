@@ -4,18 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use maint::fleet::Address;
 use maint::internal::doctor::{Level, examine};
 use maint::internal::page::builtin;
 use maint::page::Format;
 use maint::site::{DIRECTORY, Environment, VARIABLE};
-use maint::store::{self, Applied, Purpose};
+use maint::store::{self, Applied, Joined, Origin, Purpose, Winner};
 use maint::{Error, Site, State};
 use serde_json::json;
 
-use crate::args::Init;
+use crate::args::{Init, Wins};
 use crate::exit::Exit;
 use crate::report;
 use crate::session::Session;
+use crate::store as store_verb;
 use crate::text::{Text, lossy, say};
 
 /// A framework, recognised by a file and a word in it.
@@ -91,6 +93,8 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     change(&mut wanted);
     wanted.validate()?;
     store::create(&site)?;
+    let store = session.named_store()?;
+    let joined = store.map(|address| join(session, &site, &address, args.wins)).transpose()?;
     let starter = begin(session, &site)?;
     let mut applied = session.write(|options| {
         let options = options.clone().purpose(Purpose::Create);
@@ -103,6 +107,10 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     if let Some(first) = starter {
         applied.is_written |= first.is_written;
         applied.changes.splice(0..0, first.changes);
+    }
+    if let Some(joined) = &joined {
+        applied.is_written |= joined.origin != Origin::Unchanged;
+        session.output.error_text(&store_verb::concerns_text(&joined.concerns));
     }
     for finding in examine(&site, &Environment::current(), None, session.clock.now()) {
         if finding.level != Level::Note {
@@ -118,6 +126,8 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
         "web_user": applied.after.web_user,
         "template": has_starter.then(|| lossy(&file)),
         "framework": framework.map(|framework| framework.name),
+        "origin": joined.as_ref().map(|joined| origin_word(joined.origin)),
+        "concerns": joined.iter().flat_map(|joined| &joined.concerns).map(store_verb::concern_object).collect::<Vec<_>>(),
     });
     let object = report::object(&site, &applied, session.clock.now(), more);
     let made = if is_new { "made the site" } else { "unchanged: there is a site at" };
@@ -128,6 +138,10 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
             Some(user) => say!("the web server runs as `{}`\n", user),
             None => "no user of the web server is stored\n".into(),
         };
+    }
+    if let (Some(joined), Some(store)) = (&joined, &applied.store) {
+        text += joined_text(joined.origin, store);
+        text += report::headline(&applied.after, session.clock.now()) + "\n";
     }
     if let Some(framework) = framework {
         text += say!("\nThis looks like {}.\n{}\n", framework.name, Text::from(framework.lines));
@@ -151,6 +165,48 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     );
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
+}
+
+/// Makes the site follow an engine. Where both have a state, a person is asked whose it is to be.
+fn join(session: &Session, site: &Site, address: &Address, wins: Option<Wins>) -> Result<Joined> {
+    let winner = |wins: Wins| match wins {
+        Wins::Store => Winner::Store,
+        Wins::Site => Winner::Site,
+    };
+    let try_join = |wins: Option<Wins>| {
+        session.ask(|options| store::join(site, options, address, wins.map(winner)))
+    };
+    match try_join(wins) {
+        Err(Error::Conflict { message, hint: Some(_) }) if wins.is_none() => {
+            let hint = "`--wins store` or `--wins site` says whose state the fleet gets";
+            let question = say!("{}\nWhose state is the fleet to get? [store/site] ", message);
+            match session.output.ask(&question).as_deref() {
+                Some("store") => Ok(try_join(Some(Wins::Store))?),
+                Some("site") => Ok(try_join(Some(Wins::Site))?),
+                _ => Err(Error::conflict_with(message, hint).into()),
+            }
+        }
+        other => Ok(other?),
+    }
+}
+
+fn origin_word(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Unchanged => "unchanged",
+        Origin::Site => "site",
+        Origin::Store => "store",
+        Origin::Replaced => "replaced",
+    }
+}
+
+fn joined_text(origin: Origin, store: &str) -> Text {
+    let text = say!("it follows {}\n", store);
+    text + match origin {
+        Origin::Unchanged => "",
+        Origin::Site => "the fleet begins with the state of this site\n",
+        Origin::Store => "this site has the state of the fleet now\n",
+        Origin::Replaced => "the fleet has the state of this site now, on every host\n",
+    } + "`maint agent` keeps this host up to date; contrib/systemd/ has a unit for it\n"
 }
 
 /// Writes the first state of a site together with the starter; `None` if there

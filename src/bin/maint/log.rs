@@ -14,7 +14,7 @@ use crate::text::{BOLD, DIM, Text, paint, say};
 use maint::internal::LOOK;
 
 pub(crate) fn run(session: &Session, args: &Log) -> Result<Exit> {
-    let files = session.site()?.files()?;
+    let files = session.site_here()?.files()?;
     let (mut records, mut broken, mut last) = (Vec::new(), 0, None);
     for record in history::backwards(&files)? {
         if args.lines.is_some_and(|lines| records.len() >= lines) && last.is_some() {

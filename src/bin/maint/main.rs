@@ -29,6 +29,7 @@ mod doctor;
 mod exit;
 mod failure;
 mod flag;
+mod fleet;
 #[cfg(test)]
 mod generated;
 mod help;
@@ -49,6 +50,7 @@ mod session;
 mod signals;
 mod snippet;
 mod status;
+mod store;
 mod template;
 mod text;
 mod wait;
@@ -123,6 +125,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Flag(args) => flag::run(session, args),
         Command::Snippet(args) => snippet::run(session, args),
         Command::Agent(args) => agent::run(session, args),
+        Command::Store(args) => store::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Doctor(args) => doctor::run(session, args),

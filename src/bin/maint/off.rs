@@ -14,6 +14,7 @@ use crate::session::Session;
 use crate::text::{Text, say};
 
 pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
+    session.only_here(args.local.local);
     let site = session.site()?;
     let change = |state: &mut State, Stamp { now, .. }: Stamp<'_>| {
         args.expect.check(state)?;
@@ -52,18 +53,29 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
     if args.dry_run.dry_run {
         return session.output.answer(&report::dry_run_text(&applied.changes), &object);
     }
+    let place = session.where_done();
     let mut text = Text::default();
     for (name, phase) in windows {
         text += match phase {
-            Phase::Open => say!("window `{}` is closed\n", name),
-            Phase::Scheduled => say!("window `{}` was scheduled, and is cancelled\n", name),
-            Phase::Ended => say!("window `{}` had ended already, and is cleared away\n", name),
+            Phase::Open => say!("window `{}` is closed{}\n", name, place),
+            Phase::Scheduled => {
+                say!("window `{}` was scheduled{}, and is cancelled\n", name, place)
+            }
+            Phase::Ended => {
+                say!("window `{}` had ended already{}, and is cleared away\n", name, place)
+            }
         };
     }
     if windows.is_empty() {
         text += match args.name.as_deref() {
-            _ if args.all => "unchanged: there is no window\n".into(),
-            name => say!("unchanged: there is no window `{}`\n", name.unwrap_or(DEFAULT_WINDOW)),
+            _ if args.all => say!("unchanged: there is no window{}\n", place),
+            name => {
+                say!(
+                    "unchanged: there is no window `{}`{}\n",
+                    name.unwrap_or(DEFAULT_WINDOW),
+                    place
+                )
+            }
         };
     }
     if !revoked.is_empty() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use maint::state::Opened;
 use maint::store::{Applied, Stamp};
-use maint::{Site, State};
+use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::On;
@@ -13,6 +13,7 @@ use crate::session::Session;
 use crate::text::say;
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
+    session.only_here(args.local.local);
     let site = session.site()?;
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
     let from = start.unwrap_or_else(|| session.clock.now());
@@ -42,7 +43,14 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
 
 fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) -> Result<()> {
     let now = session.clock.now();
-    let window = &applied.after.windows[&args.name];
+    let name = session.name_in_state(&args.name);
+    let window = applied.after.windows.get(&name).or_else(|| {
+        // Somebody else closed it meanwhile, in a fleet.
+        applied.before.windows.get(&name)
+    });
+    let Some(window) = window else {
+        return Err(Error::conflict(format!("window `{name}` was closed again already")).into());
+    };
     let object = report::object(
         site,
         applied,
@@ -51,7 +59,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
             "dry_run": args.dry_run.dry_run,
             "opened": applied.value == Opened::New,
             "revoked": applied.revoked(),
-            "window": report::window_object(&args.name, window, now),
+            "window": report::window_object(&name, window, now),
             "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
         }),
     );
@@ -59,27 +67,32 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         let text = report::dry_run_text(&applied.changes) + &report::gaps_text(&window.scope);
         return session.output.answer(&text, &object);
     }
-    let name = &args.name;
+    let (given, place) = (&args.name, session.where_done());
     let phase = window.phase(now);
     let mut text = match (applied.value, phase) {
         _ if applied.changes.is_empty() => {
-            say!("unchanged: window `{}` is {} with these settings already\n", name, phase)
+            say!(
+                "unchanged: window `{}` is {}{} with these settings already\n",
+                given,
+                phase,
+                place
+            )
         }
         // The mark is that of the site: another window may hold it down.
         (Opened::New, _) => {
-            say!("{} window `{}` is {}\n", report::mark(&applied.after, now), name, phase)
+            say!("{} window `{}` is {}{}\n", report::mark(&applied.after, now), given, phase, place)
         }
         (Opened::Replaced(before), after) if before == after => {
-            say!("window `{}` was {} already; its settings are replaced\n", name, before)
+            say!("window `{}` was {} already{}; its settings are replaced\n", given, before, place)
         }
         (Opened::Replaced(before), after) => {
-            say!("window `{}` was {} and is {} now\n", name, before, after)
+            say!("window `{}` was {} and is {} now{}\n", given, before, after, place)
         }
     };
-    text += report::window_text(name, window, &session.clock);
+    text += report::window_text(&name, window, &session.clock);
     text += report::gaps_text(&window.scope);
     text += report::lacks_text(&applied.flags.flags, |lack| {
-        let is_of_this = lack.window.as_ref().is_none_or(|window| window == name);
+        let is_of_this = lack.window.as_ref().is_none_or(|window| *window == name);
         is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
     });
     let revoked = applied.revoked();

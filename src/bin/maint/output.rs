@@ -140,6 +140,26 @@ impl Output {
         }
     }
 
+    /// Prints a question on standard error, and returns the answer of a person, in lower case;
+    /// `None` if no person can answer.
+    pub(crate) fn ask(&self, question: &Text) -> Option<String> {
+        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return None;
+        }
+        self.error_text(question);
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_lowercase())
+    }
+
+    /// Writes a text beside the answer to standard error.
+    pub(crate) fn error_text(&self, text: &Text) {
+        if !self.json {
+            let mut stream = AutoStream::new(io::stderr().lock(), self.choice_for(&io::stderr()));
+            let _ = stream.write_all(text.as_str().as_bytes());
+        }
+    }
+
     /// Writes a line to standard error. There is nowhere to report a failure to.
     pub(crate) fn error_line(&self, line: impl Into<Text>) {
         let mut stream = AutoStream::new(io::stderr().lock(), self.choice_for(&io::stderr()));

@@ -1,11 +1,15 @@
 //! How windows and changes read, for the verbs that show them.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use maint::flags::{Lack, Report, Standing};
+use maint::fleet::following;
 use maint::internal::agent::{Duty, duty};
 use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
 use maint::internal::word;
+use maint::site::Found;
 use maint::state::Change;
 use maint::state::{Gap, Phase, Scope, ScopeList, Window};
 use maint::store::Applied;
@@ -23,8 +27,9 @@ pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more:
         "changed": applied.is_written,
         "made": applied.made.is_some(),
         "revision": applied.after.revision,
-        "site": lossy(site.dir()),
-        "file": lossy(&applied.file),
+        "site": file_of(site, site.dir()),
+        "file": file_of(site, &applied.file),
+        "store": applied.store,
         "state": overall(&applied.after, now),
         "open": names(&applied.after, Phase::Open, now),
         "scheduled": names(&applied.after, Phase::Scheduled, now),
@@ -36,6 +41,11 @@ pub(crate) fn object<T>(site: &Site, applied: &Applied<T>, now: Timestamp, more:
         object.extend(more);
     }
     object
+}
+
+/// A file of a site for JSON; null where the site is a copy that goes with this command.
+pub(crate) fn file_of(site: &Site, path: &Path) -> Option<String> {
+    (site.found() != Found::Store).then(|| lossy(path))
 }
 
 /// Where flags stand, in a line for those that follow and one for each that does not.
@@ -70,6 +80,39 @@ pub(crate) fn standing_text(flag: &Standing) -> Text {
         }
         None => say!("cannot be told from here{}", why),
     }
+}
+
+/// How a site follows the engine of a fleet, if it does: for JSON, and in a line.
+pub(crate) fn following_of(site: &Site, state: &State, now: Timestamp) -> Option<(Value, Text)> {
+    let engine = following(site).ok()??;
+    let store = engine.address.to_string();
+    if site.found() == Found::Store {
+        return Some((json!({ "url": store }), Text::default()));
+    }
+    let (has_agent, note) = match duty(site) {
+        Ok(Duty::Runs(note)) => (true, note),
+        _ => (false, None),
+    };
+    let note = note.and_then(|note| note.fleet).filter(|note| note.store == store);
+    let contact = note.as_ref().and_then(|note| note.contact_at);
+    let problem = note.as_ref().and_then(|note| note.problem.clone());
+    let object = json!({
+        "url": store,
+        "seq": state.mirror.as_ref().map(|mirror| mirror.sequence),
+        "agent": has_agent,
+        "contact_at": contact,
+        "problem": problem,
+    });
+    let rest = match (has_agent, &problem) {
+        (false, _) => {
+            say!(": {}", paint(YELLOW, "no agent runs here, so changes elsewhere do not come"))
+        }
+        (true, Some(problem)) => say!(": {}", paint(YELLOW, problem)),
+        (true, None) => contact.map_or_else(Text::default, |at| {
+            say!(", heard {} ago", duration(now.duration_since(at).abs()))
+        }),
+    };
+    Some((object, say!("{} {}{}\n", paint(BOLD, "follows"), store, rest)))
 }
 
 /// Whether an agent acts when the time has come.
@@ -252,8 +295,8 @@ pub(crate) fn written<T>(applied: &Applied<T>) -> Text {
         let text = format!("no state yet: {} does not exist", applied.file.display());
         return say!("  {}\n", paint(DIM, text));
     }
-    let text = say!("{} (revision {})", applied.file.display(), applied.after.revision);
-    say!("  {}\n", paint(DIM, text))
+    let place = applied.store.clone().unwrap_or_else(|| applied.file.display().to_string());
+    say!("  {}\n", paint(DIM, say!("{} (revision {})", place, applied.after.revision)))
 }
 
 /// Fields that say who and when, which the history shows anyway.

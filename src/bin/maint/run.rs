@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::state::lease_end;
 use maint::internal::time::parse_duration;
+use maint::site::PASSWORD;
 use maint::state::{Opened, WindowSettings};
 use maint::state::{Phase, Window};
 use maint::store::{self, Applied, Purpose, Stamp};
@@ -38,6 +39,7 @@ enum Event {
 }
 
 pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
+    session.only_here(args.local.local);
     let site = session.site()?;
     let lease = parse_duration(&args.lease)?.unsigned_abs();
     if lease < MIN_LEASE {
@@ -66,7 +68,7 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     if !revoked.is_empty() {
         session.output.note(report::revoked_text(&revoked).trim_end());
     }
-    let scope = &opened.after.windows[&name].scope;
+    let scope = &asked.scope;
     let gaps = report::gaps_text(scope);
     if !gaps.is_empty() {
         session.output.note(gaps.trim_end());
@@ -233,14 +235,15 @@ impl Hold<'_> {
         command
             .args(&args.command[1..])
             .env("MAINT_SITE", self.site.dir())
-            .env("MAINT_WINDOW", self.name);
+            .env("MAINT_WINDOW", self.name)
+            .env_remove(PASSWORD);
         command
     }
 
     /// Whether the window is still this run's. Somebody may have closed it, or hold
     /// another of that name.
-    fn still(&self, state: &State, now: Timestamp) -> Still {
-        match state.windows.get(self.name) {
+    fn still(&self, state: &State, name: &str, now: Timestamp) -> Still {
+        match state.windows.get(name) {
             None => Still::Closed,
             Some(window) if window.run.as_deref() != Some(self.claim.id()) => Still::Replaced,
             Some(window) if window.phase(now) == Phase::Ended => Still::Lapsed,
@@ -255,7 +258,7 @@ impl Hold<'_> {
         now: Timestamp,
         change: impl Fn(&mut State) -> maint::Result<()>,
     ) -> maint::Result<Still> {
-        let still = self.still(state, now);
+        let still = self.still(state, self.name, now);
         if matches!(still, Still::Ours | Still::Lapsed) {
             change(state)?;
         }
@@ -339,7 +342,9 @@ impl Hold<'_> {
         if !status.success() && on_failure == OnFailure::Keep {
             // If the state cannot be read, the window may still be open.
             let now = self.session.clock.now();
-            let still = self.site.state().map_or(Still::Ours, |state| self.still(&state, now));
+            let name = self.session.name_in_state(self.name);
+            let still =
+                self.site.state().map_or(Still::Ours, |state| self.still(&state, &name, now));
             let is_open = still == Still::Ours;
             if is_open {
                 self.claim.end();

@@ -1,6 +1,6 @@
 //! What every verb needs: the site, the clock, the output, and how to write.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use maint::Holder;
 use maint::flags::{Found as FlagFound, Report};
+use maint::fleet::{Address, Following, following};
 use maint::internal::claim::{Claim, Standing, standing, sweep};
 use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
@@ -15,9 +16,9 @@ use maint::internal::recorded;
 use maint::internal::state::behind_proxies;
 use maint::internal::time::{parse_duration, parse_time};
 use maint::rules::{Kind, Matcher};
-use maint::site::Found;
+use maint::site::{Found, VARIABLE};
 use maint::state::Scope;
-use maint::store::{self, Applied, Options, Stamp};
+use maint::store::{self, Applied, Options, Stamp, Visit, local_name};
 use maint::store::{OnWait, PATIENCE};
 use maint::{Actor, Error, Site, State, Window};
 
@@ -27,21 +28,142 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::text::{Text, say};
 
+/// The environment variable that names the engine of a fleet.
+pub(crate) const STORE: &str = "MAINT_STORE";
+
 pub(crate) struct Session {
     global: Global,
     pub(crate) output: Output,
     pub(crate) clock: Clock,
     /// Whether a flag does not follow what this command changed.
     is_behind: Cell<bool>,
+    /// Whether this command is about this host alone, and not about its fleet.
+    is_local: Cell<bool>,
+    /// The copy of what the engine holds, where there is no site of it on this host.
+    visit: OnceCell<Visit>,
 }
 
 impl Session {
     pub(crate) fn new(global: Global, output: Output, clock: Clock) -> Self {
-        Self { global, output, clock, is_behind: Cell::new(false) }
+        let (is_behind, is_local) = (Cell::new(false), Cell::new(false));
+        Self { global, output, clock, is_behind, is_local, visit: OnceCell::new() }
     }
 
-    /// The site that is meant.
+    /// The site that is meant: that of an engine, if one is named, or one on this host.
     pub(crate) fn site(&self) -> Result<Site> {
+        match self.given_store()? {
+            None => self.discover(),
+            Some(address) => self.site_of(&address),
+        }
+    }
+
+    /// The site on this host that follows an engine, or a copy of what the engine holds.
+    fn site_of(&self, address: &Address) -> Result<Site> {
+        let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        match Site::discover(None) {
+            Ok(site) if follows(&site, address) => return Ok(site),
+            _ if named.is_some() && self.global.store.is_none() => {
+                return Err(Error::invalid_with(
+                    format!(
+                        "`{STORE}` names an engine, and `{VARIABLE}` a site that does not follow it"
+                    ),
+                    "unset one of them",
+                )
+                .into());
+            }
+            _ => {}
+        }
+        self.visit(address)
+    }
+
+    /// The engine that is named for this command: by its option, or by the environment unless an
+    /// option names a site.
+    pub(crate) fn given_store(&self) -> Result<Option<Address>> {
+        let text = match (&self.global.store, &self.global.site) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "`--store` and `--site` both say what is meant; give one of them",
+                )
+                .into());
+            }
+            (Some(text), None) => Some(text.clone()),
+            (None, Some(_)) => None,
+            (None, None) => std::env::var(STORE).ok().filter(|text| !text.trim().is_empty()),
+        };
+        Ok(text.map(|text| Address::parse(&text)).transpose()?)
+    }
+
+    /// The engine that `--store` names, whatever else says where.
+    pub(crate) fn named_store(&self) -> Result<Option<Address>> {
+        Ok(self.global.store.as_deref().map(Address::parse).transpose()?)
+    }
+
+    /// The engine that is meant: the named one, or the one that the site follows.
+    pub(crate) fn engine(&self) -> Result<Following> {
+        if let Some(address) = self.given_store()? {
+            return Ok(Following::named(address));
+        }
+        let site = self.discover()?;
+        following(&site)?.ok_or_else(|| {
+            Error::invalid_with(
+                format!("`{}` follows no engine", site.dir().display()),
+                "name one by `--store URL`, or follow it: `maint init --store URL`",
+            )
+            .into()
+        })
+    }
+
+    /// Makes this command one about this host alone.
+    pub(crate) fn only_here(&self, is_local: bool) {
+        self.is_local.set(is_local);
+    }
+
+    /// The copy of what an engine holds, whatever site follows it here.
+    pub(crate) fn visit(&self, address: &Address) -> Result<Site> {
+        if self.visit.get().is_none() {
+            let visit = self.ask(|options| Visit::begin(options, address))?;
+            let _ = self.visit.set(visit);
+        }
+        match self.visit.get() {
+            Some(visit) => Ok(visit.site().clone()),
+            None => self.discover(),
+        }
+    }
+
+    /// Asks an engine, and says so if it does not answer at first.
+    pub(crate) fn ask<T>(
+        &self,
+        ask: impl FnOnce(&Options<'_>) -> maint::Result<T>,
+    ) -> maint::Result<T> {
+        let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
+        let on_retry = |store: &str, why: &str| self.show_retry(store, why);
+        ask(&self.options(&on_wait)?.on_retry(&on_retry))
+    }
+
+    /// The name that a window has in the state.
+    pub(crate) fn name_in_state(&self, name: &str) -> String {
+        if self.is_local.get() { local_name(name) } else { name.to_owned() }
+    }
+
+    /// Words behind what was done, where it was done on this host alone.
+    pub(crate) fn where_done(&self) -> &'static str {
+        if self.is_local.get() { " on this host alone" } else { "" }
+    }
+
+    /// A site on this host, for what concerns this host: flags, an agent, the history.
+    pub(crate) fn site_here(&self) -> Result<Site> {
+        let Some(address) = self.given_store()? else { return self.discover() };
+        match Site::discover(None) {
+            Ok(site) if follows(&site, &address) => Ok(site),
+            _ => Err(Error::invalid_with(
+                "this is about a site on this host, and the store that is named has none here",
+                format!("name the site by `--site`, without `--store` and `{STORE}`"),
+            )
+            .into()),
+        }
+    }
+
+    fn discover(&self) -> Result<Site> {
         let site = Site::discover(self.given_site())?;
         let passed: Vec<String> = site
             .passed_over()
@@ -76,6 +198,7 @@ impl Session {
             .patience(patience)
             .locking(!self.global.no_lock)
             .now(self.clock.fixed())
+            .local(self.is_local.get())
             .on_wait(on_wait))
     }
 
@@ -100,13 +223,17 @@ impl Session {
         &self,
         write: impl FnOnce(&Options<'_>) -> maint::Result<Applied<T>>,
     ) -> maint::Result<Applied<T>> {
-        let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
-        let applied = write(&self.options(&on_wait)?)?;
+        let applied = self.ask(write)?;
         if let Some(made) = &applied.made {
             self.output.note(say!("made the site {}", made.display()));
         }
         self.output.warn(&applied.warnings);
-        self.note_flags(&applied.flags);
+        if applied.store.is_some() && applied.flags.problem.is_some() {
+            self.is_behind.set(true);
+            self.output.note("hint: `maint agent status` shows whether an agent brings it here");
+        } else {
+            self.note_flags(&applied.flags);
+        }
         Ok(applied)
     }
 
@@ -184,6 +311,11 @@ impl Session {
         }
         self.output.warn(&warnings);
         applied.warnings.extend(warnings);
+    }
+
+    /// Shows that the engine of a fleet does not answer yet.
+    fn show_retry(&self, store: &str, why: &str) {
+        self.output.note(say!("waiting for store `{}`: {}", store, why));
     }
 
     /// Shows which lock is waited for, and who holds it.
@@ -268,6 +400,11 @@ impl Session {
     pub(crate) fn expiry(&self, expiry: &Expiry) -> Result<Option<Timestamp>> {
         self.end(expiry.duration.as_deref(), expiry.until.as_deref(), self.clock.now())
     }
+}
+
+/// Whether a site follows this engine.
+fn follows(site: &Site, address: &Address) -> bool {
+    following(site).is_ok_and(|found| found.is_some_and(|found| found.address == *address))
 }
 
 /// The command line without the name of the program and without secrets, quoted for a shell.

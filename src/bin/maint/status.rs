@@ -6,21 +6,26 @@ use maint::flags::{self, Report};
 use maint::internal::state::by_number;
 use maint::internal::time::parse_duration;
 use maint::rules::Kind;
+use maint::site::Found;
 use maint::state::{Phase, Window};
 use maint::{Site, State};
 use serde_json::json;
 
 use crate::args::{Expected, Status};
 use crate::exit::Exit;
+use crate::fleet;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, DIM, Text, YELLOW, duration, lossy, paint, say};
+use crate::text::{BOLD, DIM, Text, YELLOW, duration, paint, say};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.
 const SHOWN_RULES: usize = 8;
 
 pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
+    if args.fleet {
+        return fleet::status(session, args);
+    }
     let site = session.site()?;
     let max_age = args.max_age.as_deref().map(parse_duration).transpose()?;
     let state = site.state()?;
@@ -41,9 +46,10 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     let text = || text(session, &site, &state, &too_old, max_age, &flags);
     let object = || {
         json!({
-            "site": lossy(site.dir()),
-            "file": lossy(&site.state_file()),
+            "site": report::file_of(&site, site.dir()),
+            "file": report::file_of(&site, &site.state_file()),
             "exists": site.state_file().exists(),
+            "store": report::following_of(&site, &state, now).map(|(object, _)| object),
             "name": state.name,
             "revision": state.revision,
             "state": report::overall(&state, now),
@@ -149,7 +155,12 @@ fn text(
             format!("revision {}, changed {time} by {}", state.revision, change.by)
         },
     );
-    let place = format!("{} ({changed})", site.state_file().display());
+    let follows = report::following_of(site, state, now);
+    text += follows.as_ref().map_or_else(Text::default, |(_, line)| line.clone());
+    let place = match follows.filter(|_| site.found() == Found::Store) {
+        Some((object, _)) => format!("{} ({changed})", object["url"].as_str().unwrap_or_default()),
+        None => format!("{} ({changed})", site.state_file().display()),
+    };
     text + say!("{}\n", paint(DIM, place))
 }
 

@@ -10,14 +10,18 @@ use serde_json::json;
 
 use crate::args::{Switch, Wait};
 use crate::exit::Exit;
+use crate::fleet;
 use crate::report;
 use crate::session::Session;
 use crate::text::say;
 
 pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
-    let site = session.site()?;
     let patience =
         args.timeout.as_deref().map(parse_duration).transpose()?.map(SignedDuration::unsigned_abs);
+    if args.all {
+        return fleet::wait(session, args, patience);
+    }
+    let site = session.site()?;
     let begun = Instant::now();
     let mut watch = Watch::new(&site);
     let mut state = State::default();

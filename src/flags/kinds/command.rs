@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::site::PASSWORD;
 use crate::sys;
 use crate::visible::visible;
 
@@ -53,7 +54,7 @@ impl Command<'_> {
     pub(super) fn run(&self) -> io::Result<Ended> {
         let mut command = process::Command::new("/bin/sh");
         command.arg("-c").arg(self.text).current_dir(self.directory);
-        command.envs(self.environment.iter().copied());
+        command.env_remove(PASSWORD).envs(self.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::lead_group(&mut command);
         let mut child = command.spawn()?;

@@ -182,6 +182,11 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     set_mode(&dir, 0o755)
 }
 
+/// Makes a directory that only its owner may look into.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    retry(|| rustix::fs::mkdir(path, permissions(0o700)))
+}
+
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| rustix::fs::rename(from, to))
 }

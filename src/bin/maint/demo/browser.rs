@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use maint::site::PASSWORD;
+
 /// Opens a page, if there is a browser. Whether it shows is between the two of them: nothing
 /// here waits, and nothing fails.
 pub(super) fn open(url: &str) {
@@ -67,6 +69,7 @@ fn of_line(line: &str, url: &str) -> Option<Vec<String>> {
 fn start(words: &[String]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return false };
     let mut command = Command::new(program);
+    command.env_remove(PASSWORD);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // Ctrl-C ends the demo and not the browser.
     #[cfg(unix)]

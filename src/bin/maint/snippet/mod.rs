@@ -20,7 +20,7 @@ use crate::text::{lossy, say};
 use text::{FlagKind, Target};
 
 pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
-    let site = session.site()?;
+    let site = session.site_here()?;
     let declared = flags::read(&site.current()?)?;
     let chosen = chosen(&declared, args)?;
     let (kind, path) = match chosen {

@@ -17,6 +17,8 @@ use maint::page::Format;
 use maint::{Error, Site, store};
 use serde_json::json;
 
+use maint::site::PASSWORD;
+
 use crate::args::{
     Template, TemplateAdd, TemplateEdit, TemplateFormat, TemplateRemove, TemplateShow, TemplateUse,
 };
@@ -267,7 +269,7 @@ fn run_editor(path: &Path, is_interrupted: &mut bool) -> Result<()> {
         true
     })
     .context("could not watch signals")?;
-    let ran = command.arg(path).spawn().and_then(|mut child| {
+    let ran = command.arg(path).env_remove(PASSWORD).spawn().and_then(|mut child| {
         locked(&editing).begin(child.id());
         child.wait()
     });
