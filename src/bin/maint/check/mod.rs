@@ -1,5 +1,7 @@
 //! `maint check`
 
+mod live;
+
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,8 +26,15 @@ use crate::text::{GREEN, RED, Text, lossy, paint, say};
 const MAX_TOKEN: u64 = 4_096;
 
 pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
+    if args.live.live {
+        return live::run(session, args);
+    }
+    let [path] = &*args.paths else {
+        let message = format!("one path at a time, and not {}", args.paths.len());
+        return Err(Error::invalid(message).into());
+    };
     let site = session.site()?;
-    let request = described(args)?;
+    let request = described(args, path)?;
     if !linked(&request).is_empty() {
         session.output.note(
             "every user of this host can see a token on the command line; use `--token-stdin`",
@@ -127,8 +136,8 @@ fn explain(
     }
 }
 
-fn described(args: &Check) -> Result<RequestParts> {
-    let (host, target) = target(&args.path)?;
+fn described(args: &Check, path: &str) -> Result<RequestParts> {
+    let (host, target) = target(path)?;
     let peer = args.ip.as_deref().map(|text| {
         text.parse::<IpAddr>()
             .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
