@@ -28,6 +28,9 @@ pub const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,
 /// How much of a body is read. The mark of the page is in its head.
 const MAX_BODY: u64 = 64 * 1024;
 
+/// The questions past caches, so that no two are the same.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
 /// How many redirects within the site are followed.
 const MAX_REDIRECTS: usize = 5;
 
@@ -96,7 +99,7 @@ impl Target {
                 "write spaces and letters beyond ASCII as `%20`, and hosts as `xn--…`",
             ));
         }
-        let via = via.map(|via| address(via)).transpose()?;
+        let via = via.map(address).transpose()?;
         Ok(Self { url, via })
     }
 
@@ -115,8 +118,6 @@ impl Target {
     /// The same page by an address that no cache has met.
     fn past_caches(&self) -> Self {
         let joint = if self.url.contains('?') { '&' } else { '?' };
-        // No other request has the same number, of this process or of another.
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::now().as_nanosecond();
         let url = format!("{}{joint}maint-check={now:x}-{count:x}", self.url);

@@ -1,20 +1,22 @@
 //! `maint check`
 
+mod answered;
+#[cfg_attr(not(feature = "fleet"), path = "no_live.rs")]
 mod live;
 
 use std::io::Read as _;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::internal::request::{PARAMETER, PathForms, UrlParts, is_host};
 use maint::request::{Request as _, RequestParts, User};
 use maint::rules::{HeaderMatch, Kind, Matcher};
 use maint::{Error, State};
 use serde_json::json;
+
+use answered::status;
 
 use crate::args::{Check, CheckUser};
 use crate::exit::Exit;
@@ -85,21 +87,6 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     }
     session.output.done(&text, &object)?;
     Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
-}
-
-/// The status of the answer; `None` if the app answers.
-fn status(
-    state: &State,
-    decision: Decision<'_>,
-    request: &RequestParts,
-    now: Timestamp,
-) -> Option<u16> {
-    let Decision::Blocked(Some(name)) = decision else { return None };
-    // No template changes the status, so none is read.
-    let templates = Arc::new(Templates::empty());
-    let site = SiteDefaults::new(None, &state.page, &templates);
-    let pages = Pages::new(name, state.windows.get(&**name)?, &site, &mut Vec::new());
-    Some(pages.reply(request, now).status())
 }
 
 fn explain(
