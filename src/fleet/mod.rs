@@ -12,7 +12,7 @@ mod file;
 mod following;
 mod secret;
 #[cfg(feature = "fleet")]
-mod tls;
+pub(crate) mod tls;
 
 pub use address::{Address, Scheme};
 pub use choose::open;

@@ -47,7 +47,7 @@ pub(super) struct Client {
 }
 
 /// The one implementation of cryptography.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
@@ -90,6 +90,18 @@ impl Tls {
             _ => (None, builder.with_no_client_auth()),
         };
         Ok(Some(Self { authorities, client, config: Arc::new(config), roots: Arc::new(roots) }))
+    }
+}
+
+/// The authorities of a file, or without one those that the system trusts.
+///
+/// # Errors
+///
+/// [`FailureKind::Denied`](super::FailureKind::Denied) if there are none.
+pub(crate) fn authorities(path: Option<&Path>) -> Outcome<Vec<CertificateDer<'static>>> {
+    match path {
+        Some(path) => certificates(path, &read(path)?),
+        None => system_roots(),
     }
 }
 
@@ -147,7 +159,7 @@ fn system_roots() -> Outcome<Vec<CertificateDer<'static>>> {
 
 /// The failure that an error of a connection comes from, if it comes from TLS. `peer` is the
 /// endpoint, and `is_known` whether this client has a certificate.
-pub(super) fn failure(
+pub(crate) fn failure(
     error: &(dyn StdError + 'static),
     peer: &str,
     is_known: bool,

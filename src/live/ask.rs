@@ -2,24 +2,22 @@
 //! a visitor would not say.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustls::crypto::ring;
-use rustls::{CertificateError, Error as TlsError};
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error as HttpError, Proxy};
 
 use super::judge::{Answer, Outcome, Unreached};
-use super::{proxy, roots};
+use super::proxy;
 use crate::error::{Error, Result, describe};
+use crate::fleet::tls;
 use crate::request::url::{UrlParts, host_and_port};
 
 /// What a browser accepts.
@@ -189,15 +187,14 @@ impl Asker {
     pub fn new(settings: &Settings, targets: &[Target]) -> Result<Self> {
         // A site may lead from http to https, so a list that can be read is read.
         let needs_roots = targets.iter().any(|target| target.url.starts_with("https:"));
-        let roots = match roots::read(settings.ca.as_deref()) {
-            Ok(roots) => roots,
+        let roots = match roots(settings.ca.as_deref()) {
             Err(error) if settings.ca.is_some() || needs_roots && !settings.is_insecure => {
                 return Err(error);
             }
-            Err(_) => RootCerts::from(Vec::new()),
+            roots => RootCerts::from(roots.unwrap_or_default()),
         };
         let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .unversioned_rustls_crypto_provider(tls::provider())
             .root_certs(roots)
             .disable_verification(settings.is_insecure)
             .build();
@@ -227,7 +224,8 @@ impl Asker {
     fn once(&self, target: &Target) -> Outcome {
         let begun = Instant::now();
         let asked = self.agent(target)?.get(&target.url).header("accept", ACCEPT).call();
-        let response = asked.map_err(|error| unreached(error, self.timeout))?;
+        let host = host_and_port(UrlParts::of(&target.url).authority).0;
+        let response = asked.map_err(|error| unreached(error, host, self.timeout))?;
         let took = begun.elapsed();
         let headers = response.headers().iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -274,6 +272,18 @@ impl Asker {
     }
 }
 
+/// The certificates of a file, or those of the system; `CURL_CA_BUNDLE` and what OpenSSL
+/// reads say where they are instead.
+fn roots(file: Option<&Path>) -> Result<Vec<Certificate<'static>>> {
+    let named = std::env::var_os("CURL_CA_BUNDLE").filter(|value| !value.is_empty());
+    let named = named.map(PathBuf::from);
+    let found = tls::authorities(file.or(named.as_deref())).map_err(|failure| {
+        let hint = "name a file with certificates in PEM, or install `ca-certificates`";
+        Error::invalid_with(failure.reason, hint)
+    })?;
+    Ok(found.iter().map(|one| Certificate::from_der(one).to_owned()).collect())
+}
+
 fn is_by_connect(proxy: &Proxy) -> bool {
     matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
 }
@@ -307,75 +317,47 @@ fn within(answer: &Answer) -> Option<String> {
 }
 
 /// What went wrong, in words.
-fn unreached(error: HttpError, timeout: Duration) -> Unreached {
+fn unreached(error: HttpError, host: &str, timeout: Duration) -> Unreached {
     let because = |kind, reason: String| Unreached { kind, reason };
+    let late = || because("timeout", format!("no answer within {timeout:?}"));
     match error {
-        HttpError::HostNotFound => because("name", "no host has this name".to_owned()),
-        HttpError::Timeout(_) => because("timeout", format!("no answer within {timeout:?}")),
+        HttpError::HostNotFound => because("name", format!("no host has the name {host}")),
+        HttpError::Timeout(_) => late(),
         HttpError::ConnectProxyFailed(reason) => {
             because("proxy", format!("the proxy refuses: {}", reason.to_lowercase()))
         }
-        HttpError::Rustls(error) => because("tls", tls(&error)),
         HttpError::Tls(reason) => because("tls", reason.to_lowercase()),
-        HttpError::Io(error) => {
-            if let Some(error) = rustls_of(&error) {
-                return because("tls", tls(error));
+        HttpError::Rustls(cause) => {
+            let failure = tls::failure(&cause, host, false);
+            because("tls", failure.map_or_else(|| cause.to_string(), |failure| failure.reason))
+        }
+        HttpError::Io(cause) => {
+            if let Some(failure) = tls::failure(&cause, host, false) {
+                return because("tls", failure.reason);
             }
-            match error.kind() {
+            let text = describe(&cause);
+            match cause.kind() {
                 io::ErrorKind::ConnectionRefused => {
                     because("refused", "connection refused: nothing listens there".to_owned())
                 }
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                    because("timeout", format!("no answer within {timeout:?}"))
-                }
+                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => late(),
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
                 | io::ErrorKind::UnexpectedEof => {
                     because("closed", "the connection was closed without an answer".to_owned())
                 }
-                _ => {
-                    let text = describe(&error);
-                    let kind = if text.contains("lookup address") { "name" } else { "network" };
-                    because(kind, text)
+                // The standard library has no kind for it.
+                _ if text.contains("lookup address") => {
+                    because("name", format!("the host is not found: {text}"))
                 }
+                _ => because("network", text),
             }
         }
         HttpError::Protocol(_) | HttpError::Http(_) | HttpError::LargeResponseHeader(..) => {
             because("protocol", format!("what answers is not HTTP: {error}"))
         }
         other => because("network", other.to_string()),
-    }
-}
-
-/// The error of TLS in one of a connection.
-fn rustls_of(error: &io::Error) -> Option<&TlsError> {
-    let held = error.get_ref()?;
-    if let Some(found) = held.downcast_ref::<TlsError>() {
-        return Some(found);
-    }
-    held.source().and_then(|source| source.downcast_ref())
-}
-
-fn tls(error: &TlsError) -> String {
-    match error {
-        TlsError::InvalidCertificate(cause) => match cause {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "its certificate is signed by no authority that is trusted here".to_owned()
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name".to_owned()
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate expired".to_owned()
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet".to_owned()
-            }
-            other => format!("its certificate is broken: {other}"),
-        },
-        TlsError::InvalidMessage(_) => "it speaks no TLS on this port".to_owned(),
-        other => format!("no TLS: {other}"),
     }
 }
 

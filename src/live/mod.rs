@@ -7,7 +7,6 @@
 mod ask;
 mod judge;
 mod proxy;
-mod roots;
 
 pub use ask::{ACCEPT, Asker, Settings, Target};
 pub use judge::{Answer, Outcome, Unreached, Verdict, Wanted, What, judge, needs_second};
