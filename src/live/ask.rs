@@ -113,6 +113,17 @@ impl Target {
         self.via.as_deref()
     }
 
+    /// Whether the same host can be asked for a URL to which it leads. A port that was named is
+    /// that of one scheme.
+    fn can_follow(&self, url: &str) -> bool {
+        let place = |url| {
+            let parts = UrlParts::of(url);
+            (parts.scheme.map(str::to_owned), host_and_port(parts.authority).1.map(str::to_owned))
+        };
+        let has_port = self.via.as_deref().is_some_and(|via| host_and_port(via).1.is_some());
+        url != self.url && (!has_port || place(url) == place(&self.url))
+    }
+
     /// The same page by an address that no cache has met.
     fn past_caches(&self) -> Self {
         let joint = if self.url.contains('?') { '&' } else { '?' };
@@ -208,7 +219,7 @@ impl Asker {
         for _ in 0..MAX_REDIRECTS {
             let answer = self.once(&next)?;
             match within(&answer) {
-                Some(url) if url != next.url => next = Target { url, ..next },
+                Some(url) if next.can_follow(&url) => next = Target { url, ..next },
                 _ => return Ok(answer),
             }
         }
@@ -319,7 +330,7 @@ fn within(answer: &Answer) -> Option<String> {
 /// What went wrong, in words.
 fn unreached(error: HttpError, host: &str, timeout: Duration) -> Unreached {
     let because = |kind, reason: String| Unreached { kind, reason };
-    let late = || because("timeout", format!("no answer within {timeout:?}"));
+    let late = || because("timeout", format!("no answer within {:.1} s", timeout.as_secs_f64()));
     match error {
         HttpError::HostNotFound => because("name", format!("no host has the name {host}")),
         HttpError::Timeout(_) => late(),
@@ -388,6 +399,21 @@ mod tests {
             ours.headers.push(("maint-decision".to_owned(), "block".to_owned()));
             assert_eq!(within(&ours), None, "a window leads there");
             assert_eq!(within(&Answer { status: 200, ..answer }), None);
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_port_is_not_asked_for_another_scheme() {
+        let from = |via| Target::new("http://shop.example/", via).unwrap();
+        for (via, to, can) in [
+            (None, "https://shop.example/", true),
+            (Some("10.0.0.5"), "https://shop.example/", true),
+            (Some("10.0.0.5:80"), "https://shop.example/", false),
+            (Some("10.0.0.5:80"), "http://shop.example:8080/", false),
+            (Some("10.0.0.5:80"), "http://shop.example/login", true),
+            (None, "http://shop.example/", false),
+        ] {
+            assert_eq!(from(via).can_follow(to), can, "{via:?} {to}");
         }
     }
 

@@ -46,21 +46,15 @@ pub(super) fn run(session: &Session, args: &Check) -> Result<Exit> {
     }
     let mut settings = Settings::new();
     settings.timeout = parse_duration(&args.live.timeout)?.unsigned_abs();
-    if settings.timeout.is_zero() {
-        return Err(Error::invalid("a timeout of nothing lets nobody answer").into());
-    }
     settings.ca.clone_from(&args.live.ca);
     settings.is_insecure = args.live.insecure;
     let targets = targets(args)?;
     let known = known(session)?;
+    let plan = known.as_ref().map(|(_, state)| Plan::new(state)).transpose()?;
+    let rules = known.as_ref().map(|(_, state)| state).zip(plan.as_ref());
     let now = session.clock.now();
-    let mut wanted = Vec::new();
-    for target in &targets {
-        let state = known.as_ref().map(|(_, state)| state);
-        wanted.push(wanted_of(target, state, args.live.expect, now)?);
-    }
     let asker = Asker::new(&settings, &targets)?;
-    let rows = ask_all(&asker, targets, &wanted);
+    let rows = ask_all(&asker, targets, &|url| wanted_at(url, rules, args.live.expect, now));
 
     let is_met = rows.iter().all(|row| row.verdict.is_met);
     let by = match (args.live.expect, &known) {
@@ -112,42 +106,43 @@ fn known(session: &Session) -> Result<Option<(Site, State)>> {
     Ok(Some((site, state)))
 }
 
-/// What a visitor should get whom nothing is known of.
-fn wanted_of(
-    target: &Target,
-    state: Option<&State>,
+/// What a visitor should get of whom nothing is known.
+fn wanted_at(
+    url: &str,
+    rules: Option<(&State, &Plan)>,
     expect: Option<LiveExpected>,
     now: Timestamp,
-) -> maint::Result<Wanted> {
+) -> Wanted {
     let page = expect.map(|expect| expect == LiveExpected::On);
     let mut wanted = Wanted { page, ..Wanted::default() };
-    let Some(state) = state else { return Ok(wanted) };
-    let parts = UrlParts::of(target.url());
-    let is_https = target.url().starts_with("https:");
+    let Some((state, plan)) = rules else { return wanted };
+    let parts = UrlParts::of(url);
     let request = RequestParts::new("GET", &parts.target.to_string())
         .with_host(parts.authority)
-        .with_https(is_https)
+        .with_https(url.starts_with("https:"))
         .with("accept", ACCEPT);
-    let plan = Plan::new(state)?;
     let decision = plan.decide(&request, now);
     wanted.page = wanted.page.or(Some(matches!(decision, Decision::Blocked(_))));
     wanted.status = status(state, decision, &request, now);
     wanted.revision = Some(state.revision);
-    Ok(wanted)
+    wanted
 }
 
 /// Asks them all, some at the same time, and keeps their order.
-fn ask_all(asker: &Asker, targets: Vec<Target>, wanted: &[Wanted]) -> Vec<Row> {
+fn ask_all(
+    asker: &Asker,
+    targets: Vec<Target>,
+    wanted_at: &(dyn Fn(&str) -> Wanted + Sync),
+) -> Vec<Row> {
     let next = AtomicUsize::new(0);
-    let answers: Vec<Mutex<Option<(Outcome, Verdict)>>> =
-        targets.iter().map(|_| Mutex::new(None)).collect();
+    let rows: Vec<Mutex<Option<Row>>> = targets.iter().map(|_| Mutex::new(None)).collect();
     let work = || {
         while let number = next.fetch_add(1, Ordering::Relaxed)
             && let Some(target) = targets.get(number)
         {
-            let answer = ask(asker, target, &wanted[number]);
-            if let Ok(mut place) = answers[number].lock() {
-                *place = Some(answer);
+            let row = ask(asker, target, wanted_at);
+            if let Ok(mut place) = rows[number].lock() {
+                *place = Some(row);
             }
         }
     };
@@ -156,18 +151,17 @@ fn ask_all(asker: &Asker, targets: Vec<Target>, wanted: &[Wanted]) -> Vec<Row> {
             scope.spawn(work);
         }
     });
-    let answers = answers.into_iter().filter_map(|place| place.into_inner().ok().flatten());
-    let rows = targets.into_iter().zip(wanted).zip(answers);
-    rows.map(|((target, wanted), (first, verdict))| Row { target, wanted: *wanted, first, verdict })
-        .collect()
+    rows.into_iter().filter_map(|place| place.into_inner().ok().flatten()).collect()
 }
 
-fn ask(asker: &Asker, target: &Target, wanted: &Wanted) -> (Outcome, Verdict) {
+fn ask(asker: &Asker, target: &Target, wanted_at: &(dyn Fn(&str) -> Wanted + Sync)) -> Row {
     let first = asker.ask(target);
-    let is_open = needs_second(&first, wanted, Timestamp::now());
+    // A redirect may lead to what another window covers.
+    let wanted = wanted_at(first.as_ref().map_or(target.url(), |answer| &answer.url));
+    let is_open = needs_second(&first, &wanted, Timestamp::now());
     let fresh = is_open.then(|| asker.ask_past_caches(target));
-    let verdict = judge(&first, fresh.as_ref(), wanted);
-    (first, verdict)
+    let verdict = judge(&first, fresh.as_ref(), &wanted);
+    Row { target: target.clone(), wanted, first, verdict }
 }
 
 fn expected(wanted: Wanted) -> Option<&'static str> {
