@@ -863,7 +863,9 @@ export class Gate {
       }
       const { status, headers: fields, format } = answerOf(window, asked, now);
       const body = format ? this.page(window, format, status, READING.includes(asked.method)) : { text: '' };
-      response.writeHead(status, { ...fields, ...body.fields, 'content-length': Buffer.byteLength(body.text) });
+      const revision = String(plan.state.revision);
+      const length = Buffer.byteLength(body.text);
+      response.writeHead(status, { ...fields, ...body.fields, 'maint-revision': revision, 'content-length': length });
       return response.end(asked.method === 'HEAD' ? undefined : body.text);
     };
   }

@@ -23,6 +23,14 @@ pub mod history {
     pub use crate::store::history::{PYTHON, Record, Revisions, backwards, read, shortened};
 }
 
+#[cfg(feature = "fleet")]
+pub mod live {
+    pub use crate::live::{
+        ACCEPT, Answer, Asker, Outcome, Settings, Target, Unreached, Verdict, Wanted, What, judge,
+        needs_second,
+    };
+}
+
 pub mod load {
     pub use crate::load::read;
 }
@@ -30,7 +38,7 @@ pub mod load {
 pub mod page {
     pub use crate::page::pages::{Pages, SiteDefaults, status_of_sending};
     pub use crate::page::render::{MAX_PAGE_SIZE, Templates, builtin, sample_window};
-    pub use crate::page::reply::MARK;
+    pub use crate::page::reply::{MARK, REVISION};
 }
 
 pub mod request {

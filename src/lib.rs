@@ -118,6 +118,8 @@ mod http_types;
 mod identity;
 #[doc(hidden)]
 pub mod internal;
+#[cfg(feature = "fleet")]
+mod live;
 mod load;
 pub mod page;
 mod replace;

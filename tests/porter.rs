@@ -291,7 +291,12 @@ fn the_example_obeys_the_command_from_the_next_request_on() {
     let builtin = served.maint(&["template", "render", "--builtin"]);
     assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
     assert!(page.ends_with(&builtin), "{page}");
-    for field in ["retry-after: 120", "cache-control: no-store", "maint-decision: block"] {
+    for field in [
+        "retry-after: 120",
+        "cache-control: no-store",
+        "maint-decision: block",
+        "maint-revision: 2",
+    ] {
         assert!(page.contains(&format!("\r\n{field}\r\n")), "{field}: {page}");
     }
     let sent = served.ask("POST", "/shop", &[BROWSER]);

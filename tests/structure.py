@@ -45,7 +45,7 @@ src/           rules
 src/           state
 src/           page load replace identity
 src/           flags fleet
-src/           store gate watch
+src/           store gate watch live
 src/           doctor http_types actix testing agent
 src/           tower
 src/           internal lib

@@ -12,6 +12,8 @@ mod file;
 mod following;
 mod host;
 mod secret;
+#[cfg(feature = "fleet")]
+pub(crate) mod tls;
 
 pub use address::{Address, Scheme};
 pub use choose::open;

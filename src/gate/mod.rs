@@ -41,6 +41,7 @@ use arc_swap::Guard;
 use jiff::Timestamp;
 
 use crate::error::Result;
+use crate::page::Reply;
 use crate::request::Request;
 use crate::rules::Matcher;
 use crate::site::Site;
@@ -300,13 +301,13 @@ impl Snapshot {
         };
         let now = now.unwrap_or_else(clock);
         if let Some(reply) = link::follow(&content.plan, request, now) {
-            return Answer::Reply(reply);
+            return self.told_from(reply);
         }
         match content.plan.decide_for(app, request, now) {
             Decision::Up => Answer::Pass(content.plan.outlook(app, request, now)),
             Decision::Ignored { id, is_personal } => Answer::Pass(Pass::by(id, is_personal)),
             Decision::Bypassed(id) => Answer::Pass(Pass::by(id, true)),
-            Decision::Blocked(window) => Answer::Reply(content.pages(window).reply(request, now)),
+            Decision::Blocked(window) => self.told_from(content.pages(window).reply(request, now)),
         }
     }
 
@@ -317,7 +318,13 @@ impl Snapshot {
 
     fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
         let now = now.unwrap_or_else(Timestamp::now);
-        Answer::Reply(self.content.pages(None).reply(request, now))
+        self.told_from(self.content.pages(None).reply(request, now))
+    }
+
+    /// Tells whoever asks which state an answer was made from.
+    fn told_from(&self, reply: Reply) -> Answer {
+        let revision = self.makeshift.is_none().then(|| self.content.revision());
+        Answer::Reply(reply.of_revision(revision))
     }
 }
 

@@ -13,6 +13,10 @@ use crate::format::Format;
 /// for it to find out whether the site is back.
 pub const MARK: &str = "maint-decision";
 
+/// The header field with the revision of the state that an answer was made from, which
+/// tells a stale copy from a new answer.
+pub const REVISION: &str = "maint-revision";
+
 /// What every answer has, so that no cache of any kind may keep it.
 const ALWAYS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
@@ -35,6 +39,9 @@ pub struct Reply {
     /// Header fields of this answer alone.
     own: Vec<(&'static str, String)>,
     window: Option<Arc<str>>,
+    /// Of the state; absent where there never was a good one, and for a page that nobody
+    /// asked a gate for.
+    revision: Option<u64>,
 }
 
 impl Reply {
@@ -53,7 +60,8 @@ impl Reply {
         let retry_after =
             self.retry_after.map(|seconds| ("retry-after", Cow::Owned(seconds.to_string())));
         let length = ("content-length", Cow::Owned(self.body.len().to_string()));
-        fixed.chain(self.own.iter().map(borrow)).chain(retry_after).chain([length])
+        let revision = self.revision.map(|revision| (REVISION, Cow::Owned(revision.to_string())));
+        fixed.chain(self.own.iter().map(borrow)).chain(revision).chain(retry_after).chain([length])
     }
 
     /// The value of one header field, by its name in lower case.
@@ -109,6 +117,11 @@ impl Reply {
         Some(context)
     }
 
+    /// Tells which state it was made from.
+    pub(crate) fn of_revision(self, revision: Option<u64>) -> Self {
+        Self { revision, ..self }
+    }
+
     /// Adds a header field.
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.own.push((name, value));
@@ -127,6 +140,7 @@ impl Reply {
             is_head: false,
             own: vec![("location", location), ("set-cookie", cookie)],
             window: None,
+            revision: None,
         }
     }
 }
@@ -192,6 +206,7 @@ impl Page {
             is_head,
             own: Vec::new(),
             window: window.cloned(),
+            revision: None,
         }
     }
 }

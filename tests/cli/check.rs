@@ -59,6 +59,16 @@ fn requirement_72_the_status_of_the_answer_is_told() {
 }
 
 #[test]
+#[cfg(not(feature = "fleet"))]
+fn a_build_that_asks_no_site_lists_it_and_says_how_to_get_it() {
+    let env = TestEnv::new();
+    assert!(env.ok(&["check", "--help"]).contains("--live"));
+    let message = env.fails(2, &["check", "--live", "http://127.0.0.1/"]);
+    assert!(message.contains("lacks the feature `fleet`"), "{message}");
+    assert!(message.contains("--features full"), "{message}");
+}
+
+#[test]
 fn what_is_no_host_is_explained() {
     let env = TestEnv::new();
     env.ok(&["on", "--host", "shop.example"]);

@@ -19,8 +19,12 @@ mod help;
 mod ignore;
 mod init;
 mod json;
+mod live;
 mod log;
 mod man;
+#[cfg(feature = "fleet")]
+#[path = "../common/nginx.rs"]
+mod nginx;
 mod off;
 mod on;
 mod preview;

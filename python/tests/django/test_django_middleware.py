@@ -21,6 +21,7 @@ HEADERS = {
     "cdn-cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "maint-decision": "block",
+    "maint-revision": "2",
 }
 
 

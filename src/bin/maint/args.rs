@@ -447,15 +447,23 @@ pub(crate) enum OnFailure {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
+With --live the site is asked as a visitor asks it: redirects are followed on its own host alone,
+and HTTPS_PROXY and the like count as for curl. An answer that may be a copy is asked for once more,
+by an address that no cache has met. The exit code is 0 if all answers are as expected, and else 1.
+
 Examples:
   maint check /health
   maint check https://shop.example.com/cart --method POST --ip 203.0.113.7
   maint check /admin/ --user staff --at 03:00
-  printf %s \"$token\" | maint check / --token-stdin")]
+  printf %s \"$token\" | maint check / --token-stdin
+  maint check --live https://shop.example.com/ --expect on
+  maint check --live https://shop.example.com/ --via 10.0.0.5,10.0.0.6")]
 pub(crate) struct Check {
-    /// The path as it is sent, or a whole URL
-    #[arg(value_name = "PATH", value_hint = ValueHint::Url)]
-    pub(crate) path: String,
+    /// The path as it is sent, or a whole URL; with --live, URLs
+    #[arg(value_name = "PATH", value_hint = ValueHint::Url, required_unless_present = "live")]
+    pub(crate) paths: Vec<String>,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
     /// The method
     #[arg(long, value_name = "METHOD", default_value = "GET", add = ArgValueCandidates::new(complete::methods))]
     pub(crate) method: String,
@@ -477,6 +485,52 @@ pub(crate) struct Check {
     /// Decide as of this time [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LiveArgs {
+    /// Ask the real site, and say what answers: app, page, stale copy, other error
+    #[arg(
+        long,
+        conflicts_with_all = ["method", "host", "ip", "user", "header", "token_stdin", "at"],
+        display_order = 100
+    )]
+    pub(crate) live: bool,
+    /// What should answer [default: as the state of the site says]
+    #[arg(long, value_name = "STATE", requires = "live", display_order = 101)]
+    pub(crate) expect: Option<LiveExpected>,
+    /// Connect here instead, to ask one host behind a balancer; repeat for more
+    #[arg(
+        long, value_name = "ADDRESS", requires = "live", num_args = 1, value_delimiter = ',',
+        action = ArgAction::Append, value_hint = ValueHint::Hostname, display_order = 102
+    )]
+    pub(crate) via: Vec<String>,
+    /// How long each request may take
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        requires = "live",
+        display_order = 103
+    )]
+    pub(crate) timeout: String,
+    /// Check servers against the certificates in this file, not those of the system
+    #[arg(
+        long, value_name = "FILE", requires = "live", value_hint = ValueHint::FilePath,
+        display_order = 104
+    )]
+    pub(crate) ca: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long, requires = "live", conflicts_with = "ca", display_order = 105)]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LiveExpected {
+    /// The page
+    On,
+    /// The app
+    Off,
 }
 
 /// Each may do what those before it may.

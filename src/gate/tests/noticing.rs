@@ -1,6 +1,34 @@
 //! Requirements 20, 21 and 23: when the state is read again, and when not.
 
 use super::*;
+
+/// The revision that the answer to a request tells.
+fn told_revision(gate: &Gate) -> Option<String> {
+    match gate.answer(&get("/")) {
+        Answer::Reply(reply) => reply.header(crate::page::reply::REVISION),
+        Answer::Pass(_) => panic!("it is down"),
+    }
+}
+
+#[test]
+fn an_answer_tells_the_revision_that_it_was_made_from() {
+    let mut desk = Desk::new();
+    desk.put(7, &down("x"));
+    let gate = desk.gate();
+    assert_eq!(told_revision(&gate).as_deref(), Some("7"));
+    // The same window has the same page, and the state is another one.
+    desk.put(8, &down("x"));
+    assert_eq!(told_revision(&gate).as_deref(), Some("8"));
+    let always = match gate.answer_overridden(&get("/"), Override::On) {
+        Answer::Reply(reply) => reply.header(crate::page::reply::REVISION),
+        Answer::Pass(_) => panic!("it is always down"),
+    };
+    assert_eq!(always.as_deref(), Some("8"));
+    desk.replace("{");
+    assert_eq!(told_revision(&gate).as_deref(), Some("8"), "the last good state is in force");
+    let closed = desk.gate_with(OnError::Closed);
+    assert_eq!(told_revision(&closed), None, "there never was a good one");
+}
 use crate::sys::FileKey;
 
 const SECOND: i128 = 1_000_000_000;

@@ -1,18 +1,22 @@
 //! `maint check`
 
+mod answered;
+#[cfg_attr(not(feature = "fleet"), path = "no_live.rs")]
+mod live;
+
 use std::io::Read as _;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use maint::gate::{Decision, Plan};
-use maint::internal::page::{Pages, SiteDefaults, Templates};
 use maint::internal::request::{PARAMETER, PathForms, UrlParts, is_host};
 use maint::request::{Request as _, RequestParts, User};
 use maint::rules::{HeaderMatch, Kind, Matcher};
 use maint::{Error, State};
 use serde_json::json;
+
+use answered::status;
 
 use crate::args::{Check, CheckUser};
 use crate::exit::Exit;
@@ -24,8 +28,15 @@ use crate::text::{GREEN, RED, Text, lossy, paint, say};
 const MAX_TOKEN: u64 = 4_096;
 
 pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
+    if args.live.live {
+        return live::run(session, args);
+    }
+    let [path] = &*args.paths else {
+        let message = format!("one path at a time, and not {}", args.paths.len());
+        return Err(Error::invalid(message).into());
+    };
     let site = session.site()?;
-    let request = described(args)?;
+    let request = described(args, path)?;
     if !linked(&request).is_empty() {
         session.output.note(
             "every user of this host can see a token on the command line; use `--token-stdin`",
@@ -78,21 +89,6 @@ pub(crate) fn run(session: &Session, args: &Check) -> Result<Exit> {
     Ok(if decision.is_pass() { Exit::Done } else { Exit::No })
 }
 
-/// The status of the answer; `None` if the app answers.
-fn status(
-    state: &State,
-    decision: Decision<'_>,
-    request: &RequestParts,
-    now: Timestamp,
-) -> Option<u16> {
-    let Decision::Blocked(Some(name)) = decision else { return None };
-    // No template changes the status, so none is read.
-    let templates = Arc::new(Templates::empty());
-    let site = SiteDefaults::new(None, &state.page, &templates);
-    let pages = Pages::new(name, state.windows.get(&**name)?, &site, &mut Vec::new());
-    Some(pages.reply(request, now).status())
-}
-
 fn explain(
     session: &Session,
     state: &State,
@@ -127,8 +123,8 @@ fn explain(
     }
 }
 
-fn described(args: &Check) -> Result<RequestParts> {
-    let (host, target) = target(&args.path)?;
+fn described(args: &Check, path: &str) -> Result<RequestParts> {
+    let (host, target) = target(path)?;
     let peer = args.ip.as_deref().map(|text| {
         text.parse::<IpAddr>()
             .map_err(|_| Error::invalid(format!("`{}` is not an address", text.escape_debug())))
