@@ -15,6 +15,8 @@ mod errors;
 #[cfg(unix)]
 mod first;
 mod flag;
+#[cfg(unix)]
+mod fleet;
 mod help;
 mod ignore;
 mod init;

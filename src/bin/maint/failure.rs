@@ -169,6 +169,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Invalid { hint, .. }
         | Error::Refused { hint, .. }
         | Error::Conflict { hint: hint @ Some(_), .. } => hint.clone(),
+        Error::Store { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+            "on a host of the fleet, `maint on --local` and `maint off --local` act there alone"
+                .to_owned()
+        })),
         Error::Unconfirmed { is_root: true, .. } => Some(
             "for the home page add `--yes-everything`; for a part of the site write `/part/**`"
                 .to_owned(),
