@@ -272,6 +272,8 @@ fn every_field_that_a_verb_prints_is_documented() {
         "path",
         "doctor",
         "man .",
+        #[cfg(feature = "fleet")]
+        "check --live http://localhost:1/",
     ] {
         let verb = arguments.split(' ').next().unwrap();
         let object = app.json(arguments);

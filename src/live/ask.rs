@@ -419,7 +419,9 @@ mod tests {
 
     #[test]
     fn urls_and_addresses_are_checked_before_anybody_is_asked() {
-        let of = |url, via| Target::new(url, via).map(|target| (target.url, target.via));
+        let of = |url: &str, via: Option<&str>| {
+            Target::new(url, via).map(|target| (target.url, target.via))
+        };
         let fits = |url: &str, via: Option<&str>, asked: &str, at: Option<&str>| {
             let at = at.map(str::to_owned);
             assert_eq!(of(url, via).unwrap(), (asked.to_owned(), at), "{url} {via:?}");

@@ -447,9 +447,10 @@ pub(crate) enum OnFailure {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-With --live the site is asked as a visitor asks it: redirects are followed on its own host alone,
-and HTTPS_PROXY and the like count as for curl. An answer that may be a copy is asked for once more,
-by an address that no cache has met. The exit code is 0 if all answers are as expected, and else 1.
+With --live the site is asked as by a visitor. Redirects are followed on its
+own host alone, and HTTPS_PROXY and the like count as for curl. What may be a
+copy is asked for again, with a query that no cache has met. Exit 0 if all
+answers are as expected, else 1.
 
 Examples:
   maint check /health
