@@ -11,6 +11,8 @@ mod engine;
 mod file;
 mod following;
 mod secret;
+#[cfg(feature = "fleet")]
+mod tls;
 
 pub use address::{Address, Scheme};
 pub use choose::open;
