@@ -2,6 +2,8 @@
 
 use super::address::{Address, Scheme};
 use super::engine::{Engine, Failure, Outcome};
+#[cfg(feature = "fleet")]
+use super::etcd::Etcd;
 use super::file::File;
 use super::secret::Secret;
 
@@ -14,6 +16,8 @@ use super::secret::Secret;
 pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine>> {
     match &address.scheme {
         Scheme::File => Ok(Box::new(File::open(address))),
+        #[cfg(feature = "fleet")]
+        Scheme::Etcd => Ok(Box::new(Etcd::open(address, secret)?)),
         #[cfg(not(feature = "fleet"))]
         _ => {
             let _ = secret;

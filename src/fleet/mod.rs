@@ -8,11 +8,17 @@ mod address;
 mod choose;
 mod document;
 mod engine;
+#[cfg(feature = "fleet")]
+mod etcd;
 mod file;
 mod following;
+#[cfg(feature = "fleet")]
+mod http;
 mod secret;
 #[cfg(feature = "fleet")]
 mod tls;
+#[cfg(feature = "fleet")]
+mod wire;
 
 pub use address::{Address, Scheme};
 pub use choose::open;

@@ -26,6 +26,7 @@ const MAX: u64 = 1024 * 1024;
 
 /// What an address says about TLS, read and tried.
 #[derive(Clone)]
+#[allow(dead_code, reason = "what is in PEM is for the crate redis")]
 pub(super) struct Tls {
     /// The authorities of `ca=`, in PEM; `None` stands for those that the system trusts.
     pub(super) authorities: Option<Vec<u8>>,
@@ -33,12 +34,11 @@ pub(super) struct Tls {
     pub(super) client: Option<Client>,
     /// The same, for rustls.
     pub(super) config: Arc<ClientConfig>,
-    /// The authorities, one by one, in DER.
-    pub(super) roots: Arc<Vec<CertificateDer<'static>>>,
 }
 
 /// The certificate of this client and its key, in PEM. It has no `Debug`, for the sake of the key.
 #[derive(Clone)]
+#[allow(dead_code, reason = "for the crate redis")]
 pub(super) struct Client {
     /// The certificate, and those between it and its authority.
     pub(super) certificate: Vec<u8>,
@@ -66,9 +66,10 @@ impl Tls {
             (Some(path), Some(pem)) => certificates(path, pem)?,
             _ => system_roots()?,
         };
+        let count = roots.len();
         let mut store = RootCertStore::empty();
-        let (usable, _) = store.add_parsable_certificates(roots.iter().cloned());
-        if let Some(path) = address.ca.as_deref().filter(|_| usable < roots.len()) {
+        let (usable, _) = store.add_parsable_certificates(roots);
+        if let Some(path) = address.ca.as_deref().filter(|_| usable < count) {
             let name = path.display();
             return Err(Failure::denied(format!("`{name}` holds a broken certificate")));
         }
@@ -89,7 +90,7 @@ impl Tls {
             }
             _ => (None, builder.with_no_client_auth()),
         };
-        Ok(Some(Self { authorities, client, config: Arc::new(config), roots: Arc::new(roots) }))
+        Ok(Some(Self { authorities, client, config: Arc::new(config) }))
     }
 }
 

@@ -1,0 +1,13 @@
+//! The engines of a fleet against the real ones, which a test starts on free ports of loopback, in
+//! a directory of their own. A test whose software is not there prints `SKIPPED`.
+
+#![cfg(unix)]
+
+mod cutting;
+mod etcd;
+mod etcd_engine;
+mod etcd_login;
+mod etcd_trouble;
+mod pace;
+#[path = "../common/say.rs"]
+mod say;
