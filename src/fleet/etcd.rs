@@ -458,7 +458,9 @@ impl Etcd {
                 }
                 Brought::End => {
                     let name = self.http.name(self.peer);
-                    return Err(Failure::unavailable(format!("{name}: it ended the watch")));
+                    return Err(Failure::unavailable(format!(
+                        "{name}: it ended the watch, as does a member that stops or has no leader"
+                    )));
                 }
                 Brought::Line(line) => {
                     self.watch.heard = Some(Instant::now());
