@@ -2,7 +2,11 @@
 
 use super::address::{Address, Scheme};
 use super::engine::{Engine, Failure, Outcome};
+#[cfg(feature = "fleet")]
+use super::etcd::Etcd;
 use super::file::File;
+#[cfg(feature = "fleet")]
+use super::relay::Relay;
 use super::secret::Secret;
 
 /// Opens the engine of an address. No connection is made yet.
@@ -14,6 +18,10 @@ use super::secret::Secret;
 pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine>> {
     match &address.scheme {
         Scheme::File => Ok(Box::new(File::open(address))),
+        #[cfg(feature = "fleet")]
+        Scheme::Etcd => Ok(Box::new(Etcd::open(address, secret)?)),
+        #[cfg(feature = "fleet")]
+        Scheme::Relay => Ok(Box::new(Relay::open(address, secret.as_ref())?)),
         #[cfg(not(feature = "fleet"))]
         _ => {
             let _ = secret;

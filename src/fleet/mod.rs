@@ -8,12 +8,20 @@ mod address;
 mod choose;
 mod document;
 mod engine;
+#[cfg(feature = "fleet")]
+mod etcd;
 mod file;
 mod following;
 mod host;
+#[cfg(feature = "fleet")]
+mod http;
+#[cfg(feature = "fleet")]
+mod relay;
 mod secret;
 #[cfg(feature = "fleet")]
 pub(crate) mod tls;
+#[cfg(feature = "fleet")]
+mod wire;
 
 pub use address::{Address, Scheme};
 pub use choose::open;
