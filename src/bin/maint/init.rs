@@ -112,8 +112,13 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
         applied.is_written |= joined.origin != Origin::Unchanged;
         session.output.error_text(&store_verb::concerns_text(&joined.concerns));
     }
+    // What is risky about the engine is said already, and the agent comes next.
+    let is_said = |code: &str| {
+        let concerns = joined.iter().flat_map(|joined| &joined.concerns);
+        code == "store-unattended" || concerns.into_iter().any(|concern| concern.code == code)
+    };
     for finding in examine(&site, &Environment::current(), None, session.clock.now()) {
-        if finding.level != Level::Note {
+        if finding.level != Level::Note && !is_said(finding.code) {
             session.output.warn(&[finding.message]);
         }
     }
