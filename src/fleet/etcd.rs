@@ -720,8 +720,6 @@ impl Refusal {
                 "use etcd 3.4 or later, not its `grpc-proxy`; with a configuration file, 3.4 needs \
                  `enable-grpc-gateway: true`",
             )
-        } else if self.says("HTTPS") {
-            protocol("it speaks TLS on this port").with_hint("write `etcds://`")
         } else {
             return None;
         })

@@ -123,10 +123,20 @@ impl Http {
             let body = body.with_config().limit(MAX).read_to_vec()?;
             Ok(Answer { status, etag, body })
         });
-        answer.map_err(|error| Broken {
-            failure: self.failed(peer, error, limits.answer),
-            is_sent: self.sent.is_sent(),
-        })
+        match answer {
+            // What Go and nginx say to whoever speaks plain text on a port for TLS.
+            Ok(answer) if !self.is_tls && answer.status == 400 && says_https(&answer.body) => {
+                let name = self.name(peer);
+                let failure = Failure::protocol(format!("{name}: it speaks TLS on this port"))
+                    .with_hint("use the scheme with it, as `etcds` or `https`");
+                Err(Broken { failure, is_sent: false })
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Broken {
+                failure: self.failed(peer, error, limits.answer),
+                is_sent: self.sent.is_sent(),
+            }),
+        }
     }
 
     /// Asks one endpoint for an answer that has no end.
@@ -187,6 +197,10 @@ impl Http {
             other => Failure::protocol(format!("{name}: {other}")),
         }
     }
+}
+
+fn says_https(body: &[u8]) -> bool {
+    body.windows(5).any(|part| part == b"HTTPS")
 }
 
 /// One that does what it is told: no proxy of the environment, no redirects, no errors for a status.
