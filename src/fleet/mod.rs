@@ -15,6 +15,8 @@ mod following;
 #[cfg(feature = "fleet")]
 mod http;
 #[cfg(feature = "fleet")]
+mod redis;
+#[cfg(feature = "fleet")]
 mod relay;
 mod secret;
 #[cfg(feature = "fleet")]
