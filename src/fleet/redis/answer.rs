@@ -50,6 +50,16 @@ impl Refusal {
             "WRONGPASS" => denied("it refuses the user or the password")
                 .with_hint("compare the user in the address, and the password, with its ACL"),
             "NOPERM" => self.forbidden(peer),
+            // Redis 7.0 does not say which command of a script it was.
+            _ if self.detail.starts_with("The user executing the script can't run") => denied(
+                "this user may not run all commands that a change needs",
+            )
+            .with_hint(
+                "let it by `ACL SETUSER NAME +xrevrange +xadd +time +hget +hgetall +hset +hdel`",
+            ),
+            _ if self.detail.starts_with("The user executing the script can't access") => {
+                self.forbidden(peer)
+            }
             "DENIED" => denied("it is in protected mode, and answers nobody from another machine")
                 .with_hint("give its users passwords, and say `protected-mode no` then"),
             "LOADING" => unavailable("it is still loading its data"),
@@ -230,6 +240,21 @@ mod tests {
             ("ERR something\nodd", Protocol, "ERR something\\nodd"),
             ("NOPERM this user has no permissions to run the 'xadd' command", Denied, "`xadd`"),
             ("NOPERM this user has no permissions to access one of the keys", Denied, "keys"),
+            (
+                "NOPERM ACL failure in script: User ann has no permissions to run the 'hset' command",
+                Denied,
+                "`hset`",
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: x",
+                Denied,
+                "commands that a change needs",
+            ),
+            (
+                "ERR The user executing the script can't access at least one of the keys mentioned",
+                Denied,
+                "keys",
+            ),
         ] {
             let failure = refusal(line).failure("h:6379");
             assert_eq!(failure.kind, kind, "{line}");

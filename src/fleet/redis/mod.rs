@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a waiter reads again although nothing came, since a stream that is deleted, or is
 /// replaced by an older one, wakes nobody. Sentinel is asked as often who the primary is.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long a writer takes the word of Sentinel on who is the primary.
 const TRUST: Duration = Duration::from_secs(5);

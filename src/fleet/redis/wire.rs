@@ -133,7 +133,17 @@ impl Wire {
                 let mut session = ClientConnection::new(tls.config.clone(), name)
                     .map_err(|cause| Failure::protocol(format!("{peer}: no TLS: {cause}")))?;
                 while session.is_handshaking() {
-                    session.complete_io(&mut timed).map_err(|cause| failed(&cause))?;
+                    session.complete_io(&mut timed).map_err(|cause| {
+                        let failure = failed(&cause);
+                        if !is_timeout(&cause) {
+                            return failure;
+                        }
+                        // Redis waits for the end of what it takes for a line.
+                        failure.with_hint(
+                            "if it speaks no TLS on this port, write `redis` in the address instead \
+                             of `rediss`",
+                        )
+                    })?;
                 }
                 Stream::Tls(Box::new(StreamOwned::new(session, timed)))
             }
