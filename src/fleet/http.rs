@@ -96,7 +96,7 @@ impl Http {
             bases: names.iter().map(|name| format!("{scheme}://{name}")).collect(),
             names,
             is_tls: tls.is_some(),
-            is_known: tls.is_some_and(|tls| tls.client.is_some()),
+            is_known: tls.is_some_and(|tls| tls.has_certificate),
             calls,
             sent,
             streams,

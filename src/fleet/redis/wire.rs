@@ -50,7 +50,7 @@ impl Access {
 
     /// Whether the server lets in only those who prove who they are.
     pub(super) fn is_proved(&self) -> bool {
-        self.secret.is_some() || self.tls.as_ref().is_some_and(|tls| tls.client.is_some())
+        self.secret.is_some() || self.tls.as_ref().is_some_and(|tls| tls.has_certificate)
     }
 
     /// Connects to a server of data, as the user and to the database of the address.
@@ -125,7 +125,7 @@ enum Stream {
 impl Wire {
     fn connect(endpoint: &Endpoint, tls: Option<&Tls>, until: Instant) -> Outcome<Self> {
         let peer = shown(endpoint);
-        let has_certificate = tls.is_some_and(|tls| tls.client.is_some());
+        let has_certificate = tls.is_some_and(|tls| tls.has_certificate);
         let failed = |cause: &io::Error| trouble(cause, &peer, has_certificate);
         let tcp = dial(endpoint, until).map_err(|cause| failed(&cause))?;
         let mut timed = Timed { tcp, until, grace: Duration::ZERO };
