@@ -5,6 +5,8 @@ use super::engine::{Engine, Failure, Outcome};
 #[cfg(feature = "fleet")]
 use super::etcd::Etcd;
 use super::file::File;
+#[cfg(feature = "fleet")]
+use super::relay::Relay;
 use super::secret::Secret;
 
 /// Opens the engine of an address. No connection is made yet.
@@ -18,6 +20,8 @@ pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine
         Scheme::File => Ok(Box::new(File::open(address))),
         #[cfg(feature = "fleet")]
         Scheme::Etcd => Ok(Box::new(Etcd::open(address, secret)?)),
+        #[cfg(feature = "fleet")]
+        Scheme::Relay => Ok(Box::new(Relay::open(address, secret.as_ref())?)),
         #[cfg(not(feature = "fleet"))]
         _ => {
             let _ = secret;

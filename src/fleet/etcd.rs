@@ -458,7 +458,9 @@ impl Etcd {
                 }
                 Brought::End => {
                     let name = self.http.name(self.peer);
-                    return Err(Failure::unavailable(format!("{name}: it ended the watch")));
+                    return Err(Failure::unavailable(format!(
+                        "{name}: it ended the watch, as does a member that stops or has no leader"
+                    )));
                 }
                 Brought::Line(line) => {
                     self.watch.heard = Some(Instant::now());
@@ -718,8 +720,6 @@ impl Refusal {
                 "use etcd 3.4 or later, not its `grpc-proxy`; with a configuration file, 3.4 needs \
                  `enable-grpc-gateway: true`",
             )
-        } else if self.says("HTTPS") {
-            protocol("it speaks TLS on this port").with_hint("write `etcds://`")
         } else {
             return None;
         })

@@ -14,6 +14,8 @@ mod file;
 mod following;
 #[cfg(feature = "fleet")]
 mod http;
+#[cfg(feature = "fleet")]
+mod relay;
 mod secret;
 #[cfg(feature = "fleet")]
 mod tls;

@@ -32,7 +32,9 @@ pub(crate) struct Member {
     log: PathBuf,
     /// Where clients connect.
     pub(crate) port: u16,
-    /// Where it says how it is, always in plain text.
+    /// Where a test configures it, always in plain text.
+    plain: u16,
+    /// Where it says how it is.
     health: u16,
 }
 
@@ -73,17 +75,20 @@ impl Cluster {
 
     fn launch(count: usize, tls: Option<&ServerTls>) -> Self {
         let temp = tempfile::tempdir().unwrap();
-        let ports: Vec<[u16; 3]> = (0..count).map(|_| free_ports()).collect();
+        let ports: Vec<[u16; 4]> = (0..count).map(|_| free_ports()).collect();
         let peers: Vec<String> = (0..count)
             .map(|index| format!("m{index}=http://127.0.0.1:{}", ports[index][1]))
             .collect();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let members = ports.iter().enumerate().map(|(index, &[port, peer, health])| {
+        let members = ports.iter().enumerate().map(|(index, &[port, peer, health, plain])| {
             let directory = temp.path().join(format!("m{index}"));
             let mut arguments: Vec<String> = [
                 ("name", format!("m{index}")),
                 ("data-dir", directory.display().to_string()),
-                ("listen-client-urls", format!("{scheme}://127.0.0.1:{port}")),
+                (
+                    "listen-client-urls",
+                    format!("{scheme}://127.0.0.1:{port},http://127.0.0.1:{plain}"),
+                ),
                 ("advertise-client-urls", format!("{scheme}://127.0.0.1:{port}")),
                 ("listen-peer-urls", format!("http://127.0.0.1:{peer}")),
                 ("initial-advertise-peer-urls", format!("http://127.0.0.1:{peer}")),
@@ -102,7 +107,7 @@ impl Cluster {
                 }
             }
             let log = temp.path().join(format!("m{index}.log"));
-            let mut member = Member { process: None, arguments, log, port, health };
+            let mut member = Member { process: None, arguments, log, port, plain, health };
             member.launch();
             member
         });
@@ -247,13 +252,13 @@ impl Member {
         kill_process(Pid::from_child(process), signal).unwrap();
     }
 
-    /// Asks it by its JSON gateway in plain text.
+    /// Asks it by its JSON gateway.
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         let request = format!(
             "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let answer = exchange(self.port, &request).unwrap();
+        let answer = exchange(self.plain, &request).unwrap();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status, body.to_owned())
@@ -273,8 +278,8 @@ fn exchange(port: u16, request: &str) -> Option<String> {
     Some(answer)
 }
 
-/// Three ports that were free a moment ago.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+/// Ports that were free a moment ago.
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -108,6 +108,12 @@ fn a_waiter_sees_each_kind_of_change() {
     let began = Instant::now();
     assert_eq!(waiter.wait(Some(&first), short).unwrap(), Seen::Nothing);
     assert!(began.elapsed() >= short);
+    // The watch outlives its silence, and the question whether anybody is there.
+    assert_eq!(waiter.wait(Some(&first), Duration::from_secs(4)).unwrap(), Seen::Nothing);
+    let second = replace(&mut *writer, b"one and a half");
+    let Seen::Document(seen) = waiter.wait(Some(&first), WITHIN).unwrap() else { panic!() };
+    assert_eq!(seen.revision, second);
+    let first = second;
     // Changes while nobody waits coalesce.
     replace(&mut *writer, b"two");
     let third = replace(&mut *writer, b"three");

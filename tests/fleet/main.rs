@@ -3,11 +3,16 @@
 
 #![cfg(unix)]
 
+mod certificates;
 mod cutting;
 mod etcd;
 mod etcd_engine;
 mod etcd_login;
 mod etcd_trouble;
+#[path = "../common/nginx.rs"]
+mod nginx;
 mod pace;
+mod relay;
 #[path = "../common/say.rs"]
 mod say;
+mod tls;
