@@ -51,8 +51,8 @@ fn requirement_89_nothing_acknowledged_is_lost_by_kill_9() {
     });
     assert!(is_over.load(Ordering::Relaxed));
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!(
         "{kills} kills during {count} writes: 0 lost, 0 twice, {} without an answer, {} of them \
          applied; the waiter had the last one {:.0} ms after it",
@@ -102,8 +102,8 @@ fn requirement_89_the_leader_may_die() {
         result
     });
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!(
         "leader killed {kills} times during {count} writes: 0 lost, 0 twice, longest gap {:.0} ms, \
          {} without an answer, {} of them applied",
@@ -321,8 +321,8 @@ fn requirement_91_a_change_is_made_once_however_often_its_answer_is_cut() {
         });
     }
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!("{count} changes, 0 lost, 0 twice: {met:?}"));
 }
 
