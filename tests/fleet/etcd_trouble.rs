@@ -168,8 +168,7 @@ fn requirement_93_a_frozen_member_takes_only_its_share() {
             others.any(|(_, member)| member.is_leader())
         });
         let began = Instant::now();
-        let loaded = etcd.load(Duration::from_secs(30)).unwrap().unwrap();
-        assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+        let loaded = etcd.load(Duration::from_secs(9)).unwrap().unwrap();
         assert_eq!(loaded.document, b"one");
         cluster.members[frozen].thaw();
         until("it is back", || cluster.members[frozen].is_healthy());
