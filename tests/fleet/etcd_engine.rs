@@ -273,3 +273,25 @@ fn members_that_are_down_are_named() {
         codes(&mut *etcd).contains(&"etcd-no-quorum")
     });
 }
+
+#[test]
+fn a_proxy_of_the_environment_is_not_asked() {
+    const ADDRESS: &str = "MAINT_TEST_STORE";
+    if let Ok(address) = std::env::var(ADDRESS) {
+        assert_eq!(engine(&address).load(WITHIN).unwrap(), None);
+        return;
+    }
+    let Some(cluster) = Cluster::start(1) else { return };
+    // Nobody is there.
+    let proxy = "http://127.0.0.1:1";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "etcd_engine::a_proxy_of_the_environment_is_not_asked"])
+        .env(ADDRESS, cluster.address("shop"))
+        .envs(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, proxy)))
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}

@@ -167,7 +167,6 @@ fn requirement_93_a_frozen_member_takes_only_its_share() {
                 cluster.members.iter().enumerate().filter(|(index, _)| *index != frozen);
             others.any(|(_, member)| member.is_leader())
         });
-        let began = Instant::now();
         let loaded = etcd.load(Duration::from_secs(9)).unwrap().unwrap();
         assert_eq!(loaded.document, b"one");
         cluster.members[frozen].thaw();
