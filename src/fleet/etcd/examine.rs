@@ -188,6 +188,57 @@ fn version_concern(name: &str, version: &str) -> Option<(String, &'static str)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::engine::Failure;
+
+    #[test]
+    fn requirement_96_what_puts_a_fleet_at_risk_has_a_code() {
+        let status = |leader, error: &str| Status {
+            version: "3.4.23".to_owned(),
+            leader: Some(Number(leader)),
+            errors: [error]
+                .iter()
+                .filter(|error| !error.is_empty())
+                .map(ToString::to_string)
+                .collect(),
+        };
+        let down = Failure::unavailable("connection refused");
+        let codes = |status: Outcome<Status>, count, change: fn(&mut Facts<'_>)| {
+            let statuses = [("h1:2379".to_owned(), status)];
+            let members = Members { members: vec![Value::Null; count] };
+            let mut facts = Facts {
+                statuses: &statuses,
+                members: Ok(members),
+                document: Ok(100),
+                endpoints: 3,
+                is_plain: false,
+                has_token: false,
+                is_open: false,
+            };
+            change(&mut facts);
+            concerns(&facts).iter().map(|concern| concern.code).collect::<Vec<_>>().join(" ")
+        };
+        let as_it_is = |_: &mut Facts<'_>| {};
+        assert_eq!(codes(Ok(status(1, "")), 3, as_it_is), "");
+        assert_eq!(codes(Ok(status(0, "")), 3, as_it_is), "etcd-no-quorum");
+        assert_eq!(codes(Ok(status(1, "memberID:1 alarm:NOSPACE ")), 3, as_it_is), "etcd-no-space");
+        assert_eq!(codes(Ok(status(1, "memberID:1 alarm:CORRUPT ")), 3, as_it_is), "etcd-corrupt");
+        assert_eq!(codes(Err(down), 3, as_it_is), "etcd-member-down");
+        assert_eq!(codes(Ok(status(1, "")), 1, as_it_is), "etcd-one-member");
+        assert_eq!(codes(Ok(status(1, "")), 2, as_it_is), "etcd-two-members");
+        let seen = |change| codes(Ok(status(1, "")), 3, change);
+        assert_eq!(seen(|facts| facts.endpoints = 1), "etcd-one-endpoint");
+        assert_eq!(seen(|facts| facts.is_plain = true), "etcd-plain-text");
+        assert_eq!(seen(|facts| facts.is_open = true), "etcd-no-users");
+        assert_eq!(seen(|facts| facts.has_token = true), "etcd-watch-rights");
+        assert_eq!(seen(|facts| facts.document = Ok(1_000_000)), "etcd-large-document");
+        let denied = || Failure::denied("no");
+        assert_eq!(seen(|facts| facts.members = Err(Failure::denied("no"))), "etcd-members-unseen");
+        assert_eq!(
+            seen(|facts| facts.document = Err(Failure::denied("no"))),
+            "etcd-document-unseen"
+        );
+        assert_eq!(codes(Err(denied()), 3, as_it_is), "etcd-status-unseen");
+    }
 
     #[test]
     fn versions_are_compared_by_their_own_line() {

@@ -765,6 +765,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn requirement_96_plain_text_beyond_loopback_is_known() {
+        for (address, is_plain) in [
+            ("etcd://10.0.0.1/shop", true),
+            ("etcd://localhost,h2/shop", true),
+            ("etcd://localhost,[::1],127.0.0.2/shop", false),
+        ] {
+            let etcd = Etcd::open(&Address::parse(address).unwrap(), None).unwrap();
+            assert_eq!(etcd.is_plain, is_plain, "{address}");
+        }
+    }
+
+    #[test]
     fn requirement_91_what_etcd_refuses_is_known_to_be_undone_or_ambiguous() {
         let address = Address::parse("etcd://localhost:1/shop").unwrap();
         let etcd = Etcd::open(&address, None).unwrap();
