@@ -228,7 +228,8 @@ impl Engine for Relay {
         if answer.status != 200 {
             return Ok(None);
         }
-        if sha256(&answer.body) != digest {
+        let found = sha256(&answer.body);
+        if found != digest {
             // Its state and its templates are two files, and this was between them.
             self.read = None;
             return Err(Failure::unavailable(format!(

@@ -123,7 +123,7 @@ fn shown(site: &TestSite, args: &[&str]) -> String {
 /// What the command shows to somebody who says that this is their name.
 fn shown_to(site: &Path, name: &str, args: &[&str]) -> String {
     let mut command = Command::new(MAINT);
-    command.args(["--color", "never", "--wait", "1050ms", "--site"]).arg(site).args(args);
+    command.args(["--color", "never", "--wait", "3s", "--site"]).arg(site).args(args);
     command.env_clear().env("TZ", "UTC0").stdin(Stdio::null());
     if !name.contains('\0') {
         for variable in ["USER", "LOGNAME", "SUDO_USER", "DOAS_USER", "HOSTNAME", "EDITOR"] {

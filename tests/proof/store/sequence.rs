@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use maint::Site;
+use maint::fleet::{Address, Following};
 use maint::page::Format;
 use maint::store::{self, Options};
 
@@ -94,7 +95,18 @@ fn requirement_01_a_verb_that_reads_changes_nothing() {
 
 /// The functions of the library that change a site, and those that show what they would
 /// change.
-const WRITERS: [&str; 5] = ["add_template", "put_template", "remove_template", "restore", "update"];
+const WRITERS: [&str; 8] = [
+    "add_template",
+    "join",
+    "leave",
+    "put_template",
+    "refresh",
+    "remove_template",
+    "restore",
+    "update",
+];
+/// Those that ask or fill the engine of a fleet; `refresh` is by `mirror`, as an agent is.
+const FLEET: [&str; 6] = ["hosts", "import", "local_name", "mirror", "peek", "texts"];
 /// Those that change what is declared for this host, and leave the state as it is.
 const DECLARING: [&str; 3] = ["add_flag", "remove_flag", "sync_flags"];
 const PREVIEWS: [&str; 2] = ["preview", "preview_restore"];
@@ -112,7 +124,8 @@ fn requirement_01_the_library_replaces_the_state_in_order() {
     public.extend(uses.flat_map(|rest| rest.split("::").last().unwrap().split(',')).map(name_in));
     // Types and constants.
     public.retain(|name| name.starts_with(char::is_lowercase));
-    let known = WRITERS.into_iter().chain(DECLARING).chain(PREVIEWS).chain([MAKER]).collect();
+    let known =
+        WRITERS.into_iter().chain(FLEET).chain(DECLARING).chain(PREVIEWS).chain([MAKER]).collect();
     assert_eq!(public, known, "a function of the store is missing here");
     if !can_trace() {
         return;
@@ -157,6 +170,14 @@ fn by_the_library() {
     store::remove_template(&site, &options, "page").unwrap();
     store::preview_restore(&site, &options).unwrap();
     store::restore(&site, &options).unwrap();
+    let engine = site.dir().with_file_name("engine");
+    let address = Address::parse(&format!("file://{}", engine.display())).unwrap();
+    store::join(&site, &options, &address, None).unwrap();
+    let (following, state) = (Following::named(address), site.state().unwrap());
+    let confirmed = options.clone().confirmed(true);
+    store::import(&confirmed, &following, &state, &store::texts(&site).unwrap()).unwrap();
+    store::refresh(&site, &options).unwrap();
+    store::leave(&site, &options).unwrap();
 }
 
 #[test]

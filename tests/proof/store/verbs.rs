@@ -8,7 +8,7 @@ use crate::env::{MAINT, TestSite, chmod, run, write};
 /// The commands that change the state, in an order that gives each something to do.
 /// `{rule}` and `{token}` stand for the id of an existing one. Beside each, how often
 /// it replaces the state.
-pub(crate) const CHANGING: [(&[&str], usize); 25] = [
+pub(crate) const CHANGING: [(&[&str], usize); 30] = [
     (&["on", "-m", "Back at noon"], 1),
     (&["on", "deploy", "--for", "1h"], 1),
     (&["on", "-m", "Back at one"], 1),
@@ -34,6 +34,11 @@ pub(crate) const CHANGING: [(&[&str], usize); 25] = [
     (&["restore"], 1),
     (&["run", "--", "true"], 2),
     (&["run", "--on-failure", "release", "--", "false"], 2),
+    (&["init", "--store", "file://{elsewhere}"], 1),
+    (&["on"], 1),
+    (&["on", "--local"], 1),
+    (&["store", "import", "--yes"], 1),
+    (&["store", "leave"], 1),
 ];
 
 /// Makes the site first, and so has a test of its own.
@@ -41,7 +46,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 27] = [
+pub(crate) const READING: [&[&str]; 29] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -58,6 +63,8 @@ pub(crate) const READING: [&[&str]; 27] = [
     &["flag", "kinds"],
     &["snippet", "nginx"],
     &["agent", "status"],
+    &["store", "show"],
+    &["store", "export"],
     &["log"],
     &["doctor"],
     &["path"],
@@ -109,8 +116,7 @@ pub(crate) fn filled_in(args: &[&str], site: &TestSite) -> Vec<String> {
         .map(|&word| match word {
             "{rule}" => first(site.state().ignore.into_keys().collect()),
             "{token}" => first(site.state().bypass.into_keys().collect()),
-            "{elsewhere}" => site.project.join("elsewhere").to_str().unwrap().to_owned(),
-            other => other.to_owned(),
+            other => other.replace("{elsewhere}", site.project.join("elsewhere").to_str().unwrap()),
         })
         .collect()
 }
