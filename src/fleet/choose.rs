@@ -1,10 +1,14 @@
 //! Which engine answers for an address.
 
 use super::address::{Address, Scheme};
-use super::engine::{Engine, Failure, Outcome};
+#[cfg(not(feature = "fleet"))]
+use super::engine::Failure;
+use super::engine::{Engine, Outcome};
 #[cfg(feature = "fleet")]
 use super::etcd::Etcd;
 use super::file::File;
+#[cfg(feature = "fleet")]
+use super::redis::Redis;
 #[cfg(feature = "fleet")]
 use super::relay::Relay;
 use super::secret::Secret;
@@ -21,17 +25,14 @@ pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine
         #[cfg(feature = "fleet")]
         Scheme::Etcd => Ok(Box::new(Etcd::open(address, secret)?)),
         #[cfg(feature = "fleet")]
+        Scheme::Redis | Scheme::Sentinel => Ok(Box::new(Redis::open(address, secret)?)),
+        #[cfg(feature = "fleet")]
         Scheme::Relay => Ok(Box::new(Relay::open(address, secret.as_ref())?)),
         #[cfg(not(feature = "fleet"))]
         _ => {
             let _ = secret;
             Err(Failure::protocol("this build of maint has no engines")
                 .with_hint("install one with the feature `fleet`, as the released ones are"))
-        }
-        #[cfg(feature = "fleet")]
-        scheme => {
-            let _ = secret;
-            Err(Failure::protocol(format!("no engine for {scheme:?} yet")))
         }
     }
 }

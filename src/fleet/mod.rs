@@ -16,6 +16,8 @@ mod host;
 #[cfg(feature = "fleet")]
 mod http;
 #[cfg(feature = "fleet")]
+mod redis;
+#[cfg(feature = "fleet")]
 mod relay;
 mod secret;
 #[cfg(feature = "fleet")]

@@ -88,10 +88,11 @@ impl Certificates {
     #[expect(clippy::disallowed_methods, reason = "the configuration of another program")]
     pub(crate) fn sign_expired(&self, name: &str, names: &str) -> &Self {
         self.sign(name, "/O=maint", names, 30);
-        let text = "[ca]\ndefault_ca=here\n[here]\ndatabase=index\nnew_certs_dir=.\n\
+        let text = "[ca]\ndefault_ca=here\n[here]\ndatabase=index\nserial=serial\nnew_certs_dir=.\n\
             default_md=sha256\npolicy=any\n[any]\norganizationName=optional\n";
         std::fs::write(self.temp.path().join("config"), text).unwrap();
         std::fs::write(self.temp.path().join("index"), "").unwrap();
+        std::fs::write(self.temp.path().join("serial"), "1000").unwrap();
         self.openssl(&[
             "ca",
             "-batch",
@@ -110,7 +111,6 @@ impl Certificates {
             "20210101000000Z",
             "-extfile",
             &format!("{name}.ext"),
-            "-rand_serial",
             "-out",
             &format!("{name}.pem"),
         ]);

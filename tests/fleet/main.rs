@@ -12,6 +12,13 @@ mod etcd_trouble;
 #[path = "../common/nginx.rs"]
 mod nginx;
 mod pace;
+mod redis_acl;
+mod redis_doubt;
+mod redis_engine;
+mod redis_examine;
+mod redis_sentinel;
+mod redis_server;
+mod redis_tls;
 mod relay;
 #[path = "../common/say.rs"]
 mod say;
