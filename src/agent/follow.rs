@@ -154,8 +154,12 @@ impl Follower {
                     standings: mirrored.flags.flags,
                 })
             }
-            // The document is the fault, so only another one helps.
-            Err(error @ Error::Store { .. }) if !is_engine_away => Ok(odd(error)),
+            // The document is the fault, so only another one helps. It may be there already, and
+            // a command may have brought it here.
+            Err(error @ Error::Store { .. }) if !is_engine_away => match engine.load(FETCH) {
+                Ok(Some(now)) if now.revision != snapshot.revision => Ok(Event::Contact),
+                _ => Ok(odd(error)),
+            },
             Err(error) => Err(error),
         }
     }

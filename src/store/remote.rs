@@ -22,7 +22,7 @@ use crate::identity::as_owner;
 use crate::load;
 use crate::page::template;
 use crate::site::Site;
-use crate::state::{State, next_number};
+use crate::state::{Mirror, State, next_number};
 
 /// The name beside the document of the state before the last change.
 const BEFORE: &str = "before";
@@ -136,8 +136,9 @@ impl<'a> Writer<'a> {
 
     /// The document as the engine has it, if it may be followed here.
     fn load(&mut self) -> Result<(Snapshot, Document)> {
-        let (snapshot, document) = self.asking.known_document()?;
+        // In this order: others on this host bring newer documents meanwhile.
         let here = load::read(&self.site.state_file()).unwrap_or_default();
+        let (snapshot, document) = self.asking.known_document()?;
         let address = &self.asking.following.address;
         document.check(&address.site, here.mirror.as_ref()).map_err(|odd| {
             let failure = Failure::protocol(odd.to_string());
@@ -276,18 +277,18 @@ impl<'a> Writer<'a> {
         applied
     }
 
-    /// Whether the agent of this host brings the document here, which takes it a moment.
+    /// Whether somebody else brings the document here, or a later one: a command that was quicker,
+    /// or the agent of this host, which takes it a moment.
     fn has_come(&self, document: &Document) -> bool {
-        if !matches!(duty(self.site), Ok(Duty::Runs(_))) {
-            return false;
-        }
         loop {
             let here = load::read(&self.site.state_file()).unwrap_or_default();
-            let number = here.mirror.map_or(0, |mirror| mirror.sequence);
-            if number >= document.sequence {
+            let is_here = |mirror: &Mirror| {
+                mirror.lineage == document.lineage && mirror.sequence >= document.sequence
+            };
+            if here.mirror.as_ref().is_some_and(is_here) {
                 return true;
             }
-            if self.asking.left().is_zero() {
+            if self.asking.left().is_zero() || !matches!(duty(self.site), Ok(Duty::Runs(_))) {
                 return false;
             }
             thread::sleep(LOOK.min(self.asking.left()));

@@ -65,7 +65,10 @@ impl Fleet {
 
     fn toggle(&self, wait: &str) -> Ran {
         let verb = if self.is_on { "off" } else { "on" };
-        self.hosts.run("one", &["--json", "--wait", wait, verb])
+        match wait {
+            "" => self.hosts.run("one", &["--json", "--no-wait", verb]),
+            wait => self.hosts.run("one", &["--json", "--wait", wait, verb]),
+        }
     }
 
     /// The revision of the fleet, asked past the proxy.
@@ -84,7 +87,7 @@ impl Fleet {
     fn stays_cut(&mut self, cut: Cut, seen: &mut Seen) {
         let before = self.revision();
         self.cut(cut);
-        let ran = self.toggle("0s");
+        let ran = self.toggle("");
         self.cutter.let_pass();
         let made = self.revision() - before;
         let is_unsure = ran.stderr.contains("may be in force");
@@ -115,6 +118,7 @@ impl Fleet {
         });
         assert_eq!((ran.code, self.revision()), (0, before + 1), "{cut:?}: {ran:?}");
         assert_eq!(ran.revision(), before + 1, "{cut:?}: {ran:?}");
+        assert!(ran.stdout.contains("\"changed\":true"), "it knows its own change: {ran:?}");
         self.is_on = !self.is_on;
     }
 
