@@ -3,6 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use maint::Site;
+use maint::fleet::MAX_OPERATIONS;
+use maint::state::WindowSettings;
+use maint::store::{self, Options};
+
 use super::hosts::{Hosts, Ran};
 use crate::cutting::Cutter;
 use crate::etcd::Cluster;
@@ -47,7 +52,17 @@ impl Fleet {
         hosts.ok("one", &["init", "--store", &url(cutter.port)]);
         let mut fleet = Self { hosts, cutter, passed: (0, 0), is_on: false };
         // As long as the document grows, a place in an answer means something else each time.
-        for _ in 0..amount(2, 66) {
+        let site = Site::at(fleet.hosts.dir("one").join(".maint"));
+        for number in 0..MAX_OPERATIONS {
+            let name = format!("w{}", number / 2);
+            store::update(&site, &Options::new("x"), |state, stamp| match number % 2 {
+                0 => state.open_window(&name, &WindowSettings::new(), stamp).map(drop),
+                _ => state.close_window(&name, stamp.now).map(drop),
+            })
+            .unwrap();
+        }
+        // The first of these leaves the state before it as it will be from then on.
+        for _ in 0..4 {
             fleet.measure();
         }
         fleet
@@ -124,18 +139,19 @@ impl Fleet {
 
     fn is_cut_everywhere(&mut self) {
         let (requests, answers) = self.passed;
-        // The answer to the write comes last, and is short.
-        let last = answers.saturating_sub(amount(240, 600));
+        // The answer to the write comes last, and is short: that of Redis has some 25 bytes.
+        let (last, end) = (answers.saturating_sub(amount(240, 600)), answers.saturating_sub(64));
         let early = (0..last).step_by(amount(last / 6 + 1, 13));
-        let late = (last..answers + 8).step_by(amount(24, 1));
-        let answers: Vec<Cut> = early.chain(late).map(Cut::Answer).collect();
+        let late = (last..end).step_by(amount(29, 1));
+        let end = (end..answers + 8).step_by(amount(7, 1));
+        let answers: Vec<Cut> = early.chain(late).chain(end).map(Cut::Answer).collect();
         let requests: Vec<Cut> =
             (0..requests + 8).step_by(amount(requests / 8 + 1, 29)).map(Cut::Request).collect();
         let mut seen = Seen::default();
         for &cut in answers.iter().chain(&requests) {
             self.stays_cut(cut, &mut seen);
         }
-        assert!(seen.unsure_applied > 0 && seen.nothing > 0, "{seen:?}");
+        assert!(seen.done > 0 && seen.unsure_applied > 0 && seen.nothing > 0, "{seen:?}");
         let all = [&answers[..], &requests[..]].concat();
         for &cut in all.iter().step_by(amount(3, 2)) {
             self.heals(cut);

@@ -208,11 +208,6 @@ impl Hosts {
         assert!(agent.process.wait().unwrap().success());
     }
 
-    /// The process of the agent of a host.
-    pub(crate) fn agent_id(&self, host: &str) -> u32 {
-        self.agents.iter().find(|agent| agent.host == host).unwrap().process.id()
-    }
-
     /// Waits until all these hosts have at least this revision; how long that took.
     pub(crate) fn until_all_have(&self, hosts: &[&str], revision: u64) -> Duration {
         let began = Instant::now();
