@@ -263,6 +263,7 @@ fn two_writers(url: &str) {
         windows(&[("last", false), ("disk.local", true)], "after `off --all`");
         there.ok("one", &["off", "disk", "--local"]);
         windows(&[("disk.local", false)], "after `off --local`");
+        there.assert_no_alarm();
         figure(&format!(
             "{} changes by two hosts, with a local window on and off between them: none undone, \
              {seen} states seen on the way",

@@ -199,6 +199,15 @@ impl Hosts {
         }
     }
 
+    /// No agent took what another writer of its host did for a fault of the engine.
+    #[track_caller]
+    pub(crate) fn assert_no_alarm(&self) {
+        for agent in &self.agents {
+            let said = self.said(&agent.host);
+            assert!(!said.contains("keeps what it has"), "{}: {said}", agent.host);
+        }
+    }
+
     /// Ends the agent of a host by SIGTERM.
     pub(crate) fn end_agent(&mut self, host: &str) {
         let place = self.agents.iter().position(|agent| agent.host == host).unwrap();

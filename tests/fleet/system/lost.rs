@@ -206,6 +206,7 @@ fn write_at_once(url: &str) {
     }
     hosts.until_all_have(&["h0", "h1", "h2", "h3"], first + count);
     hosts.assert_no_agent_ended();
+    hosts.assert_no_alarm();
     figure(&format!(
         "{count} changes by {writers} writers on 4 hosts: revisions unique and without a gap, 0 \
          lost, {:.0} a second",
