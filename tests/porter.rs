@@ -295,7 +295,7 @@ fn the_example_obeys_the_command_from_the_next_request_on() {
         "retry-after: 120",
         "cache-control: no-store",
         "maint-decision: block",
-        "maint-revision: 2",
+        "maint-revision: 1",
     ] {
         assert!(page.contains(&format!("\r\n{field}\r\n")), "{field}: {page}");
     }

@@ -20,6 +20,9 @@ use crate::store::{self, Options};
 /// How long the engine is waited for without a change, before it is asked whether it is there.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// The same for the first time, when it is read anyway.
+const FIRST: Duration = Duration::from_millis(100);
+
 /// How long what is beside a document is waited for.
 const FETCH: Duration = Duration::from_secs(5);
 
@@ -101,10 +104,12 @@ impl Follower {
     /// Follows until something fails, and returns that.
     fn watch(&self, mut engine: Box<dyn Engine>, failures: &mut u32) -> Event {
         let mut known: Option<Revision> = None;
+        // What is there, or that nothing is, is told at once.
+        let mut seen = engine.wait(None, FIRST);
         loop {
-            let event = match engine.wait(known.as_ref(), IDLE) {
-                Ok(Seen::Nothing) => Event::Contact,
-                Ok(Seen::Missing) => {
+            let event = match seen {
+                Ok(Seen::Nothing) if known.is_some() => Event::Contact,
+                Ok(Seen::Missing | Seen::Nothing) => {
                     known = None;
                     let failure = Failure::protocol("there is no document of this site");
                     Event::Odd(self.following.failed(failure).to_string())
@@ -122,6 +127,7 @@ impl Follower {
             if self.sender.send(event).is_err() {
                 return Event::Contact;
             }
+            seen = engine.wait(known.as_ref(), IDLE);
         }
     }
 

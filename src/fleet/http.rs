@@ -3,6 +3,7 @@
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ureq::config::Config;
@@ -36,6 +37,8 @@ pub(super) struct Http {
     /// Streams have connections of their own, whose reads wait as long as each needs.
     streams: Agent,
     patience: Arc<Meter>,
+    /// Whether an endpoint ever answered, so that the scheme is right.
+    is_answered: AtomicBool,
 }
 
 /// What is asked.
@@ -93,11 +96,12 @@ impl Http {
             bases: names.iter().map(|name| format!("{scheme}://{name}")).collect(),
             names,
             is_tls: tls.is_some(),
-            is_known: tls.is_some_and(|tls| tls.client.is_some()),
+            is_known: tls.is_some_and(|tls| tls.has_certificate),
             calls,
             sent,
             streams,
             patience,
+            is_answered: AtomicBool::new(false),
         })
     }
 
@@ -123,10 +127,23 @@ impl Http {
             let body = body.with_config().limit(MAX).read_to_vec()?;
             Ok(Answer { status, etag, body })
         });
-        answer.map_err(|error| Broken {
-            failure: self.failed(peer, error, limits.answer),
-            is_sent: self.sent.is_sent(),
-        })
+        match answer {
+            // What Go and nginx say to whoever speaks plain text on a port for TLS.
+            Ok(answer) if !self.is_tls && answer.status == 400 && says_https(&answer.body) => {
+                let name = self.name(peer);
+                let failure = Failure::protocol(format!("{name}: it speaks TLS on this port"))
+                    .with_hint("use the scheme with it, as `etcds` or `https`");
+                Err(Broken { failure, is_sent: false })
+            }
+            Ok(answer) => {
+                self.is_answered.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) => Err(Broken {
+                failure: self.failed(peer, error, limits.answer),
+                is_sent: self.sent.is_sent(),
+            }),
+        }
     }
 
     /// Asks one endpoint for an answer that has no end.
@@ -169,8 +186,13 @@ impl Http {
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::BrokenPipe => {
-                        Failure::unavailable(format!("{name}: the connection was closed"))
-                            .with_hint(other_scheme)
+                        let failure =
+                            Failure::unavailable(format!("{name}: the connection was closed"));
+                        if self.is_answered.load(Ordering::Relaxed) {
+                            failure
+                        } else {
+                            failure.with_hint(other_scheme)
+                        }
                     }
                     io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                         Failure::unavailable(format!("{name}: no answer within {seconds:.1} s"))
@@ -180,6 +202,9 @@ impl Http {
             }
             Error::Other(cause) => tls::failure(&*cause, name, self.is_known)
                 .unwrap_or_else(|| Failure::protocol(format!("{name}: {cause}"))),
+            Error::Tls(cause) => {
+                Failure::unavailable(format!("{name}: {cause}")).with_hint(other_scheme)
+            }
             Error::Protocol(_) | Error::Http(_) => {
                 Failure::protocol(format!("{name}: it does not speak HTTP on this port"))
                     .with_hint(other_scheme)
@@ -187,6 +212,10 @@ impl Http {
             other => Failure::protocol(format!("{name}: {other}")),
         }
     }
+}
+
+fn says_https(body: &[u8]) -> bool {
+    body.windows(5).any(|part| part == b"HTTPS")
 }
 
 /// One that does what it is told: no proxy of the environment, no redirects, no errors for a status.

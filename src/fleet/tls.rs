@@ -27,23 +27,10 @@ const MAX: u64 = 1024 * 1024;
 /// What an address says about TLS, read and tried.
 #[derive(Clone)]
 pub(super) struct Tls {
-    /// The authorities of `ca=`, in PEM; `None` stands for those that the system trusts.
-    pub(super) authorities: Option<Vec<u8>>,
-    /// Who this client is, if `cert=` and `key=` say so.
-    pub(super) client: Option<Client>,
-    /// The same, for rustls.
+    /// Whether `cert=` and `key=` say who this client is.
+    pub(super) has_certificate: bool,
+    /// All of it, for rustls.
     pub(super) config: Arc<ClientConfig>,
-    /// The authorities, one by one, in DER.
-    pub(super) roots: Arc<Vec<CertificateDer<'static>>>,
-}
-
-/// The certificate of this client and its key, in PEM. It has no `Debug`, for the sake of the key.
-#[derive(Clone)]
-pub(super) struct Client {
-    /// The certificate, and those between it and its authority.
-    pub(super) certificate: Vec<u8>,
-    /// The key.
-    pub(super) key: Vec<u8>,
 }
 
 /// The one implementation of cryptography.
@@ -61,14 +48,11 @@ impl Tls {
         if !address.is_tls {
             return Ok(None);
         }
-        let authorities = address.ca.as_deref().map(read).transpose()?;
-        let roots = match (&address.ca, &authorities) {
-            (Some(path), Some(pem)) => certificates(path, pem)?,
-            _ => system_roots()?,
-        };
+        let roots = authorities(address.ca.as_deref())?;
+        let count = roots.len();
         let mut store = RootCertStore::empty();
-        let (usable, _) = store.add_parsable_certificates(roots.iter().cloned());
-        if let Some(path) = address.ca.as_deref().filter(|_| usable < roots.len()) {
+        let (usable, _) = store.add_parsable_certificates(roots);
+        if let Some(path) = address.ca.as_deref().filter(|_| usable < count) {
             let name = path.display();
             return Err(Failure::denied(format!("`{name}` holds a broken certificate")));
         }
@@ -76,20 +60,20 @@ impl Tls {
             .with_protocol_versions(rustls::ALL_VERSIONS)
             .map_err(|cause| Failure::protocol(format!("no version of TLS: {cause}")))?
             .with_root_certificates(store);
-        let (client, config) = match (&address.certificate, &address.key) {
+        let (has_certificate, config) = match (&address.certificate, &address.key) {
             (Some(certificate), Some(key)) => {
-                let (client, chain, private) = identity(certificate, key)?;
+                let (chain, private) = identity(certificate, key)?;
                 let config = builder.with_client_auth_cert(chain, private).map_err(|cause| {
                     let (certificate, key) = (certificate.display(), key.display());
                     Failure::denied(format!(
                         "the key in `{key}` does not fit the certificate in `{certificate}`: {cause}"
                     ))
                 })?;
-                (Some(client), config)
+                (true, config)
             }
-            _ => (None, builder.with_no_client_auth()),
+            _ => (false, builder.with_no_client_auth()),
         };
-        Ok(Some(Self { authorities, client, config: Arc::new(config), roots: Arc::new(roots) }))
+        Ok(Some(Self { has_certificate, config: Arc::new(config) }))
     }
 }
 
@@ -129,12 +113,11 @@ fn certificates(path: &Path, pem: &[u8]) -> Outcome<Vec<CertificateDer<'static>>
     }
 }
 
-/// The client, its chain of certificates and its key.
-type Identity = (Client, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A chain of certificates and its key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity(certificate: &Path, key: &Path) -> Outcome<Identity> {
-    let pem = read(certificate)?;
-    let chain = certificates(certificate, &pem)?;
+    let chain = certificates(certificate, &read(certificate)?)?;
     let mut secret = Vec::new();
     let name = key.display();
     let file = open_private(key)?;
@@ -144,7 +127,7 @@ fn identity(certificate: &Path, key: &Path) -> Outcome<Identity> {
     let private = PrivateKeyDer::from_pem_slice(&secret).map_err(|_| {
         Failure::denied(format!("`{name}` holds no key in PEM that needs no password"))
     })?;
-    Ok((Client { certificate: pem, key: secret }, chain, private))
+    Ok((chain, private))
 }
 
 /// What the system trusts; files of it that cannot be read are left out.

@@ -76,8 +76,7 @@ impl<In: Transport> Connector<In> for Wires {
         };
         let host = details.uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host)
-            .map_err(|_| Error::Tls("this is no name that a certificate could have"))?;
+        let name = ServerName::try_from(host).map_err(|cause| Error::BadUri(cause.to_string()))?;
         let connection =
             ClientConnection::new(Arc::clone(config), name).map_err(|cause| other(&cause))?;
         let socket = Box::new(socket) as Box<dyn Transport>;
@@ -134,7 +133,13 @@ impl Tls {
     fn shake_hands(&mut self) -> Result<(), Error> {
         let (connection, socket, _) = self.parts();
         let done = connection.complete_io(socket);
-        done.map(drop).map_err(|cause| self.explained(cause))
+        done.map(drop).map_err(|cause| match cause.kind() {
+            // What a server without TLS does.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => Error::Tls("it ended the connection before TLS began"),
+            _ => cause.into(),
+        })
     }
 
     /// The reason that the peer gave before it closed the connection, if it gave one. A client that

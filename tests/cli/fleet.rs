@@ -225,7 +225,10 @@ fn requirement_90_a_host_keeps_what_it_has_on_anything_odd_and_goes_on_by_itself
         let mut odd = content.clone();
         odd["revision"] = (1_000 + number).into();
         odd["document"] = text.map_or(Value::Null, Value::String);
-        fleet.env.write(fleet.engine(), &odd.to_string());
+        // Whole, as an engine shows it.
+        let new = fleet.env.dir().join("new");
+        fleet.env.write(&new, &odd.to_string());
+        rustix::fs::rename(&new, fleet.engine()).unwrap();
     };
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut changed = document.clone();

@@ -541,9 +541,9 @@ fn a_host_is_asked_by_its_own_name_with_its_certificate_checked() {
     let ca = env.dir().join("ca.pem");
     let ca = ca.to_str().unwrap();
     let via = format!("127.0.0.1:{port}");
-    let app = json!(["app", 200, null, true]);
+    let app = [json!(["app", 200, null, true])];
     let shop = "https://shop.example/";
-    assert_eq!(told(&env, &[shop, "--via", &via, "--ca", ca], 0), [app.clone()]);
+    assert_eq!(told(&env, &[shop, "--via", &via, "--ca", ca], 0), app);
     let bundle = Ran::from(
         env.command(&["check", "--live", shop, "--via", &via])
             .env("SSL_CERT_FILE", ca)
@@ -551,7 +551,7 @@ fn a_host_is_asked_by_its_own_name_with_its_certificate_checked() {
             .unwrap(),
     );
     assert_eq!(bundle.code, 0, "{bundle:?}");
-    assert_eq!(told(&env, &["https://other.example/", "--via", &via, "--insecure"], 0), [app]);
+    assert_eq!(told(&env, &["https://other.example/", "--via", &via, "--insecure"], 0), app);
     let other = authority.0.join("other");
     std::fs::create_dir(&other).unwrap();
     let stranger = Authority::make(&other).unwrap().0.join("ca.pem");

@@ -14,7 +14,7 @@ use crate::say::{amount, figure};
 #[test]
 fn requirement_89_nothing_acknowledged_is_lost_by_kill_9() {
     let Some(mut cluster) = Cluster::start(1) else { return };
-    let (count, kills) = (amount(60, 600), amount(1, 3));
+    let (count, kills) = (amount(150, 600), amount(1, 3));
     let is_over = AtomicBool::new(false);
     let (mut writer, mut waiter) = (cluster.engine("shop"), cluster.engine("shop"));
     let (met, seen) = thread::scope(|scope| {
@@ -34,6 +34,7 @@ fn requirement_89_nothing_acknowledged_is_lost_by_kill_9() {
             let mut met = Met::default();
             for number in 0..count {
                 append(&mut *writer, &number.to_string(), &mut met);
+                thread::sleep(Duration::from_millis(5));
             }
             is_over.store(true, Ordering::Relaxed);
             (met, Instant::now())
@@ -50,8 +51,8 @@ fn requirement_89_nothing_acknowledged_is_lost_by_kill_9() {
     });
     assert!(is_over.load(Ordering::Relaxed));
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!(
         "{kills} kills during {count} writes: 0 lost, 0 twice, {} without an answer, {} of them \
          applied; the waiter had the last one {:.0} ms after it",
@@ -101,8 +102,8 @@ fn requirement_89_the_leader_may_die() {
         result
     });
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!(
         "leader killed {kills} times during {count} writes: 0 lost, 0 twice, longest gap {:.0} ms, \
          {} without an answer, {} of them applied",
@@ -122,7 +123,7 @@ fn requirement_93_a_frozen_engine_is_found() {
     cluster.members[0].freeze();
     let frozen = Instant::now();
     let (mut waiter, failure, known) = ends(move || {
-        let failure = waiter.wait(Some(&known), Duration::from_secs(60)).unwrap_err();
+        let failure = waiter.wait(Some(&known), Duration::from_secs(600)).unwrap_err();
         (waiter, failure, known)
     });
     let found = frozen.elapsed();
@@ -166,9 +167,7 @@ fn requirement_93_a_frozen_member_takes_only_its_share() {
                 cluster.members.iter().enumerate().filter(|(index, _)| *index != frozen);
             others.any(|(_, member)| member.is_leader())
         });
-        let began = Instant::now();
-        let loaded = etcd.load(Duration::from_secs(30)).unwrap().unwrap();
-        assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+        let loaded = etcd.load(Duration::from_secs(9)).unwrap().unwrap();
         assert_eq!(loaded.document, b"one");
         cluster.members[frozen].thaw();
         until("it is back", || cluster.members[frozen].is_healthy());
@@ -250,6 +249,7 @@ fn requirement_91_a_write_whose_answer_is_cut_anywhere_is_called_ambiguous() {
     known = first;
     let (request, answer) = cutter.passed();
     let mut cuts = Cuts::default();
+    // The answers differ in length by the digits of their numbers.
     for after in 0..answer + 16 {
         cutter.cut_answer(after);
         let document = format!("answer {after}");
@@ -319,8 +319,8 @@ fn requirement_91_a_change_is_made_once_however_often_its_answer_is_cut() {
         });
     }
     let document = cluster.engine("shop").load(WITHIN).unwrap().unwrap().document;
-    let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-    assert_eq!(text(&document), expected);
+    let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    assert_eq!(text(&document).lines().collect::<Vec<_>>(), expected);
     figure(&format!("{count} changes, 0 lost, 0 twice: {met:?}"));
 }
 

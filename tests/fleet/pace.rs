@@ -17,7 +17,7 @@ pub(crate) fn ends<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static)
     thread::spawn(move || {
         let _ = sender.send(what());
     });
-    receiver.recv_timeout(PATIENCE).expect("it ends within a minute")
+    receiver.recv_timeout(PATIENCE / 2).expect("it ends within half a minute")
 }
 
 /// Waits until this is so.

@@ -1,5 +1,7 @@
 //! Redis under Sentinel: who the primary is, and what a failover costs.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +27,7 @@ fn requirement_93_a_failover_is_found_and_heals() {
     let Seen::Document(_) = waiter.wait(None, LONG).unwrap() else { panic!() };
     let begin = Instant::now();
     let (gap, lost, silence) = thread::scope(|scope| {
-        let last = 200_u32;
+        let count = 200_u32;
         let wait = scope.spawn({
             let known = known.clone();
             move || {
@@ -35,7 +37,7 @@ fn requirement_93_a_failover_is_found_and_heals() {
                         Ok(Seen::Document(snapshot)) => {
                             silence = silence.max(heard.elapsed());
                             heard = Instant::now();
-                            if text(&snapshot) == last.to_string() {
+                            if text(&snapshot) == count.to_string() {
                                 return silence;
                             }
                             known = snapshot.revision;
@@ -49,7 +51,7 @@ fn requirement_93_a_failover_is_found_and_heals() {
             }
         });
         let (mut acknowledged, mut gap, mut lost) = (Instant::now(), Duration::ZERO, 0);
-        for next in 1..=last {
+        for next in 1..=count {
             if next == 100 {
                 watched.servers[0].kill();
             }
@@ -150,6 +152,27 @@ fn what_sentinel_does_not_know_is_named() {
     let begin = Instant::now();
     assert_eq!(text(&engine(&some).load(Duration::from_secs(6)).unwrap().unwrap()), "one");
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    // One that was cut off with the old primary is outvoted, although it is asked first.
+    let old = Server::with_aof().unwrap();
+    committed(&mut *old.engine(), None, "old");
+    let port_of_old = old.port.to_string();
+    let liar = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let liars_port = liar.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in liar.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1000]);
+            let length = port_of_old.len();
+            let answer = format!("*2\r\n$9\r\n127.0.0.1\r\n${length}\r\n{port_of_old}\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let ports = [liars_port, port, watched.sentinels[1].port];
+    let hosts = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let most = format!("redis+sentinel://{hosts}/shop?master=mymaster");
+    assert_eq!(text(&engine(&most).load(LONG).unwrap().unwrap()), "one");
+    let alone = format!("redis+sentinel://127.0.0.1:{liars_port}/shop?master=mymaster");
+    assert_eq!(text(&engine(&alone).load(LONG).unwrap().unwrap()), "old");
     // Without `min-replicas-to-write` a failover may lose something.
     let concerns = engine(&watched.address("redis+sentinel", "")).examine(LONG).unwrap();
     assert_eq!(concerns.iter().map(|found| found.code).collect::<Vec<_>>(), ["redis-failover"]);

@@ -120,7 +120,7 @@ impl Refusal {
 
 /// One failure for those of all endpoints. As long as one of them may come back, trying again may
 /// help.
-pub(super) fn all_of(failures: Vec<Failure>) -> Failure {
+pub(super) fn all_of(failures: &[Failure]) -> Failure {
     let by = |kind| failures.iter().find(|failure| failure.kind == kind);
     let first = by(FailureKind::Unavailable)
         .or_else(|| by(FailureKind::Denied))
@@ -171,43 +171,45 @@ pub(super) fn number(value: &Value) -> Option<i64> {
     }
 }
 
+/// An answer that is not what `maint` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Odd;
+
 /// Reads an entry of a stream: its id, and fields with values.
-pub(super) fn snapshot(entry: Value) -> Option<Snapshot> {
-    let Value::Array(parts) = entry else { return None };
+fn snapshot(entry: Value) -> Result<Snapshot, Odd> {
+    let Value::Array(parts) = entry else { return Err(Odd) };
     let mut parts = parts.into_iter();
-    let revision = Revision(text(&parts.next()?)?.to_owned());
-    let Value::Array(fields) = parts.next()? else { return None };
+    let id = parts.next().ok_or(Odd)?;
+    let revision = Revision(text(&id).ok_or(Odd)?.to_owned());
+    let Some(Value::Array(fields)) = parts.next() else { return Err(Odd) };
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         if let (Some(FIELD), Value::BulkString(document)) = (text(&name), value) {
-            return Some(Snapshot { revision, document });
+            return Ok(Snapshot { revision, document });
         }
     }
-    None
+    Err(Odd)
 }
 
 /// Reads the answer to `XREVRANGE`: the last entry, if there is one.
-pub(super) fn last(answer: Value) -> Option<Option<Snapshot>> {
+pub(super) fn last(answer: Value) -> Result<Option<Snapshot>, Odd> {
     match answer {
-        Value::Array(mut entries) => match entries.pop() {
-            Some(entry) => snapshot(entry).map(Some),
-            None => Some(None),
-        },
-        Value::Nil => Some(None),
-        _ => None,
+        Value::Array(mut entries) => entries.pop().map(snapshot).transpose(),
+        Value::Nil => Ok(None),
+        _ => Err(Odd),
     }
 }
 
 /// Reads the answer to `XREAD` of one stream: its newest entry, or none if the time is over.
-pub(super) fn newest(answer: Value) -> Option<Option<Snapshot>> {
+pub(super) fn newest(answer: Value) -> Result<Option<Snapshot>, Odd> {
     let mut streams = match answer {
-        Value::Nil => return Some(None),
+        Value::Nil => return Ok(None),
         Value::Array(streams) => streams,
-        _ => return None,
+        _ => return Err(Odd),
     };
-    let Some(Value::Array(mut parts)) = streams.pop() else { return None };
-    let Some(Value::Array(mut entries)) = parts.pop() else { return None };
-    snapshot(entries.pop()?).map(Some)
+    let Some(Value::Array(mut parts)) = streams.pop() else { return Err(Odd) };
+    let Some(Value::Array(mut entries)) = parts.pop() else { return Err(Odd) };
+    entries.pop().ok_or(Odd).and_then(snapshot).map(Some)
 }
 
 #[cfg(test)]
@@ -281,12 +283,12 @@ mod tests {
         let found = snapshot(entry(&["x", "1", "d", "{}"])).unwrap();
         assert_eq!((found.revision.0.as_str(), found.document.as_slice()), ("5-1", &b"{}"[..]));
         for odd in [entry(&[]), entry(&["x", "1"]), entry(&["d"]), Value::Nil, bulk("d")] {
-            assert_eq!(snapshot(odd), None);
+            assert_eq!(snapshot(odd), Err(Odd));
         }
-        assert_eq!(last(Value::Array(vec![])), Some(None));
-        assert_eq!(last(Value::Array(vec![Value::Nil])), None);
-        assert_eq!(last(Value::Int(1)), None);
-        assert_eq!(newest(Value::Nil), Some(None));
-        assert_eq!(newest(Value::Array(vec![])), None);
+        assert_eq!(last(Value::Array(vec![])), Ok(None));
+        assert_eq!(last(Value::Array(vec![Value::Nil])), Err(Odd));
+        assert_eq!(last(Value::Int(1)), Err(Odd));
+        assert_eq!(newest(Value::Nil), Ok(None));
+        assert_eq!(newest(Value::Array(vec![])), Err(Odd));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use redis::{Value, cmd};
+use redis::{Cmd, Value, cmd};
 
 use super::answer::{Role, text};
 use super::wire::{Trouble, Wire};
@@ -11,7 +11,7 @@ use crate::fleet::address::Address;
 use crate::fleet::engine::{Concern, Failure, Outcome};
 
 /// What the address itself gives away.
-pub(super) fn address(address: &Address, has_credentials: bool) -> Vec<Concern> {
+pub(super) fn address(address: &Address, is_proved: bool) -> Vec<Concern> {
     let mut concerns = Vec::new();
     if address.is_local() {
         return concerns;
@@ -26,13 +26,15 @@ pub(super) fn address(address: &Address, has_credentials: bool) -> Vec<Concern> 
             fix: "let Redis listen with `tls-port`, and write `rediss://`".to_owned(),
         });
     }
-    if !has_credentials {
+    if !is_proved {
         concerns.push(Concern {
             code: "redis-no-password",
             message: "Redis lets in whoever reaches its port, and this one is reached from other \
                       machines: anybody there can switch the site"
                 .to_owned(),
-            fix: "give maint a user with a password, and switch the user `default` off".to_owned(),
+            fix: "give maint a user with a password, or a certificate, and switch the user `default` \
+                  off"
+                .to_owned(),
         });
     }
     concerns
@@ -67,17 +69,15 @@ pub(super) fn server(
     until: Instant,
 ) -> Outcome<Vec<Concern>> {
     let mut unseen = Vec::new();
-    let info = match visible(wire, cmd("INFO"), until)? {
-        Some(answer) => facts(text(&answer).unwrap_or_default()),
-        None => {
-            unseen.push("INFO");
-            HashMap::new()
-        }
-    };
+    let info = visible(wire, &cmd("INFO"), until)?;
+    if info.is_none() {
+        unseen.push("INFO");
+    }
+    let info = info.as_ref().and_then(text).map(facts).unwrap_or_default();
     let mut setting = |name: &str| -> Outcome<Option<String>> {
         let mut read = cmd("CONFIG");
         read.arg("GET").arg(name);
-        let Some(answer) = visible(wire, read, until)? else {
+        let Some(answer) = visible(wire, &read, until)? else {
             if !unseen.contains(&"CONFIG GET") {
                 unseen.push("CONFIG GET");
             }
@@ -109,8 +109,8 @@ pub(super) fn server(
 }
 
 /// The answer to a command, unless it is kept from this user.
-fn visible(wire: &mut Wire, command: redis::Cmd, until: Instant) -> Outcome<Option<Value>> {
-    match wire.ask(&command, until) {
+fn visible(wire: &mut Wire, command: &Cmd, until: Instant) -> Outcome<Option<Value>> {
+    match wire.ask(command, until) {
         Err(Trouble::Refused(refusal)) if refusal.is_forbidden() => Ok(None),
         answer => wire.settle(answer).map(Some),
     }
@@ -188,21 +188,18 @@ impl Settings {
         }
         // The keys of a site never expire, and the policies `volatile-…` drop none but those that
         // do. Without a limit nothing is dropped at all.
-        if let Some(policy) =
-            self.fact("maxmemory_policy").filter(|name| name.starts_with("allkeys"))
-        {
-            if self.number("maxmemory") > 0 {
-                concern(
-                    "redis-eviction",
-                    format!(
-                        "its memory is limited, and `maxmemory-policy {policy}` drops any key when \
+        let policy = self.fact("maxmemory_policy").filter(|name| name.starts_with("allkeys"));
+        if let Some(policy) = policy.filter(|_| self.number("maxmemory") > 0) {
+            concern(
+                "redis-eviction",
+                format!(
+                    "its memory is limited, and `maxmemory-policy {policy}` drops any key when \
                          it is full: also the site, which hosts would hold as it is while nothing \
                          can be changed"
-                    ),
-                    "set `maxmemory-policy noeviction`, or `volatile-lru` as harmless as that (the \
+                ),
+                "set `maxmemory-policy noeviction`, or `volatile-lru` as harmless as that (the \
                      keys of maint never expire), or take a Redis of its own",
-                );
-            }
+            );
         }
         let is_followed = self.has_sentinels || self.number("connected_slaves") > 0;
         if self.role == Role::Primary && is_followed && self.replicas.as_deref() == Some("0") {
@@ -280,8 +277,8 @@ mod tests {
 
     #[test]
     fn what_leaves_the_machine_is_encrypted_and_has_a_password() {
-        let codes = |text: &str, has_credentials| {
-            let found = address(&Address::parse(text).unwrap(), has_credentials);
+        let codes = |text: &str, is_proved| {
+            let found = address(&Address::parse(text).unwrap(), is_proved);
             found.iter().map(|concern| concern.code).collect::<Vec<_>>()
         };
         let none: [&str; 0] = [];

@@ -81,10 +81,10 @@ impl Text {
 struct Link {
     wire: Wire,
     endpoint: Endpoint,
-    /// The revision that was there when it was last read over this connection.
-    seen: Option<Option<Revision>>,
-    /// When that was.
-    looked: Instant,
+    /// When the document was last read over this connection.
+    looked: Option<Instant>,
+    /// The revision that was there then, or came since.
+    seen: Option<Revision>,
     /// When Sentinel last named this server.
     named: Instant,
 }
@@ -155,16 +155,16 @@ impl Redis {
         // That a replica is none to write to says less than why the primary does not answer.
         if failures.is_empty() {
             let hint = "name the primary in the address, too";
-            return Err(all_of(others).with_hint(hint));
+            return Err(all_of(&others).with_hint(hint));
         }
-        Err(all_of(failures))
+        Err(all_of(&failures))
     }
 
     fn link(&self, endpoint: Endpoint, until: Instant) -> Outcome<(Link, Role)> {
         let mut wire = self.access.open(&endpoint, until)?;
         let role = role(&mut wire, until)?;
         let now = Instant::now();
-        Ok((Link { wire, endpoint, seen: None, looked: now, named: now }, role))
+        Ok((Link { wire, endpoint, looked: None, seen: None, named: now }, role))
     }
 
     /// A connection to the primary, which has just answered. Nothing that is written is on the
@@ -230,9 +230,8 @@ impl Redis {
     /// Waits on one connection.
     fn watch(&self, link: &mut Link, known: Option<&Revision>, end: Instant) -> Outcome<Seen> {
         loop {
-            if link.seen.as_ref().map(Option::as_ref) != Some(known)
-                || link.looked.elapsed() >= LOOK_AGAIN
-            {
+            let is_fresh = link.looked.is_some_and(|looked| looked.elapsed() < LOOK_AGAIN);
+            if !is_fresh || link.seen.as_ref() != known {
                 match self.look(link)? {
                     Some(snapshot) if Some(&snapshot.revision) != known => {
                         return Ok(Seen::Document(snapshot));
@@ -248,11 +247,11 @@ impl Redis {
             let mut read = cmd("XREAD");
             read.arg("COUNT").arg(100).arg("BLOCK").arg(millis(block));
             read.arg("STREAMS").arg(&self.keys.document).arg(from);
-            let answer = link.wire.ask(&read, Instant::now() + block + PATIENCE);
+            let answer = link.wire.follow(&read, Instant::now() + block + PATIENCE, PATIENCE);
             let answer = link.wire.settle(answer)?;
-            let newest = answer::newest(answer);
-            if let Some(snapshot) = newest.ok_or_else(|| odd_document(&link.wire))? {
-                link.seen = Some(Some(snapshot.revision.clone()));
+            let newest = answer::newest(answer).map_err(|_| odd_document(&link.wire));
+            if let Some(snapshot) = newest? {
+                link.seen = Some(snapshot.revision.clone());
                 return Ok(Seen::Document(snapshot));
             }
             self.reassure(link)?;
@@ -264,11 +263,11 @@ impl Redis {
 
     /// Reads the document where this host waits.
     fn look(&self, link: &mut Link) -> Outcome<Option<Snapshot>> {
-        let answer = link.wire.ask(&self.last(), Instant::now() + PATIENCE);
+        let answer = link.wire.follow(&self.last(), Instant::now() + PATIENCE, PATIENCE);
         let answer = link.wire.settle(answer)?;
-        let last = answer::last(answer).ok_or_else(|| odd_document(&link.wire))?;
-        link.seen = Some(last.as_ref().map(|snapshot| snapshot.revision.clone()));
-        link.looked = Instant::now();
+        let last = answer::last(answer).map_err(|_| odd_document(&link.wire))?;
+        link.seen = last.as_ref().map(|snapshot| snapshot.revision.clone());
+        link.looked = Some(Instant::now());
         Ok(last)
     }
 
@@ -287,12 +286,13 @@ impl Redis {
         }
         if link.named.elapsed() >= LOOK_AGAIN {
             // If all sentinels are silent, the primary is not, and stays it for this host.
-            if let Ok(named) = self.named(Instant::now() + PATIENCE) {
-                if named != link.endpoint {
-                    let other = wire::shown(&named);
-                    let reason = format!("{peer}: Sentinel names another primary, {other}");
-                    return Err(Failure::unavailable(reason));
-                }
+            let named = self.named(Instant::now() + PATIENCE);
+            if let Ok(named) = named.as_ref()
+                && *named != link.endpoint
+            {
+                let other = wire::shown(named);
+                let reason = format!("{peer}: Sentinel names another primary, {other}");
+                return Err(Failure::unavailable(reason));
             }
             link.named = Instant::now();
         }
@@ -311,7 +311,7 @@ impl Engine for Redis {
     fn load(&mut self, within: Duration) -> Outcome<Option<Snapshot>> {
         let read = self.last();
         let answer = self.ask(&read, within)?;
-        answer::last(answer).ok_or_else(|| self.odd())
+        answer::last(answer).map_err(|_| self.odd())
     }
 
     fn cas(
@@ -447,7 +447,10 @@ impl Engine for Redis {
         } else {
             self.address.endpoints.clone()
         };
-        let mut concerns = examine::address(&self.address, self.access.has_credentials());
+        // What Sentinel names may be far away although the sentinels are here.
+        let mut reached = self.address.clone();
+        reached.endpoints.extend_from_slice(&endpoints);
+        let mut concerns = examine::address(&reached, self.access.is_proved());
         let mut failures = Vec::new();
         let mut has_primary = false;
         let count = endpoints.len();
@@ -463,7 +466,7 @@ impl Engine for Redis {
             }
         }
         if failures.len() == count {
-            return Err(all_of(failures));
+            return Err(all_of(&failures));
         }
         concerns.extend(failures.iter().map(examine::unreachable));
         if !has_primary && failures.is_empty() {

@@ -32,17 +32,12 @@ pub(super) fn primary(
                 continue;
             }
         };
-        let votes_for = match votes.iter_mut().find(|(endpoint, _)| *endpoint == named) {
-            Some((_, count)) => {
-                *count += 1;
-                *count
-            }
-            None => {
-                votes.push((named.clone(), 1));
-                1
-            }
-        };
-        if votes_for * 2 > sentinels.len() {
+        let at = votes.iter().position(|(endpoint, _)| *endpoint == named).unwrap_or_else(|| {
+            votes.push((named.clone(), 0));
+            votes.len() - 1
+        });
+        votes[at].1 += 1;
+        if votes[at].1 * 2 > sentinels.len() {
             return Ok(named);
         }
     }
@@ -50,7 +45,7 @@ pub(super) fn primary(
     let most = votes.into_iter().rev().max_by_key(|(_, count)| *count);
     match most {
         Some((endpoint, _)) => Ok(endpoint),
-        None => Err(all_of(failures)),
+        None => Err(all_of(&failures)),
     }
 }
 
@@ -65,11 +60,9 @@ fn ask(access: &Access, sentinel: &Endpoint, name: &str, until: Instant) -> Outc
         access.log_in(&mut wire, until)?;
         answer = wire.ask(&question, until);
     }
-    if let Err(Trouble::Refused(refusal)) = &answer {
-        if refusal.is_unknown() {
-            let failure = Failure::protocol(format!("{}: it is no Sentinel", wire.peer));
-            return Err(failure.with_hint("for a server of data write `redis://`"));
-        }
+    if matches!(&answer, Err(Trouble::Refused(refusal)) if refusal.is_unknown()) {
+        let failure = Failure::protocol(format!("{}: it is no Sentinel", wire.peer));
+        return Err(failure.with_hint("for a server of data write `redis://`"));
     }
     let answer = wire.settle(answer)?;
     read(&wire, name, &answer)

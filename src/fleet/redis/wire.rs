@@ -48,6 +48,11 @@ impl Access {
         self.user.is_some() || self.secret.is_some()
     }
 
+    /// Whether the server lets in only those who prove who they are.
+    pub(super) fn is_proved(&self) -> bool {
+        self.secret.is_some() || self.tls.as_ref().is_some_and(|tls| tls.has_certificate)
+    }
+
     /// Connects to a server of data, as the user and to the database of the address.
     pub(super) fn open(&self, endpoint: &Endpoint, until: Instant) -> Outcome<Wire> {
         let mut wire = self.connect(endpoint, until)?;
@@ -120,10 +125,10 @@ enum Stream {
 impl Wire {
     fn connect(endpoint: &Endpoint, tls: Option<&Tls>, until: Instant) -> Outcome<Self> {
         let peer = shown(endpoint);
-        let has_certificate = tls.is_some_and(|tls| tls.client.is_some());
+        let has_certificate = tls.is_some_and(|tls| tls.has_certificate);
         let failed = |cause: &io::Error| trouble(cause, &peer, has_certificate);
         let tcp = dial(endpoint, until).map_err(|cause| failed(&cause))?;
-        let mut timed = Timed { tcp, until };
+        let mut timed = Timed { tcp, until, grace: Duration::ZERO };
         let stream = match tls {
             None => Stream::Plain(timed),
             Some(tls) => {
@@ -151,12 +156,24 @@ impl Wire {
         Ok(Self { stream, parser: Parser::new(), peer, has_answered: false, has_certificate })
     }
 
-    /// Sends a command and waits for its answer.
+    /// Sends a command and waits for its answer, which is whole by then.
     pub(super) fn ask(&mut self, command: &Cmd, until: Instant) -> Result<Value, Trouble> {
-        match &mut self.stream {
-            Stream::Plain(timed) => timed.until = until,
-            Stream::Tls(stream) => stream.sock.until = until,
-        }
+        self.follow(command, until, Duration::ZERO)
+    }
+
+    /// Sends a command and waits until its answer begins. Each next part of it may take as long as
+    /// `grace`: a slow network is no frozen server.
+    pub(super) fn follow(
+        &mut self,
+        command: &Cmd,
+        until: Instant,
+        grace: Duration,
+    ) -> Result<Value, Trouble> {
+        let timed = match &mut self.stream {
+            Stream::Plain(timed) => timed,
+            Stream::Tls(stream) => &mut stream.sock,
+        };
+        (timed.until, timed.grace) = (until, grace);
         // What a server says while it closes, as that it misses a certificate, is still to be read.
         let sent = self.stream.send(&command.get_packed_command());
         if sent.as_ref().is_err_and(is_timeout) {
@@ -270,10 +287,13 @@ fn left_until(until: Instant) -> io::Result<Duration> {
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
-/// A socket of which nothing is awaited beyond a moment, however slowly it trickles.
+/// A socket of which nothing is awaited beyond a moment.
 struct Timed {
     tcp: TcpStream,
     until: Instant,
+    /// How far each read moves that moment. With zero it stays where it is, however slowly an answer
+    /// trickles.
+    grace: Duration,
 }
 
 impl Read for Timed {
@@ -282,7 +302,11 @@ impl Read for Timed {
             self.tcp.set_read_timeout(Some(left_until(self.until)?))?;
             match self.tcp.read(buffer) {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                read => return read,
+                Ok(count) => {
+                    self.until = self.until.max(Instant::now() + self.grace);
+                    return Ok(count);
+                }
+                failed => return failed,
             }
         }
     }
@@ -325,5 +349,44 @@ impl Read for Noting<'_> {
             self.cause = Some(cause);
             kind.into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_trickles_is_awaited_only_where_that_is_meant() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let endpoint = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let mut client = client.unwrap();
+                thread::spawn(move || {
+                    let _ = client.read(&mut [0; 100]);
+                    for part in "$8\r\npatience\r\n".split_inclusive('e') {
+                        let _ = client.write_all(part.as_bytes());
+                        thread::sleep(Duration::from_millis(700));
+                    }
+                });
+            }
+        });
+        let soon = || Instant::now() + Duration::from_secs(1);
+        let mut wire = Wire::connect(&endpoint, None, soon()).unwrap();
+        let Err(Trouble::Lost(failure)) = wire.ask(&cmd("PING"), soon()) else { panic!() };
+        assert!(failure.reason.ends_with("it does not answer"), "{failure}");
+        let mut wire = Wire::connect(&endpoint, None, soon()).unwrap();
+        let whole = wire.follow(&cmd("PING"), soon(), Duration::from_secs(10));
+        let whole = wire.settle(whole);
+        assert_eq!(whole, Ok(Value::BulkString(b"patience".to_vec())));
+    }
+
+    #[test]
+    fn an_endpoint_is_shown_as_it_is_written() {
+        assert_eq!(shown(&("::1".to_owned(), 1)), "[::1]:1");
+        assert_eq!(shown(&("h1".to_owned(), 6379)), "h1:6379");
     }
 }

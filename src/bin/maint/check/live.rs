@@ -54,7 +54,7 @@ pub(super) fn run(session: &Session, args: &Check) -> Result<Exit> {
     let rules = known.as_ref().map(|(_, state)| state).zip(plan.as_ref());
     let now = session.clock.now();
     let asker = Asker::new(&settings, &targets)?;
-    let rows = ask_all(&asker, targets, &|url| wanted_at(url, rules, args.live.expect, now));
+    let rows = ask_all(&asker, &targets, &|url| wanted_at(url, rules, args.live.expect, now));
 
     let is_met = rows.iter().all(|row| row.verdict.is_met);
     let by = match (args.live.expect, &known) {
@@ -131,7 +131,7 @@ fn wanted_at(
 /// Asks them all, some at the same time, and keeps their order.
 fn ask_all(
     asker: &Asker,
-    targets: Vec<Target>,
+    targets: &[Target],
     wanted_at: &(dyn Fn(&str) -> Wanted + Sync),
 ) -> Vec<Row> {
     let next = AtomicUsize::new(0);

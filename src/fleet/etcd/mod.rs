@@ -3,6 +3,10 @@
 //! Source: `Documentation/dev-guide/api_grpc_gateway.md` and `api/etcdserverpb/rpc.proto` of etcd. In
 //! that JSON keys and values are base64, 64-bit numbers are strings, and what is false or 0 is left out.
 
+mod examine;
+mod number;
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -17,6 +21,9 @@ use super::engine::{
 };
 use super::http::{Answer, Ask, Broken, Brought, Http, Limits, Stream};
 use super::secret::Secret;
+use examine::{Facts, MAX_REQUEST, Members, Status};
+use number::Number;
+use refusal::{Complaint, Refusal};
 
 /// How long a watch may be silent before the engine is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -31,12 +38,8 @@ const MAX_COMPACTED: u32 = 5;
 
 /// What goes before the names of sites.
 const PREFIX: &str = "/maint/";
-/// How much etcd takes at once unless it is told otherwise, in bytes.
-const MAX_REQUEST: usize = 1_572_864;
 /// How many things one transaction of etcd may do unless it is told otherwise.
 const MAX_OPERATIONS: usize = 128;
-/// The first versions that are not open to <https://github.com/advisories/GHSA-xg4h-6gfc-h4m8>.
-const WATCH_RIGHTS: [(u64, u64, u64); 3] = [(3, 5, 33), (3, 6, 14), (3, 7, 1)];
 
 /// The engine in etcd.
 pub(super) struct Etcd {
@@ -83,33 +86,10 @@ enum Effect {
     Write,
 }
 
-/// What etcd says instead of doing what it was asked.
-struct Refusal {
-    status: u16,
-    message: String,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Header {
     revision: Number,
-}
-
-/// A 64-bit number, which is a string in JSON.
-#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
-#[serde(try_from = "Value")]
-struct Number(u64);
-
-impl TryFrom<Value> for Number {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let number = match &value {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64(),
-        };
-        number.map(Self).ok_or_else(|| format!("{value} is no number"))
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -147,7 +127,8 @@ struct Events {
     canceled: bool,
     cancel_reason: String,
     compact_revision: Option<Number>,
-    events: Vec<Event>,
+    #[serde(rename = "events")]
+    all: Vec<Event>,
 }
 
 #[derive(Default, Deserialize)]
@@ -156,32 +137,6 @@ struct Event {
     #[serde(rename = "type")]
     kind: Option<String>,
     kv: KeyValue,
-}
-
-/// Old gateways say `error` and `message`, new ones `message`, streams `error.message`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Complaint {
-    error: Option<Value>,
-    message: Option<String>,
-}
-
-impl Complaint {
-    fn text(self) -> Option<String> {
-        let inner = self.error.and_then(|error| match error {
-            Value::String(text) => Some(text),
-            other => other.get("message").and_then(Value::as_str).map(str::to_owned),
-        });
-        inner.or(self.message).filter(|text| !text.is_empty())
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    version: String,
-    leader: Option<Number>,
-    errors: Vec<String>,
 }
 
 fn encoded(bytes: impl AsRef<[u8]>) -> String {
@@ -299,7 +254,7 @@ impl Etcd {
                 let may_go_on = effect == Effect::Read || !is_sent;
                 Missed { failure: after(effect, is_sent, failure), may_go_on }
             })?;
-            match self.checked(answer) {
+            match Self::checked(answer) {
                 Ok(body) => return Ok(body),
                 Err(refusal) if refusal.is_token() && !is_second && self.user.is_some() => {
                     self.session = Session::None;
@@ -329,7 +284,7 @@ impl Etcd {
             .post("/v3/auth/authenticate", &body, limits)
             // A login changes nothing, so it is no write.
             .map_err(|broken| Missed { failure: broken.failure, may_go_on: true })?;
-        match self.checked(answer) {
+        match Self::checked(answer) {
             Ok(body) => {
                 #[derive(Deserialize)]
                 struct Login {
@@ -348,8 +303,7 @@ impl Etcd {
     }
 
     /// The body of an answer, unless it is a refusal.
-    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
-    fn checked(&self, answer: Answer) -> Result<Vec<u8>, Refusal> {
+    fn checked(answer: Answer) -> Result<Vec<u8>, Refusal> {
         match answer.status {
             200 => Ok(answer.body),
             status => Err(Refusal::read(status, &answer.body)),
@@ -498,7 +452,7 @@ impl Etcd {
                 _ => Err(self.canceled(events.cancel_reason)),
             };
         }
-        let Some(last) = events.events.last() else { return Ok(Happened::Nothing) };
+        let Some(last) = events.all.last() else { return Ok(Happened::Nothing) };
         self.watch.next = Some(last.kv.mod_revision.0 + 1);
         if last.kind.as_deref() == Some("DELETE") {
             return Ok(Happened::Gone);
@@ -655,79 +609,6 @@ fn any(count: usize) -> usize {
     u32::from_ne_bytes(bits) as usize % count.max(1)
 }
 
-impl Refusal {
-    fn read(status: u16, body: &[u8]) -> Self {
-        let complaint = serde_json::from_slice::<Complaint>(body).ok();
-        let message = complaint.and_then(Complaint::text).unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(body);
-            let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-            let line: String = line.unwrap_or("no reason given").chars().take(200).collect();
-            format!("HTTP status {status}: {line}")
-        });
-        Self { status, message }
-    }
-
-    fn says(&self, part: &str) -> bool {
-        self.message.contains(part)
-    }
-
-    /// Whether another token may help.
-    fn is_token(&self) -> bool {
-        self.says("invalid auth token") || self.says("revision of auth store is old")
-    }
-
-    /// What is known to have done nothing.
-    fn known(&self, name: &str) -> Option<Failure> {
-        let denied = |reason: &str| Failure::denied(format!("{name}: {reason}"));
-        let unavailable = |reason: &str| Failure::unavailable(format!("{name}: {reason}"));
-        let protocol = |reason: &str| Failure::protocol(format!("{name}: {reason}"));
-        Some(if self.says("no leader") {
-            unavailable("this member of etcd has no leader")
-                .with_hint("more than half of the members must be up and see each other")
-        } else if self.says("too many requests") || self.says("not capable") {
-            unavailable("etcd cannot take it now")
-        } else if self.says("invalid user ID or password") {
-            denied("the user or the password is wrong")
-        } else if self.says("user name is empty") {
-            denied("etcd wants a user")
-                .with_hint("name one in the address, as in `etcd://USER@HOST/SITE`")
-        } else if self.says("permission denied") {
-            denied("this user lacks the right to do it")
-                .with_hint("grant the role of this user `readwrite` on what begins with the prefix")
-        } else if self.is_token() {
-            denied("etcd refuses the token that it gave")
-        } else if self.says("CommonName") {
-            denied("etcd refuses a client certificate with a common name if users log in")
-                .with_hint("make a certificate whose subject has no CN, or turn users off")
-        } else if self.says("request is too large")
-            || self.says("message larger than max")
-            || self.status == 413
-        {
-            protocol("the document is larger than etcd takes").with_hint(
-                "etcd takes 1.5 MiB unless its `max-request-bytes` says otherwise: \
-                 take away windows, rules or templates",
-            )
-        } else if self.says("too many operations") {
-            protocol("that many templates at once are more than etcd takes")
-                .with_hint("change fewer at once, or raise `max-txn-ops` of etcd")
-        } else if self.says("database space exceeded") {
-            protocol("the database of etcd is full, so it takes no writes")
-                .with_hint("compact and defragment it, then run `etcdctl alarm disarm`")
-        } else if self.says("corrupt") {
-            protocol("this member of etcd is corrupt")
-        } else if self.status == 404 && !self.says("etcdserver") {
-            protocol("there is no JSON gateway of etcd here").with_hint(
-                "use etcd 3.4 or later, not its `grpc-proxy`; with a configuration file, 3.4 needs \
-                 `enable-grpc-gateway: true`",
-            )
-        } else if self.says("HTTPS") {
-            protocol("it speaks TLS on this port").with_hint("write `etcds://`")
-        } else {
-            return None;
-        })
-    }
-}
-
 impl Engine for Etcd {
     fn load(&mut self, within: Duration) -> Outcome<Option<Snapshot>> {
         self.read(within).map(|(snapshot, _)| snapshot)
@@ -858,156 +739,25 @@ impl Engine for Etcd {
     }
 
     fn examine(&mut self, within: Duration) -> Outcome<Vec<Concern>> {
-        let mut concerns = Vec::new();
-        let mut concern = |code, message: String, fix: &str| {
-            concerns.push(Concern { code, message, fix: fix.to_owned() });
-        };
-        let statuses = self.statuses(within / 3);
-        let found: Vec<&Status> =
-            statuses.iter().filter_map(|(_, status)| status.as_ref().ok()).collect();
-        if let (true, Some((_, Err(failure)))) = (found.is_empty(), statuses.first()) {
+        let share = within / 3;
+        let statuses = self.statuses(share);
+        if let Some((_, Err(failure))) =
+            statuses.first().filter(|_| statuses.iter().all(|(_, status)| status.is_err()))
+        {
             return Err(failure.clone());
         }
-        for (name, status) in &statuses {
-            match status {
-                Err(failure) if failure.kind == FailureKind::Denied => concern(
-                    "etcd-status-unseen",
-                    format!("this user may not see how {name} is: {failure}"),
-                    "grant the right, or look with a user that has it",
-                ),
-                Err(failure) => concern(
-                    "etcd-member-down",
-                    format!("a member does not answer: {failure}"),
-                    "start it, or take it out of the address",
-                ),
-                Ok(status) => {
-                    if status.leader.is_none_or(|leader| leader == Number(0)) {
-                        concern(
-                            "etcd-no-quorum",
-                            format!("{name} has no leader, so nothing can be changed"),
-                            "start members until more than half are up and see each other",
-                        );
-                    }
-                    for error in &status.errors {
-                        if error.contains("NOSPACE") {
-                            concern(
-                                "etcd-no-space",
-                                format!("the database of {name} is full, so it takes no writes"),
-                                "compact and defragment it, then run `etcdctl alarm disarm`",
-                            );
-                        } else if error.contains("CORRUPT") {
-                            concern(
-                                "etcd-corrupt",
-                                format!("{name} says that its data is corrupt"),
-                                "replace that member",
-                            );
-                        }
-                    }
-                    if let Some((message, code)) = version_concern(name, &status.version) {
-                        let has_users = matches!(self.session, Session::Token(_));
-                        if code == "etcd-too-old" || has_users {
-                            concern(code, message, "update etcd");
-                        }
-                    }
-                }
-            }
-        }
-        if self.is_plain {
-            concern(
-                "etcd-plain-text",
-                "what is sent to etcd is not encrypted, and anybody on the way can change it"
-                    .to_owned(),
-                "turn on TLS in etcd, and write `etcds://`",
-            );
-        }
-        if matches!((&self.user, &self.session), (Some(_), Session::Open)) {
-            concern(
-                "etcd-no-users",
-                "a user is named, but etcd lets everybody in".to_owned(),
-                "run `etcdctl auth enable`",
-            );
-        }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Members {
-            members: Vec<Value>,
-        }
-        let members = self.ask("/v3/cluster/member/list", &json!({}), within / 3, Effect::Read);
-        match members.and_then(|answer| parsed::<Members>(&answer)) {
-            Err(failure) => concern(
-                "etcd-members-unseen",
-                format!("it cannot be seen how many members there are: {failure}"),
-                "look with a user that may",
-            ),
-            Ok(Members { members }) => {
-                let count = members.len();
-                if count == 1 {
-                    concern(
-                        "etcd-one-member",
-                        "etcd has one member: while it is down, nothing can be changed".to_owned(),
-                        "run three members",
-                    );
-                } else if count == 2 {
-                    concern(
-                        "etcd-two-members",
-                        "etcd has two members: while either is down, nothing can be changed"
-                            .to_owned(),
-                        "run three members",
-                    );
-                }
-                if count > 1 && self.http.count() == 1 {
-                    concern(
-                        "etcd-one-endpoint",
-                        format!(
-                            "the address names one endpoint of {count}: while it is down, this \
-                             host cannot reach the others, unless it stands for all of them"
-                        ),
-                        "name each member in the address, with commas between them",
-                    );
-                }
-            }
-        }
-        match self.load(within / 3) {
-            Ok(Some(snapshot)) if snapshot.document.len() > MAX_REQUEST / 2 => concern(
-                "etcd-large-document",
-                format!(
-                    "the document has {} bytes, and etcd takes {MAX_REQUEST} at once unless its \
-                     `max-request-bytes` says otherwise",
-                    snapshot.document.len()
-                ),
-                "take away windows or rules that are over, or raise that limit",
-            ),
-            Err(failure) if failure.kind == FailureKind::Denied => concern(
-                "etcd-document-unseen",
-                format!("this user may not read the document: {failure}"),
-                "grant the role of this user `readwrite` on what begins with the prefix",
-            ),
-            _ => {}
-        }
-        Ok(concerns)
+        let members = self.ask("/v3/cluster/member/list", &json!({}), share, Effect::Read);
+        let document = self.load(share);
+        Ok(examine::concerns(&Facts {
+            statuses: &statuses,
+            members: members.and_then(|answer| parsed::<Members>(&answer)),
+            document: document.map(|found| found.map_or(0, |found| found.document.len())),
+            endpoints: self.http.count(),
+            is_plain: self.is_plain,
+            has_token: matches!(self.session, Session::Token(_)),
+            is_open: matches!((&self.user, &self.session), (Some(_), Session::Open)),
+        }))
     }
-}
-
-/// What is wrong with a version of etcd.
-fn version_concern(name: &str, version: &str) -> Option<(String, &'static str)> {
-    let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    let version_numbers: (u64, u64, u64) = (next(), next(), next());
-    if version_numbers < (3, 4, 0) {
-        let message = format!("{name} is etcd {version}; maint needs 3.4 or later");
-        return Some((message, "etcd-too-old"));
-    }
-    let (major, minor, _) = version_numbers;
-    let fixed = WATCH_RIGHTS.iter().find(|fixed| (fixed.0, fixed.1) == (major, minor));
-    let first = fixed.copied().unwrap_or(WATCH_RIGHTS[0]);
-    let is_open = version_numbers < first;
-    is_open.then(|| {
-        let message = format!(
-            "{name} is etcd {version}, in which a user with the right to read one key can watch \
-             every later one (GHSA-xg4h-6gfc-h4m8; fixed in 3.5.33, 3.6.14 and 3.7.1)"
-        );
-        (message, "etcd-watch-rights")
-    })
 }
 
 #[cfg(test)]
@@ -1015,32 +765,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_their_own_line() {
-        let code = |version| version_concern("h", version).map(|(_, code)| code);
-        for (version, expected) in [
-            ("3.3.25", Some("etcd-too-old")),
-            ("3.4.23", Some("etcd-watch-rights")),
-            ("3.5.32", Some("etcd-watch-rights")),
-            ("3.5.33", None),
-            ("3.6.0-rc.1", Some("etcd-watch-rights")),
-            ("3.6.14", None),
-            ("3.7.0", Some("etcd-watch-rights")),
-            ("3.7.1", None),
-            ("3.8.0", None),
-            ("", Some("etcd-too-old")),
+    fn requirement_96_plain_text_beyond_loopback_is_known() {
+        for (address, is_plain) in [
+            ("etcd://10.0.0.1/shop", true),
+            ("etcd://localhost,h2/shop", true),
+            ("etcd://localhost,[::1],127.0.0.2/shop", false),
         ] {
-            assert_eq!(code(version), expected, "{version}");
+            let etcd = Etcd::open(&Address::parse(address).unwrap(), None).unwrap();
+            assert_eq!(etcd.is_plain, is_plain, "{address}");
         }
-    }
-
-    #[test]
-    fn complaints_of_old_and_new_gateways_are_read() {
-        let message = |body: &str| Refusal::read(400, body.as_bytes()).message;
-        assert_eq!(message(r#"{"error":"a","message":"a","code":3}"#), "a");
-        assert_eq!(message(r#"{"code":3,"message":"b","details":[]}"#), "b");
-        assert_eq!(message(r#"{"error":{"grpc_code":14,"message":"c"}}"#), "c");
-        assert_eq!(message("\n<h1>Oops</h1>\n"), "HTTP status 400: <h1>Oops</h1>");
-        assert_eq!(message(""), "HTTP status 400: no reason given");
     }
 
     #[test]
