@@ -6,8 +6,10 @@ SHELL := bash
 
 # A browser without fonts shows boxes. A test writes Arabic, which this one has.
 NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
+# Engines that the tests of a fleet start for themselves, and what makes networks and certificates.
+FLEET_TOOLS := etcd:etcd-server redis-server:redis-server openssl:openssl ip:iproute2
 # Each tool, and the Debian package that has it.
-TOOLS := strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
+TOOLS := $(FLEET_TOOLS) strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
 	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
 	$(NOTO):fonts-noto-core php:php-cli /usr/share/doc/php-fpm/copyright:php-fpm \
 	/usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
@@ -23,7 +25,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
-.PHONY: weight help test test-stack test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+.PHONY: weight help test test-stack test-fleet test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
 
 help: ## Show this
@@ -98,6 +100,10 @@ unit: ## Every test, with and without the command
 test-stack: TOOLS += curl:curl ip:iproute2 python3:python3-minimal
 test-stack: tools ## Unmodified servers and apps obey the command, with all of them that Debian has
 	cargo test --locked --test stack
+
+test-fleet: TOOLS := $(FLEET_TOOLS) nginx:nginx-light
+test-fleet: tools ## Hosts with agents on real engines, which are killed, frozen and cut off
+	cargo test --locked --features full,tower --test fleet
 
 power-cut: power-cut-tools ## Virtual machines that lose their power while the command writes [MAINT_PROOF=long]
 	cargo test -q --locked --all-features --test power_cut -- power_cut

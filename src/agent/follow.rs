@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::Error;
+use crate::flags::Standing;
 use crate::fleet::{Document, Engine, Failure, Following, Revision, Seen, Snapshot};
 use crate::identity::as_owner;
 use crate::site::Site;
@@ -45,6 +46,8 @@ pub(super) enum Event {
         /// How old the document was by the clock of its writer, if this host had to be told.
         lag: Option<i64>,
         warnings: Vec<String>,
+        /// Where the flags are since, if they were looked at.
+        standings: Vec<Standing>,
     },
     /// The engine answers, and what it holds is not followed.
     Odd(String),
@@ -154,10 +157,15 @@ impl Follower {
                     sequence: document.sequence,
                     lag: mirrored.is_written.then_some(lag),
                     warnings: mirrored.warnings,
+                    standings: mirrored.flags.flags,
                 })
             }
-            // The document is the fault, so only another one helps.
-            Err(error @ Error::Store { .. }) if !is_engine_away => Ok(odd(error)),
+            // The document is the fault, so only another one helps. It may be there already, and
+            // a command may have brought it here.
+            Err(error @ Error::Store { .. }) if !is_engine_away => match engine.load(FETCH) {
+                Ok(Some(now)) if now.revision != snapshot.revision => Ok(Event::Contact),
+                _ => Ok(odd(error)),
+            },
             Err(error) => Err(error),
         }
     }
@@ -176,6 +184,36 @@ fn pause(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Address;
+    use crate::state::WindowSettings;
+    use crate::sys;
+
+    #[test]
+    fn requirement_90_a_missing_document_is_not_off() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        let address = format!("file://{}/shop", temp.path().display());
+        let address = Address::parse(&address).unwrap();
+        let options = Options::new("agent");
+        store::join(&site, &options, &address, None).unwrap();
+        let settings = WindowSettings::new();
+        store::update(&site, &options, |state, stamp| state.open_window("w", &settings, stamp))
+            .unwrap();
+        let before = site.state().unwrap();
+        let events = follow(&site, &options, &Following::named(address.clone()));
+        let next = || events.recv_timeout(Duration::from_secs(60)).unwrap();
+        let here = next();
+        assert!(matches!(here, Event::Here { lag: None, .. }), "{here:?}");
+        let content = std::fs::read(address.file()).unwrap();
+        std::fs::remove_file(address.file()).unwrap();
+        let odd = next();
+        assert!(matches!(&odd, Event::Odd(why) if why.contains("no document")), "{odd:?}");
+        assert_eq!(site.state().unwrap(), before);
+        sys::write_all(&sys::create_new(address.file()).unwrap(), &content).unwrap();
+        let here = next();
+        assert!(matches!(here, Event::Here { .. }), "{here:?}");
+        assert_eq!(site.state().unwrap(), before);
+    }
 
     #[test]
     fn pauses_grow_to_a_second_and_later_to_five_and_are_not_all_the_same() {

@@ -69,6 +69,8 @@ pub struct Agent {
     behind: BTreeMap<String, String>,
     problem: Option<String>,
     is_new: bool,
+    /// Whether another writer brings the flags in step just now.
+    is_unsure: bool,
     /// The name of this host in its fleet.
     host: String,
     /// What the file that names the engine looked like.
@@ -84,6 +86,17 @@ struct Fleet {
     inbox: Vec<Event>,
     reporter: Option<Reporter>,
     note: FleetNote,
+}
+
+/// What came from the engine.
+#[derive(Default)]
+struct News {
+    /// Whether it is worth a note.
+    is_any: bool,
+    /// Whether somebody else on this host brought a document here.
+    is_by_others: bool,
+    /// Where the flags are that were brought in step.
+    standings: Vec<Standing>,
 }
 
 impl Agent {
@@ -110,6 +123,7 @@ impl Agent {
             behind: BTreeMap::new(),
             problem: None,
             is_new: true,
+            is_unsure: false,
             host: sys::host_name(),
             named: None,
             fleet: None,
@@ -191,17 +205,27 @@ impl Agent {
                 Err(error) => self.report(Some(&error), said),
             }
         }
-        if let Some(fleet) = &mut self.fleet
-            && fleet.take_in(said)
-        {
+        let Some(fleet) = &mut self.fleet else { return };
+        let news = fleet.take_in(said);
+        if news.is_any {
             self.say_at = Instant::now();
         }
+        if news.is_by_others {
+            // A command of this host may have left a flag behind.
+            (self.drift_at, self.costly_at) = (Instant::now(), Instant::now());
+        }
+        self.tell(&news.standings, said);
     }
 
     fn tell_fleet(&mut self, now: Timestamp) {
         let Some(fleet) = &mut self.fleet else { return };
         let (Some(reporter), Some(state)) = (&mut fleet.reporter, &self.state) else { return };
         let Some(mirror) = &state.mirror else { return };
+        // A state is here before its flags are in step, and the last word holds until then.
+        let is_underway = fleet.note.seq < mirror.sequence && fleet.note.problem.is_none();
+        if is_underway || self.is_unsure {
+            return;
+        }
         reporter.tell(&HostReport {
             at: now,
             seq: mirror.sequence,
@@ -210,7 +234,7 @@ impl Agent {
             local: state.windows.values().any(|window| window.local),
             lag_ms: fleet.note.lag_ms,
             behind: self.behind.keys().cloned().collect(),
-            problem: self.problem.clone(),
+            problem: self.problem.clone().or_else(|| fleet.note.problem.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
     }
@@ -268,6 +292,7 @@ impl Agent {
         if is_costly_due {
             self.costly_at = Instant::now() + COSTLY_DRIFT;
         }
+        self.is_unsure = false;
         match self.follow(&state, now, is_costly_due) {
             Ok(standings) => {
                 self.report(None, said);
@@ -275,7 +300,10 @@ impl Agent {
                 self.is_new = false;
             }
             // Another writer is at work, who brings the flags in step.
-            Err(Error::Busy { .. }) => self.drift_at = Instant::now(),
+            Err(Error::Busy { .. }) => {
+                self.is_unsure = true;
+                self.drift_at = Instant::now();
+            }
             Err(error) => self.report(Some(&error), said),
         }
         self.declared = key(&self.watch.site().flags_file());
@@ -374,22 +402,24 @@ impl Fleet {
         Self { following, events, inbox: Vec::new(), reporter, note }
     }
 
-    /// Takes in what came from the engine; `true` if that is worth a note.
-    fn take_in(&mut self, said: &mut Vec<String>) -> bool {
-        let mut is_news = false;
+    /// Takes in what came from the engine.
+    fn take_in(&mut self, said: &mut Vec<String>) -> News {
+        let mut news = News::default();
         let mut events = std::mem::take(&mut self.inbox);
         events.extend(self.events.try_iter());
         for event in events {
             let now = Timestamp::now();
             let problem = match event {
                 Event::Contact => {
-                    is_news |= self.note.contact_at.is_none();
+                    news.is_any |= self.note.contact_at.is_none();
                     self.note.contact_at = Some(now);
                     // What the engine holds may still be odd.
                     continue;
                 }
-                Event::Here { sequence, lag, warnings } => {
+                Event::Here { sequence, lag, warnings, standings } => {
                     self.note.contact_at = Some(now);
+                    news.is_by_others |= lag.is_none() && self.note.seq < sequence;
+                    news.standings.extend(standings);
                     self.note.seq = sequence;
                     self.note.lag_ms = lag.or(self.note.lag_ms);
                     said.extend(warnings);
@@ -408,9 +438,9 @@ impl Fleet {
                 });
                 self.note.problem = problem;
             }
-            is_news = true;
+            news.is_any = true;
         }
-        is_news
+        news
     }
 }
 

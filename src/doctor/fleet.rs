@@ -52,7 +52,9 @@ pub(super) fn followed(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
             return;
         }
     };
-    findings.extend(concerns.into_iter().map(of_concern));
+    // Plain text is a finding of its own, also while the engine is away.
+    let others = concerns.into_iter().filter(|concern| !concern.code.ends_with("-plain-text"));
+    findings.extend(others.map(of_concern));
     let Some(there) = there else {
         let message = "the store has no document of this site; this host keeps what it has";
         let fix = format!("{} puts that there again", patient.maint("store import"));

@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn requirement_90_an_engine_that_went_back_does_not_freeze_the_fleet() {
+        let first = Document::first("shop", state(1), at(1_000)).unwrap();
+        let change = |document: &Document, second: i64| {
+            document.next(state(document.state.revision + 1), "op", at(second * 1_000))
+        };
+        let seen = (2..60).fold(first.clone(), |document, second| change(&document, second));
+        let here = Mirror::new(seen.lineage.clone(), seen.sequence);
+        assert!(matches!(first.check("shop", Some(&here)), Err(Odd::Older(..))), "a backup");
+        // The next change on it is newer than all that was lost.
+        assert_eq!(change(&first, 61).check("shop", Some(&here)), Ok(()));
+    }
+
+    #[test]
     fn requirement_90_what_is_no_document_is_called_by_its_name() {
         let text = |version: u64, rest: &str| {
             format!(r#"{{"version":{version},"site":"s","lineage":"l","seq":1{rest}}}"#)

@@ -136,6 +136,10 @@ impl Engine for File {
     ) -> Outcome<Cas> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut is_written = false;
+        #[cfg(test)]
+        if silence::is_due(&self.path, silence::BEFORE) {
+            return Err(Failure::ambiguous("no answer came"));
+        }
         let content = self.change(within, |content| {
             let there = content.snapshot().map(|snapshot| snapshot.revision);
             if there.as_ref() != expected {
@@ -152,6 +156,10 @@ impl Engine for File {
             is_written = true;
             true
         })?;
+        #[cfg(test)]
+        if silence::is_due(&self.path, silence::AFTER) {
+            return Err(Failure::ambiguous("no answer came"));
+        }
         let revision = Revision(content.revision.to_string());
         Ok(if is_written { Cas::Committed(revision) } else { Cas::Conflict })
     }
@@ -206,5 +214,32 @@ impl Engine for File {
                 .to_owned(),
             fix: "take etcd, Redis or Valkey".to_owned(),
         }])
+    }
+}
+
+/// Writes that get no answer, for the tests of writers.
+#[cfg(test)]
+pub(crate) mod silence {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::sys;
+
+    /// The write does not come to the engine.
+    pub(crate) const BEFORE: &str = "before";
+    /// It does, and only its answer is lost.
+    pub(crate) const AFTER: &str = "after";
+
+    fn mark(path: &Path, when: &str) -> PathBuf {
+        path.with_extension(when)
+    }
+
+    /// Lets the next write to the engine in this file go without an answer.
+    pub(crate) fn fall(path: &Path, when: &str) {
+        sys::create_new(&mark(path, when)).unwrap();
+    }
+
+    pub(super) fn is_due(path: &Path, when: &str) -> bool {
+        fs::remove_file(mark(path, when)).is_ok()
     }
 }

@@ -49,7 +49,7 @@ pub struct HostReport {
 pub enum HostStanding {
     /// It has what is in force, and all its flags follow.
     InStep,
-    /// It has what is in force, and a flag there does not follow.
+    /// It has what is in force, and a flag there does not follow, or nobody can tell.
     FlagBehind,
     /// It does not have what is in force yet.
     Lags,
@@ -65,7 +65,7 @@ impl HostReport {
             HostStanding::Silent
         } else if self.seq < document.sequence {
             HostStanding::Lags
-        } else if !self.behind.is_empty() {
+        } else if !self.behind.is_empty() || self.problem.is_some() {
             HostStanding::FlagBehind
         } else {
             HostStanding::InStep
@@ -122,6 +122,10 @@ mod tests {
         assert_eq!(standing(&|report| report.seq -= 1), HostStanding::Lags);
         assert_eq!(
             standing(&|report| report.behind.push("wp".to_owned())),
+            HostStanding::FlagBehind
+        );
+        assert_eq!(
+            standing(&|report| report.problem = Some("`flags.json` is broken".to_owned())),
             HostStanding::FlagBehind
         );
     }

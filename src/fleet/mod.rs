@@ -31,6 +31,8 @@ pub use document::{Document, Fate, MAX_OPERATIONS, Odd, Operation, random};
 pub use engine::{
     Cas, Concern, Engine, Failure, FailureKind, Outcome, Revision, Seen, Snapshot, Write,
 };
+#[cfg(test)]
+pub(crate) use file::silence;
 pub use following::{Following, following};
 pub use host::{HostReport, HostStanding, INTERVAL, KEEP, SILENT_AFTER};
 pub use secret::Secret;

@@ -22,7 +22,7 @@ use crate::identity::as_owner;
 use crate::load;
 use crate::page::template;
 use crate::site::Site;
-use crate::state::{State, next_number};
+use crate::state::{Mirror, State, next_number};
 
 /// The name beside the document of the state before the last change.
 const BEFORE: &str = "before";
@@ -49,6 +49,7 @@ pub(super) fn change<T>(
     as_owner(site, || {
         let mut writer = Writer::begin(site, options, engine, beside)?;
         let mut unanswered: Vec<Sent<T>> = Vec::new();
+        let mut is_late = false;
         loop {
             let loaded = writer.load();
             let (snapshot, document) =
@@ -56,12 +57,17 @@ pub(super) fn change<T>(
             if let Some(applied) = writer.find(&document, &mut unanswered)? {
                 return Ok(applied);
             }
+            if is_late {
+                let failure = Failure::unavailable("there was no time left to try again");
+                return Err(writer.or_unknown(writer.asking.failed(failure), &unanswered));
+            }
             match writer.attempt(&snapshot, &document, wish) {
                 Ok(Attempt::Done(applied)) => return Ok(*applied),
                 Ok(Attempt::Again) => {}
                 Ok(Attempt::Unanswered(sent)) => unanswered.push(*sent),
                 Err(error) => return Err(writer.or_unknown(error, &unanswered)),
             }
+            is_late = writer.asking.left().is_zero();
         }
     })
 }
@@ -130,8 +136,9 @@ impl<'a> Writer<'a> {
 
     /// The document as the engine has it, if it may be followed here.
     fn load(&mut self) -> Result<(Snapshot, Document)> {
-        let (snapshot, document) = self.asking.known_document()?;
+        // In this order: others on this host bring newer documents meanwhile.
         let here = load::read(&self.site.state_file()).unwrap_or_default();
+        let (snapshot, document) = self.asking.known_document()?;
         let address = &self.asking.following.address;
         document.check(&address.site, here.mirror.as_ref()).map_err(|odd| {
             let failure = Failure::protocol(odd.to_string());
@@ -270,18 +277,18 @@ impl<'a> Writer<'a> {
         applied
     }
 
-    /// Whether the agent of this host brings the document here, which takes it a moment.
+    /// Whether somebody else brings the document here, or a later one: a command that was quicker,
+    /// or the agent of this host, which takes it a moment.
     fn has_come(&self, document: &Document) -> bool {
-        if !matches!(duty(self.site), Ok(Duty::Runs(_))) {
-            return false;
-        }
         loop {
             let here = load::read(&self.site.state_file()).unwrap_or_default();
-            let number = here.mirror.map_or(0, |mirror| mirror.sequence);
-            if number >= document.sequence {
+            let is_here = |mirror: &Mirror| {
+                mirror.lineage == document.lineage && mirror.sequence >= document.sequence
+            };
+            if here.mirror.as_ref().is_some_and(is_here) {
                 return true;
             }
-            if self.asking.left().is_zero() {
+            if self.asking.left().is_zero() || !matches!(duty(self.site), Ok(Duty::Runs(_))) {
                 return false;
             }
             thread::sleep(LOOK.min(self.asking.left()));
@@ -361,8 +368,10 @@ fn refuse_file(file: &TemplateFile<'_>, document: &Document) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::silence::{AFTER, BEFORE, fall};
     use crate::fleet::{Address, following};
-    use crate::state::{Opened, PageSettings, WindowSettings};
+    use crate::rules::{Kind, Matcher};
+    use crate::state::{Opened, PageSettings, RuleSettings, WindowSettings};
     use crate::store::{self, Joined, Origin, Winner};
     use crate::sys;
 
@@ -581,6 +590,29 @@ mod tests {
         let refused = open(&one, &options(), "more").unwrap_err().to_string();
         assert!(refused.contains("older"), "{refused}");
         assert_eq!(names(&one), ["deploy"]);
+    }
+
+    #[test]
+    fn requirement_91_a_write_without_an_answer_is_found_by_its_id_before_it_is_sent_again() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        let address = fleet.address();
+        for (number, lost) in [vec![AFTER], vec![BEFORE], vec![BEFORE, AFTER]].iter().enumerate() {
+            let before = one.state().unwrap();
+            lost.iter().for_each(|when| fall(address.file(), when));
+            // Whoever made this twice would have two rules more.
+            let applied = store::update(&one, &options(), |state, stamp| {
+                let number = u8::try_from(state.ignore.len()).unwrap();
+                let rule = Matcher::parse(&Kind::Ip, &format!("203.0.113.{number}"))?;
+                state.add_rule(&rule, &RuleSettings::new(), stamp)
+            })
+            .unwrap();
+            assert!(applied.is_written && applied.warnings.is_empty(), "{:?}", applied.warnings);
+            let after = one.state().unwrap();
+            assert_eq!(after.ignore.len(), number + 1, "{lost:?}");
+            assert_eq!(after.revision, before.revision + 1, "{lost:?}");
+            assert_eq!(applied.after.revision, after.revision, "{lost:?}");
+        }
     }
 
     #[test]

@@ -22,4 +22,5 @@ mod redis_tls;
 mod relay;
 #[path = "../common/say.rs"]
 mod say;
+mod system;
 mod tls;

@@ -196,7 +196,11 @@ fn missing(hosts: &Hosts, is_wanted_down: bool, now: Timestamp) -> Vec<(String, 
     let why = |host: &HostReport| match host.standing(&hosts.document, now) {
         HostStanding::Lags => Some(format!("has revision {} still", host.revision)),
         HostStanding::FlagBehind => {
-            Some(format!("has flags that do not follow: {}", host.behind.join(", ")))
+            let problem = || host.problem.clone().unwrap_or_default();
+            Some(match &host.behind[..] {
+                [] => format!("says: {}", problem()),
+                behind => format!("has flags that do not follow: {}", behind.join(", ")),
+            })
         }
         HostStanding::InStep if host.down != is_wanted_down => {
             Some(match (host.down, host.local) {

@@ -57,7 +57,7 @@ impl Part {
 }
 
 /// All of them. What takes longest comes last.
-pub(crate) const PARTS: [Part; 11] = [
+pub(crate) const PARTS: [Part; 12] = [
     part("check", "check", true, "format, lints, documentation, and who imports whom"),
     part("tests", "unit", true, "every test of Rust"),
     Part { beside: true, ..part("python", "python", true, "every test of the Python package") },
@@ -68,6 +68,12 @@ pub(crate) const PARTS: [Part; 11] = [
     part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("stack", "test-stack", false, "unmodified servers and apps obey the command"),
+    part(
+        "fleet",
+        "test-fleet",
+        false,
+        "hosts with agents on engines that are killed, frozen and cut off",
+    ),
     part("tokens", "tokens", false, "the time that comparing a token takes"),
     part("power-cut", "power-cut", false, "virtual machines that lose their power"),
     part("old-kernel", "old-kernel", false, "claim 20 under Linux 6.1, whose clock is coarse"),
