@@ -9,7 +9,7 @@ use maint::gate::Answer;
 use maint::request::RequestParts;
 use maint::{Gate, Site};
 
-use super::hosts::Hosts;
+use super::hosts::{Ends, Hosts};
 use super::network::{Network, Place};
 use super::story::Members;
 use crate::etcd::Cluster;
@@ -206,6 +206,7 @@ fn two_writers(url: &str) {
     let is_over = AtomicBool::new(false);
     let (there, is_over) = (&hosts, &is_over);
     thread::scope(|scope| {
+        let ends = Ends(is_over);
         // What is here never goes back, whoever wrote it, and local windows stay.
         let looking = scope.spawn(move || {
             let (mut last, mut seen) = ((0, 0), BTreeSet::new());
@@ -254,7 +255,7 @@ fn two_writers(url: &str) {
         let others = others.join();
         let last = there.run("ci", &["--json", "on", "last"]).revision();
         there.until_all_have(&["one", "two"], last);
-        is_over.store(true, Ordering::SeqCst);
+        drop(ends);
         let seen = looking.join().unwrap();
         others.unwrap();
         windows(&[("last", true), ("disk.local", true)], "at the end");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use maint::fleet::{Address, Document, open};
 
-use super::hosts::{Hosts, Ran, names};
+use super::hosts::{Ends, Hosts, Ran, names};
 use crate::etcd::{Cluster, Member};
 use crate::pace::{WITHIN, until};
 use crate::redis_server::Server;
@@ -42,6 +42,7 @@ fn toggle(url: &str, kills: usize, mut strike: impl FnMut() -> Instant) {
     let is_over = AtomicBool::new(false);
     let (there, done, is_over) = (&hosts, &done, &is_over);
     let (acknowledged, lines, backs) = thread::scope(|scope| {
+        let ends = Ends(is_over);
         let looking = scope.spawn(|| look(there, &all, is_over));
         let writing = scope.spawn(|| {
             let toggle = |number: usize| {
@@ -58,16 +59,16 @@ fn toggle(url: &str, kills: usize, mut strike: impl FnMut() -> Instant) {
         let mut backs = Vec::new();
         for number in 0..kills {
             let begin = count * (number + 1) / (kills + 1);
-            let is_due = || done.load(Ordering::SeqCst) >= begin || writing.is_finished();
-            until("some are done", is_due);
+            // The commands have deadlines of their own.
+            while done.load(Ordering::SeqCst) < begin && !writing.is_finished() {
+                thread::sleep(LOOK);
+            }
             backs.push(strike());
         }
-        let acknowledged = writing.join();
-        is_over.store(acknowledged.is_err(), Ordering::SeqCst);
-        let acknowledged = acknowledged.unwrap();
+        let acknowledged = writing.join().unwrap();
         let last = acknowledged.last().unwrap().revision;
         let took = there.until_all_have(&all, last);
-        is_over.store(true, Ordering::SeqCst);
+        drop(ends);
         let mut lines = looking.join().unwrap();
         // Between the last look and the end.
         lines.iter_mut().for_each(|line| line.push((Instant::now(), last)));
