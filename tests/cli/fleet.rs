@@ -131,8 +131,13 @@ fn ci_without_a_site_takes_the_whole_fleet_down_and_waits_until_each_host_is() {
         let record = fleet.json(host, &["log", "-n", "1"]);
         assert!(record.to_string().contains(&fleet.url()), "{record}");
     }
+    assert_eq!(fleet.ci(&["wait", "on", "--timeout", "30s"]).code, 0);
+    assert_eq!(fleet.ci(&["wait", "off", "--timeout", "1s"]).code, 1);
+    let mut waiting = fleet.command("ci", &["wait", "off", "--timeout", "60s"]);
+    let waiting = waiting.env("MAINT_STORE", fleet.url()).spawn().unwrap();
     let off = fleet.ci(&["off", "deploy"]);
     assert_eq!(off.code, 0, "{off:?}");
+    assert_eq!(crate::env::finish(waiting).code, 0, "it hears of what others change");
     assert_eq!(fleet.ci(&["wait", "off", "--all", "--timeout", "30s"]).code, 0);
     assert_eq!(fleet.ci(&["status", "--expect", "off"]).code, 0);
     // What is made for one command goes with it.
