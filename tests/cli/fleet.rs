@@ -230,7 +230,9 @@ fn requirement_90_a_host_keeps_what_it_has_on_anything_odd_and_goes_on_by_itself
         let mut odd = content.clone();
         odd["revision"] = (1_000 + number).into();
         odd["document"] = text.map_or(Value::Null, Value::String);
-        // Whole, as an engine shows it.
+        // Whole, as an engine shows it, and not while the agent leaves its report there.
+        let lock = fs::File::open(fleet.engine().with_file_name("shop.lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let new = fleet.env.dir().join("new");
         fleet.env.write(&new, &odd.to_string());
         rustix::fs::rename(&new, fleet.engine()).unwrap();
