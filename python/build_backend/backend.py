@@ -69,9 +69,9 @@ def build_command() -> None:
     """Builds the command and puts it where maturin finds it."""
     manifest = root() / "Cargo.toml"
     target = Path(os.environ.get("CARGO_TARGET_DIR") or manifest.parent / "target")
-    cargo = ["cargo", "build", "--profile", PROFILE, "--locked", "--bin", "maint"]
+    cargo = ["cargo", "build", "--profile", PROFILE, "--locked", "--features", "full"]
     subprocess.run(
-        [*cargo, "--manifest-path", str(manifest), "--target-dir", str(target)],
+        [*cargo, "--bin", "maint", "--manifest-path", str(manifest), "--target-dir", str(target)],
         check=True,
         # pip reads the name of the wheel from standard output.
         stdout=sys.stderr,
