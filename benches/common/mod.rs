@@ -34,9 +34,20 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Result<Self> {
         let under = env::var_os("MAINT_BENCH_DIR").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
-        let dir = Path::new(&under).join(format!("maint-bench-{}", std::process::id()));
+        Self::under(under)
+    }
+
+    /// One under this directory.
+    pub(crate) fn under(under: impl AsRef<Path>) -> Result<Self> {
+        let dir = under.as_ref().join(format!("maint-bench-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         Ok(Self { dir: fs::canonicalize(dir)? })
+    }
+
+    /// Where it is, and on which file system.
+    pub(crate) fn kind(&self) -> String {
+        let kind = file_system(&self.dir);
+        format!("{} on {}", self.dir.display(), kind.as_deref().unwrap_or("an unknown file system"))
     }
 }
 
