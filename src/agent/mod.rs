@@ -75,6 +75,8 @@ pub struct Agent {
     host: String,
     /// What the file that names the engine looked like.
     named: Option<FileKey>,
+    /// Why nobody can tell from it whom the site follows.
+    astray: Option<String>,
     fleet: Option<Fleet>,
 }
 
@@ -126,6 +128,7 @@ impl Agent {
             is_unsure: false,
             host: sys::host_name(),
             named: None,
+            astray: None,
             fleet: None,
         })
     }
@@ -195,6 +198,7 @@ impl Agent {
                         reporter.withdraw();
                     }
                     self.named = named;
+                    self.astray = None;
                     self.fleet = following
                         .map(|following| Fleet::begin(site, &self.options, &self.host, following));
                     if let Some(fleet) = &self.fleet {
@@ -202,7 +206,13 @@ impl Agent {
                     }
                 }
                 // Whom it followed before is followed on.
-                Err(error) => self.report(Some(&error), said),
+                Err(error) => {
+                    let problem = Some(error.to_string());
+                    if problem != self.astray {
+                        said.push(format!("{error}; this host follows whom it followed before"));
+                        self.astray = problem;
+                    }
+                }
             }
         }
         let Some(fleet) = &mut self.fleet else { return };
@@ -234,7 +244,7 @@ impl Agent {
             local: state.windows.values().any(|window| window.local),
             lag_ms: fleet.note.lag_ms,
             behind: self.behind.keys().cloned().collect(),
-            problem: self.problem.clone().or_else(|| fleet.note.problem.clone()),
+            problem: self.trouble().or_else(|| fleet.note.problem.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
     }
@@ -376,6 +386,11 @@ impl Agent {
         self.problem = problem;
     }
 
+    /// What keeps the agent from its work here.
+    fn trouble(&self) -> Option<String> {
+        self.problem.clone().or_else(|| self.astray.clone())
+    }
+
     fn say(&mut self, now: Timestamp, is_news: bool) {
         if !is_news && Instant::now() < self.say_at {
             return;
@@ -387,7 +402,7 @@ impl Agent {
             synced_at: self.synced_at,
             revision: self.state.as_ref().map_or(0, |state| state.revision),
             behind: self.behind.keys().cloned().collect(),
-            problem: self.problem.clone(),
+            problem: self.trouble(),
             fleet: self.fleet.as_ref().map(|fleet| fleet.note.clone()),
         });
     }

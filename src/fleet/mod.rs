@@ -33,6 +33,6 @@ pub use engine::{
 };
 #[cfg(test)]
 pub(crate) use file::silence;
-pub use following::{Following, following};
+pub use following::{Following, following, is_following, noted};
 pub use host::{HostReport, HostStanding, INTERVAL, KEEP, SILENT_AFTER};
 pub use secret::Secret;

@@ -14,7 +14,8 @@ use super::options::{Applied, Options};
 use super::transaction::{Transaction, sign};
 use crate::error::{Error, Result};
 use crate::fleet::{
-    Address, Cas, Concern, Document, FailureKind, Following, Revision, Write, random,
+    Address, Cas, Concern, Document, Failure, FailureKind, Following, Revision, Write,
+    is_following, noted, random,
 };
 use crate::identity::as_owner;
 use crate::load;
@@ -78,11 +79,15 @@ pub fn join(
         let mut asking = Asking::begin(options, &following)?;
         let concerns = asking.ask(|engine, within| engine.examine(within))?;
         let here = load::read(&site.state_file())?;
+        let is_same = is_following(site, address);
         for _ in 0..RERUNS {
             let (expected, document) = asking
                 .document()?
                 .map_or((None, None), |(there, document)| (Some(there.revision), Some(document)));
             let (origin, document) = match (document, winner) {
+                (None, None) if is_same && here.mirror.is_some() => {
+                    return Err(following.failed(lost()));
+                }
                 (None, _) => (Origin::Site, first(site, address, &here, options)?),
                 (Some(document), _) if follows(&document, &here) => (Origin::Store, document),
                 (Some(document), Some(Winner::Store)) => (Origin::Store, document),
@@ -97,8 +102,6 @@ pub fn join(
                 continue;
             }
             let mut fetch = |name: &str| asking.engine.beside(name, LEAST);
-            let was_followed = fs::read_to_string(site.store_file()).ok();
-            let is_same = was_followed.as_deref().map(str::trim) == Some(&*address.to_string());
             let mirrored =
                 adopt(site, options, &following, &document, &mut fetch, || note(site, address))?;
             let is_unchanged = is_same && origin == Origin::Store && !mirrored.is_written;
@@ -121,28 +124,32 @@ pub fn import(
     state: &State,
     templates: &BTreeMap<String, String>,
 ) -> Result<Document> {
-    let mut asking = Asking::begin(options, following)?;
-    for _ in 0..RERUNS {
-        let mut given = state.clone();
-        given.templates =
-            templates.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
-        let (expected, document) = match asking.document()? {
-            None => (None, begin(&following.address.site, given, options)?),
-            Some(_) if !options.confirmed => {
-                return Err(Error::conflict_with(
-                    "the store has a state of this site, which would be replaced on every host",
-                    "confirm it if that is meant",
-                ));
+    following.as_its_owner(|| {
+        let mut asking = Asking::begin(options, following)?;
+        for _ in 0..RERUNS {
+            let mut given = state.clone();
+            given.templates = templates
+                .iter()
+                .map(|(name, text)| (name.clone(), template::digest(text)))
+                .collect();
+            let (expected, document) = match asking.document()? {
+                None => (None, begin(&following.address.site, given, options)?),
+                Some(_) if !options.confirmed => {
+                    return Err(Error::conflict_with(
+                        "the store has a state of this site, which would be replaced on every host",
+                        "confirm it if that is meant",
+                    ));
+                }
+                Some((there, document)) => {
+                    (Some(there.revision), follow_on(&document, given, options)?)
+                }
+            };
+            if put(&mut asking, expected.as_ref(), &document, templates)? {
+                return Ok(document);
             }
-            Some((there, document)) => {
-                (Some(there.revision), follow_on(&document, given, options)?)
-            }
-        };
-        if put(&mut asking, expected.as_ref(), &document, templates)? {
-            return Ok(document);
         }
-    }
-    Err(Error::conflict("others changed the store again and again meanwhile"))
+        Err(Error::conflict("others changed the store again and again meanwhile"))
+    })
 }
 
 /// Makes a site follow no engine any more. Its state stays, and is its own from now on; windows of
@@ -152,9 +159,9 @@ pub fn import(
 ///
 /// Those of [`update`](super::update()).
 pub fn leave(site: &Site, options: &Options<'_>) -> Result<Option<String>> {
-    let path = site.store_file();
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
     as_owner(site, || {
+        let path = site.store_file();
+        let Some(followed) = noted(site)? else { return Ok(None) };
         let transaction = Transaction::begin(site, options, Beside::Nothing)?;
         for _ in 0..RERUNS {
             let _turn = transaction.take_turn()?;
@@ -173,7 +180,7 @@ pub fn leave(site: &Site, options: &Options<'_>) -> Result<Option<String>> {
             let file = transaction.files().state.clone();
             let mut applied = Applied::unwritten((), current.state, after, changes, file);
             transaction.bring_in_step(&mut applied);
-            return Ok(Some(text.trim().to_owned()));
+            return Ok(Some(followed));
         }
         Err(Error::conflict("the state changed again and again meanwhile"))
     })
@@ -185,16 +192,30 @@ pub fn leave(site: &Site, options: &Options<'_>) -> Result<Option<String>> {
 ///
 /// Those of reading them.
 pub fn texts(site: &Site) -> Result<BTreeMap<String, String>> {
-    let all = template::list(&site.templates())?;
-    all.into_iter().map(|found| Ok((found.file_name(), template::read(&found.path)?))).collect()
+    as_owner(site, || {
+        let all = template::list(&site.templates())?;
+        all.into_iter().map(|found| Ok((found.file_name(), template::read(&found.path)?))).collect()
+    })
 }
 
 /// Whether a host loses nothing by following this document.
 fn follows(document: &Document, here: &State) -> bool {
-    let is_same_lineage =
-        here.mirror.as_ref().is_some_and(|mirror| mirror.lineage == document.lineage);
-    let is_blank = diff(&State::default(), here).is_empty();
-    is_same_lineage || is_blank || diff(&document.state, here).is_empty()
+    let known = here.mirror.as_ref().filter(|mirror| mirror.lineage == document.lineage);
+    let is_blank = || diff(&State::default(), here).is_empty();
+    let is_new = match known {
+        // An engine that went back takes no host with it.
+        Some(known) => document.sequence >= known.sequence,
+        None => is_blank(),
+    };
+    is_new || diff(&document.state, here).is_empty()
+}
+
+/// The engine that this site follows holds nothing of it any more. This host need not be the one
+/// that saw the last change.
+fn lost() -> Failure {
+    Failure::protocol("it has lost the document that this site follows").with_hint(
+        "`maint store import`, on the host with the highest revision, puts that there again",
+    )
 }
 
 fn undecided(following: &Following, document: &Document, here: &State) -> Error {
@@ -294,7 +315,7 @@ fn note(site: &Site, address: &Address) -> Result<()> {
     let path = site.store_file();
     let text = format!("{address}\n");
     let old = fs::symlink_metadata(&path).ok();
-    if old.is_some() && fs::read_to_string(&path).is_ok_and(|now| now == text) {
+    if is_following(site, address) {
         return Ok(());
     }
     let replaced = replace::replace(&Replacement {

@@ -11,7 +11,7 @@ use super::options::{Applied, Options};
 use super::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::flags::Report;
-use crate::fleet::{Document, Failure, Following, Outcome};
+use crate::fleet::{Document, Failure, Following, Outcome, is_following};
 use crate::identity::as_owner;
 use crate::load;
 use crate::page::template::{self, Template};
@@ -179,6 +179,11 @@ impl Incoming<'_> {
         };
         if !current.is_still_there(files) {
             return Ok(None);
+        }
+        // Whoever left has the last word; the agent may hear of it later.
+        if !self.is_adopted && !is_following(self.site, &self.engine.address) {
+            let failure = Failure::protocol("this site no longer follows it");
+            return Err(self.engine.failed(failure));
         }
         let mut record =
             Record::of(current.revision, &after, &changes, is_renewal(&changes, &after));

@@ -35,10 +35,12 @@ pub struct Hosts {
 ///
 /// [`Error::Store`].
 pub fn peek(options: &Options<'_>, engine: &Following) -> Result<Peek> {
-    let mut asking = Asking::begin(options, engine)?;
-    let document = asking.document()?.map(|(_, document)| document);
-    let concerns = asking.ask(|engine, within| engine.examine(within))?;
-    Ok(Peek { document, concerns })
+    engine.as_its_owner(|| {
+        let mut asking = Asking::begin(options, engine)?;
+        let document = asking.document()?.map(|(_, document)| document);
+        let concerns = asking.ask(|engine, within| engine.examine(within))?;
+        Ok(Peek { document, concerns })
+    })
 }
 
 /// Looks at what the hosts of a fleet say of themselves.
@@ -47,11 +49,14 @@ pub fn peek(options: &Options<'_>, engine: &Following) -> Result<Peek> {
 ///
 /// [`Error::Store`].
 pub fn hosts(options: &Options<'_>, engine: &Following) -> Result<Hosts> {
-    let mut asking = Asking::begin(options, engine)?;
-    // In this order, so that no host seems to lag that is ahead.
-    let (_, document) = asking.known_document()?;
+    let (document, reports) = engine.as_its_owner(|| {
+        let mut asking = Asking::begin(options, engine)?;
+        // In this order, so that no host seems to lag that is ahead.
+        let (_, document) = asking.known_document()?;
+        Ok((document, asking.ask(|engine, within| engine.hosts(within))?))
+    })?;
     let (mut hosts, mut unread) = (BTreeMap::new(), Vec::new());
-    for (name, report) in asking.ask(|engine, within| engine.hosts(within))? {
+    for (name, report) in reports {
         match serde_json::from_slice(&report) {
             Ok(report) => drop(hosts.insert(name, report)),
             Err(_) => unread.push(name),
@@ -67,8 +72,10 @@ pub fn hosts(options: &Options<'_>, engine: &Following) -> Result<Hosts> {
 /// [`Error::Invalid`] if the site follows no engine, and those of [`mirror`](super::mirror()).
 pub fn refresh(site: &Site, options: &Options<'_>) -> Result<Mirrored> {
     let engine = following(site)?.ok_or_else(|| Error::invalid("this site follows no engine"))?;
-    let mut asking = Asking::begin(options, &engine)?;
-    let (_, document) = asking.known_document()?;
-    let mut fetch = |name: &str| asking.engine.beside(name, LEAST);
-    mirror(site, options, &engine, &document, &mut fetch)
+    engine.as_its_owner(|| {
+        let mut asking = Asking::begin(options, &engine)?;
+        let (_, document) = asking.known_document()?;
+        let mut fetch = |name: &str| asking.engine.beside(name, LEAST);
+        mirror(site, options, &engine, &document, &mut fetch)
+    })
 }

@@ -593,6 +593,43 @@ mod tests {
     }
 
     #[test]
+    fn requirement_90_who_joins_again_does_not_go_back_with_the_engine() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        let file = fleet.address().file().to_owned();
+        let before = std::fs::read(&file).unwrap();
+        open(&one, &options(), "deploy").unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let refused = fleet.try_join(&one, None).unwrap_err();
+        assert!(refused.to_string().contains("lost the document"), "{refused}");
+        assert!(!file.exists(), "another host may have seen a later state");
+        sys::write_all(&sys::create_new(&file).unwrap(), &before).unwrap();
+        let refused = fleet.try_join(&one, None).unwrap_err();
+        assert!(matches!(refused, Error::Conflict { .. }), "{refused}");
+        assert_eq!(names(&one), ["deploy"]);
+        let joined = fleet.try_join(&one, Some(Winner::Site)).unwrap();
+        assert_eq!((joined.origin, names(&one)), (Origin::Replaced, vec!["deploy".to_owned()]));
+    }
+
+    #[test]
+    fn requirement_94_what_the_fleet_does_no_longer_comes_to_a_host_that_left() {
+        let fleet = Fleet::new();
+        let (one, two) = (fleet.join("one"), fleet.join("two"));
+        open(&one, &options(), "deploy").unwrap();
+        follow(&two).unwrap();
+        // What an agent of it holds that has not heard of that yet.
+        let engine = following(&two).unwrap().unwrap();
+        store::leave(&two, &options()).unwrap();
+        store::update(&one, &options(), |state, stamp| state.close_window("deploy", stamp.now))
+            .unwrap();
+        let there = engine.open().unwrap().load(LEAST).unwrap().unwrap();
+        let document = Document::from_json(&there.document).unwrap();
+        let refused = mirror(&two, &options(), &engine, &document, &mut |_| Ok(None)).unwrap_err();
+        assert!(refused.to_string().contains("no longer follows"), "{refused}");
+        assert_eq!((names(&two), two.state().unwrap().mirror), (vec!["deploy".to_owned()], None));
+    }
+
+    #[test]
     fn requirement_91_a_write_without_an_answer_is_found_by_its_id_before_it_is_sent_again() {
         let fleet = Fleet::new();
         let one = fleet.join("one");

@@ -8,7 +8,7 @@ use super::asking::{Asking, LEAST};
 use super::mirror::mirror;
 use super::options::Options;
 use crate::error::{Error, Result};
-use crate::fleet::{Address, Following};
+use crate::fleet::{Failure, Following};
 use crate::replace::{self, Failure as NotReplaced, Replacement};
 use crate::site::Site;
 use crate::sys;
@@ -27,10 +27,12 @@ impl Visit {
     /// # Errors
     ///
     /// [`Error::Store`], and those of making a directory.
-    pub fn begin(options: &Options<'_>, address: &Address) -> Result<Self> {
-        let following = Following::named(address.clone());
-        let mut asking = Asking::begin(options, &following)?;
-        let (_, document) = asking.known_document()?;
+    pub fn begin(options: &Options<'_>, following: &Following) -> Result<Self> {
+        let (mut asking, document) = following.as_its_owner(|| {
+            let mut asking = Asking::begin(options, following)?;
+            let (_, document) = asking.known_document()?;
+            Ok((asking, document))
+        })?;
         let dir = private_directory()?;
         let visit = Self { site: Site::copy(dir.join("site")), dir };
         let site = &visit.site;
@@ -38,7 +40,7 @@ impl Visit {
             sys::create_dir(&dir).map_err(|source| Error::io("create", &dir, source))?;
         }
         let path = site.store_file();
-        let text = format!("{address}\n");
+        let text = format!("{}\n", following.address);
         let file = Replacement {
             path: &path,
             bytes: text.as_bytes(),
@@ -53,8 +55,16 @@ impl Visit {
                 return Err(Error::conflict(format!("`{}` is there already", path.display())));
             }
         }
-        let mut fetch = |name: &str| asking.engine.beside(name, LEAST);
-        mirror(site, options, &following, &document, &mut fetch)?;
+        let mut fetch = |name: &str| {
+            let mut found = Ok(None);
+            let asked = following.as_its_owner(|| {
+                found = asking.engine.beside(name, LEAST);
+                Ok(())
+            });
+            asked.map_err(|error| Failure::denied(error.to_string()))?;
+            found
+        };
+        mirror(site, options, following, &document, &mut fetch)?;
         Ok(visit)
     }
 

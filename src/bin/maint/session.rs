@@ -52,6 +52,8 @@ impl Session {
     /// The site that is meant: that of an engine, if one is named, or one on this host.
     pub(crate) fn site(&self) -> Result<Site> {
         match self.given_store()? {
+            // What is done in a copy alone is done nowhere.
+            _ if self.is_local.get() => self.site_here(),
             None => self.discover(),
             Some(address) => self.site_of(&address),
         }
@@ -73,7 +75,7 @@ impl Session {
             }
             _ => {}
         }
-        self.visit(address)
+        self.visit(&Following::named(address.clone()))
     }
 
     /// The engine that is named for this command: by its option, or by the environment unless an
@@ -119,9 +121,9 @@ impl Session {
     }
 
     /// The copy of what an engine holds, whatever site follows it here.
-    pub(crate) fn visit(&self, address: &Address) -> Result<Site> {
+    pub(crate) fn visit(&self, engine: &Following) -> Result<Site> {
         if self.visit.get().is_none() {
-            let visit = self.ask(|options| Visit::begin(options, address))?;
+            let visit = self.ask(|options| Visit::begin(options, engine))?;
             let _ = self.visit.set(visit);
         }
         match self.visit.get() {

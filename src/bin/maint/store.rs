@@ -142,7 +142,7 @@ impl Bundle {
 fn export(session: &Session) -> Result<Exit> {
     // From the engine if there is one, since it has the truth.
     let site = match (session.given_store()?, session.engine()) {
-        (None, Ok(engine)) => session.visit(&engine.address)?,
+        (None, Ok(engine)) => session.visit(&engine)?,
         _ => session.site()?,
     };
     let Bundle { state, templates } = Bundle::of(&site)?;
