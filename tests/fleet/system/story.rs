@@ -173,10 +173,7 @@ impl Drop for App {
 
 impl App {
     fn port(&self) -> u16 {
-        match self {
-            Self::Nginx(nginx) => nginx.port,
-            _ => APP,
-        }
+        if let Self::Nginx(nginx) = self { nginx.port } else { APP }
     }
 }
 
