@@ -225,6 +225,10 @@ fn requirement_90_a_host_keeps_what_it_has_on_anything_odd_and_goes_on_by_itself
         let mut odd = content.clone();
         odd["revision"] = (1_000 + number).into();
         odd["document"] = text.map_or(Value::Null, Value::String);
+        // The agent says meanwhile where it stands, and must not put back what it read before.
+        let lock = fleet.env.dir().join("engine/shop.lock");
+        let lock = fs::File::options().create(true).append(true).open(lock).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         // Whole, as an engine shows it.
         let new = fleet.env.dir().join("new");
         fleet.env.write(&new, &odd.to_string());
