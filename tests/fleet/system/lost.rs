@@ -71,7 +71,9 @@ fn toggle(url: &str, kills: usize, mut strike: impl FnMut() -> Instant) {
         drop(ends);
         let mut lines = looking.join().unwrap();
         // Between the last look and the end.
-        lines.iter_mut().for_each(|line| line.push((Instant::now(), last)));
+        for line in &mut lines {
+            line.push((Instant::now(), last));
+        }
         figure(&format!("the last change was on all {size} hosts {} ms later", took.as_millis()));
         (acknowledged, lines, backs)
     });
@@ -166,7 +168,7 @@ fn requirement_89_no_change_by_the_command_is_lost_if_redis_is_killed() {
 
 /// Eight writers on four hosts, each with a window of its own, whose reason it counts up.
 fn write_at_once(url: &str) {
-    let (writers, each) = (8, amount(12, 200));
+    let (writers, each) = (8, amount(12, 200_u64));
     let mut hosts = Hosts::many(url, 4);
     for host in ["h0", "h1", "h2", "h3"] {
         hosts.start_agent(host);
@@ -194,7 +196,7 @@ fn write_at_once(url: &str) {
     });
     let took = began.elapsed();
     let revisions = revisions.into_inner().unwrap();
-    let count = (writers * each) as u64;
+    let count = writers * each;
     let unique: BTreeSet<u64> = revisions.iter().copied().collect();
     assert_eq!(unique.len(), revisions.len(), "each revision is that of one change");
     assert!(unique.into_iter().eq(first + 1..=first + count), "without a gap");

@@ -3,7 +3,9 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+#[cfg(feature = "tower")]
+use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,7 +96,7 @@ impl Members {
         let members = Self { members: members.collect(), _temp: temp };
         for host in 0..3 {
             until("the member is healthy", || {
-                members.ask(network, host, "/health").contains(r#""health":"true""#)
+                ask(network, host, "/health").contains(r#""health":"true""#)
             });
         }
         Some(members)
@@ -108,22 +110,9 @@ impl Members {
         format!("etcd://{}/{site}", hosts.join(","))
     }
 
-    fn ask(&self, network: &Network, host: usize, path: &str) -> String {
-        let place = Place::Host(host);
-        network
-            .within(place, || get(&address(place), CLIENTS, path))
-            .map_or_else(|| "nothing".to_owned(), |(_, answer)| answer)
-    }
-
-    /// The revision of the fleet, as CI sees it.
-    pub(crate) fn revision(&self, network: &Network, hosts: &Hosts) -> u64 {
-        let status = network.within(Place::Lan, || hosts.json("ci", &["status"]));
-        status["revision"].as_u64().unwrap()
-    }
-
     fn leader(&self, network: &Network) -> Option<usize> {
         (0..self.members.len()).find(|host| {
-            let metrics = self.ask(network, *host, "/metrics");
+            let metrics = ask(network, *host, "/metrics");
             metrics.lines().any(|line| line == "etcd_server_is_leader 1")
         })
     }
@@ -135,6 +124,14 @@ impl Members {
         until("there is another leader", || self.leader(network).is_some());
         leader
     }
+}
+
+/// What the member on a host answers.
+fn ask(network: &Network, host: usize, path: &str) -> String {
+    let place = Place::Host(host);
+    network
+        .within(place, || get(&address(place), CLIENTS, path))
+        .map_or_else(|| "nothing".to_owned(), |(_, answer)| answer)
 }
 
 /// What a server answers: the status, and the rest as it came. `None` if it does not.
@@ -166,7 +163,9 @@ impl Drop for App {
             }
             #[cfg(feature = "tower")]
             Self::Axum(runtime) => {
-                runtime.take().into_iter().for_each(|one| one.shutdown_background())
+                if let Some(runtime) = runtime.take() {
+                    runtime.shutdown_background();
+                }
             }
         }
     }
@@ -174,10 +173,7 @@ impl Drop for App {
 
 impl App {
     fn port(&self) -> u16 {
-        match self {
-            Self::Nginx(nginx) => nginx.port,
-            _ => APP,
-        }
+        if let Self::Nginx(nginx) = self { nginx.port } else { APP }
     }
 }
 
@@ -268,6 +264,7 @@ fn django(network: &Network, hosts: &Hosts, host: usize) -> Option<App> {
 
 /// An axum app with the layer, which reads the site itself.
 #[cfg(feature = "tower")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature there is none")]
 fn axum(network: &Network, hosts: &Hosts, host: usize) -> Option<App> {
     use ::axum::Router;
     use ::axum::routing::get;
@@ -291,7 +288,6 @@ fn axum(network: &Network, hosts: &Hosts, host: usize) -> Option<App> {
 
 #[cfg(not(feature = "tower"))]
 fn axum(_network: &Network, _hosts: &Hosts, _host: usize) -> Option<App> {
-    let _ = TcpListener::bind("127.0.0.1:0");
     skip("no axum app in the story: these tests were built without the feature `tower`");
     None
 }
@@ -366,7 +362,7 @@ fn requirement_93_a_deploy_in_ci_takes_three_hosts_down_while_the_leader_dies() 
                 up.push((is_up, Instant::now()));
                 members.members[dead].launch(&network, dead);
                 until("the member is back", || {
-                    members.ask(&network, dead, "/health").contains(r#""health":"true""#)
+                    ask(&network, dead, "/health").contains(r#""health":"true""#)
                 });
                 assert!(members.leader(&network).is_some(), "round {round}");
             }
