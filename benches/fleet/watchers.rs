@@ -43,21 +43,22 @@ struct Watcher {
     gate: Arc<Semaphore>,
 }
 
-pub(crate) fn watchers(_: &Bench) -> Result<String> {
+pub(crate) fn watchers(_: &Bench) -> Result<()> {
     let wanted = number("MAINT_BENCH_WATCHERS", 10_000)?;
     // Two connections each for etcd. The engines inherit the limit.
     let limit = raise_limit(wanted * 2 + 2_000);
     let count = wanted.min(limit.saturating_sub(2_000) / 2);
-    let mut text = format!(
+    print!(
         "{count} watchers, {CHANGES} changes; from the start of the write to the last watcher\n"
     );
     let clients = format!("maxclients {}", count + 1_000);
     let redis = ["appendonly yes", "appendfsync always", &clients];
     for source in [Cluster::start(1).map(Source::Etcd), Server::start(&redis).map(Source::Redis)] {
         let Some(source) = source else { continue };
-        text += &format!("{:<20}{}\n", source.name(), watched(&source, count)?);
+        print!("{:<20}{}\n", source.name(), watched(&source, count)?);
     }
-    Ok(text + "budget: the last one within 2 s\n")
+    println!("budget: the last one within 2 s");
+    Ok(())
 }
 
 /// Raises how many files may be open, as far as that goes, and returns how many that is.
