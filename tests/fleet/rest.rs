@@ -143,8 +143,10 @@ fn requirement_97_after_two_thousand_changes_an_agent_has_open_what_it_had_befor
 }
 
 /// What an agent calls when it does something, and never while it sleeps.
-const AT_WORK: [&str; 20] = [
+const AT_WORK: [&str; 22] = [
     "chmod",
+    "clone",
+    "clone3",
     "execve",
     "fchmod",
     "fdatasync",
