@@ -39,7 +39,7 @@ impl Eyes {
             hosts.insert(inotify::add_watch(&watches, site, WatchFlags::MOVED_TO)?, number);
         }
         let clock = tempfile::NamedTempFile::new()?;
-        inotify::add_watch(&watches, clock.path(), WatchFlags::ATTRIB)?;
+        inotify::add_watch(&watches, clock.path(), WatchFlags::MODIFY)?;
         let is_open = Arc::new(AtomicBool::new(true));
         let goes_on = Arc::clone(&is_open);
         thread::spawn(move || {

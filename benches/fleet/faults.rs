@@ -34,49 +34,52 @@ const CUT: Duration = Duration::from_secs(12);
 /// Makes trouble, and returns since when it is over.
 type Trouble<'a> = &'a dyn Fn(&mut Source) -> Result<Instant>;
 
-pub(crate) fn faults(bench: &Bench) -> Result<String> {
-    let mut text = format!("{HOSTS} hosts in memory, one toggle each {} ms\n", PACE.as_millis());
+pub(crate) fn faults(bench: &Bench) -> Result<()> {
+    print!("{HOSTS} hosts in memory, one toggle each {} ms\n", PACE.as_millis());
     for mut source in Source::all() {
         let name = source.name();
         for round in 1..=3 {
-            text += &format!("{name}, killed {round}: ");
-            text += &troubled(bench, &mut source, &|source| {
+            print!("{name}, killed {round}: ");
+            let told = troubled(bench, &mut source, &|source| {
                 source.kill();
                 sleep(DOWN);
                 source.restart();
                 Ok(Instant::now())
             })?;
+            print!("{told}");
         }
-        text += &format!("{name}, frozen for {} s: ", FROZEN.as_secs());
-        text += &troubled(bench, &mut source, &|source| {
+        print!("{name}, frozen for {} s: ", FROZEN.as_secs());
+        let told = troubled(bench, &mut source, &|source| {
             source.freeze(true);
             sleep(FROZEN);
             source.freeze(false);
             Ok(Instant::now())
         })?;
+        print!("{told}");
         let what = format!("{name}, {CUT_OFF} hosts cut off for {} s: ", CUT.as_secs());
         match Namespace::new() {
             Ok(namespace) => {
-                text += &what;
-                text += &partitioned(bench, &mut source, &namespace)?;
+                print!("{what}");
+                print!("{}", partitioned(bench, &mut source, &namespace)?);
             }
-            Err(error) => text += &format!("{what}SKIPPED: {error}\n"),
+            Err(error) => print!("{what}SKIPPED: {error}\n"),
         }
     }
     if let Some(mut source) = Source::etcd(3) {
         for round in 1..=2 {
-            text += &format!("{}, leader killed {round}: ", source.name());
-            text += &troubled(bench, &mut source, &|source| {
+            print!("{}, leader killed {round}: ", source.name());
+            let told = troubled(bench, &mut source, &|source| {
                 let Source::Etcd(cluster) = source else { return Ok(Instant::now()) };
                 let leader = cluster.members.iter().position(|member| member.is_leader());
                 let leader = leader.ok_or("nobody leads")?;
                 cluster.members[leader].kill();
                 Ok(Instant::now())
             })?;
+            print!("{told}");
             revive(&mut source);
         }
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Starts the members that are dead.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use maint::internal::load;
@@ -46,7 +46,9 @@ impl Hosts {
             let name = format!("host{}", self.sites.len());
             let dir = under.join(&name);
             fs::create_dir(&dir)?;
-            run(&mut inside(namespace, binary, &["init", "--store", url], &dir))?;
+            let mut init = inside(namespace, binary, &["init", "--store", url], &dir);
+            // It warns of files in memory and of one member.
+            run(init.stderr(Stdio::null()))?;
             let log = File::options().create_new(true).append(true).open(dir.join("log"))?;
             let mut agent = inside(namespace, binary, &["agent", "--host", &name], &dir);
             self.agents.push(agent.stderr(log).spawn()?);

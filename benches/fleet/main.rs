@@ -51,7 +51,7 @@ pub(crate) struct Bench {
     pub(crate) memory: Place,
 }
 
-type Part = fn(&Bench) -> Result<String>;
+type Part = fn(&Bench) -> Result<()>;
 
 const PARTS: [(&str, Part); 6] = [
     ("propagation", propagation::propagation),
@@ -88,9 +88,9 @@ fn bench() -> Result<()> {
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
             let when = Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
-            let before = load();
-            let text = part(&bench)?;
-            println!("\n{name}: {when}, load {before} before and {} after\n{text}", load());
+            println!("\n{name}: {when}, load {} before", load());
+            part(&bench)?;
+            println!("load {} after", load());
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ impl Contender {
     }
 }
 
-pub(crate) fn once(bench: &Bench) -> Result<String> {
+pub(crate) fn once(bench: &Bench) -> Result<()> {
     let dir = |name: &str| -> Result<_> {
         let dir = bench.disk.dir.join(format!("once-{name}"));
         fs::create_dir(&dir)?;
@@ -65,13 +65,13 @@ pub(crate) fn once(bench: &Bench) -> Result<String> {
             }
         }
     }
-    let mut text = format!(
+    print!(
         "`maint on` and `maint off`, {TURNS} times each, on the disk\n{:<44}{:>9}{:>9}\n",
         "", "p50", "p99"
     );
     for Contender { name, seconds, .. } in &mut all {
         let (middle, most) = (quantile(seconds, 0.5), quantile(seconds, 0.99));
-        text += &format!("{name:<44}{:>9}{:>9}\n", span(middle), span(most));
+        print!("{name:<44}{:>9}{:>9}\n", span(middle), span(most));
     }
-    Ok(text)
+    Ok(())
 }

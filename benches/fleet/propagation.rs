@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::common::{Place, Result, span};
 use crate::eyes::Eyes;
 use crate::hosts::{Hosts, PATIENCE};
+use crate::rest::seconds;
 use crate::source::Source;
 use crate::writer::Writer;
 use crate::{Bench, number};
@@ -16,11 +17,11 @@ const PACE: Duration = Duration::from_millis(20);
 /// How many toggles go before those that count.
 const WARM: usize = 20;
 
-pub(crate) fn propagation(bench: &Bench) -> Result<String> {
+pub(crate) fn propagation(bench: &Bench) -> Result<()> {
     let toggles = number("MAINT_BENCH_TOGGLES", 500)?;
-    let mut text = format!(
+    print!(
         "{toggles} toggles, one each {} ms; from the acknowledged write to `state.json`\n\
-         {:<20}{:<22}{:>9}{:>9}  {:>9}{:>9}{:>9}  {:>9}{:>9}\n",
+         {:<20}{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
         PACE.as_millis(),
         "",
         "",
@@ -30,7 +31,8 @@ pub(crate) fn propagation(bench: &Bench) -> Result<String> {
         "p99",
         "max",
         "last p50",
-        "p99"
+        "p99",
+        "CPU"
     );
     for (count, place, kind) in [
         (20, &bench.memory, "in memory"),
@@ -41,10 +43,11 @@ pub(crate) fn propagation(bench: &Bench) -> Result<String> {
             let figures = toggled(bench, &source, place, count, toggles)?;
             let hosts = if count == 1 { "host" } else { "hosts" };
             let what = format!("{count} {hosts}, {kind}");
-            text += &format!("{:<20}{what:<22}{figures}\n", source.name());
+            print!("{:<20}{what:<20}{figures}\n", source.name());
         }
     }
-    Ok(text + "budget: p50 1.5 ms, p99 15 ms with 20 hosts\n")
+    println!("budget: p50 1.5 ms, p99 15 ms with 20 hosts");
+    Ok(())
 }
 
 fn toggled(
@@ -61,8 +64,13 @@ fn toggled(
     hosts.have(writer.revision())?;
     let eyes = Eyes::on(hosts.sites())?;
     let (mut writes, mut each, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    let used = || (0..count).map(|host| seconds(hosts.pid(host))).sum::<Result<f64>>();
+    let mut before = 0.0;
     let mut next = Instant::now();
     for number in 0..WARM + toggles {
+        if number == WARM {
+            before = used()?;
+        }
         sleep(next.saturating_duration_since(Instant::now()));
         next = next.max(Instant::now()) + PACE;
         let written = writer.must_toggle()?;
@@ -83,16 +91,20 @@ fn toggled(
         }
     }
     hosts.have(writer.revision())?;
+    // Of an agent for a change: the mirror, the flags, and the report.
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let each_used = (used()? - before) / (count * toggles) as f64;
     let at = |values: &mut Vec<f64>, part| span(quantile(values, part));
     Ok(format!(
-        "{:>9}{:>9}  {:>9}{:>9}{:>9}  {:>9}{:>9}",
+        "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         at(&mut writes, 0.5),
         at(&mut writes, 0.99),
         at(&mut each, 0.5),
         at(&mut each, 0.99),
         at(&mut each, 1.0),
         at(&mut last, 0.5),
-        at(&mut last, 0.99)
+        at(&mut last, 0.99),
+        span(each_used)
     ))
 }
 

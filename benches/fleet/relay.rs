@@ -21,9 +21,10 @@ const CONNECTIONS: usize = 50;
 const ASKED: Duration = Duration::from_secs(10);
 const WATCHED: Duration = Duration::from_secs(60);
 
-pub(crate) fn relay(bench: &Bench) -> Result<String> {
+pub(crate) fn relay(bench: &Bench) -> Result<()> {
     let Some(source) = Source::redis().or_else(|| Source::etcd(1)) else {
-        return Ok("SKIPPED: no engine\n".to_owned());
+        println!("SKIPPED: no engine");
+        return Ok(());
     };
     let place = bench.disk.dir.join("relay");
     fs::create_dir(&place)?;
@@ -35,7 +36,8 @@ pub(crate) fn relay(bench: &Bench) -> Result<String> {
     let site = hosts.sites().next().ok_or("no host")?.display().to_string();
     let locations = format!("location = /maint/shop.json {{ alias {site}/state.json; }}");
     let Some(nginx) = Nginx::start(&[], "", &locations) else {
-        return Ok("SKIPPED: no nginx\n".to_owned());
+        println!("SKIPPED: no nginx");
+        return Ok(());
     };
     let pid = *children("nginx")?.first().ok_or("nginx is not a child of this process")?;
 
@@ -43,7 +45,6 @@ pub(crate) fn relay(bench: &Bench) -> Result<String> {
     let conditional =
         format!("GET /maint/shop.json HTTP/1.1\r\nHost: relay\r\nIf-None-Match: {tag}\r\n\r\n");
     let full = "GET /maint/shop.json HTTP/1.1\r\nHost: relay\r\n\r\n".to_owned();
-    let mut text = String::new();
     for (name, request, status) in
         [("conditional, 304", conditional, "304"), ("whole, 200", full, "200")]
     {
@@ -52,7 +53,7 @@ pub(crate) fn relay(bench: &Bench) -> Result<String> {
         let used = seconds(pid)? - before;
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let count = count as f64;
-        text += &format!(
+        print!(
             "{name:<20}{:.0} a second from {CONNECTIONS} connections; {} of nginx each, so {:.0} with a \
              core of its own\n",
             count / took,
@@ -60,7 +61,7 @@ pub(crate) fn relay(bench: &Bench) -> Result<String> {
             count / used
         );
     }
-    text += &format!("the whole answer has {whole} bytes\n");
+    print!("the whole answer has {whole} bytes\n");
 
     let mut leaves = Hosts::default();
     let place = bench.disk.dir.join("leaf");
@@ -71,12 +72,12 @@ pub(crate) fn relay(bench: &Bench) -> Result<String> {
     let (begun, before) = (Instant::now(), seconds(leaves.pid(0))?);
     sleep(WATCHED);
     let share = (seconds(leaves.pid(0))? - before) / begun.elapsed().as_secs_f64() * 100.0;
-    text += &format!(
+    print!(
         "a leaf, poll 5 s, {} s: {share:.3} % of a core, {}\n",
         WATCHED.as_secs(),
         uses(leaves.pid(0))?
     );
-    Ok(text)
+    Ok(())
 }
 
 /// The tag of the document, and how long the answer is.

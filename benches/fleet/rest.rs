@@ -14,7 +14,7 @@ use crate::writer::Writer;
 const WATCHED: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(5);
 
-pub(crate) fn asleep(bench: &Bench) -> Result<String> {
+pub(crate) fn asleep(bench: &Bench) -> Result<()> {
     let sources = Source::all();
     let mut fleets = Vec::new();
     for source in &sources {
@@ -32,16 +32,16 @@ pub(crate) fn asleep(bench: &Bench) -> Result<String> {
     let before: Vec<f64> =
         fleets.iter().map(|(_, hosts)| seconds(hosts.pid(0))).collect::<Result<_>>()?;
     sleep(WATCHED);
-    let mut text = format!("one agent that follows, asleep for {} s\n", WATCHED.as_secs());
+    print!("one agent that follows, asleep for {} s\n", WATCHED.as_secs());
     for ((name, hosts), before) in fleets.iter().zip(before) {
         let used = seconds(hosts.pid(0))? - before;
         let share = used / begun.elapsed().as_secs_f64() * 100.0;
-        text += &format!(
+        print!(
             "{name:<20}{share:.3} % of a core (budget 0.1), {} (budget 12 MiB)\n",
             uses(hosts.pid(0))?
         );
     }
-    Ok(text)
+    Ok(())
 }
 
 /// The processor time of all threads of a process, in seconds.

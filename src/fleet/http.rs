@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{Method, Request, Response};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector as _, TcpConnector};
+use ureq::http::{Method, Request, Response, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector as _, NextTimeout, TcpConnector};
 use ureq::{Agent, AsSendBody, Body, BodyReader, Error, Timeout};
 
 use super::address::Address;
@@ -233,7 +233,30 @@ fn agent(tls: Option<&Tls>) -> (Agent, Arc<Meter>) {
         .max_response_header_size(BUFFER)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(wires);
-    (Agent::with_parts(config, connector, DefaultResolver::default()), meter)
+    (Agent::with_parts(config, connector, Resolving::default()), meter)
+}
+
+/// Takes an address as it is, and looks a name up. A lookup starts a thread for its time limit, with
+/// each request and thus every few seconds while a watch is silent.
+#[derive(Debug, Default)]
+struct Resolving(DefaultResolver);
+
+impl Resolver for Resolving {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let endpoint = uri.scheme().zip(uri.authority());
+        let named = endpoint.and_then(|(scheme, authority)| {
+            DefaultResolver::host_and_port(scheme, authority)?.parse().ok()
+        });
+        let Some(address) = named else { return self.0.resolve(uri, config, timeout) };
+        let mut addresses = self.empty();
+        addresses.push(address);
+        Ok(addresses)
+    }
 }
 
 /// Sends a request and reads the header of the answer.

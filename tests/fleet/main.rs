@@ -20,6 +20,7 @@ mod redis_sentinel;
 mod redis_server;
 mod redis_tls;
 mod relay;
+mod rest;
 #[path = "../common/say.rs"]
 mod say;
 mod system;
