@@ -636,7 +636,9 @@ mod tests {
         let address = fleet.address();
         for (number, lost) in [vec![AFTER], vec![BEFORE], vec![BEFORE, AFTER]].iter().enumerate() {
             let before = one.state().unwrap();
-            lost.iter().for_each(|when| fall(address.file(), when));
+            for when in lost {
+                fall(address.file(), when);
+            }
             // Whoever made this twice would have two rules more.
             let applied = store::update(&one, &options(), |state, stamp| {
                 let number = u8::try_from(state.ignore.len()).unwrap();
