@@ -19,9 +19,9 @@ const WARM: usize = 20;
 
 pub(crate) fn propagation(bench: &Bench) -> Result<()> {
     let toggles = number("MAINT_BENCH_TOGGLES", 500)?;
-    print!(
+    println!(
         "{toggles} toggles, one each {} ms; from the acknowledged write to `state.json`\n\
-         {:<20}{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+         {:<20}{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         PACE.as_millis(),
         "",
         "",
@@ -43,7 +43,7 @@ pub(crate) fn propagation(bench: &Bench) -> Result<()> {
             let figures = toggled(bench, &source, place, count, toggles)?;
             let hosts = if count == 1 { "host" } else { "hosts" };
             let what = format!("{count} {hosts}, {kind}");
-            print!("{:<20}{what:<20}{figures}\n", source.name());
+            println!("{:<20}{what:<20}{figures}", source.name());
         }
     }
     println!("budget: p50 1.5 ms, p99 15 ms with 20 hosts");
