@@ -26,7 +26,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
 .PHONY: weight help test test-stack test-fleet test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
-	power-cut power-cut-tools old-kernel platforms generate picture bench bench-python install dist
+	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python install dist
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -191,6 +191,12 @@ bench: ## Measure the command and the gate against their budgets
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench command
 	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --bench flags
 	cargo bench --locked --no-default-features --features tower --bench gate
+
+bench-fleet: ## Measure a fleet on real engines, etcd and Redis, against its budgets
+	cargo build --release --locked --no-default-features --features full
+	cp "$${CARGO_TARGET_DIR:-target}/release/maint" "$${CARGO_TARGET_DIR:-target}/maint-measured"
+	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/maint-measured" cargo bench --locked --no-default-features --features full \
+		--bench fleet
 
 weight: ## What the library adds to the binary of an app, and to building it [CARGO_PROFILE_RELEASE_LTO=true]
 	benches/weight $(WEIGHT)

@@ -35,7 +35,7 @@ const CUT: Duration = Duration::from_secs(12);
 type Trouble<'a> = &'a dyn Fn(&mut Source) -> Result<Instant>;
 
 pub(crate) fn faults(bench: &Bench) -> Result<()> {
-    print!("{HOSTS} hosts in memory, one toggle each {} ms\n", PACE.as_millis());
+    println!("{HOSTS} hosts in memory, one toggle each {} ms", PACE.as_millis());
     for mut source in Source::all() {
         let name = source.name();
         for round in 1..=3 {
@@ -62,7 +62,7 @@ pub(crate) fn faults(bench: &Bench) -> Result<()> {
                 print!("{what}");
                 print!("{}", partitioned(bench, &mut source, &namespace)?);
             }
-            Err(error) => print!("{what}SKIPPED: {error}\n"),
+            Err(error) => println!("{what}SKIPPED: {error}"),
         }
     }
     if let Some(mut source) = Source::etcd(3) {
@@ -70,7 +70,7 @@ pub(crate) fn faults(bench: &Bench) -> Result<()> {
             print!("{}, leader killed {round}: ", source.name());
             let told = troubled(bench, &mut source, &|source| {
                 let Source::Etcd(cluster) = source else { return Ok(Instant::now()) };
-                let leader = cluster.members.iter().position(|member| member.is_leader());
+                let leader = cluster.members.iter().position(super::etcd::Member::is_leader);
                 let leader = leader.ok_or("nobody leads")?;
                 cluster.members[leader].kill();
                 Ok(Instant::now())
@@ -88,7 +88,7 @@ fn revive(source: &mut Source) {
         members
             .iter_mut()
             .filter(|member| !member.is_healthy())
-            .for_each(|member| member.restart());
+            .for_each(super::etcd::Member::restart);
     }
 }
 

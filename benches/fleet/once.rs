@@ -65,13 +65,13 @@ pub(crate) fn once(bench: &Bench) -> Result<()> {
             }
         }
     }
-    print!(
-        "`maint on` and `maint off`, {TURNS} times each, on the disk\n{:<44}{:>9}{:>9}\n",
+    println!(
+        "`maint on` and `maint off`, {TURNS} times each, on the disk\n{:<44}{:>9}{:>9}",
         "", "p50", "p99"
     );
     for Contender { name, seconds, .. } in &mut all {
         let (middle, most) = (quantile(seconds, 0.5), quantile(seconds, 0.99));
-        print!("{name:<44}{:>9}{:>9}\n", span(middle), span(most));
+        println!("{name:<44}{:>9}{:>9}", span(middle), span(most));
     }
     Ok(())
 }

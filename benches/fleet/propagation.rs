@@ -19,9 +19,9 @@ const WARM: usize = 20;
 
 pub(crate) fn propagation(bench: &Bench) -> Result<()> {
     let toggles = number("MAINT_BENCH_TOGGLES", 500)?;
-    print!(
+    println!(
         "{toggles} toggles, one each {} ms; from the acknowledged write to `state.json`\n\
-         {:<20}{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+         {:<20}{:<20}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         PACE.as_millis(),
         "",
         "",
@@ -43,7 +43,7 @@ pub(crate) fn propagation(bench: &Bench) -> Result<()> {
             let figures = toggled(bench, &source, place, count, toggles)?;
             let hosts = if count == 1 { "host" } else { "hosts" };
             let what = format!("{count} {hosts}, {kind}");
-            print!("{:<20}{what:<20}{figures}\n", source.name());
+            println!("{:<20}{what:<20}{figures}", source.name());
         }
     }
     println!("budget: p50 1.5 ms, p99 15 ms with 20 hosts");
@@ -63,7 +63,7 @@ fn toggled(
     writer.must_toggle()?;
     hosts.have(writer.revision())?;
     let eyes = Eyes::on(hosts.sites())?;
-    let (mut writes, mut each, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut commits, mut each, mut last) = (Vec::new(), Vec::new(), Vec::new());
     let used = || (0..count).map(|host| seconds(hosts.pid(host))).sum::<Result<f64>>();
     let mut before = 0.0;
     let mut next = Instant::now();
@@ -85,7 +85,7 @@ fn toggled(
         }
         if number >= WARM {
             let (sent, written, _) = writer.acknowledged[writer.acknowledged.len() - 1];
-            writes.push((written - sent).as_secs_f64());
+            commits.push((written - sent).as_secs_f64());
             last.extend(lags.last());
             each.append(&mut lags);
         }
@@ -97,8 +97,8 @@ fn toggled(
     let at = |values: &mut Vec<f64>, part| span(quantile(values, part));
     Ok(format!(
         "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        at(&mut writes, 0.5),
-        at(&mut writes, 0.99),
+        at(&mut commits, 0.5),
+        at(&mut commits, 0.99),
         at(&mut each, 0.5),
         at(&mut each, 0.99),
         at(&mut each, 1.0),

@@ -53,15 +53,15 @@ pub(crate) fn relay(bench: &Bench) -> Result<()> {
         let used = seconds(pid)? - before;
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let count = count as f64;
-        print!(
+        println!(
             "{name:<20}{:.0} a second from {CONNECTIONS} connections; {} of nginx each, so {:.0} with a \
-             core of its own\n",
+             core of its own",
             count / took,
             span(used / count),
             count / used
         );
     }
-    print!("the whole answer has {whole} bytes\n");
+    println!("the whole answer has {whole} bytes");
 
     let mut leaves = Hosts::default();
     let place = bench.disk.dir.join("leaf");
@@ -72,8 +72,8 @@ pub(crate) fn relay(bench: &Bench) -> Result<()> {
     let (begun, before) = (Instant::now(), seconds(leaves.pid(0))?);
     sleep(WATCHED);
     let share = (seconds(leaves.pid(0))? - before) / begun.elapsed().as_secs_f64() * 100.0;
-    print!(
-        "a leaf, poll 5 s, {} s: {share:.3} % of a core, {}\n",
+    println!(
+        "a leaf, poll 5 s, {} s: {share:.3} % of a core, {}",
         WATCHED.as_secs(),
         uses(leaves.pid(0))?
     );

@@ -32,12 +32,12 @@ pub(crate) fn asleep(bench: &Bench) -> Result<()> {
     let before: Vec<f64> =
         fleets.iter().map(|(_, hosts)| seconds(hosts.pid(0))).collect::<Result<_>>()?;
     sleep(WATCHED);
-    print!("one agent that follows, asleep for {} s\n", WATCHED.as_secs());
+    println!("one agent that follows, asleep for {} s", WATCHED.as_secs());
     for ((name, hosts), before) in fleets.iter().zip(before) {
         let used = seconds(hosts.pid(0))? - before;
         let share = used / begun.elapsed().as_secs_f64() * 100.0;
-        print!(
-            "{name:<20}{share:.3} % of a core (budget 0.1), {} (budget 12 MiB)\n",
+        println!(
+            "{name:<20}{share:.3} % of a core (budget 0.1), {} (budget 12 MiB)",
             uses(hosts.pid(0))?
         );
     }

@@ -63,7 +63,7 @@ impl Source {
     /// `kill -9` of all that it is.
     pub(crate) fn kill(&mut self) {
         match self {
-            Self::Etcd(cluster) => cluster.members.iter_mut().for_each(|member| member.kill()),
+            Self::Etcd(cluster) => cluster.members.iter_mut().for_each(super::etcd::Member::kill),
             Self::Redis(server) => server.kill(),
         }
     }
@@ -71,7 +71,9 @@ impl Source {
     /// Starts it again; it answers when this returns.
     pub(crate) fn restart(&mut self) {
         match self {
-            Self::Etcd(cluster) => cluster.members.iter_mut().for_each(|member| member.restart()),
+            Self::Etcd(cluster) => {
+                cluster.members.iter_mut().for_each(super::etcd::Member::restart)
+            }
             Self::Redis(server) => server.restart(),
         }
     }

@@ -190,15 +190,12 @@ impl Watcher {
         loop {
             let event =
                 lines(&mut watch, |text| text.contains(r#""events""#) && text.contains("}\n"));
-            match timeout(SILENCE, event).await {
-                Ok(event) => {
-                    event?;
-                    let _ = self.seen.send(Instant::now());
-                }
-                Err(_) => {
-                    other.write_all(b"GET /version HTTP/1.1\r\nHost: etcd\r\n\r\n").await?;
-                    lines(&mut other, |text| text.contains("etcdcluster")).await?;
-                }
+            if let Ok(event) = timeout(SILENCE, event).await {
+                event?;
+                let _ = self.seen.send(Instant::now());
+            } else {
+                other.write_all(b"GET /version HTTP/1.1\r\nHost: etcd\r\n\r\n").await?;
+                lines(&mut other, |text| text.contains("etcdcluster")).await?;
             }
         }
     }
@@ -253,7 +250,9 @@ fn post(verb: &str, body: &str, fields: &str) -> String {
 
 /// A command of Redis.
 fn command(words: &[&str]) -> String {
-    let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+    let each: Vec<String> =
+        words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+    let words = each.concat();
     format!("*{}\r\n{words}", words.matches('$').count())
 }
 

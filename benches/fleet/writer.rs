@@ -150,6 +150,7 @@ fn states() -> Result<[State; 2]> {
     Ok([off, on])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn told(failure: Failure) -> String {
     failure.to_string()
 }
