@@ -228,6 +228,7 @@ impl Agent {
     }
 
     fn tell_fleet(&mut self, now: Timestamp) {
+        let trouble = self.trouble();
         let Some(fleet) = &mut self.fleet else { return };
         let (Some(reporter), Some(state)) = (&mut fleet.reporter, &self.state) else { return };
         let Some(mirror) = &state.mirror else { return };
@@ -244,7 +245,7 @@ impl Agent {
             local: state.windows.values().any(|window| window.local),
             lag_ms: fleet.note.lag_ms,
             behind: self.behind.keys().cloned().collect(),
-            problem: self.trouble().or_else(|| fleet.note.problem.clone()),
+            problem: trouble.or_else(|| fleet.note.problem.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
     }
