@@ -11,6 +11,7 @@ use super::history::Record;
 use super::local;
 use super::mirror::{Mirrored, adopt, beside_name};
 use super::options::{Applied, Options};
+use super::remote::BEFORE;
 use super::transaction::{Transaction, sign};
 use crate::error::{Error, Result};
 use crate::fleet::{
@@ -84,6 +85,7 @@ pub fn join(
             let (expected, document) = asking
                 .document()?
                 .map_or((None, None), |(there, document)| (Some(there.revision), Some(document)));
+            let before = document.as_ref().map(|document| document.state.clone());
             let (origin, document) = match (document, winner) {
                 (None, None) if is_same && here.mirror.is_some() => {
                     return Err(following.failed(lost()));
@@ -97,7 +99,7 @@ pub fn join(
                 (Some(document), None) => return Err(undecided(&following, &document, &here)),
             };
             if origin != Origin::Store
-                && !put(&mut asking, expected.as_ref(), &document, &texts(site)?)?
+                && !put(&mut asking, expected.as_ref(), &document, before.as_ref(), &texts(site)?)?
             {
                 continue;
             }
@@ -132,7 +134,9 @@ pub fn import(
                 .iter()
                 .map(|(name, text)| (name.clone(), template::digest(text)))
                 .collect();
-            let (expected, document) = match asking.document()? {
+            let there = asking.document()?;
+            let before = there.as_ref().map(|(_, document)| document.state.clone());
+            let (expected, document) = match there {
                 None => (None, begin(&following.address.site, given, options)?),
                 Some(_) if !options.confirmed => {
                     return Err(Error::conflict_with(
@@ -144,7 +148,7 @@ pub fn import(
                     (Some(there.revision), follow_on(&document, given, options)?)
                 }
             };
-            if put(&mut asking, expected.as_ref(), &document, templates)? {
+            if put(&mut asking, expected.as_ref(), &document, before.as_ref(), templates)? {
                 return Ok(document);
             }
         }
@@ -285,19 +289,27 @@ fn follow_on(there: &Document, mut state: State, options: &Options<'_>) -> Resul
     Ok(there.next(state, &random()?, options.stamp().now))
 }
 
-/// Puts a document with its templates into the engine; false if somebody was first.
+/// Puts a document with its templates and the state before into the engine; false if somebody was
+/// first.
 fn put(
     asking: &mut Asking<'_>,
     expected: Option<&Revision>,
     document: &Document,
+    before: Option<&State>,
     templates: &BTreeMap<String, String>,
 ) -> Result<bool> {
     let bytes = document.to_json()?;
-    let put: Vec<(String, Vec<u8>)> = templates
+    let mut put: Vec<(String, Vec<u8>)> = templates
         .values()
         .map(|text| (beside_name(&template::digest(text)), text.as_bytes().to_vec()))
         .collect();
-    let write = Write { document: &bytes, put: &put, remove: &[] };
+    // What is there of an earlier document is not what was before this one.
+    let mut remove = Vec::new();
+    match before {
+        Some(before) => put.push((BEFORE.to_owned(), before.to_json()?)),
+        None => remove.push(BEFORE.to_owned()),
+    }
+    let write = Write { document: &bytes, put: &put, remove: &remove };
     let within = asking.within();
     match asking.engine.cas(expected, &write, within) {
         Ok(Cas::Committed(_)) => Ok(true),

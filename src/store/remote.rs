@@ -25,7 +25,7 @@ use crate::site::Site;
 use crate::state::{Mirror, State, next_number};
 
 /// The name beside the document of the state before the last change.
-const BEFORE: &str = "before";
+pub(super) const BEFORE: &str = "before";
 
 /// How often it is looked whether the agent brought a document here.
 const LOOK: Duration = Duration::from_millis(50);
@@ -517,6 +517,27 @@ mod tests {
         assert_eq!(names(&two), ["a"]);
         store::restore(&one, &options()).unwrap();
         assert_eq!(names(&one), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_replaces_the_state_of_a_fleet_can_be_undone() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        for name in ["a", "b"] {
+            open(&one, &options(), name).unwrap();
+        }
+        let blank = (State::default(), std::collections::BTreeMap::new());
+        let engine = following(&one).unwrap().unwrap();
+        store::import(&options().confirmed(true), &engine, &blank.0, &blank.1).unwrap();
+        follow(&one).unwrap();
+        assert!(names(&one).is_empty());
+        store::restore(&one, &options()).unwrap();
+        assert_eq!(names(&one), ["a", "b"]);
+        let two = fleet.site("two");
+        open(&two, &options().make_site(true), "other").unwrap();
+        fleet.try_join(&two, Some(Winner::Site)).unwrap();
+        store::restore(&two, &options()).unwrap();
+        assert_eq!(names(&two), ["a", "b"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::env::{Ran, TestEnv, eventually};
+use crate::say::skip;
 
 /// Hosts that follow one engine, each in a folder of its own.
 struct Fleet {
@@ -396,6 +397,63 @@ fn what_says_where_twice_is_refused() {
     assert!(alone.contains("follows no engine"), "{alone}");
     let none = fleet.fails("other", 2, &["status", "--fleet"]);
     assert!(none.contains("follows no engine"), "{none}");
+}
+
+#[test]
+fn what_is_of_one_host_is_not_done_in_a_copy() {
+    let fleet = Fleet::of(&["one"]);
+    for args in [&["on", "--local"][..], &["off", "--local"], &["run", "--local", "--", "true"]] {
+        let refused = fleet.ci(args);
+        assert_eq!(refused.code, 2, "{args:?}: {refused:?}");
+        assert!(refused.stderr.contains("site on this host"), "{refused:?}");
+    }
+    for name in ["", " ", "a/b", "\u{1b}[2J", &"a".repeat(256)] {
+        let refused = fleet.fails("one", 2, &["agent", "--host", name]);
+        assert!(refused.contains("a host has a name"), "{name:?}: {refused}");
+    }
+}
+
+#[test]
+fn requirement_95_root_uses_the_engine_of_a_site_as_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can act as others");
+    }
+    let fleet = Fleet::of(&["one"]);
+    let site = fleet.env.dir().join("one/.maint");
+    let open = |path: &Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    open(fleet.env.dir());
+    open(&fleet.env.dir().join("engine"));
+    // An engine where the owner of the site cannot write, and a password they cannot read.
+    let roots = fleet.env.dir().join("engine/roots");
+    let password = fleet.env.dir().join("engine/password");
+    fleet.env.write(&password, "tulip");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let nobody = Some(65_534);
+    for path in [fleet.env.dir().join("one"), site.clone(), site.join("state.json")] {
+        std::os::unix::fs::chown(path, nobody, nobody).unwrap();
+    }
+    let follow = |address: &str| {
+        let file = site.join("store");
+        fs::remove_file(&file).unwrap();
+        fleet.env.write(&file, address);
+        std::os::unix::fs::chown(&file, nobody, nobody).unwrap();
+    };
+    follow(&format!("file://{}", roots.display()));
+    let refused = fleet.fails("one", 11, &["--no-wait", "store", "import", "--yes"]);
+    assert!(refused.contains("permission denied") && !roots.exists(), "{refused}");
+    follow(&format!("redis://ann@127.0.0.1:1/shop?password-file={}", password.display()));
+    for args in [
+        &["store", "show"][..],
+        &["store", "export"],
+        &["store", "import"],
+        &["status", "--fleet"],
+        &["wait", "on", "--all"],
+    ] {
+        let refused = fleet.fails("one", 11, &[&["--no-wait"], args].concat());
+        assert!(refused.contains("password` permission denied"), "{args:?}: {refused}");
+    }
 }
 
 #[test]

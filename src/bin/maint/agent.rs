@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use maint::Error;
 use maint::internal::agent::{Agent, Duty, FleetNote, Note, duty};
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ use crate::session::Session;
 use crate::signals;
 use crate::text::{GREEN, RED, Text, YELLOW, duration, paint, say};
 
+/// The longest name of a host, in bytes: more than any system has.
+const MAX_HOST: usize = 255;
+
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit> {
     match args.command {
         None => stay(session, args.host.as_deref()),
@@ -19,8 +23,22 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Exit> {
     }
 }
 
+/// Refuses what hosts of a fleet could not be told apart by.
+fn validate_host(name: &str) -> Result<()> {
+    let is_name = !name.trim().is_empty()
+        && name.len() <= MAX_HOST
+        && !name.chars().any(|character| character.is_control() || character == '/');
+    if is_name {
+        return Ok(());
+    }
+    let reason =
+        format!("a host has a name of 1 to {MAX_HOST} bytes, without control characters and `/`");
+    Err(Error::invalid(reason).into())
+}
+
 /// Stays until a signal ends it.
 fn stay(session: &Session, host: Option<&str>) -> Result<Exit> {
+    host.map(validate_host).transpose()?;
     let site = session.site_here()?;
     let has_ended = signals::ended().context("could not watch signals")?;
     let mut agent = Agent::start(&site, session.agent_options())?;

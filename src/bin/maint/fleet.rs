@@ -87,7 +87,7 @@ fn text(session: &Session, engine: &Following, hosts: &Hosts, now: Timestamp) ->
     }
     let widest =
         hosts.hosts.keys().map(|name| name.chars().count()).max().unwrap_or(0).clamp(4, 32);
-    let heading = [padded("HOST", widest), padded("STANDING", 13), padded("REVISION", 9)];
+    let heading = [padded("HOST", widest), padded("STANDING", 15), padded("REVISION", 9)];
     text += say!("  {}  {}{}SEEN\n", heading[0], heading[1], heading[2]);
     for (name, host) in &hosts.hosts {
         text += line(name, host, &hosts.document, widest, now);
@@ -109,7 +109,7 @@ fn line(name: &str, host: &HostReport, document: &Document, widest: usize, now: 
     let mut line = say!(
         "  {}  {}{}{} ago",
         padded(name, widest),
-        paint(style, padded(word, 13)),
+        paint(style, padded(word, 15)),
         padded(host.revision, 9),
         age
     );

@@ -278,8 +278,10 @@ impl Hold<'_> {
         });
         match renewed {
             Ok(Applied { value, .. }) => {
+                // What has lapsed is said once more at the end.
+                let is_known = self.has_lapsed && value == Still::Ours;
                 self.has_lapsed |= value == Still::Lapsed;
-                if let Some(what) = self.loss(value) {
+                if let Some(what) = self.loss(value).filter(|_| !is_known) {
                     self.session.output.note(say!("{}", what));
                 }
                 matches!(value, Still::Ours | Still::Lapsed)
