@@ -162,6 +162,8 @@ pub enum Error {
         reason: String,
         /// What to do about it.
         hint: Option<String>,
+        /// Whether it is away: trying again later may help.
+        is_away: bool,
     },
     /// The state was written by a version of maint that this one does not understand.
     Newer {

@@ -72,7 +72,7 @@ impl Source {
     pub(crate) fn restart(&mut self) {
         match self {
             Self::Etcd(cluster) => {
-                cluster.members.iter_mut().for_each(super::etcd::Member::restart)
+                cluster.members.iter_mut().for_each(super::etcd::Member::restart);
             }
             Self::Redis(server) => server.restart(),
         }

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 
 use super::address::Address;
 use super::choose::open;
-use super::engine::{Engine, Failure, Outcome};
+use super::engine::{Engine, Failure, FailureKind, Outcome};
 use super::secret::Secret;
 use crate::error::{Error, Result};
 use crate::identity::as_owner;
@@ -65,8 +65,9 @@ impl Following {
     /// The error of a failure of this engine.
     #[must_use]
     pub fn failed(&self, failure: Failure) -> Error {
-        let Failure { kind: _, reason, hint } = failure;
-        Error::Store { store: self.address.to_string(), reason, hint }
+        let Failure { kind, reason, hint } = failure;
+        let is_away = kind == FailureKind::Unavailable;
+        Error::Store { store: self.address.to_string(), reason, hint, is_away }
     }
 }
 

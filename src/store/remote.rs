@@ -27,6 +27,9 @@ use crate::state::{Mirror, State, next_number};
 /// The name beside the document of the state before the last change.
 pub(super) const BEFORE: &str = "before";
 
+/// A larger state is not kept when it is replaced: with its successor it may be more than etcd takes.
+const MAX_BEFORE: usize = 512 * 1024;
+
 /// How often it is looked whether the agent brought a document here.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -155,7 +158,8 @@ impl<'a> Writer<'a> {
         let bytes = self.asking.ask(|engine, left| engine.beside(BEFORE, left))?;
         let state = bytes.and_then(|bytes| State::from_json(&bytes).ok());
         state.map(Some).ok_or_else(|| {
-            let reason = "there is nothing to restore: the store has no state before this one";
+            let reason = "there is nothing to restore: the store has no state before this one, or one \
+                          too large to be kept";
             Error::invalid(reason)
         })
     }
@@ -336,8 +340,10 @@ impl<'a> Writer<'a> {
     /// What is put and removed beside the document, in the same write.
     fn beside_of(&self, before: &State, after: &State) -> Result<(Put, Vec<String>)> {
         let mut put = Vec::new();
-        if self.options.purpose != Purpose::Renew {
-            put.push((BEFORE.to_owned(), before.to_json()?));
+        let earlier = before.to_json()?;
+        let is_kept = earlier.len() <= MAX_BEFORE;
+        if is_kept && self.options.purpose != Purpose::Renew {
+            put.push((BEFORE.to_owned(), earlier));
         }
         if let Beside::Template(TemplateFile { change: FileChange::Write { text, .. }, .. }) =
             self.beside
@@ -349,6 +355,10 @@ impl<'a> Writer<'a> {
             .values()
             .filter(|digest| !after.templates.values().any(|kept| kept == *digest));
         let mut remove: Vec<String> = gone.map(|digest| beside_name(digest)).collect();
+        if !is_kept {
+            // One from long before would be brought back in its place.
+            remove.push(BEFORE.to_owned());
+        }
         remove.sort();
         remove.dedup();
         Ok((put, remove))
@@ -673,6 +683,25 @@ mod tests {
             assert_eq!(after.revision, before.revision + 1, "{lost:?}");
             assert_eq!(applied.after.revision, after.revision, "{lost:?}");
         }
+    }
+
+    #[test]
+    fn a_state_too_large_to_be_kept_twice_is_not_brought_back() {
+        let fleet = Fleet::new();
+        let one = fleet.join("one");
+        open(&one, &options(), "first").unwrap();
+        let many = |state: &mut State, stamp: Stamp<'_>| {
+            for number in 0..4_000 {
+                let path = format!("/{number}/{}", "x".repeat(100));
+                let matcher = Matcher::parse(&Kind::Path, &path)?;
+                state.add_rule(&matcher, &crate::state::RuleSettings::new(), stamp)?;
+            }
+            Ok(())
+        };
+        store::update(&one, &options(), many).unwrap();
+        open(&one, &options(), "second").unwrap();
+        let refused = store::restore(&one, &options()).unwrap_err().to_string();
+        assert!(refused.contains("too large to be kept"), "{refused}");
     }
 
     #[test]

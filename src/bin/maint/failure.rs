@@ -168,11 +168,13 @@ fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Invalid { hint, .. }
         | Error::Refused { hint, .. }
+        | Error::Store { hint: hint @ Some(_), .. }
+        | Error::Store { hint, is_away: false, .. }
         | Error::Conflict { hint: hint @ Some(_), .. } => hint.clone(),
-        Error::Store { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+        Error::Store { .. } => Some(
             "on a host of the fleet, `maint on --local` and `maint off --local` act there alone"
-                .to_owned()
-        })),
+                .to_owned(),
+        ),
         Error::Unconfirmed { is_root: true, .. } => Some(
             "for the home page add `--yes-everything`; for a part of the site write `/part/**`"
                 .to_owned(),

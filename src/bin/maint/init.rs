@@ -94,6 +94,9 @@ pub(crate) fn run(session: &Session, args: &Init) -> Result<Exit> {
     wanted.validate()?;
     store::create(&site)?;
     let store = session.named_store()?;
+    if store.is_none() && session.given_store()?.is_some() {
+        session.output.note("`MAINT_STORE` is set; with `--store` the site would follow it");
+    }
     let joined = store.map(|address| join(session, &site, &address, args.wins)).transpose()?;
     let starter = begin(session, &site)?;
     let mut applied = session.write(|options| {
