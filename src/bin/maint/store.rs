@@ -112,11 +112,8 @@ impl Bundle {
         };
         let mut bytes = Vec::new();
         if path == Path::new("-") {
-            std::io::stdin()
-                .lock()
-                .take(MAX_BUNDLE)
-                .read_to_end(&mut bytes)
-                .map_err(|c| failed(&c))?;
+            let mut input = std::io::stdin().lock().take(MAX_BUNDLE);
+            input.read_to_end(&mut bytes).map_err(|cause| failed(&cause))?;
         } else {
             let file = std::fs::File::open(path).map_err(|cause| failed(&cause))?;
             file.take(MAX_BUNDLE).read_to_end(&mut bytes).map_err(|cause| failed(&cause))?;
