@@ -141,7 +141,8 @@ fn ask_all(
             && let Some(target) = targets.get(number)
         {
             let row = ask(asker, target, wanted_at);
-            if let Ok(mut place) = rows[number].lock() {
+            let place: &Mutex<Option<Row>> = &rows[number];
+            if let Ok(mut place) = place.lock() {
                 *place = Some(row);
             }
         }
