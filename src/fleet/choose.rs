@@ -17,8 +17,12 @@ use super::secret::Secret;
 ///
 /// # Errors
 ///
-/// [`FailureKind::Protocol`] if this build lacks that engine, [`FailureKind::Denied`] if a file
+/// [`FailureKind::Protocol`](super::FailureKind::Protocol) if this build lacks that engine, [`FailureKind::Denied`](super::FailureKind::Denied) if a file
 /// with a secret or a certificate cannot be used.
+#[cfg_attr(
+    not(feature = "fleet"),
+    expect(clippy::needless_pass_by_value, reason = "no engine takes it")
+)]
 pub fn open(address: &Address, secret: Option<Secret>) -> Outcome<Box<dyn Engine>> {
     match &address.scheme {
         Scheme::File => Ok(Box::new(File::open(address))),

@@ -78,7 +78,7 @@ impl State {
     }
 }
 
-/// Reads a state from JSON, as [`State::from_json`] does, with the reason in words.
+/// Reads a state from JSON, with the reason in words if it is none.
 ///
 /// # Errors
 ///
