@@ -11,7 +11,7 @@ use super::history::Record;
 use super::local;
 use super::mirror::{Mirrored, adopt, beside_name};
 use super::options::{Applied, Options};
-use super::remote::BEFORE;
+use super::remote::keep_before;
 use super::transaction::{Transaction, sign};
 use crate::error::{Error, Result};
 use crate::fleet::{
@@ -80,7 +80,7 @@ pub fn join(
         let mut asking = Asking::begin(options, &following)?;
         let concerns = asking.ask(|engine, within| engine.examine(within))?;
         let here = load::read(&site.state_file())?;
-        let is_same = is_following(site, address);
+        let (is_same, templates) = (is_following(site, address), texts(site)?);
         for _ in 0..RERUNS {
             let (expected, document) = asking
                 .document()?
@@ -90,16 +90,20 @@ pub fn join(
                 (None, None) if is_same && here.mirror.is_some() => {
                     return Err(following.failed(lost()));
                 }
-                (None, _) => (Origin::Site, first(site, address, &here, options)?),
+                (None, _) => {
+                    let given = with_templates(&here, &templates);
+                    (Origin::Site, begin(&address.site, given, options)?)
+                }
                 (Some(document), _) if follows(&document, &here) => (Origin::Store, document),
                 (Some(document), Some(Winner::Store)) => (Origin::Store, document),
                 (Some(document), Some(Winner::Site)) => {
-                    (Origin::Replaced, successor(site, &document, &here, options)?)
+                    let given = with_templates(&here, &templates);
+                    (Origin::Replaced, follow_on(&document, given, options)?)
                 }
                 (Some(document), None) => return Err(undecided(&following, &document, &here)),
             };
             if origin != Origin::Store
-                && !put(&mut asking, expected.as_ref(), &document, before.as_ref(), &texts(site)?)?
+                && !put(&mut asking, expected.as_ref(), &document, before.as_ref(), &templates)?
             {
                 continue;
             }
@@ -129,11 +133,7 @@ pub fn import(
     following.as_its_owner(|| {
         let mut asking = Asking::begin(options, following)?;
         for _ in 0..RERUNS {
-            let mut given = state.clone();
-            given.templates = templates
-                .iter()
-                .map(|(name, text)| (name.clone(), template::digest(text)))
-                .collect();
+            let given = with_templates(state, templates);
             let there = asking.document()?;
             let before = there.as_ref().map(|(_, document)| document.state.clone());
             let (expected, document) = match there {
@@ -241,14 +241,13 @@ fn undecided(following: &Following, document: &Document, here: &State) -> Error 
     )
 }
 
-/// The first document of a site, made of the state that is here.
-fn first(site: &Site, address: &Address, here: &State, options: &Options<'_>) -> Result<Document> {
-    let mut state = here.clone();
-    state.templates =
-        texts(site)?.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
-    begin(&address.site, state, options)
+/// A state with the digests of these templates, whatever it said of them.
+fn with_templates(state: &State, templates: &BTreeMap<String, String>) -> State {
+    let digests = templates.iter().map(|(name, text)| (name.clone(), template::digest(text)));
+    State { templates: digests.collect(), ..state.clone() }
 }
 
+/// The first document of a site, made of a state.
 fn begin(site: &str, mut state: State, options: &Options<'_>) -> Result<Document> {
     let mirror = state.mirror.take();
     let before = state.clone();
@@ -266,19 +265,7 @@ fn begin(site: &str, mut state: State, options: &Options<'_>) -> Result<Document
     })
 }
 
-/// The document that puts the state of this site in place of another.
-fn successor(
-    site: &Site,
-    there: &Document,
-    here: &State,
-    options: &Options<'_>,
-) -> Result<Document> {
-    let mut state = here.clone();
-    state.templates =
-        texts(site)?.iter().map(|(name, text)| (name.clone(), template::digest(text))).collect();
-    follow_on(there, state, options)
-}
-
+/// The document that puts a state in place of another.
 fn follow_on(there: &Document, mut state: State, options: &Options<'_>) -> Result<Document> {
     state.mirror = None;
     state.windows.retain(|_, window| !window.local);
@@ -299,16 +286,9 @@ fn put(
     templates: &BTreeMap<String, String>,
 ) -> Result<bool> {
     let bytes = document.to_json()?;
-    let mut put: Vec<(String, Vec<u8>)> = templates
-        .values()
-        .map(|text| (beside_name(&template::digest(text)), text.as_bytes().to_vec()))
-        .collect();
-    // What is there of an earlier document is not what was before this one.
-    let mut remove = Vec::new();
-    match before {
-        Some(before) => put.push((BEFORE.to_owned(), before.to_json()?)),
-        None => remove.push(BEFORE.to_owned()),
-    }
+    let (mut put, remove) = keep_before(before)?;
+    let texts = templates.values();
+    put.extend(texts.map(|text| (beside_name(&template::digest(text)), text.as_bytes().to_vec())));
     let write = Write { document: &bytes, put: &put, remove: &remove };
     let within = asking.within();
     match asking.engine.cas(expected, &write, within) {

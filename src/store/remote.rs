@@ -25,7 +25,7 @@ use crate::site::Site;
 use crate::state::{Mirror, State, next_number};
 
 /// The name beside the document of the state before the last change.
-pub(super) const BEFORE: &str = "before";
+const BEFORE: &str = "before";
 
 /// A larger state is not kept when it is replaced: with its successor it may be more than etcd takes.
 const MAX_BEFORE: usize = 512 * 1024;
@@ -107,7 +107,7 @@ struct Sent<T> {
 }
 
 /// Names and bytes to put beside a document.
-type Put = Vec<(String, Vec<u8>)>;
+pub(super) type Put = Vec<(String, Vec<u8>)>;
 
 /// What became of an attempt.
 enum Attempt<T> {
@@ -339,12 +339,10 @@ impl<'a> Writer<'a> {
 
     /// What is put and removed beside the document, in the same write.
     fn beside_of(&self, before: &State, after: &State) -> Result<(Put, Vec<String>)> {
-        let mut put = Vec::new();
-        let earlier = before.to_json()?;
-        let is_kept = earlier.len() <= MAX_BEFORE;
-        if is_kept && self.options.purpose != Purpose::Renew {
-            put.push((BEFORE.to_owned(), earlier));
-        }
+        let (mut put, mut remove) = match self.options.purpose {
+            Purpose::Renew => (Vec::new(), Vec::new()),
+            _ => keep_before(Some(before))?,
+        };
         if let Beside::Template(TemplateFile { change: FileChange::Write { text, .. }, .. }) =
             self.beside
         {
@@ -354,15 +352,21 @@ impl<'a> Writer<'a> {
             .templates
             .values()
             .filter(|digest| !after.templates.values().any(|kept| kept == *digest));
-        let mut remove: Vec<String> = gone.map(|digest| beside_name(digest)).collect();
-        if !is_kept {
-            // One from long before would be brought back in its place.
-            remove.push(BEFORE.to_owned());
-        }
+        remove.extend(gone.map(|digest| beside_name(digest)));
         remove.sort();
         remove.dedup();
         Ok((put, remove))
     }
+}
+
+/// What is put and removed so that the state before can be brought back. One from long before, or
+/// of another document, would be brought back in the place of what is not kept.
+pub(super) fn keep_before(before: Option<&State>) -> Result<(Put, Vec<String>)> {
+    let earlier = before.map(State::to_json).transpose()?;
+    Ok(match earlier.filter(|earlier| earlier.len() <= MAX_BEFORE) {
+        Some(earlier) => (vec![(BEFORE.to_owned(), earlier)], Vec::new()),
+        None => (Vec::new(), vec![BEFORE.to_owned()]),
+    })
 }
 
 /// Refuses a new template that is there already, in the fleet or here.

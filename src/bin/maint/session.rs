@@ -246,8 +246,7 @@ impl Session {
         ids: &[String],
         take_over: bool,
     ) -> maint::Result<Report> {
-        let on_wait = |path: &Path, holder: Option<&Holder>| self.show_waiting(path, holder);
-        let report = store::sync_flags(site, &self.options(&on_wait)?, ids, take_over)?;
+        let report = self.ask(|options| store::sync_flags(site, options, ids, take_over))?;
         self.note_flags(&report);
         Ok(report)
     }
