@@ -30,7 +30,8 @@ mod _maint {
     use crate::asked::{Request, User};
     #[pymodule_export]
     use crate::error::{
-        Busy, Conflict, Corrupt, MaintError, NotApplied, StoreError, Unreadable, Unsynced, UsageError,
+        Busy, Conflict, Corrupt, MaintError, NotApplied, StoreError, Unreadable, Unsynced,
+        UsageError,
     };
     #[pymodule_export]
     use crate::gate::Gate;
