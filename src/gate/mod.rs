@@ -45,7 +45,7 @@ use crate::page::Reply;
 use crate::request::Request;
 use crate::rules::Matcher;
 use crate::site::Site;
-use crate::state::{PageSettings, Scope, State, Window};
+use crate::state::{PageSettings, State, Window};
 use app::AppPlan;
 use content::Source;
 use reload::Live;
@@ -337,18 +337,7 @@ impl fmt::Debug for Gate {
 /// A state that blocks everything until the real one can be read.
 fn closed() -> State {
     // Made by hand: an edit of the state could fail, and nothing would be blocked.
-    let window = Window {
-        reason: None,
-        opened_at: crate::time::now(),
-        opened_by: crate::Actor::default(),
-        start: None,
-        end: None,
-        scope: Scope::default(),
-        page: PageSettings::new().retry_after(30),
-        lease: None,
-        run: None,
-        local: false,
-        extra: serde_json::Map::new(),
-    };
+    let page = PageSettings::new().retry_after(30);
+    let window = Window { page, ..Window::new(crate::time::now()) };
     State { windows: [("unreadable-state".to_owned(), window)].into(), ..State::default() }
 }
