@@ -711,18 +711,39 @@ const NEVER_KEPT = {
   'maint-decision': 'block',
 };
 
+const JSON_TYPE = /^(application\/(problem\+)?json|text\/json|application\/.*\+json)$/;
+
 /** What a client names in `Accept`: a named type goes before a wildcard, the heavier before the lighter. */
 function wantedFormat(request) {
-  const ranges = valuesOf(request, 'accept').join(',').split(',').map((range) => {
+  const accept = valuesOf(request, 'accept');
+  const ranges = accept.join(',').split(',').map((range) => {
     const [media, ...parameters] = range.split(';').map((part) => lower(trim(part)));
     const weight = parameters.map((parameter) => /^q=([01](?:\.\d{0,3})?)$/.exec(parameter)?.[1]).find(Boolean);
     const format = /^(text\/html|application\/xhtml\+xml)$/.test(media) ? 'html'
-      : /^(application\/(problem\+)?json|text\/json|application\/.*\+json)$/.test(media) ? 'json'
+      : JSON_TYPE.test(media) ? 'json'
       : media === 'text/plain' ? 'txt' : undefined;
-    return { format, weight: Number(weight ?? 1) };
+    return { media, format, weight: Number(weight ?? 1) };
   });
-  const named = ranges.filter(({ format, weight }) => format !== undefined && weight > 0);
-  return named.sort((one, other) => other.weight - one.weight)[0]?.format;
+  const heaviest = (some) => some.filter(({ weight }) => weight > 0).sort((one, other) => other.weight - one.weight)[0];
+  const named = heaviest(ranges.filter(({ format }) => format !== undefined));
+  if (named) return { format: named.format, isNamed: true };
+  const covered = { '*/*': ['html', 'json', 'txt'], 'text/*': ['html', 'txt'], 'application/*': ['json'] };
+  const wild = ranges.filter(({ media, weight }) => media in covered && weight > 0);
+  const ordered = [...wild].sort((one, other) => other.weight - one.weight).flatMap(({ media }) => covered[media]);
+  const refused = ranges.filter(({ weight }) => weight === 0).map(({ format }) => format);
+  const possible = (ordered.length > 0 ? ordered : covered['*/*']).filter((format) => !refused.includes(format));
+  const takesAnything = accept.length === 0 || wild.some(({ media }) => media === '*/*');
+  const isJson = possible.includes('json') && speaksJson(request, takesAnything);
+  return { format: isJson ? 'json' : possible[0] ?? 'html', isNamed: false };
+}
+
+/** Whether a client that names no format is a program: it sends JSON, or is a script that shows no parts of pages. */
+function speaksJson(request, takesAnything) {
+  const media = lower(trim((onlyValue(request, 'content-type') ?? '').split(';')[0]));
+  if (JSON_TYPE.test(media)) return true;
+  const isScript = lower(onlyValue(request, 'x-requested-with') ?? '') === 'xmlhttprequest'
+    || lower(onlyValue(request, 'sec-fetch-dest') ?? '') === 'empty';
+  return takesAnything && isScript && lower(onlyValue(request, 'hx-request') ?? '') !== 'true';
 }
 
 /** The answer to a request that a window blocks: status, header fields, and what the body shows. */
@@ -733,16 +754,16 @@ export function answerOf({ page, promised }, request, now) {
   const grpc = /^application\/grpc(-web(-text)?)?(?=$|[+;])/.exec(onlyValue(request, 'content-type') ?? '');
   // A call of gRPC has its own status in a field, and 14 is `UNAVAILABLE`.
   if (grpc) return { status: 200, headers: { ...headers, 'content-type': grpc[0], 'grpc-status': '14' } };
-  const format = wantedFormat(request);
+  const { format, isNamed } = wantedFormat(request);
   const mode = onlyValue(request, 'sec-fetch-mode') ?? 'navigate';
-  const isVisit = isRead && format === 'html' && mode === 'navigate' && !valuesOf(request, 'x-requested-with').length;
+  const isVisit = isRead && isNamed && format === 'html' && mode === 'navigate' && !valuesOf(request, 'x-requested-with').length;
   const target = request.target.split('?')[0];
   const { pathname, host } = page.redirect ? new URL(page.redirect, 'http://here.invalid') : {};
   const isHere = pathname === target && ['here.invalid', lower(request.host ?? '')].includes(host);
   if (isVisit && page.redirect && !isHere) return { status: 302, headers: { ...headers, location: page.redirect } };
   const status = page.status ?? 503;
   // A client must not take the answer to what it sent for a success, and lose it.
-  return { status: isRead || status >= 400 ? status : 503, headers, format: format ?? 'html' };
+  return { status: isRead || status >= 400 ? status : 503, headers, format };
 }
 
 /** Where a bypass link leads, and the cookie that carries its token from then on; `undefined` if it is none. */

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use maint::gate::{Answer, Gate, Plan};
 use maint::internal::page::{Pages, SiteDefaults, Templates};
+use maint::page::Reply;
 use maint::request::{RequestParts, User};
 use maint::{Error, Site, State};
 use say::figure;
@@ -85,6 +86,7 @@ struct Vector {
     decision: Verdict,
     by: Option<Deciders>,
     status: Option<u16>,
+    format: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -147,12 +149,12 @@ impl Asked {
 }
 
 impl Vector {
-    /// The status of the page of a window.
-    fn answered(&self, state: &State, window: &str) -> u16 {
+    /// The answer with the page of a window.
+    fn answered(&self, state: &State, window: &str) -> Reply {
         let templates = Arc::new(Templates::empty());
         let site = SiteDefaults::new(None, &state.page, &templates);
         let pages = Pages::new(window, &state.windows[window], &site, &mut Vec::new());
-        pages.reply(&self.request.facts(), self.now).status()
+        pages.reply(&self.request.facts(), self.now)
     }
 
     /// What is wrong with the decision or the status, if anything.
@@ -183,9 +185,16 @@ impl Vector {
                 "{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"
             ));
         }
-        let expected = self.status?;
-        let found = self.answered(&state, by?);
-        (found != expected).then(|| format!("status {expected} expected, {found} found"))
+        if self.status.is_none() && self.format.is_none() {
+            return None;
+        }
+        let answer = self.answered(&state, by?);
+        let (status, format) = (answer.status(), answer.format().map(|format| format.to_string()));
+        if self.status.is_some_and(|expected| expected != status) {
+            return Some(format!("status {:?} expected, {status} found", self.status));
+        }
+        (self.format.is_some() && self.format != format)
+            .then(|| format!("format {:?} expected, {format:?} found", self.format))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::page::Reply;
 use crate::request::Request;
 use crate::request::cookie::{COOKIE, HOST_COOKIE, PARAMETER};
 use crate::request::field::is_loopback;
-use crate::request::path::PathForms;
+use crate::request::place::{parameters, place};
 
 /// The answer to a request by a link with a valid token.
 pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Option<Reply> {
@@ -25,33 +25,14 @@ pub(super) fn follow(plan: &Plan, request: &impl Request, now: Timestamp) -> Opt
     let mut tokens = parameters(query).filter_map(token_of);
     let (token, expires_at) = tokens
         .find_map(|token| plan.token(token, now).map(|(_, expires_at)| (token, expires_at)))?;
-    Some(Reply::see_other(place(request, query), cookie(request, token, expires_at, now)))
-}
-
-fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
-    query.split(|&byte| byte == b'&')
+    let kept = parameters(query).filter(|parameter| token_of(parameter).is_none());
+    let place = place(request.path(), kept);
+    Some(Reply::see_other(place, cookie(request, token, expires_at, now)))
 }
 
 fn token_of(parameter: &[u8]) -> Option<&str> {
     let value = parameter.strip_prefix(PARAMETER.as_bytes())?.strip_prefix(b"=")?;
     str::from_utf8(value).ok()
-}
-
-/// Where the visitor is, without the token: always a path on this host.
-fn place(request: &impl Request, query: &[u8]) -> String {
-    let is_plain = |text: &[u8]| text.iter().all(u8::is_ascii_graphic);
-    // `//evil.example` and the like are ambiguous, and lead a browser elsewhere.
-    let path = request.path();
-    let is_safe = path.starts_with(b"/") && is_plain(path) && !PathForms::new(path).is_ambiguous();
-    let mut place =
-        if is_safe { String::from_utf8_lossy(path).into_owned() } else { "/".to_owned() };
-    let kept =
-        parameters(query).filter(|parameter| token_of(parameter).is_none() && is_plain(parameter));
-    for (number, parameter) in kept.filter(|parameter| !parameter.is_empty()).enumerate() {
-        place.push(if number == 0 { '?' } else { '&' });
-        place.push_str(&String::from_utf8_lossy(parameter));
-    }
-    place
 }
 
 fn cookie(

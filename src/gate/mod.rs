@@ -42,7 +42,11 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::page::Reply;
+use crate::page::pages::Pages;
+use crate::page::scripts::unsent_method;
 use crate::request::Request;
+use crate::request::elsewhere::Elsewhere;
+use crate::request::place::parameters;
 use crate::rules::Matcher;
 use crate::site::Site;
 use crate::state::{PageSettings, State, Window};
@@ -303,11 +307,27 @@ impl Snapshot {
         if let Some(reply) = link::follow(&content.plan, request, now) {
             return self.told_from(reply);
         }
-        match content.plan.decide_for(app, request, now) {
-            Decision::Up => Answer::Pass(content.plan.outlook(app, request, now)),
+        let plan = &content.plan;
+        match plan.decide_for(app, request, now) {
+            Decision::Up => {
+                // What was sent was blocked, and this asks for the answer to it.
+                if plan.has_methods()
+                    && let Some(method) = unsent(request)
+                    && let sent = Elsewhere::by(method, request)
+                    && let Decision::Blocked(window) = plan.decide_for(app, &sent, now)
+                {
+                    return self.told_from(content.pages(window).reply(&sent, now));
+                }
+                Answer::Pass(plan.outlook(app, request, now))
+            }
             Decision::Ignored { id, is_personal } => Answer::Pass(Pass::by(id, is_personal)),
             Decision::Bypassed(id) => Answer::Pass(Pass::by(id, true)),
-            Decision::Blocked(window) => self.told_from(content.pages(window).reply(request, now)),
+            Decision::Blocked(window) => {
+                self.told_from(reply(content.pages(window), request, now, &|method, target| {
+                    let there = Elsewhere::at(method, target, request);
+                    matches!(plan.decide_for(app, &there, now), Decision::Blocked(_))
+                }))
+            }
         }
     }
 
@@ -318,13 +338,38 @@ impl Snapshot {
 
     fn answer_down(&self, request: &impl Request, now: Option<Timestamp>) -> Answer {
         let now = now.unwrap_or_else(Timestamp::now);
-        self.told_from(self.content.pages(None).reply(request, now))
+        // Of other views nothing is known here.
+        let path = request.path();
+        self.told_from(reply(self.content.pages(None), request, now, &|_, target| {
+            target.split('?').next().is_some_and(|there| there.as_bytes() == path)
+        }))
     }
 
     /// Tells whoever asks which state an answer was made from.
     fn told_from(&self, reply: Reply) -> Answer {
         let revision = self.makeshift.is_none().then(|| self.content.revision());
         Answer::Reply(reply.of_revision(revision))
+    }
+}
+
+/// The method of what was sent, if a library leads its visitor to the answer.
+fn unsent<R: Request>(request: &R) -> Option<&str> {
+    if request.method() != "GET" {
+        return None;
+    }
+    parameters(request.query()?).find_map(unsent_method)
+}
+
+/// The answer to a blocked request, or to what was sent before.
+fn reply(
+    pages: &Pages,
+    request: &impl Request,
+    now: Timestamp,
+    is_blocked: &dyn Fn(&str, &str) -> bool,
+) -> Reply {
+    match unsent(request) {
+        Some(method) => pages.reply(&Elsewhere::by(method, request), now),
+        None => pages.reply_within(request, now, is_blocked),
     }
 }
 

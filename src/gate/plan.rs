@@ -69,6 +69,8 @@ pub struct Plan {
     /// Whether any window is read-only or scheduled, so that a request that passes may have
     /// something to know.
     has_outlook: bool,
+    /// Whether a window covers some methods and not others.
+    has_methods: bool,
     /// An app without settings of its own.
     silent: Arc<AppPlan>,
 }
@@ -107,10 +109,13 @@ impl Plan {
             digest: token.sha256.clone(),
             expires_at: token.expires_at,
         });
+        let has_methods =
+            |window: &Window| window.scope.read_only || !window.scope.methods.is_empty();
         let has_outlook = |window: &Window| window.start.is_some() || window.scope.read_only;
         Ok(Self {
             windows: windows.collect::<Result<_>>()?,
             has_outlook: state.windows.values().any(has_outlook),
+            has_methods: state.windows.values().any(has_methods),
             rules,
             tokens: tokens.collect(),
             proxies: state.trusted_proxies.clone(),
@@ -121,6 +126,11 @@ impl Plan {
     /// The compiled ignore rules.
     pub(crate) fn rules(&self) -> &Arc<RulesPlan> {
         &self.rules
+    }
+
+    /// Whether a window covers some methods and not others.
+    pub(crate) fn has_methods(&self) -> bool {
+        self.has_methods
     }
 
     /// Whether nothing can block a request at any time, and there are no bypass

@@ -7,6 +7,7 @@ pub(crate) mod pages;
 mod policy;
 pub(crate) mod render;
 pub(crate) mod reply;
+pub(crate) mod scripts;
 pub(crate) mod template;
 
 pub use crate::format::Format;

@@ -9,6 +9,7 @@ use super::accept::wanted;
 use super::policy;
 use super::render::{Context, Engine, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
+use super::scripts::{self, Asker};
 use crate::error::Error;
 use crate::format::Format;
 use crate::request::Request;
@@ -141,19 +142,87 @@ impl Pages {
     /// The answer to a blocked request.
     #[must_use]
     pub fn reply(&self, request: &impl Request, now: Timestamp) -> Reply {
+        self.reply_within(request, now, &|_, target| target == scripts::target(request))
+    }
+
+    /// The answer to a blocked request. `is_blocked` says whether the same visitor would be
+    /// blocked with another method and target: a library that would load a page anew must not
+    /// do so again and again, because that page is open and a part of it is not.
+    pub(crate) fn reply_within(
+        &self,
+        request: &impl Request,
+        now: Timestamp,
+        is_blocked: &dyn Fn(&str, &str) -> bool,
+    ) -> Reply {
         let method = request.method();
         let retry_after = self.retry_after(now);
         if let Some(kind) = grpc_kind(request) {
             let reply = self.grpc.reply(self.window.as_ref(), retry_after, false);
             return reply.with("content-type", kind.to_owned());
         }
-        let page = self.page(request, method);
-        page.reply(self.window.as_ref(), retry_after, method == "HEAD")
+        let finish =
+            |page: &Arc<Page>| page.reply(self.window.as_ref(), retry_after, method == "HEAD");
+        let asker = Asker::of(request);
+        let Some(asker) = asker else { return finish(self.page(request, method)) };
+        let is_read = is_read(method);
+        let here = || {
+            let field = if let Asker::Htmx { .. } = asker { "hx-current-url" } else { "referer" };
+            scripts::current(request, field).filter(|here| is_blocked(method, here))
+        };
+        // Where the visitor is, they can ask again when all is over.
+        let unsent = || {
+            let target = here().unwrap_or_else(|| scripts::target(request));
+            scripts::unsent(&target, method)
+        };
+        let forms = self.forms(is_read);
+        let reply = finish(self.page(request, method));
+        match &asker {
+            Asker::Htmx { is_boosted: true } if is_read => {
+                reply.with("hx-redirect", scripts::target(request))
+            }
+            Asker::Htmx { .. } if is_read => match here() {
+                Some(_) => reply.with("hx-refresh", "true".to_owned()),
+                None => reply,
+            },
+            Asker::Htmx { .. } => match unsent() {
+                Some(link) => reply.with("hx-redirect", link),
+                None => reply,
+            },
+            Asker::Inertia => {
+                let link = if is_read { Some(scripts::target(request)) } else { unsent() };
+                match link {
+                    Some(link) => reply.with_status(409).with("x-inertia-location", link),
+                    None => reply,
+                }
+            }
+            Asker::Turbo { frame, takes_stream, is_recent } => {
+                let is_part = frame.is_some() || *takes_stream;
+                let text = || forms.txt.text(retry_after);
+                match frame {
+                    _ if is_read && is_part && *is_recent && here().is_some() => {
+                        finish(&forms.html.instead(scripts::STREAM, scripts::refresh()))
+                    }
+                    // Turbo loads the page anew by itself.
+                    None if is_read && !is_part => finish(&forms.txt),
+                    _ if *takes_stream => {
+                        finish(&forms.html.instead(scripts::STREAM, scripts::notice(&text())))
+                    }
+                    Some(id) => finish(
+                        &forms.html.instead(media_type(Format::Html), scripts::framed(&text(), id)),
+                    ),
+                    None => reply,
+                }
+            }
+        }
+    }
+
+    fn forms(&self, is_read: bool) -> &Forms {
+        if is_read { &self.reading } else { &self.sending }
     }
 
     fn page(&self, request: &impl Request, method: &str) -> &Arc<Page> {
-        let wanted = wanted(request);
-        let is_read = matches!(method, "GET" | "HEAD");
+        let wanted = wanted(request, None);
+        let is_read = is_read(method);
         // A client that follows a redirect after a POST takes the target's 200 for
         // the answer to what it sent.
         if is_read
@@ -165,7 +234,7 @@ impl Pages {
         {
             return page;
         }
-        let forms = if is_read { &self.reading } else { &self.sending };
+        let forms = self.forms(is_read);
         match wanted.format {
             // A client that opens a WebSocket does not read a page.
             Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
@@ -303,6 +372,11 @@ fn grpc_kind(request: &impl Request) -> Option<&'static str> {
     )
 }
 
+/// Whether the method sends nothing.
+fn is_read(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
 /// Whether a script sent the request, rather than a navigation (Fetch Metadata).
 fn is_script(request: &impl Request) -> bool {
     let mode = only_header(request, "sec-fetch-mode");
@@ -403,9 +477,9 @@ mod tests {
             shaped in r"((text|application|\*)/(html|json|plain|\*|x\+json)?[;, ]{0,2}(q=[0-9.eEinfa+-]{0,6})?[;, ]{0,2}){0,5}",
         ) {
             let mut request = RequestParts::new("GET", "/").with("accept", &shaped);
-            let formats = wanted(&request);
+            let formats = wanted(&request, None);
             request.headers.extend(lines.into_iter().map(|line| ("Accept".to_owned(), line)));
-            let also = wanted(&request);
+            let also = wanted(&request, None);
             // Only a client that names a format counts as having asked for it.
             prop_assert!(formats.is_explicit || !shaped.is_empty() || formats.format == Format::Html);
             prop_assert!(also.is_explicit || !formats.is_explicit || also.format == formats.format);

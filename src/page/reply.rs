@@ -31,6 +31,8 @@ const ALWAYS: [(&str, &str); 6] = [
 #[derive(Clone)]
 pub struct Reply {
     page: Arc<Page>,
+    /// In place of that of the page.
+    status: Option<u16>,
     body: Arc<[u8]>,
     /// In seconds.
     retry_after: Option<u32>,
@@ -48,7 +50,7 @@ impl Reply {
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.page.status
+        self.status.unwrap_or(self.page.status)
     }
 
     /// The header fields, with names in lower case. Values are visible ASCII
@@ -128,6 +130,11 @@ impl Reply {
         self
     }
 
+    /// Answers with another status than the page has.
+    pub(super) fn with_status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
     /// Sends a visitor who came by a bypass link on to the same place without
     /// the token, which a cookie then carries.
     pub(crate) fn see_other(location: String, cookie: String) -> Self {
@@ -135,6 +142,7 @@ impl Reply {
         let page = Arc::new(Page::new(303, fields, Body::from(String::new())));
         Self {
             page,
+            status: None,
             body: Arc::default(),
             retry_after: None,
             is_head: false,
@@ -192,6 +200,17 @@ impl Page {
         Self { made: Some(made), ..self }
     }
 
+    /// The body as text.
+    pub(super) fn text(&self, retry_after: u32) -> String {
+        String::from_utf8_lossy(&self.body.at(retry_after)).into_owned()
+    }
+
+    /// The same answer with another body, which is no page.
+    pub(super) fn instead(&self, media_type: &str, body: String) -> Arc<Self> {
+        let fields = [("content-type", media_type.to_owned())];
+        Arc::new(Self::new(self.status, fields, Body::from(body)))
+    }
+
     /// The answer to one request.
     pub(super) fn reply(
         self: &Arc<Self>,
@@ -201,6 +220,7 @@ impl Page {
     ) -> Reply {
         Reply {
             page: self.clone(),
+            status: None,
             body: self.body.at(retry_after),
             retry_after: Some(retry_after),
             is_head,

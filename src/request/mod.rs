@@ -2,10 +2,12 @@
 
 pub(crate) mod client;
 pub(crate) mod cookie;
+pub(crate) mod elsewhere;
 pub(crate) mod field;
 pub(crate) mod host;
 mod parts;
 pub(crate) mod path;
+pub(crate) mod place;
 pub(crate) mod proxies;
 pub(crate) mod url;
 

@@ -55,9 +55,10 @@ function failureOfDecision({ readState, answerOf, timeOf }, vector) {
   if (decision !== vector.decision || ![vector.by].flat().includes(by)) {
     return `${vector.decision} by ${vector.by} expected, ${decision} by ${by} found`;
   }
-  if (vector.status === undefined) return undefined;
-  const { status } = answerOf(window, request, now);
-  return status === vector.status ? undefined : `status ${vector.status} expected, ${status} found`;
+  if (vector.status === undefined && vector.format === undefined) return undefined;
+  const answer = answerOf(window, request, now);
+  const differs = ['status', 'format'].find((field) => vector[field] !== undefined && vector[field] !== answer[field]);
+  return differs && `${differs} ${vector[differs]} expected, ${answer[differs]} found`;
 }
 
 const GET = factsOf({ method: 'GET', target: '/', host: 'example.com', peer: null, headers: [], user: null, token: null });

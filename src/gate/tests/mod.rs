@@ -7,6 +7,7 @@ mod hostile;
 mod noticing;
 mod outlook;
 mod rules;
+mod scripts;
 mod sharing;
 mod telling;
 
