@@ -269,8 +269,8 @@ pub struct Scope {
     /// Host patterns, see [`HostPattern`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Covers every method but the safe ones: GET, HEAD, OPTIONS and TRACE
-    /// (RFC 9110, 9.2.1).
+    /// Covers every method but the safe ones: GET, HEAD, OPTIONS, TRACE, PROPFIND,
+    /// REPORT, SEARCH and QUERY (RFC 9110, 9.2.1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
     /// Fields of later versions, kept as they are. An unknown restriction is
@@ -363,7 +363,7 @@ impl fmt::Display for Scope {
         }
         let mut parts = Vec::new();
         if self.read_only {
-            parts.push("writes only (GET, HEAD, OPTIONS and TRACE pass)".to_owned());
+            parts.push("writes only (GET, HEAD and other safe methods pass)".to_owned());
         }
         for (what, list) in
             [("paths", &self.paths), ("methods", &self.methods), ("hosts", &self.hosts)]
