@@ -165,6 +165,13 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
     Value::Object(object)
 }
 
+/// The window that begins next, whatever it covers; null if none is to come.
+pub(crate) fn next_object(state: &State, now: Timestamp) -> Option<Value> {
+    let coming = state.windows_in(Phase::Scheduled, now);
+    let (name, window) = coming.min_by_key(|(_, window)| window.start)?;
+    Some(window_object(name, window, now))
+}
+
 /// A window in two or three lines.
 pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
     let now = clock.now();
