@@ -28,7 +28,7 @@ const KIB = 1024;
 const MAX_FILE = 8 * KIB * KIB;
 const MAX_NUMBER = 2 ** 53 - 1;
 const READING = ['GET', 'HEAD'];
-const SAFE = [...READING, 'OPTIONS', 'TRACE'];
+const SAFE = [...READING, 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'];
 const IS_TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
 const bytesOf = (text) => Buffer.from(text).toString('latin1');

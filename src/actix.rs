@@ -66,13 +66,14 @@ pub struct Maintenance {
     is_plain: bool,
     user: Option<Found<User>>,
     format: Option<Found<Format>>,
+    read: Option<Arc<dyn Fn(&ServiceRequest) -> bool + Send + Sync>>,
 }
 
 impl Maintenance {
     /// Creates a middleware that asks this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self { gate, force: None, is_plain: false, user: None, format: None }
+        Self { gate, force: None, is_plain: false, user: None, format: None, read: None }
     }
 
     /// Creates a middleware for the site in a directory, or, without one, for the site that the
@@ -116,6 +117,18 @@ impl Maintenance {
         format: impl Fn(&ServiceRequest) -> Option<Format> + Send + Sync + 'static,
     ) -> Self {
         self.format = Some(Arc::new(format));
+        self
+    }
+
+    /// Sets which requests only read, although their method could change something: a login, or
+    /// queries of GraphQL by POST. They pass under a read-only window as GET does. Called only if
+    /// nothing but such windows block a request. The app vouches for what it calls a read.
+    #[must_use]
+    pub fn read_if(
+        mut self,
+        read: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.read = Some(Arc::new(read));
         self
     }
 
@@ -263,10 +276,12 @@ where
         Poll::Ready(match self.project().course.project() {
             CourseProjection::Pass { future, pass } => match ready!(future.poll(context)) {
                 Ok(mut response) => {
-                    keep_private(pass, response.headers_mut());
+                    finish(pass, response.headers_mut());
                     Ok(response.map_into_left_body())
                 }
-                Err(error) if pass.is_private => Err(Private { error, pass: pass.clone() }.into()),
+                Err(error) if pass.is_private || pass.mark().is_some() => {
+                    Err(Finished { error, pass: pass.clone() }.into())
+                }
                 Err(error) => Err(error),
             },
             CourseProjection::Reply { future } => {
@@ -293,8 +308,13 @@ impl FromRequest for Pass {
     }
 }
 
-/// What [`Pass::keep_private`] does, on the header fields of actix-web.
-fn keep_private(pass: &Pass, headers: &mut HeaderMap) {
+/// What [`Pass::finish`] does, on the header fields of actix-web.
+fn finish(pass: &Pass, headers: &mut HeaderMap) {
+    if let Some((name, value)) = pass.mark()
+        && !headers.contains_key(name)
+    {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if !pass.is_private {
         return;
     }
@@ -305,27 +325,27 @@ fn keep_private(pass: &Pass, headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
 }
 
-/// An error of an inner middleware, which becomes a response further out: that is private, too.
+/// An error of an inner middleware, which becomes a response further out, and is finished then.
 #[derive(Debug)]
-struct Private {
+struct Finished {
     error: Error,
     pass: Pass,
 }
 
-impl fmt::Display for Private {
+impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl ResponseError for Private {
+impl ResponseError for Finished {
     fn status_code(&self) -> StatusCode {
         self.error.as_response_error().status_code()
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.error.as_response_error().error_response();
-        keep_private(&self.pass, response.headers_mut());
+        finish(&self.pass, response.headers_mut());
         response
     }
 }
@@ -448,5 +468,9 @@ impl Request for ActixRequest<'_> {
 
     fn user(&self) -> Option<User> {
         self.settings.user.as_ref()?(self.request)
+    }
+
+    fn is_read(&self) -> bool {
+        self.settings.read.as_ref().is_some_and(|read| read(self.request))
     }
 }

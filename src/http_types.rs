@@ -10,7 +10,7 @@
 //!     match gate.answer(&parts) {
 //!         Answer::Pass(pass) => {
 //!             let mut response = Response::new("the app".into());
-//!             pass.keep_private(response.headers_mut());
+//!             pass.finish(response.headers_mut());
 //!             response
 //!         }
 //!         Answer::Reply(reply) => reply.into(),
@@ -46,13 +46,15 @@ pub struct HttpRequest<'r> {
     pub user: Option<User>,
     /// The format of the page, whatever `Accept` says.
     pub format: Option<Format>,
+    /// Whether the app vouches that the request changes nothing, see [`Request::is_read`].
+    pub is_read: bool,
 }
 
 impl<'r> HttpRequest<'r> {
     /// Creates a request of which no more is known.
     #[must_use]
     pub fn new(method: &'r Method, uri: &'r Uri, headers: &'r HeaderMap) -> Self {
-        Self { method, uri, headers, peer: None, user: None, format: None }
+        Self { method, uri, headers, peer: None, user: None, format: None, is_read: false }
     }
 
     /// Sets the address that connects.
@@ -73,6 +75,13 @@ impl<'r> HttpRequest<'r> {
     #[must_use]
     pub fn format(mut self, format: impl Into<Option<Format>>) -> Self {
         self.format = format.into();
+        self
+    }
+
+    /// Sets whether the app vouches that the request changes nothing.
+    #[must_use]
+    pub fn is_read(mut self, is_read: bool) -> Self {
+        self.is_read = is_read;
         self
     }
 }
@@ -108,6 +117,10 @@ impl Request for HttpRequest<'_> {
 
     fn user(&self) -> Option<User> {
         self.user
+    }
+
+    fn is_read(&self) -> bool {
+        self.is_read
     }
 }
 
@@ -152,6 +165,17 @@ pub(crate) fn values(headers: &HeaderMap, name: &str, each: &mut dyn FnMut(&[u8]
 }
 
 impl Pass {
+    /// Finishes an answer of the app: keeps it out of caches if it is
+    /// [private](Pass::keep_private), and adds the [mark](Pass::mark) if it has none yet, as one
+    /// of a gate further in has.
+    pub fn finish(&self, headers: &mut HeaderMap) {
+        self.keep_private(headers);
+        if let Some((name, value)) = self.mark() {
+            let name = HeaderName::from_static(name);
+            headers.entry(name).or_insert_with(|| HeaderValue::from_static(value));
+        }
+    }
+
     /// Keeps an answer of the app out of caches if others could be blocked, whatever its
     /// fields say: `Cache-Control` becomes [`Pass::CACHE_CONTROL`], and those that some caches
     /// obey in its place go.
@@ -230,6 +254,20 @@ mod tests {
             assert_eq!(response.headers()[name], *value, "{name}");
         }
         assert_eq!(response.headers().len(), reply.headers().count());
+    }
+
+    #[test]
+    fn an_answer_while_the_site_is_read_only_says_so_unless_a_gate_further_in_has_spoken() {
+        let mut headers = HeaderMap::new();
+        Pass::default().finish(&mut headers);
+        assert_eq!(headers.len(), 0);
+        let pass = Pass { read_only: Some("w".into()), ..Pass::default() };
+        pass.finish(&mut headers);
+        assert_eq!(headers["maint-decision"], "read-only");
+        assert_eq!(headers.len(), 1, "a cache may keep it as ever");
+        headers.insert("maint-decision", HeaderValue::from_static("block"));
+        pass.finish(&mut headers);
+        assert_eq!(headers["maint-decision"], "block");
     }
 
     #[test]

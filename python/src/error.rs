@@ -68,7 +68,7 @@ create_exception!(
     maint,
     StoreError,
     MaintError,
-    "The engine of a fleet could not be reached, or did not confirm: code `store`."
+    "The engine of a fleet is away, or did not confirm: code `store`."
 );
 
 /// Gives the classes what their instances have, so that tests of apps can raise them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::page::Reply;
+use crate::page::reply::MARK;
 use crate::state::{Scope, Window};
 
 /// What a view says about itself, which overrides windows and rules.
@@ -35,14 +36,19 @@ pub struct Pass {
     /// answer: set `Cache-Control` to [`Pass::CACHE_CONTROL`], and remove the fields
     /// for which [`Pass::overrides_cache_control`] is true.
     pub is_private: bool,
-    /// The open window that would block the same request if it changed something: the app
-    /// can hide its forms.
+    /// The open window that would block others who change something there: the app can hide its
+    /// forms. It depends on the path and the host alone, so the app's answer may be shared.
+    /// Absent if a rule or token lets the request through.
     pub read_only: Option<Arc<str>>,
-    /// The next maintenance to come, which the app can announce.
+    /// The next maintenance to come, which the app can announce: see
+    /// [`Gate::next`](crate::Gate::next).
     pub next: Option<Arc<Upcoming>>,
 }
 
 /// A scheduled window that will cover what is asked for, with any method.
+///
+/// `start`, `end` and `reason` are what visitors may be told, as on the page later. `name` and
+/// `scope` are words of the operators: decide by them, and do not print them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Upcoming {
@@ -70,11 +76,31 @@ impl Upcoming {
             scope: window.scope.clone(),
         }))
     }
+
+    /// Whether only what changes something will be blocked.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.scope.read_only
+    }
+
+    /// Whether it will cover every request, whatever its path, host and method.
+    #[must_use]
+    pub fn covers_everything(&self) -> bool {
+        self.scope.is_everything()
+    }
 }
 
 impl Pass {
     /// The `Cache-Control` that keeps an answer out of caches (RFC 9111, 5.2.2).
     pub const CACHE_CONTROL: &'static str = "private, no-store";
+
+    /// The header field, by name and value, of the app's answer while the site is read-only, by
+    /// which scripts in front can show it: `maint-decision: read-only`. Answers of the gate
+    /// itself have `block`.
+    #[must_use]
+    pub fn mark(&self) -> Option<(&'static str, &'static str)> {
+        self.read_only.as_ref().map(|_| (MARK, "read-only"))
+    }
 
     /// Whether some caches obey a header field, named in any case, rather than
     /// `Cache-Control`: fields for one kind of cache (RFC 9213),

@@ -49,7 +49,7 @@ use crate::request::elsewhere::Elsewhere;
 use crate::request::place::parameters;
 use crate::rules::Matcher;
 use crate::site::Site;
-use crate::state::{PageSettings, Scope, State, Window};
+use crate::state::{PageSettings, State, Window};
 use app::AppPlan;
 use content::Source;
 use reload::Live;
@@ -232,6 +232,20 @@ impl Gate {
         }
     }
 
+    /// Returns the earliest scheduled window that would cover this request, so that the app can
+    /// announce it; `None` at once if no window is to come. `now`: `None` for the gate's clock.
+    ///
+    /// It looks at path and host, not at the method, since a page that is read now may have a
+    /// form: see [`Upcoming::is_read_only`]. Where a rule for that path or host will let everyone
+    /// through, nothing is announced. Rules by who asks and bypass tokens make no difference, so
+    /// all get the same announcement, and caches may share it. Nothing is announced in an app
+    /// whose settings override the state ([`App::is_down`]).
+    #[must_use]
+    pub fn next(&self, request: &impl Request, now: Option<Timestamp>) -> Option<Arc<Upcoming>> {
+        let now = now.or_else(|| self.0.now());
+        self.0.live.fresh().next(&self.0.app, request, now)
+    }
+
     /// Whether any window is open; [`App::is_down`] overrides that. Some requests
     /// may pass all the same.
     #[must_use]
@@ -286,6 +300,12 @@ impl Current {
         }
     }
 
+    /// Returns what is to come, as [`Gate::next`] does.
+    #[must_use]
+    pub fn next(&self, request: &impl Request) -> Option<Arc<Upcoming>> {
+        self.snapshot.next(&self.gate.0.app, request, self.now)
+    }
+
     /// Whether the site is down, as [`Gate::is_down`] says.
     #[must_use]
     pub fn is_down(&self) -> bool {
@@ -308,6 +328,10 @@ impl Snapshot {
             return self.told_from(reply);
         }
         let plan = &content.plan;
+        let by = |id, is_private| {
+            let next = plan.next(app, request, now);
+            Answer::Pass(Pass { next, ..Pass::by(id, is_private) })
+        };
         match plan.decide_for(app, request, now) {
             Decision::Up => {
                 // What was sent was blocked, and this asks for the answer to it.
@@ -320,8 +344,8 @@ impl Snapshot {
                 }
                 Answer::Pass(plan.outlook(app, request, now))
             }
-            Decision::Ignored { id, is_personal } => Answer::Pass(Pass::by(id, is_personal)),
-            Decision::Bypassed(id) => Answer::Pass(Pass::by(id, true)),
+            Decision::Ignored { id, is_personal } => by(id, is_personal),
+            Decision::Bypassed(id) => by(id, true),
             Decision::Blocked(window) => {
                 self.told_from(reply(content.pages(window), request, now, &|method, target| {
                     let there = Elsewhere::at(method, target, request);
@@ -329,6 +353,19 @@ impl Snapshot {
                 }))
             }
         }
+    }
+
+    fn next(
+        &self,
+        app: &AppPlan,
+        request: &impl Request,
+        now: Option<Timestamp>,
+    ) -> Option<Arc<Upcoming>> {
+        let plan = &self.content.plan;
+        if !plan.has_scheduled() {
+            return None;
+        }
+        plan.next(app, request, now.unwrap_or_else(Timestamp::now))
     }
 
     fn is_down(&self, app: &AppPlan, now: Option<Timestamp>) -> bool {
@@ -382,18 +419,7 @@ impl fmt::Debug for Gate {
 /// A state that blocks everything until the real one can be read.
 fn closed() -> State {
     // Made by hand: an edit of the state could fail, and nothing would be blocked.
-    let window = Window {
-        reason: None,
-        opened_at: crate::time::now(),
-        opened_by: crate::Actor::default(),
-        start: None,
-        end: None,
-        scope: Scope::default(),
-        page: PageSettings::new().retry_after(30),
-        lease: None,
-        run: None,
-        local: false,
-        extra: serde_json::Map::new(),
-    };
+    let page = PageSettings::new().retry_after(30);
+    let window = Window { page, ..Window::new(crate::time::now()) };
     State { windows: [("unreadable-state".to_owned(), window)].into(), ..State::default() }
 }

@@ -66,9 +66,10 @@ pub struct Plan {
     rules: Arc<RulesPlan>,
     tokens: Arc<[TokenPlan]>,
     proxies: Option<TrustedProxies>,
-    /// Whether any window is read-only or scheduled, so that a request that passes may have
-    /// something to know.
-    has_outlook: bool,
+    /// The numbers of the windows with a start, the earliest first.
+    scheduled: Arc<[usize]>,
+    /// The numbers of the windows that are read-only.
+    read_only: Arc<[usize]>,
     /// Whether a window covers some methods and not others.
     has_methods: bool,
     /// An app without settings of its own.
@@ -109,13 +110,19 @@ impl Plan {
             digest: token.sha256.clone(),
             expires_at: token.expires_at,
         });
+        let windows = windows.collect::<Result<Arc<[WindowPlan]>>>()?;
+        let numbers = |is_meant: fn(&Window) -> bool| -> Vec<usize> {
+            (0..windows.len()).filter(|number| is_meant(&windows[*number].window)).collect()
+        };
+        let mut scheduled = numbers(|window| window.start.is_some());
+        scheduled.sort_by_key(|number| windows[*number].window.start);
         let has_methods =
             |window: &Window| window.scope.read_only || !window.scope.methods.is_empty();
-        let has_outlook = |window: &Window| window.start.is_some() || window.scope.read_only;
         Ok(Self {
-            windows: windows.collect::<Result<_>>()?,
-            has_outlook: state.windows.values().any(has_outlook),
+            scheduled: scheduled.into(),
+            read_only: numbers(|window| window.scope.read_only).into(),
             has_methods: state.windows.values().any(has_methods),
+            windows: windows.clone(),
             rules,
             tokens: tokens.collect(),
             proxies: state.trusted_proxies.clone(),
@@ -147,6 +154,11 @@ impl Plan {
         self.tokens.is_empty() && self.rules.is_timeless() && self.windows.iter().all(is_always)
     }
 
+    /// Whether any window begins by the clock.
+    pub(super) fn has_scheduled(&self) -> bool {
+        !self.scheduled.is_empty()
+    }
+
     /// Whether there is any bypass token.
     pub(crate) fn has_tokens(&self) -> bool {
         !self.tokens.is_empty()
@@ -155,7 +167,8 @@ impl Plan {
     /// Decides about a request at a moment.
     ///
     /// It asks in this order: open windows that cover the request, ignore rules, the
-    /// bypass token, and last the user, who may be costly to find out.
+    /// bypass token, the user, who may be costly to find out, and last, under read-only
+    /// windows alone, whether the app calls the request a read.
     pub fn decide(&self, request: &impl Request, now: Timestamp) -> Decision<'_> {
         self.decide_for(&self.silent, request, now)
     }
@@ -176,7 +189,10 @@ impl Plan {
             return Decision::Up;
         }
         let path = PathForms::new(request.path());
-        let covering = open.filter(|plan| plan.covers(request, &path));
+        let mut blocks_reads = is_down;
+        let covering = open
+            .filter(|plan| plan.covers(request, &path))
+            .inspect(|plan| blocks_reads |= !plan.window.scope.read_only);
         // The end that the page promises then holds for all of them.
         let window =
             covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX));
@@ -195,30 +211,73 @@ impl Plan {
         if let Some(id) = find_user(rules, request, now) {
             return Decision::Ignored { id, is_personal: true };
         }
+        if !blocks_reads && request.is_read() {
+            return Decision::Up;
+        }
         Decision::Blocked(window.map(|plan| &plan.name))
     }
 
     /// What a request that no window blocks may know: whether the same could be changed, and
     /// what is to come.
     pub(super) fn outlook(&self, app: &AppPlan, request: &impl Request, now: Timestamp) -> Pass {
-        let mut pass = Pass::default();
-        if !self.has_outlook || app.is_down == Some(false) {
-            return pass;
+        Pass {
+            read_only: self.read_only(app, request, now),
+            next: self.next(app, request, now),
+            ..Pass::default()
         }
+    }
+
+    /// The open window that blocks writes where a request leads, unless a rule lets everyone
+    /// through there.
+    fn read_only(&self, app: &AppPlan, request: &impl Request, now: Timestamp) -> Option<Arc<str>> {
+        // An app that says that it is up lets everyone write.
+        let mut open = self
+            .read_only
+            .iter()
+            .map(|number| &self.windows[*number])
+            .filter(|plan| app.is_down.is_none() && plan.window.is_open(now))
+            .peekable();
+        open.peek()?;
         let path = PathForms::new(request.path());
+        let found = open.find(|plan| plan.covers_place(request, &path))?;
+        (!self.spares(app, request, &path, now)).then(|| found.name.clone())
+    }
+
+    /// The earliest window to come where a request leads, see [`Gate::next`](super::Gate::next).
+    pub(super) fn next(
+        &self,
+        app: &AppPlan,
+        request: &impl Request,
+        now: Timestamp,
+    ) -> Option<Arc<Upcoming>> {
         // The time is quicker to compare than the place.
-        let upcoming = self.windows.iter().filter_map(|plan| {
-            let upcoming = plan.upcoming.as_ref().filter(|upcoming| upcoming.start > now)?;
-            plan.covers_place(request, &path).then_some(upcoming)
-        });
-        pass.next = upcoming.min_by_key(|upcoming| upcoming.start).cloned();
-        let is_read_only = |plan: &&WindowPlan| {
-            plan.window.scope.read_only
-                && plan.window.is_open(now)
-                && plan.covers_place(request, &path)
+        let mut coming = self
+            .scheduled
+            .iter()
+            .filter_map(|number| {
+                let plan = &self.windows[*number];
+                let upcoming = plan.upcoming.as_ref()?;
+                (app.is_down.is_none() && upcoming.start > now).then_some((plan, upcoming))
+            })
+            .peekable();
+        coming.peek()?;
+        let path = PathForms::new(request.path());
+        let is_meant = |plan: &WindowPlan, start| {
+            plan.covers_place(request, &path) && !self.spares(app, request, &path, start)
         };
-        pass.read_only = self.windows.iter().find(is_read_only).map(|plan| plan.name.clone());
-        pass
+        let (_, found) = coming.find(|(plan, upcoming)| is_meant(plan, upcoming.start))?;
+        Some(found.clone())
+    }
+
+    /// Whether a rule lets everyone through where a request leads, with any method.
+    fn spares(
+        &self,
+        app: &AppPlan,
+        request: &impl Request,
+        path: &PathForms,
+        at: Timestamp,
+    ) -> bool {
+        [&*self.rules, &app.rules].iter().any(|rules| rules.spares(request, path, at))
     }
 
     /// Whether any window is open.

@@ -108,25 +108,35 @@ impl RulesPlan {
             let address = is_needed.then(|| client::address(request, proxies)).flatten()?;
             self.networks.find(address, &is_live)
         };
-        let by_host = || {
-            let is_needed = !self.hosts.is_empty();
-            let host = is_needed.then(|| request.host().and_then(host::read)).flatten();
-            self.hosts.find(host.as_deref(), &is_live)
-        };
         let by_header = || {
             self.headers.iter().find(|(header, entry)| is_live(*entry) && carries(request, header))
         };
-        let by_request = path
-            .clear()
-            .and_then(|path| self.paths.find(path, &is_live))
+        let by_request = self
+            .by_path(path, &is_live)
             .or_else(|| by_method().map(|found| found.1))
-            .or_else(by_host);
+            .or_else(|| self.by_host(request, &is_live));
         let by_visitor = || by_address().or_else(|| by_header().map(|found| found.1));
         let (entry, is_personal) = match by_request {
             Some(entry) => (entry, false),
             None => (by_visitor()?, true),
         };
         Some((&self.ids[entry as usize], is_personal))
+    }
+
+    /// Whether a rule in force lets everyone through where a request leads, with any method.
+    pub(super) fn spares(&self, request: &impl Request, path: &PathForms, at: Timestamp) -> bool {
+        let is_live = self.is_live(at);
+        self.by_path(path, &is_live).or_else(|| self.by_host(request, &is_live)).is_some()
+    }
+
+    fn by_path(&self, path: &PathForms, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
+        self.paths.find(path.clear()?, is_live)
+    }
+
+    fn by_host(&self, request: &impl Request, is_live: &impl Fn(u32) -> bool) -> Option<u32> {
+        let is_needed = !self.hosts.is_empty();
+        let host = is_needed.then(|| request.host().and_then(host::read)).flatten();
+        self.hosts.find(host.as_deref(), is_live)
     }
 
     /// The rules in force for users, with their numbers.

@@ -117,7 +117,8 @@ impl Answer {
     /// Whether maint made it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.header(MARK).is_some() || self.has_generator()
+        // An app answers with `read-only` under such a window.
+        self.header(MARK).is_some_and(|said| said.trim() == "block") || self.has_generator()
     }
 
     /// Whether the head of this HTML names maint as what made it.

@@ -15,7 +15,7 @@ use super::template::{self, MAX_SIZE, Template};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, PageSettings};
-use crate::state::window::{Scope, Window};
+use crate::state::window::Window;
 
 /// The title of the page.
 const DOWN: &str = "Down for maintenance";
@@ -134,16 +134,8 @@ impl Context {
 pub fn sample_window(now: Timestamp) -> Window {
     Window {
         reason: Some("We are moving to a bigger database.\nNothing is lost.".to_owned()),
-        opened_at: now,
-        opened_by: crate::Actor::default(),
-        start: None,
         end: now.checked_add(jiff::SignedDuration::from_mins(30)).ok(),
-        scope: Scope::default(),
-        page: PageSettings::default(),
-        lease: None,
-        run: None,
-        local: false,
-        extra: serde_json::Map::new(),
+        ..Window::new(now)
     }
 }
 

@@ -9,8 +9,9 @@ use arc_swap::ArcSwapOption;
 use super::render::{Context, Templates};
 use crate::format::Format;
 
-/// The header field that marks an answer of maint, whatever its status. The page looks
-/// for it to find out whether the site is back.
+/// The header field that marks an answer of maint, whatever its status, by `block`. The page
+/// looks for that to find out whether the site is back. Answers of an app that is read-only
+/// have `read-only`.
 pub const MARK: &str = "maint-decision";
 
 /// The header field with the revision of the state that an answer was made from, which

@@ -83,6 +83,13 @@ pub trait Request {
     fn user(&self) -> Option<User> {
         None
     }
+
+    /// Whether the app vouches that the request changes nothing, although its method could: a
+    /// query of GraphQL by POST, a login. Asked last of all, and only if nothing but read-only
+    /// windows block the request, which then passes as GET does.
+    fn is_read(&self) -> bool {
+        false
+    }
 }
 
 /// What a framework knows of the user of a request.

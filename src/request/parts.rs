@@ -25,6 +25,8 @@ pub struct RequestParts {
     pub headers: Vec<(String, Vec<u8>)>,
     /// See [`Request::user`].
     pub user: Option<User>,
+    /// See [`Request::is_read`].
+    pub is_read: bool,
 }
 
 impl RequestParts {
@@ -65,6 +67,13 @@ impl RequestParts {
     #[must_use]
     pub fn with_https(mut self, is_https: impl Into<Option<bool>>) -> Self {
         self.is_https = is_https.into();
+        self
+    }
+
+    /// Sets whether the app vouches that the request changes nothing.
+    #[must_use]
+    pub fn with_read(mut self, is_read: bool) -> Self {
+        self.is_read = is_read;
         self
     }
 
@@ -116,5 +125,9 @@ impl Request for RequestParts {
 
     fn user(&self) -> Option<User> {
         self.user
+    }
+
+    fn is_read(&self) -> bool {
+        self.is_read
     }
 }

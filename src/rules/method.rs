@@ -3,8 +3,11 @@
 use crate::error::{Error, Result};
 use crate::request::field::is_token;
 
-/// The safe methods (RFC 9110, 9.2.1), which a read-only window lets through.
-pub(crate) const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
+/// The safe methods (RFC 9110, 9.2.1), which a read-only window lets through: those of HTTP,
+/// PROPFIND (RFC 4918), REPORT (RFC 3253), SEARCH (RFC 5323) and QUERY
+/// (draft-ietf-httpbis-safe-method-w-body).
+pub(crate) const SAFE: [&str; 8] =
+    ["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"];
 
 /// Methods that completion offers.
 pub const COMMON: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_method_that_nobody_registered_is_doubted_and_the_one_that_was_meant_is_said() {
-        for known in COMMON.iter().chain(&SAFE).chain(&["PURGE", "PROPFIND", "QUERY"]) {
+        for known in COMMON.iter().chain(&SAFE).chain(&["PURGE", "PROPPATCH"]) {
             assert_eq!(doubt(known), None);
         }
         for (typed, meant) in [("PSOT", "`POST`?"), ("GTE", "`GET`?"), ("DELTE", "`DELETE`?")] {

@@ -1,5 +1,7 @@
 //! The changes a person can ask for, as edits of the state.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -20,10 +22,14 @@ use crate::time::has_come;
 pub struct WindowSettings {
     /// The reason shown to visitors.
     pub reason: Option<String>,
+    /// The same in further languages, by BCP 47 tag in lower case.
+    pub reasons: BTreeMap<String, String>,
     /// When it begins; at once if absent.
     pub start: Option<Timestamp>,
     /// When it ends by itself; never if absent.
     pub end: Option<Timestamp>,
+    /// When it is expected to be over; it opens nothing.
+    pub estimate: Option<Timestamp>,
     /// Which requests it covers.
     pub scope: Scope,
     /// How its page is answered.
@@ -48,6 +54,14 @@ impl WindowSettings {
         self
     }
 
+    /// Sets the reason shown to visitors who prefer a language: its BCP 47 tag in lower case,
+    /// like `de` or `pt-br`.
+    #[must_use]
+    pub fn reason_in(mut self, language: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.reasons.insert(language.into(), reason.into());
+        self
+    }
+
     /// Sets when it begins.
     #[must_use]
     pub fn start(mut self, start: impl Into<Option<Timestamp>>) -> Self {
@@ -59,6 +73,13 @@ impl WindowSettings {
     #[must_use]
     pub fn end(mut self, end: impl Into<Option<Timestamp>>) -> Self {
         self.end = end.into();
+        self
+    }
+
+    /// Sets when it is expected to be over. Visitors are told; nothing opens by it.
+    #[must_use]
+    pub fn estimate(mut self, estimate: impl Into<Option<Timestamp>>) -> Self {
+        self.estimate = estimate.into();
         self
     }
 
@@ -178,6 +199,11 @@ impl State {
         {
             return Err(Error::invalid(format!("the end, {end}, has passed")));
         }
+        if let Some(estimate) = settings.estimate
+            && estimate <= now
+        {
+            return Err(Error::invalid(format!("the estimate, {estimate}, has passed")));
+        }
         let before = self.windows.get(name).filter(|window| window.phase(now) != Phase::Ended);
         let opened = before.map_or(Opened::New, |window| Opened::Replaced(window.phase(now)));
         let (opened_at, opened_by, extra) = match before {
@@ -188,10 +214,12 @@ impl State {
         };
         let window = Window {
             reason: settings.reason.clone(),
+            reasons: settings.reasons.clone(),
             opened_at,
             opened_by,
             start: settings.start,
             end: settings.end,
+            estimate: settings.estimate,
             scope: settings.scope.clone(),
             page: settings.page.clone(),
             lease: settings.lease,

@@ -5,16 +5,20 @@
 
 pub(crate) mod bypass;
 mod change;
+pub(crate) mod contact;
 mod edit;
 mod gap;
 mod json;
+pub(crate) mod language;
 mod lean;
+mod link;
 pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 pub(crate) mod shadow;
 mod strict;
+mod text;
 pub(crate) mod window;
 
 use std::collections::BTreeMap;
@@ -33,7 +37,9 @@ pub use json::read;
 pub(crate) use lean::LeanRule;
 pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 pub(crate) use window::validate_name;
-pub use window::{DEFAULT_WINDOW, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window};
+pub use window::{
+    DEFAULT_WINDOW, MAX_LANGUAGES, MAX_REASON, MAX_SCOPES, MAX_WINDOWS, Phase, Scope, Window,
+};
 
 use crate::actor::Actor;
 use crate::error::{Error, Result};
@@ -242,10 +248,10 @@ impl State {
             proxies::validate_proxies(&proxies.networks)?;
         }
         if let Some(name) = &self.name {
-            window::validate_text("the name of the site", name, MAX_NAME)?;
+            text::validate_text("the name of the site", name, MAX_NAME)?;
         }
         if let Some(user) = &self.web_user {
-            window::validate_text("the web user", user, 64)?;
+            text::validate_text("the web user", user, 64)?;
         }
         for file in self.templates.keys() {
             let (name, extension) = file.rsplit_once('.').unwrap_or((file, ""));
@@ -288,7 +294,7 @@ pub(crate) fn next_number(number: u64) -> u64 {
 }
 
 fn validate_note(note: Option<&str>) -> Result<()> {
-    note.map_or(Ok(()), |note| window::validate_text("the note", note, MAX_NOTE))
+    note.map_or(Ok(()), |note| text::validate_text("the note", note, MAX_NOTE))
 }
 
 /// Sorts ids as people count: `r9` before `r10`.

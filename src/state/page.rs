@@ -5,13 +5,18 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::request::url::{UrlParts, host_and_port};
+use crate::state::contact;
+use crate::state::link::{check_url, refuse_odd, validate_url};
+use crate::state::text::validate_text;
 
 /// The longest `Retry-After` accepted, in seconds: one week.
 pub const MAX_RETRY_AFTER: u32 = 7 * 24 * 3600;
 
 /// The status of the page, unless it is set.
 pub const DEFAULT_STATUS: u16 = 503;
+
+/// The longest title of the page, in bytes.
+const MAX_TITLE: usize = 200;
 
 /// `Retry-After` in seconds, unless it is set or an end is known.
 pub const DEFAULT_RETRY_AFTER: u32 = 120;
@@ -37,6 +42,19 @@ pub struct PageSettings {
     /// Where browsers are sent instead: an `http` or `https` URL, or a path of this site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
+    /// What is answered where the request does not say. Default HTML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// The title of the page, in place of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// How visitors reach the operator: a mail address, a telephone number, or an `http` or
+    /// `https` URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// Where visitors read how it goes: an `http` or `https` URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_url: Option<String>,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -78,6 +96,34 @@ impl PageSettings {
         self
     }
 
+    /// Sets what is answered where the request does not say.
+    #[must_use]
+    pub fn format(mut self, format: impl Into<Option<Format>>) -> Self {
+        self.format = format.into();
+        self
+    }
+
+    /// Sets the title of the page.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets how visitors reach the operator.
+    #[must_use]
+    pub fn contact(mut self, contact: impl Into<String>) -> Self {
+        self.contact = Some(contact.into());
+        self
+    }
+
+    /// Sets where visitors read how it goes.
+    #[must_use]
+    pub fn status_url(mut self, status_url: impl Into<String>) -> Self {
+        self.status_url = Some(status_url.into());
+        self
+    }
+
     /// Whether everything is left at its default.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -93,6 +139,10 @@ impl PageSettings {
             retry_after: self.retry_after.or(site.retry_after),
             template: self.template.clone().or_else(|| site.template.clone()),
             redirect: self.redirect.clone().or_else(|| site.redirect.clone()),
+            format: self.format.or(site.format),
+            title: self.title.clone().or_else(|| site.title.clone()),
+            contact: self.contact.clone().or_else(|| site.contact.clone()),
+            status_url: self.status_url.clone().or_else(|| site.status_url.clone()),
             extra: Map::new(),
         }
     }
@@ -114,6 +164,15 @@ impl PageSettings {
         }
         if let Some(url) = &self.redirect {
             validate_redirect(url)?;
+        }
+        if let Some(title) = &self.title {
+            validate_title(title)?;
+        }
+        if let Some(contact) = &self.contact {
+            contact::link(contact)?;
+        }
+        if let Some(url) = &self.status_url {
+            validate_url(url)?;
         }
         Ok(())
     }
@@ -148,42 +207,30 @@ pub fn validate_retry_after(seconds: u32) -> Result<()> {
 /// [`Error::Invalid`] for everything a browser might read as another host
 /// (`//evil`, `/\evil`, `https:evil`, user names) and for other schemes.
 pub fn validate_redirect(url: &str) -> Result<()> {
-    let bad = |why: &str| {
-        Err(Error::invalid_with(
+    if let Some(path) = url.strip_prefix('/') {
+        refuse_odd(url).and(if path.starts_with('/') {
+            Err("`//` names another host")
+        } else {
+            Ok(())
+        })
+    } else {
+        check_url(url)
+    }
+    .map_err(|why| {
+        Error::invalid_with(
             format!("`{}` cannot be redirected to: {why}", url.escape_debug()),
             "write `https://status.example.com/` or a path like `/sorry`",
-        ))
-    };
-    if url.len() > 2048 {
-        return bad("it is longer than 2048 bytes");
+        )
+    })
+}
+
+/// Accepts one line of text.
+pub(crate) fn validate_title(title: &str) -> Result<()> {
+    validate_text("the title", title, MAX_TITLE)?;
+    if title.trim().is_empty() || title.contains(['\n', '\t']) {
+        return Err(Error::invalid("the title must be one line, and not empty"));
     }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return bad("it contains characters that must be percent-encoded");
-    }
-    if url.contains(['\\', '"', '<', '>', '`', '{', '}', '|', '^']) {
-        return bad("it contains characters that must be percent-encoded");
-    }
-    if let Some(path) = url.strip_prefix('/') {
-        return if path.starts_with('/') { bad("`//` names another host") } else { Ok(()) };
-    }
-    let parts = UrlParts::of(url);
-    if !parts.is_http() {
-        return bad("it is neither an `http` or `https` URL nor a path of this site");
-    }
-    let authority = parts.authority;
-    if authority.contains('@') {
-        return bad("it contains a user name");
-    }
-    let (host, port) = host_and_port(authority);
-    // Rust reads `+80` as a number, and browsers do not.
-    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok();
-    if !port.is_none_or(is_port) {
-        return bad("its port is not a number");
-    }
-    match host.parse::<crate::rules::host::HostPattern>() {
-        Ok(crate::rules::host::HostPattern::Exact(_)) => Ok(()),
-        _ => bad("its host is not a host name"),
-    }
+    Ok(())
 }
 
 /// Accepts `[A-Za-z0-9_-]{1,64}`.

@@ -52,13 +52,15 @@ pub(crate) fn full() -> Value {
             "reason": "Back at noon", "opened_at": "2026-11-22T03:00:00Z",
             "opened_by": {"user": "root", "sudo_user": "ann", "host": "h", "pid": 1},
             "start": "2026-11-22T03:00:00Z", "end": "2026-11-22T04:00:00Z", "lease": 60, "local": true,
+            "estimate": "2026-11-22T03:30:00Z", "reasons": {"de": "Zurück um zwölf"},
             "scope": {"paths": ["/a/**"], "methods": ["POST"], "hosts": ["*.example.com"]},
             "page": {"status": 503, "retry_after": 30, "template": "sorry", "redirect": "/sorry"}}},
         "ignore": {"r1": {"kind": "path", "value": "/health", "note": "probe",
             "expires_at": "2026-11-22T04:00:00Z", "added_at": "2026-11-22T03:00:00Z", "added_by": "ann@h"},
             "r2": {"kind": "later", "value": "x"}},
         "bypass": {"b1": {"sha256": "0".repeat(64), "keep": true}},
-        "page": {"template": "sorry"},
+        "page": {"template": "sorry", "format": "json", "title": "Back soon", "contact": "help@example.com",
+            "status_url": "https://status.example.com/"},
         "trusted_proxies": {"header": "x-forwarded-for", "networks": ["10.0.0.0/8"]},
         "templates": {"sorry.html": "0".repeat(64)},
         "web_user": "www-data",
@@ -95,6 +97,11 @@ fn the_schema_accepts_and_refuses_what_the_reader_does() {
         ("/templates", json!({"a.html": 1})),
         ("/mirror/seq", json!(-1)),
         ("/windows/default/local", json!("yes")),
+        ("/windows/default/estimate", json!(5)),
+        ("/windows/default/reasons", json!([])),
+        ("/windows/default/reasons/de", Value::Null),
+        ("/page/format", json!("pdf")),
+        ("/page/title", json!(1)),
     ] {
         let mut state = full.clone();
         *state.pointer_mut(pointer).unwrap() = wrong;

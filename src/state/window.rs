@@ -1,5 +1,6 @@
 //! Windows: independent holds that take the site, or part of it, down.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,9 @@ use crate::error::{Error, Result};
 use crate::rules::host::HostPattern;
 use crate::rules::method;
 use crate::rules::path::PathPattern;
+use crate::state::language::validate_language;
 use crate::state::page::PageSettings;
+use crate::state::text::validate_text;
 use crate::time::has_come;
 
 /// The window that `maint on` opens when it is given no name.
@@ -19,6 +22,9 @@ pub const DEFAULT_WINDOW: &str = "default";
 
 /// The longest reason accepted, in bytes.
 pub const MAX_REASON: usize = 64 * 1024;
+
+/// How many languages a window may have a reason in, beside the one for everybody else.
+pub const MAX_LANGUAGES: usize = 100;
 
 /// How many windows a site may have.
 pub const MAX_WINDOWS: usize = 1_000;
@@ -40,6 +46,10 @@ pub struct Window {
     /// The reason shown to visitors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same in further languages, by BCP 47 tag in lower case (RFC 5646): visitors who
+    /// prefer none of these get `reason`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
     /// When the window was opened, or recorded if it was scheduled.
     #[cfg_attr(test, schemars(with = "crate::state::schema_test::Time"))]
     pub opened_at: Timestamp,
@@ -55,6 +65,11 @@ pub struct Window {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
     pub end: Option<Timestamp>,
+    /// When the maintenance is expected to be over. It opens nothing: visitors are told,
+    /// and the window stays until it ends or is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::state::schema_test::Time>"))]
+    pub estimate: Option<Timestamp>,
     /// Which requests it covers.
     #[serde(default, skip_serializing_if = "Scope::is_everything")]
     pub scope: Scope,
@@ -101,6 +116,26 @@ impl fmt::Display for Phase {
 }
 
 impl Window {
+    /// A window over every request that began at `opened_at` and stays until it is closed.
+    #[must_use]
+    pub fn new(opened_at: Timestamp) -> Self {
+        Self {
+            reason: None,
+            reasons: BTreeMap::new(),
+            opened_at,
+            opened_by: Actor::default(),
+            start: None,
+            end: None,
+            estimate: None,
+            scope: Scope::default(),
+            page: PageSettings::default(),
+            lease: None,
+            run: None,
+            local: false,
+            extra: Map::new(),
+        }
+    }
+
     /// Where the window stands at `now`.
     #[must_use]
     pub fn phase(&self, now: Timestamp) -> Phase {
@@ -132,6 +167,19 @@ impl Window {
         self.end.filter(|_| self.lease.is_none())
     }
 
+    /// When visitors may expect the site back: the estimate while it is to come, and else the
+    /// [promised end](Self::promised_end).
+    #[must_use]
+    pub fn expected_end(&self, now: Timestamp) -> Option<Timestamp> {
+        self.estimate.filter(|&estimate| now < estimate).or_else(|| self.promised_end())
+    }
+
+    /// Whether it is open though its estimate has passed.
+    #[must_use]
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        self.is_open(now) && has_come(self.estimate, now)
+    }
+
     /// The next moment after `now` at which the clock alone changes the phase; `None` if
     /// there is none.
     #[must_use]
@@ -147,7 +195,17 @@ impl Window {
         if let Some(reason) = &self.reason {
             validate_text("the message", reason, MAX_REASON)?;
         }
+        if self.reasons.len() > MAX_LANGUAGES {
+            return Err(Error::invalid(format!(
+                "a window has a message in at most {MAX_LANGUAGES} languages"
+            )));
+        }
+        for (language, reason) in &self.reasons {
+            validate_language(language)?;
+            validate_text(&format!("the message in `{language}`"), reason, MAX_REASON)?;
+        }
         validate_order(self.start, self.end)?;
+        validate_estimate(self.start, self.estimate, self.end)?;
         self.scope.validate()?;
         self.page.validate()
     }
@@ -159,6 +217,26 @@ pub(crate) fn validate_order(start: Option<Timestamp>, end: Option<Timestamp>) -
         (Some(start), Some(end)) if end <= start => {
             Err(Error::invalid(format!("the end, {end}, is not after the start, {start}")))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an estimate that is not after the start, or is after the end.
+pub(crate) fn validate_estimate(
+    start: Option<Timestamp>,
+    estimate: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<()> {
+    let Some(estimate) = estimate else { return Ok(()) };
+    if let Some(start) = start.filter(|&start| estimate <= start) {
+        return Err(Error::invalid(format!(
+            "the estimate, {estimate}, is not after the start, {start}"
+        )));
+    }
+    match end {
+        Some(end) if end < estimate => Err(Error::invalid(format!(
+            "the estimate, {estimate}, is after the end, {end}, at which the window closes"
+        ))),
         _ => Ok(()),
     }
 }
@@ -191,8 +269,8 @@ pub struct Scope {
     /// Host patterns, see [`HostPattern`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Covers every method but the safe ones: GET, HEAD, OPTIONS and TRACE
-    /// (RFC 9110, 9.2.1).
+    /// Covers every method but the safe ones: GET, HEAD, OPTIONS, TRACE, PROPFIND,
+    /// REPORT, SEARCH and QUERY (RFC 9110, 9.2.1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
     /// Fields of later versions, kept as they are. An unknown restriction is
@@ -285,7 +363,7 @@ impl fmt::Display for Scope {
         }
         let mut parts = Vec::new();
         if self.read_only {
-            parts.push("writes only (GET, HEAD, OPTIONS and TRACE pass)".to_owned());
+            parts.push("writes only (GET, HEAD and other safe methods pass)".to_owned());
         }
         for (what, list) in
             [("paths", &self.paths), ("methods", &self.methods), ("hosts", &self.hosts)]
@@ -315,20 +393,6 @@ pub(crate) fn validate_name(name: &str) -> Result<()> {
     ))
 }
 
-/// Refuses control characters other than tab and newline, and too much text.
-pub(crate) fn validate_text(what: &str, text: &str, longest: usize) -> Result<()> {
-    if text.len() > longest {
-        return Err(Error::invalid(format!(
-            "{what} has {} bytes; {longest} are allowed",
-            text.len()
-        )));
-    }
-    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(Error::invalid(format!("{what} contains a control character")));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::RngExt as _;
@@ -339,19 +403,7 @@ mod tests {
 
     fn window(start: Option<i64>, end: Option<i64>) -> Window {
         let time = |seconds| Timestamp::from_second(seconds).unwrap();
-        Window {
-            reason: None,
-            opened_at: time(0),
-            opened_by: Actor::default(),
-            start: start.map(time),
-            end: end.map(time),
-            scope: Scope::default(),
-            page: PageSettings::default(),
-            lease: None,
-            run: None,
-            local: false,
-            extra: Map::new(),
-        }
+        Window { start: start.map(time), end: end.map(time), ..Window::new(time(0)) }
     }
 
     /// The last second that a `Timestamp` holds, and the first of year 1.
@@ -442,6 +494,50 @@ mod tests {
         assert_eq!(window.promised_end(), window.end);
         window.lease = Some(60);
         assert_eq!(window.promised_end(), None);
+    }
+
+    #[test]
+    fn an_estimate_is_told_until_it_has_passed_and_ends_nothing() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut window = Window { estimate: Some(at(100)), ..window(None, None) };
+        assert_eq!(window.expected_end(at(99)), Some(at(100)));
+        assert_eq!(window.expected_end(at(100)), None);
+        assert!(!window.is_late(at(99)) && window.is_late(at(100)));
+        assert!(window.is_open(at(1_000_000)));
+        window.end = Some(at(200));
+        assert_eq!(window.expected_end(at(99)), Some(at(100)));
+        assert_eq!(window.expected_end(at(100)), Some(at(200)));
+        assert!(!window.is_late(at(200)), "it has ended");
+    }
+
+    #[test]
+    fn an_estimate_lies_between_start_and_end() {
+        let of = |start, estimate, end| Window {
+            estimate: Some(Timestamp::from_second(estimate).unwrap()),
+            ..window(start, end)
+        };
+        for (start, estimate, end) in
+            [(None, 1, None), (Some(10), 11, None), (Some(10), 20, Some(20))]
+        {
+            assert!(of(start, estimate, end).validate().is_ok(), "{start:?} {estimate} {end:?}");
+        }
+        for (start, estimate, end) in [(Some(10), 10, None), (None, 21, Some(20))] {
+            assert!(of(start, estimate, end).validate().is_err(), "{start:?} {estimate} {end:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_for_a_language_names_one() {
+        let of = |language: &str, reason: &str| Window {
+            reasons: [(language.to_owned(), reason.to_owned())].into(),
+            ..window(None, None)
+        };
+        assert!(of("pt-br", "Voltamos já").validate().is_ok());
+        for (language, reason) in [("", "x"), ("DE", "x"), ("de_AT", "x"), ("de", "\u{7}")] {
+            assert!(of(language, reason).validate().is_err(), "{language:?}");
+        }
+        let reasons = (0..=MAX_LANGUAGES).map(|number| (format!("de-x-{number}"), String::new()));
+        assert!(Window { reasons: reasons.collect(), ..window(None, None) }.validate().is_err());
     }
 
     #[test]

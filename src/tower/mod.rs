@@ -42,7 +42,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Extensions, HeaderMap, Request, Response, Uri};
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -58,6 +58,7 @@ use crate::site::Site;
 use rest::{Connection, Rest};
 
 type FormatFrom = Arc<dyn Fn(&Uri, &HeaderMap) -> Option<Format> + Send + Sync>;
+type Vouches = Arc<dyn Fn(&Head<'_>) -> bool + Send + Sync>;
 type FromExtensions<T> = Arc<dyn Fn(&Extensions) -> Option<T> + Send + Sync>;
 
 /// Answers blocked requests, and lets the others through.
@@ -69,13 +70,28 @@ pub struct MaintenanceLayer {
     peer: Option<FromExtensions<IpAddr>>,
     user: Option<FromExtensions<User>>,
     format: Option<FormatFrom>,
+    read: Option<Vouches>,
+}
+
+/// All of a request but its body.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Head<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The target.
+    pub uri: &'r Uri,
+    /// The header fields.
+    pub headers: &'r HeaderMap,
+    /// What layers further out have left.
+    pub extensions: &'r Extensions,
 }
 
 impl MaintenanceLayer {
     /// Creates a layer that asks this gate.
     #[must_use]
     pub fn new(gate: Gate) -> Self {
-        Self { gate, force: None, is_https: None, peer: None, user: None, format: None }
+        Self { gate, force: None, is_https: None, peer: None, user: None, format: None, read: None }
     }
 
     /// Creates a layer for the site in a directory, or, without one, for the site
@@ -140,6 +156,19 @@ impl MaintenanceLayer {
         format: impl Fn(&Uri, &HeaderMap) -> Option<Format> + Send + Sync + 'static,
     ) -> Self {
         self.format = Some(Arc::new(format));
+        self
+    }
+
+    /// Sets which requests only read, although their method could change something: a login, or
+    /// queries of GraphQL by POST. They pass under a read-only window as GET does. Called only if
+    /// nothing but such windows block a request. The app vouches for what it calls a read.
+    ///
+    /// ```ignore
+    /// layer.read_if(|head| head.uri.path() == "/login")
+    /// ```
+    #[must_use]
+    pub fn read_if(mut self, read: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.read = Some(Arc::new(read));
         self
     }
 
@@ -279,7 +308,7 @@ where
         match self.project().course.project() {
             CourseProjection::Pass { future, pass } => {
                 let mut response = ready!(future.poll(context))?;
-                pass.keep_private(response.headers_mut());
+                pass.finish(response.headers_mut());
                 Poll::Ready(Ok(response.map(|body| ResponseBody { origin: Origin::App { body } })))
             }
             CourseProjection::Reply { reply, rest } => {
@@ -409,5 +438,16 @@ impl<B> request::Request for HttpRequest<'_, B> {
 
     fn user(&self) -> Option<User> {
         self.layer.user.as_ref()?(self.request.extensions())
+    }
+
+    fn is_read(&self) -> bool {
+        let request = self.request;
+        let head = Head {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        };
+        self.layer.read.as_ref().is_some_and(|read| read(&head))
     }
 }

@@ -79,7 +79,7 @@ class Corrupt(MaintError):
     """The state makes no sense, or is of a newer version: code `corrupt`."""
 
 class StoreError(MaintError):
-    """The engine of a fleet could not be reached, or did not confirm: code `store`."""
+    """The engine of a fleet is away, or did not confirm: code `store`."""
 
 @final
 class User:

@@ -277,7 +277,7 @@ pub(crate) struct WindowArgs {
     /// Cover only these hosts: example.com, '*.example.com'
     #[arg(long, value_name = "HOST", num_args = 1, action = ArgAction::Append, help_heading = "Scope", display_order = 12)]
     pub(crate) host: Vec<String>,
-    /// Cover writes only: GET, HEAD, OPTIONS and TRACE pass
+    /// Cover writes only: GET, HEAD and other safe methods pass
     #[arg(long, conflicts_with = "method", help_heading = "Scope", display_order = 13)]
     pub(crate) read_only: bool,
     /// The status code of the page [default: 503]; with 200, all but GET and HEAD get 503

@@ -1,7 +1,6 @@
 //! The application's own settings.
 
 use super::*;
-use crate::request::User;
 use crate::rules::{Kind, Matcher};
 use crate::state::page::PageSettings;
 

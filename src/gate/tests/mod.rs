@@ -25,7 +25,7 @@ use super::rules::RulesPlan;
 use super::*;
 use crate::Error;
 use crate::page::Format;
-use crate::request::RequestParts;
+use crate::request::{RequestParts, User};
 use crate::say::{figure, skip};
 use crate::sys::Look;
 
@@ -37,12 +37,14 @@ struct AppRequest {
     parts: RequestParts,
     format: Option<Format>,
     tells_user: bool,
+    /// How often the app was asked whether it is a read.
+    asked: std::cell::Cell<u32>,
 }
 
 impl AppRequest {
     /// A request of an app that says nothing.
     fn of(parts: RequestParts) -> Self {
-        Self { parts, format: None, tells_user: true }
+        Self { parts, format: None, tells_user: true, asked: 0.into() }
     }
 }
 
@@ -73,6 +75,15 @@ impl Request for AppRequest {
 
     fn tells_user(&self) -> bool {
         self.tells_user
+    }
+
+    fn user(&self) -> Option<User> {
+        self.parts.user
+    }
+
+    fn is_read(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.parts.is_read
     }
 }
 

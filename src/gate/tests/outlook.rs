@@ -48,6 +48,139 @@ fn what_is_to_come_is_the_next_window_that_will_cover_what_is_asked_for() {
 }
 
 #[test]
+fn the_gate_says_what_is_to_come_at_any_time_and_by_any_method() {
+    let mut desk = Desk::new();
+    let scheduled = |start: &str, scope: serde_json::Value| json!({ "opened_at": OPENED, "start": start, "scope": scope });
+    desk.put(
+        1,
+        &json!({ "windows": {
+            "writes": scheduled("2026-11-22T04:00:00Z", json!({ "read_only": true, "paths": ["/shop/**"] })),
+            "posts": scheduled("2026-11-22T05:00:00Z", json!({ "methods": ["POST"], "hosts": ["example.com"] })),
+            "all": scheduled("2026-11-22T06:00:00Z", json!({})),
+        } }),
+    );
+    let gate = gate_at(&desk, "2026-11-22T03:00:00Z");
+    let next = |target: &str, host: &str, now: Option<&str>| {
+        let request = get(target).with_host(host);
+        let found = gate.next(&request, now.map(|now| now.parse().unwrap()))?;
+        Some((found.name.to_string(), found.is_read_only(), found.covers_everything()))
+    };
+    let is = |name: &str, is_read_only, is_all| Some((name.to_owned(), is_read_only, is_all));
+    assert_eq!(next("/shop/1", "example.com", None), is("writes", true, false));
+    assert_eq!(next("/", "example.com", None), is("posts", false, false), "its form is blocked");
+    assert_eq!(next("/", "example.org", None), is("all", false, true));
+    assert_eq!(
+        next("/shop/1", "example.com", Some("2026-11-22T04:00:00Z")),
+        is("posts", false, false)
+    );
+    assert_eq!(
+        next("/shop/1", "example.com", Some("2026-11-22T05:30:00Z")),
+        is("all", false, true)
+    );
+    assert_eq!(next("/", "example.com", Some("2026-11-22T06:00:00Z")), None);
+    let later = gate.current().at("2026-11-22T05:30:00Z".parse().unwrap());
+    assert_eq!(&*later.next(&get("/")).unwrap().name, "all");
+    // What the app says of itself goes before.
+    for is_down in [true, false] {
+        let options = Options::new().app(App::new().is_down(is_down));
+        let fixed = Gate::open_with(&Site::at(&desk.dir), options).unwrap();
+        assert_eq!(fixed.next(&get("/"), Some(OPENED.parse().unwrap())), None);
+    }
+    desk.put(2, &json!({}));
+    assert_eq!(next("/", "example.com", None), None);
+}
+
+#[test]
+fn a_rule_for_the_place_silences_the_announcement_and_one_for_visitors_does_not() {
+    let mut desk = Desk::new();
+    let window = json!({ "opened_at": OPENED, "start": "2026-11-22T04:00:00Z" });
+    desk.put(
+        1,
+        &json!({
+            "windows": { "w": window },
+            "ignore": {
+                "r1": { "kind": "path", "value": "/status" },
+                "r2": { "kind": "host", "value": "api.example.com" },
+                "r3": { "kind": "path", "value": "/early", "expires_at": "2026-11-22T04:00:00Z" },
+                "r4": { "kind": "path", "value": "/late", "expires_at": "2026-11-22T04:00:01Z" },
+                "r5": { "kind": "header", "value": "X-Probe: blue" },
+                "r6": { "kind": "user", "value": "staff" },
+                "r7": { "kind": "ip", "value": "10.0.0.0/8" },
+                "r8": { "kind": "method", "value": "GET" },
+            },
+        }),
+    );
+    let gate = gate_at(&desk, "2026-11-22T03:00:00Z");
+    let is_announced = |request: &RequestParts| {
+        let by_pass = pass(&gate, request).next.is_some();
+        assert_eq!(gate.next(request, None).is_some(), by_pass, "one answer to one question");
+        by_pass
+    };
+    assert!(!is_announced(&get("/status")));
+    assert!(!is_announced(&get("/").with_host("api.example.com")));
+    assert!(is_announced(&get("/early")), "the rule ends when the window begins");
+    assert!(!is_announced(&get("/late")));
+    let staff = User::authenticated().staff(true);
+    assert!(is_announced(&get("/").with("X-Probe", "blue").with_user(staff)));
+    assert!(is_announced(&get("/").with_peer("10.1.2.3".parse::<std::net::IpAddr>().unwrap())));
+    // Whoever gets through an open window sees what is to come after it.
+    let open = json!({ "opened_at": OPENED });
+    let next = json!({ "opened_at": OPENED, "start": "2026-11-22T04:00:00Z" });
+    desk.put(
+        2,
+        &json!({ "windows": { "now": open, "next": next },
+                 "ignore": { "r1": { "kind": "user", "value": "staff" } } }),
+    );
+    let passed = pass(&gate, &get("/").with_user(staff));
+    assert_eq!(passed.by.as_deref(), Some("r1"));
+    assert_eq!(&*passed.next.unwrap().name, "next");
+}
+
+#[test]
+fn what_the_app_calls_a_read_passes_under_read_only_windows_alone() {
+    let mut desk = Desk::new();
+    let writes = json!({ "opened_at": OPENED, "scope": { "read_only": true } });
+    let rules = json!({
+        "r1": { "kind": "path", "value": "/health" },
+        "r2": { "kind": "user", "value": "staff" },
+    });
+    desk.put(1, &json!({ "windows": { "w": writes }, "ignore": rules }));
+    let gate = desk.gate();
+    let ask = |method: &str, path: &str, is_read: bool, is_staff: bool| {
+        let user = User::authenticated().staff(is_staff);
+        let parts = RequestParts::new(method, path).with_read(is_read).with_user(user);
+        let request = AppRequest::of(parts);
+        let said = match gate.answer(&request) {
+            Answer::Pass(pass) => {
+                let mark = pass.mark().map(|(_, value)| value);
+                Some((pass.by.map(|by| by.to_string()), mark))
+            }
+            Answer::Reply(_) => None,
+        };
+        (said, request.asked.get())
+    };
+    let read = Some((None, Some("read-only")));
+    let by = |id: &str| Some((Some(id.to_owned()), None));
+    assert_eq!(ask("POST", "/graphql", true, false), (read.clone(), 1));
+    assert_eq!(ask("POST", "/graphql", false, false), (None, 1));
+    assert_eq!(ask("GET", "/", false, false), (read, 0), "nothing blocks it");
+    assert_eq!(ask("POST", "/health", true, false), (by("r1"), 0));
+    assert_eq!(ask("POST", "/", true, true), (by("r2"), 0));
+    assert_eq!(ask("GET", "/health", true, false), (Some((None, None)), 0), "all may write there");
+    // A window that covers everything blocks reads as well, so nobody is asked.
+    let all = json!({ "opened_at": OPENED });
+    desk.put(2, &json!({ "windows": { "w": writes, "all": all } }));
+    assert_eq!(ask("POST", "/graphql", true, false), (None, 0));
+    // The same for an app that says that it is down.
+    desk.put(3, &json!({ "windows": { "w": writes } }));
+    let down = Options::new().app(App::new().is_down(true));
+    let down = Gate::open_with(&Site::at(&desk.dir), down).unwrap();
+    let request = AppRequest::of(RequestParts::new("POST", "/").with_read(true));
+    assert!(matches!(down.answer(&request), Answer::Reply(_)));
+    assert_eq!(request.asked.get(), 0);
+}
+
+#[test]
 fn the_end_of_a_lease_is_not_announced() {
     let mut desk = Desk::new();
     desk.put(1, &json!({ "windows": { "w": {

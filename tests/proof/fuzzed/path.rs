@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use super::first_line;
+use crate::State;
 use crate::gate::Plan;
 use crate::request::RequestParts;
 use crate::request::path::PathForms;
 use crate::rules::path::PathPattern;
 use crate::rules::{Kind, Rule};
 use crate::state::window::{Scope, Window};
-use crate::{Actor, State};
 
 /// The longest regular expression to try. The engine has fuzzers of its own, and long
 /// ones would leave no time for paths.
@@ -140,19 +140,7 @@ fn covers(pattern: &str, path: &[u8]) -> bool {
 
 /// Whether a request passes one open window.
 fn passes(scope: Scope, ignore: BTreeMap<String, Rule>, path: &[u8]) -> bool {
-    let window = Window {
-        reason: None,
-        opened_at: Timestamp::UNIX_EPOCH,
-        opened_by: Actor::default(),
-        start: None,
-        end: None,
-        scope,
-        page: crate::state::page::PageSettings::default(),
-        lease: None,
-        run: None,
-        local: false,
-        extra: serde_json::Map::new(),
-    };
+    let window = Window { scope, ..Window::new(Timestamp::UNIX_EPOCH) };
     let windows = BTreeMap::from([("w".to_owned(), window)]);
     let state = State { windows, ignore, ..State::default() };
     let request = RequestParts { path: path.to_vec(), ..RequestParts::new("GET", "/") };
