@@ -395,6 +395,51 @@ impl State {
         Ok(id)
     }
 
+    /// Finds an ignore rule by its id or its value, or by its kind and its value, and returns
+    /// its id. A value may be written in any way that makes the same rule.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] if there is none; [`Error::Invalid`], naming the ids, if there are
+    /// several, and if the kind is none.
+    pub fn find_rule(&self, kind: Option<&str>, given: &str) -> Result<String> {
+        let is_meant = |rule: &Rule| {
+            rule.value == given
+                || Matcher::parse(&rule.kind, given)
+                    .is_ok_and(|same| same.to_string() == rule.value)
+        };
+        let known = super::by_number(&self.ignore);
+        if let Some(kind) = kind
+            && !known.iter().any(|(_, rule)| rule.kind.as_str() == kind)
+        {
+            return Err(Error::invalid(format!(
+                "there is no ignore rule of the kind `{}`",
+                kind.escape_debug()
+            )));
+        }
+        let is_found = |id: &str, rule: &Rule| match kind {
+            Some(kind) => rule.kind.as_str() == kind && is_meant(rule),
+            None => id == given || is_meant(rule),
+        };
+        let found: Vec<_> = known.iter().filter(|(id, rule)| is_found(id, rule)).collect();
+        match found[..] {
+            [(id, _)] => Ok((*id).to_owned()),
+            [] => Err(Error::Unknown {
+                kind: "ignore rule",
+                name: given.to_owned(),
+                known: known.iter().map(|(id, _)| (*id).to_owned()).collect(),
+            }),
+            _ => {
+                let ids: Vec<String> =
+                    found.iter().map(|(id, rule)| format!("`{id}` ({})", rule.kind)).collect();
+                Err(Error::invalid_with(
+                    format!("several ignore rules are `{given}`: {}", ids.join(", ")),
+                    "name its kind as well",
+                ))
+            }
+        }
+    }
+
     /// Removes an ignore rule.
     ///
     /// # Errors

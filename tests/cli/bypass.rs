@@ -65,3 +65,57 @@ fn a_token_that_would_be_expired_is_not_made() {
     let env = TestEnv::new();
     env.fails(2, &["bypass", "new", "--until", "2020-01-01T00:00Z"]);
 }
+
+#[test]
+fn a_link_is_whole_and_keeps_the_page_that_was_named() {
+    let env = TestEnv::new();
+    env.ok(&["on"]);
+    for (url, before, after) in [
+        ("https://shop.example.com", "https://shop.example.com/?maint_bypass=", ""),
+        (
+            "https://shop.example.com:8443/cart/7",
+            "https://shop.example.com:8443/cart/7?maint_bypass=",
+            "",
+        ),
+        ("HTTPS://[2001:db8::1]/a?b=1&c#d", "HTTPS://[2001:db8::1]/a?b=1&c&maint_bypass=", "#d"),
+        ("https://h/?maint_bypass=maint_old", "https://h/?maint_bypass=", ""),
+        ("http://localhost:8000", "http://localhost:8000/?maint_bypass=", ""),
+    ] {
+        let ran = env.run(&["bypass", "new", "--url", url]);
+        assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{ran:?}");
+        let link = ran.stdout.trim_end();
+        let token = link.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let token = token.unwrap_or_else(|| panic!("{url}: {link}"));
+        assert!(token.starts_with("maint_") && token.len() == 46, "{link}");
+        assert!(ran.stderr.contains("people open this link once") && !ran.stderr.contains(token));
+        assert!(!ran.stderr.contains("warning"), "{ran:?}");
+        let object = env.json(&["bypass", "new", "--url", url]);
+        let url = object["url"].as_str().unwrap();
+        assert_eq!(url, format!("{before}{}{after}", object["token"].as_str().unwrap()));
+    }
+    assert_eq!(env.json(&["bypass", "new"])["url"], serde_json::Value::Null);
+    let ran = env.run(&["bypass", "new", "--url", "http://shop.example.com/"]);
+    assert!(ran.stderr.contains("warning: anybody on the way can read"), "{ran:?}");
+    assert!(!env.ok(&["log"]).contains(ran.stdout.trim_end()));
+}
+
+#[test]
+fn a_link_to_no_page_of_a_site_is_refused_before_there_is_a_token() {
+    let env = TestEnv::new();
+    for url in [
+        "shop.example.com",
+        "/cart",
+        "ftp://h/",
+        "https://",
+        "https:///x",
+        "https://a b/",
+        "",
+        "https://user:pass@h/",
+        "https://h/\u{e9}",
+        "javascript:alert(1)",
+        "https://h/\n",
+    ] {
+        let error = env.fails(2, &["bypass", "new", "--url", url]);
+        assert!(error.contains("hint: write it as in a browser"), "{url}: {error}");
+    }
+}

@@ -17,11 +17,14 @@ fn with_names() -> TestEnv {
 }
 
 /// What was typed, and what must be offered.
-const CASES: [(&str, &[&str]); 10] = [
+const CASES: [(&str, &[&str]); 13] = [
+    ("maint off --al", &["--all"]),
+    ("maint run -- tru", &["true"]),
+    ("maint run -- cat pag", &["page.html"]),
     ("maint o", &["on", "off"]),
     ("maint off d", &["deploy-41", "deploy-42"]),
     ("maint on d", &["deploy-41", "deploy-42"]),
-    ("maint ignore remove ", &["r5"]),
+    ("maint ignore remove ", &["r5", "/health"]),
     ("maint ignore add ", &["path", "ip", "method", "host", "user", "header"]),
     ("maint ignore add user s", &["staff", "superuser"]),
     ("maint bypass revoke ", &["b6"]),
@@ -37,6 +40,9 @@ fn shell(env: &TestEnv, program: &str, args: &[&str]) -> String {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// What is offered before anything of a word is typed: no option.
+const EMPTY: [&str; 3] = ["maint off ", "maint ignore remove ", "maint status "];
 
 #[track_caller]
 fn assert_offers(program: &str, typed: &str, offered: &str, wanted: &[&str]) {
@@ -113,6 +119,28 @@ zpty -d z
         let plain: String = strip_escapes(&screen);
         for word in wanted {
             assert!(plain.contains(word), "zsh: `{typed}` does not offer {word}: {plain:?}");
+        }
+    }
+}
+
+#[test]
+fn options_are_offered_behind_a_dash_alone() {
+    let env = with_names();
+    for typed in EMPTY {
+        for shell in ["bash", "zsh", "fish"] {
+            let words: Vec<&str> = ["--"].into_iter().chain(typed.split(' ')).collect();
+            let mut command = env.command(&words);
+            if shell != "fish" {
+                command.env("_CLAP_COMPLETE_INDEX", (words.len() - 2).to_string());
+                command.env("_CLAP_IFS", "\n");
+            }
+            let output = command.env("MAINT_COMPLETE", shell).output().unwrap();
+            let offered = String::from_utf8(output.stdout).unwrap();
+            assert!(
+                !offered.contains("--") && output.status.success(),
+                "{shell} {typed}: {offered}"
+            );
+            assert_eq!(offered.is_empty(), typed == "maint status ", "{shell} {typed}: {offered}");
         }
     }
 }

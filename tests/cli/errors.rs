@@ -204,3 +204,18 @@ fn text_that_is_not_utf8_is_no_panic() {
         }
     }
 }
+
+#[test]
+fn errors_have_the_colours_of_claps_own_where_colour_is_wanted() {
+    let env = TestEnv::new();
+    let red = "\u{1b}[31;1mmaint:\u{1b}[0m no window named `x`\n\u{1b}[32mhint:\u{1b}[0m ";
+    let ran = env.run(&["--color", "always", "off", "x"]);
+    assert!(ran.stderr.starts_with(red), "{ran:?}");
+    for quiet in [&["off", "x"][..], &["--color", "never", "off", "x"]] {
+        assert!(!env.run(quiet).stderr.contains('\u{1b}'), "{quiet:?}");
+    }
+    let ran = env.run(&["--json", "--color", "always", "off", "x"]);
+    assert!(ran.stderr.starts_with("{\"error\":"), "{ran:?}");
+    let ran = env.run(&["--color", "always", "run", "--", "false"]);
+    assert!(ran.stderr.contains("\u{1b}[31;1mmaint:\u{1b}[0m the command failed"), "{ran:?}");
+}

@@ -190,3 +190,83 @@ fn a_placeholder_of_a_router_is_told_of_wherever_a_path_is_given() {
         assert!(!told.contains("stands for itself"), "{plain}: {told}");
     }
 }
+
+#[test]
+fn the_address_of_this_ssh_session_need_not_be_typed() {
+    let env = TestEnv::new();
+    let add = |name: &str, value: &str| {
+        let mut command = env.command(&["ignore", "add", "ip", "--for", "2h"]);
+        crate::env::Ran::from(command.env(name, value).output().unwrap())
+    };
+    let ran = add("SSH_CONNECTION", "203.0.113.7 50022 192.0.2.1 22");
+    assert!(ran.stderr.contains("this SSH session comes from 203.0.113.7"), "{ran:?}");
+    assert!(ran.stdout.contains("lets in the client 203.0.113.7 alone"), "{ran:?}");
+    assert!(!ran.stderr.contains("warning"), "{ran:?}");
+    let ran = add("SSH_CLIENT", "2001:db8::7 50022 22");
+    assert!(ran.stdout.contains("2001:db8::7"), "{ran:?}");
+    let ran = add("SSH_CONNECTION", "::ffff:203.0.113.8 50022 ::ffff:192.0.2.1 22");
+    assert!(ran.stdout.contains("lets in the client 203.0.113.8 alone"), "{ran:?}");
+    // A tunnel or a private network: visitors' requests come another way.
+    let ran = add("SSH_CONNECTION", "10.0.0.9 50022 10.0.0.1 22");
+    assert!(ran.stderr.contains("warning: 10.0.0.9 is a private address"), "{ran:?}");
+    let ran = add("SSH_CONNECTION", "fe80::1%eth0 50022 fe80::2%eth0 22");
+    assert!(ran.code == 2 && ran.stderr.contains("cannot be read from"), "{ran:?}");
+
+    let error = env.fails(2, &["ignore", "add", "ip"]);
+    assert!(
+        error.contains("this is no SSH session") && error.contains("hint: name the address"),
+        "{error}"
+    );
+    let ran = add("SUDO_USER", "ann");
+    assert!(ran.code == 2 && ran.stderr.contains("sudo --preserve-env=SSH_CONNECTION"), "{ran:?}");
+    let error = env.fails(2, &["ignore", "add", "path"]);
+    assert!(error.contains("<VALUE>"), "{error}");
+}
+
+#[test]
+fn a_rule_is_removed_by_what_it_lets_in() {
+    let env = TestEnv::new();
+    env.ok(&["ignore", "add", "path", "/health"]);
+    env.ok(&["ignore", "add", "ip", "203.0.113.7"]);
+    env.ok(&["ignore", "add", "host", "shop.example.com"]);
+    env.ok(&["ignore", "add", "header", "X-Probe: blue"]);
+    let text = env.ok(&["ignore", "remove", "/health"]);
+    assert!(text.starts_with("rule `r2` (path /health) removed\n"), "{text}");
+    env.ok(&["ignore", "remove", "ip", "203.0.113.7/32"]);
+    let object = env.json(&["ignore", "remove", "SHOP.example.com"]);
+    assert_eq!(object["id"], "r4");
+    env.ok(&["ignore", "remove", "X-Probe:  blue"]);
+    assert!(env.json(&["ignore", "list"])["ignore"].as_array().unwrap().is_empty());
+
+    // A host may have the name of a rule, and a value several kinds.
+    env.ok(&["ignore", "add", "path", "/a"]);
+    env.ok(&["ignore", "add", "host", "r10"]);
+    let id = env.json(&["ignore", "list"])["ignore"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(id, "r10");
+    let error = env.fails(2, &["ignore", "remove", "r10"]);
+    assert_eq!(
+        error,
+        "maint: several ignore rules are `r10`: `r10` (path), `r11` (host)\n\
+         hint: name its kind as well\n"
+    );
+    env.ok(&["ignore", "remove", "host", "r10"]);
+    env.ok(&["ignore", "remove", "r10"]);
+    assert!(env.fails(2, &["ignore", "remove", "/health"]).contains("there is none"));
+    let error = env.fails(2, &["ignore", "remove", "path", "/health"]);
+    assert!(error.contains("no ignore rule of the kind `path`"), "{error}");
+}
+
+#[test]
+fn a_value_in_place_of_its_kind_is_understood() {
+    let env = TestEnv::new();
+    for (value, tip) in [
+        ("/health", "tip: did you mean `path`? `maint ignore add path /health`"),
+        ("10.0.0.0/8", "tip: did you mean `ip`? `maint ignore add ip 10.0.0.0/8`"),
+    ] {
+        let error = env.fails(2, &["ignore", "add", value]);
+        assert!(error.contains(tip), "{error}");
+        let object = env.fails(2, &["--json", "ignore", "add", value]);
+        assert!(object.contains("did you mean"), "{object}");
+    }
+    assert!(!env.fails(2, &["ignore", "add", "nothing"]).contains("did you mean"));
+}

@@ -28,12 +28,19 @@ fn two_deploys_that_overlap_cannot_end_each_other() {
 }
 
 #[test]
-fn plain_off_says_who_else_holds_the_site_down() {
+fn plain_off_is_refused_while_other_windows_hold_the_site_down() {
     let env = TestEnv::new();
     env.ok(&["on", "deploy-42"]);
-    let text = env.ok(&["off"]);
+    let error = env.fails(2, &["off"]);
+    assert_eq!(error, "maint: no window named `default`\nhint: there is only `deploy-42`\n");
+    assert_eq!(error, env.fails(2, &["off", "default"]), "as with the name");
+    let text = env.ok(&["off", "--if-open"]);
     assert!(text.contains("unchanged: there is no window `default`"), "{text}");
     assert!(text.contains("● down window `deploy-42` is open"), "{text}");
+    // One to come is missed as well.
+    env.ok(&["off", "deploy-42"]);
+    env.ok(&["on", "later", "--at", "05:00"]);
+    assert!(env.fails(2, &["off"]).contains("`later`"));
 }
 
 #[test]
@@ -85,4 +92,38 @@ fn off_obeys_if_revision_and_dry_run() {
     assert!(text.contains("- window default"), "{text}");
     assert_eq!(before, env.files());
     env.ok(&["off", "--if-revision", "2"]);
+}
+
+#[test]
+fn a_difference_is_told_in_words_and_local_times() {
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one", "--for", "2h", "--retry-after", "10m", "--read-only"]);
+    env.ok(&["run", "--name", "mig", "--on-failure", "release", "--", "true"]);
+    assert_eq!(env.run(&["run", "--name", "mig", "--", "false"]).code, 1);
+    let dry = env.ok(&["on", "mig", "--for", "1h", "-n"]);
+    assert_eq!(
+        dry, "would change, but nothing was written:\n  + window mig end: 04:00 UTC\n",
+        "neither who opened it nor which run holds it"
+    );
+    let dry = env.ok(&["off", "--all", "--dry-run"]);
+    assert!(
+        dry.contains(
+            "- window default: end 05:00 UTC, page retry after 10 min, reason one, scope read-only\n"
+        ),
+        "{dry}"
+    );
+    let log = env.ok(&["log"]);
+    for digits in ["T0", "pid", "sha256", "opened_at", "_"] {
+        assert!(!log.contains(digits), "{digits}: {log}");
+    }
+    env.write("page.html", "x");
+    env.ok(&["template", "add", "sorry", "page.html"]);
+    env.write("page.html", "y");
+    env.ok(&["template", "add", "sorry", "page.html", "--replace"]);
+    let log = env.ok(&["log", "-n", "2"]);
+    assert!(
+        log.contains("  + template sorry.html\n")
+            && log.contains("  ~ template sorry.html: changed\n"),
+        "{log}"
+    );
 }

@@ -284,3 +284,43 @@ fn a_scope_narrower_than_meant_says_what_stays_up() {
     assert!(env.ok(&args).contains("  and 4 more like these\n"));
     assert!(!env.ok(&["on", "--path", "/shop", "--path", "/shop/**"]).contains("stay up"));
 }
+
+#[test]
+fn a_person_is_told_once_that_no_rule_lets_a_health_check_through() {
+    if !crate::env::has("script") {
+        return;
+    }
+    // script(1) gives the command a terminal.
+    let says = |env: &TestEnv, line: &str| {
+        let mut command = std::process::Command::new("script");
+        env.seal(command.args(["-qec", line, "/dev/null"]).stdin(std::process::Stdio::null()));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().contains("`maint ignore add path /health`")
+    };
+    let env = TestEnv::new();
+    assert!(!env.run(&["on", "script"]).stderr.contains("health"), "a script reads no hints");
+    let env = TestEnv::new();
+    assert!(says(&env, "maint on"));
+    assert!(!says(&env, "maint on other"), "once is enough");
+    let fresh = |before: &[&str], line: &str| {
+        let env = TestEnv::new();
+        if !before.is_empty() {
+            env.ok(before);
+        }
+        says(&env, line)
+    };
+    for quiet in [
+        "maint on --quiet",
+        "maint on --json",
+        "maint on -n",
+        "maint on --read-only",
+        "maint on --path /shop",
+        "maint on --status 200",
+    ] {
+        assert!(!fresh(&[], quiet), "{quiet}");
+    }
+    assert!(!fresh(&["ignore", "add", "path", "/up"], "maint on"));
+    assert!(!fresh(&["ignore", "add", "header", "X-Probe: 1"], "maint on"));
+    assert!(fresh(&["ignore", "add", "ip", "203.0.113.7"], "maint on"), "that is an operator's");
+}

@@ -39,7 +39,9 @@ fn requirement_49_every_format_and_state_has_the_very_header_fields_that_visitor
         env.ok(&["template", template[0], template[1]]);
         let preview = preview(&env, &[]);
         let links = links(&preview);
-        assert_eq!(links.len(), 7 * 3, "{links:?}");
+        let (frames, links): (Vec<_>, Vec<_>) =
+            links.into_iter().partition(|link| link.starts_with("/frame/"));
+        assert_eq!((links.len(), frames.len()), (7 * 3, 7), "{links:?}");
         // The same as the gate of this site sends in such a window.
         env.ok(&["on", "--for", "30m"]);
         let gate = Gate::open(&Site::at(env.site())).unwrap();
@@ -251,4 +253,78 @@ fn what_cannot_be_shown_fails_at_once() {
     env.write(".maint/state.json", "{");
     env.fails(8, &["template", "preview"]);
     assert!(preview.get("/").body.contains("state.json"), "a running one shows it in the browser");
+}
+
+#[test]
+fn the_files_of_the_site_are_served_beside_the_page_and_no_others() {
+    let env = with_page();
+    env.write("site/public/logo.svg", "<svg/>");
+    env.write("site/public/css/a b.css", "a {}");
+    env.write("site/public/.env", "SECRET");
+    env.write("site/secret.txt", "SECRET");
+    std::os::unix::fs::symlink("../secret.txt", env.dir().join("site/public/link.txt")).unwrap();
+    let preview = preview(&env, &["--static", "site/public"]);
+    for (path, kind, body) in [
+        ("/logo.svg", "image/svg+xml", "<svg/>"),
+        ("/logo.svg?v=2", "image/svg+xml", "<svg/>"),
+        ("/public/logo.svg", "image/svg+xml", "<svg/>"),
+        ("/css/a%20b.css", "text/css; charset=utf-8", "a {}"),
+    ] {
+        let got = preview.get(path);
+        assert_eq!(
+            (got.status, got.header("content-type"), &*got.body),
+            (200, Some(kind), body),
+            "{path}"
+        );
+    }
+    for path in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/css/..%2f..%2fsecret.txt",
+        "/link.txt",
+        "/.env",
+        "/public/../../secret.txt",
+        "/css",
+        "/",
+        "/none",
+        "/%",
+        "/%zz",
+        "/a%00b",
+        "/..\\secret.txt",
+    ] {
+        let got = preview.get(path);
+        assert!(!got.body.contains("SECRET"), "{path}: {}", got.body);
+        assert!(path == "/" || got.status == 404, "{path}: {}", got.status);
+    }
+    // The pages go before files of the same name.
+    assert_eq!(preview.get("/open.html").status, 503);
+    assert!(
+        env.fails(2, &["template", "preview", "--static", "nowhere"])
+            .contains("`nowhere` is no directory")
+    );
+}
+
+#[test]
+fn the_frame_has_switches_and_the_page_in_it_keeps_its_policy() {
+    let env = with_page();
+    let preview = preview(&env, &[]);
+    let frame = preview.get("/frame/no-end");
+    assert_eq!(frame.status, 200);
+    assert!(frame.header("content-security-policy").unwrap().contains("frame-src 'self'; "));
+    let head: Vec<&str> =
+        frame.body.lines().skip_while(|line| *line != "</style>").take(5).collect();
+    for switch in ["320", "768", "dark"] {
+        assert!(
+            head.iter().any(|line| line.contains(&format!(">{switch}</label>"))),
+            "{switch}: {head:?}"
+        );
+    }
+    assert!(frame.body.contains("<iframe src=\"/no-end.html?framed\""), "{}", frame.body);
+    let (alone, framed) = (preview.get("/no-end.html"), preview.get("/no-end.html?framed"));
+    assert_eq!(alone.body, framed.body);
+    let policy = alone.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"));
+    let own = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'");
+    assert_eq!(framed.header("content-security-policy"), Some(&*own));
+    assert_eq!(preview.get("/frame/none").status, 404);
 }

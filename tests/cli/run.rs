@@ -22,7 +22,7 @@ fn the_exit_code_is_handed_on_and_a_failure_keeps_the_window() {
     let ran = env.run(&["run", "--name", "deploy-42", "--", "sh", "-c", "exit 42"]);
     assert_eq!(ran.code, 42);
     assert!(ran.stderr.contains("window `deploy-42` stays open"), "{ran:?}");
-    assert!(ran.stderr.contains("hint: when it is fixed, `maint off deploy-42`"), "{ran:?}");
+    assert!(ran.stderr.contains("window: `maint off deploy-42`"), "{ran:?}");
     assert_eq!(env.json(&["status"])["state"], "on");
 }
 
@@ -444,4 +444,62 @@ fn tokens_that_go_with_a_maintenance_the_clock_ended_are_named() {
     let ran = env.run(&["run", "--", "true"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("of the previous maintenance are revoked: b3"), "{ran:?}");
+}
+
+#[test]
+fn a_command_needs_no_dashes_and_keeps_its_own_options() {
+    let env = TestEnv::new();
+    let script = "echo $MAINT_WINDOW $*";
+    let ran = env.run(&["run", "sh", "-c", script, "x", "--json", "-q", "--", "--on-failure"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("run-") && ran.stdout.ends_with(" --json -q -- --on-failure\n"),
+        "{ran:?}"
+    );
+    // A word before the dashes is the window, as for `on`.
+    for words in [
+        &["run", "deploy", "--", "sh", "-c", script, "x", "a"][..],
+        &["run", "--name", "deploy", "--", "sh", "-c", script, "x", "a"],
+        &["run", "--name", "deploy", "sh", "-c", script, "x", "a"],
+    ] {
+        assert_eq!(env.ok(words), "deploy a\n", "{words:?}");
+    }
+    let ran = env.run(&["run", "--", "deploy", "--", "x"]);
+    assert_eq!(ran.code, 127, "{ran:?}");
+    assert!(ran.stderr.contains("could not run `deploy`"), "{ran:?}");
+    let error = env.fails(2, &["run", "--name", "one", "two", "--", "true"]);
+    assert!(error.contains("the window has two names: `one` and `two`"), "{error}");
+    assert!(env.fails(2, &["run", "deploy", "--"]).contains("there is no command"));
+    assert!(env.fails(2, &["run", "--no-such-option", "true"]).contains("--no-such-option"));
+}
+
+#[test]
+fn what_a_command_is_given_stands_in_no_history_without_dashes_either() {
+    let env = TestEnv::new();
+    for words in [
+        &["run", "/bin/true", "--password", "s3cret"][..],
+        &["run", "--name", "x", "/bin/true", "--password", "s3cret"],
+        &["run", "x", "--", "/bin/true", "--password", "s3cret"],
+        &["run", "-m", "x", "/bin/true", "s3cret", "--", "s3cret"],
+    ] {
+        env.ok(words);
+    }
+    let log = env.ok(&["log"]);
+    assert!(log.contains("maint run -- true …") && log.contains("maint run x -- true …"), "{log}");
+    for (path, bytes) in env.files() {
+        assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"), "in {}", path.display());
+    }
+}
+
+#[test]
+fn a_failed_run_with_a_name_says_how_the_next_one_goes_on() {
+    let env = TestEnv::new();
+    let ran = env.run(&["run", "--name", "mig", "--", "false"]);
+    assert_eq!(
+        ran.stderr.lines().last().unwrap(),
+        "hint: when it is fixed, run it again with `--take-over`, or close the window: `maint off mig`"
+    );
+    assert_eq!(env.run(&["run", "--name", "mig", "--take-over", "--", "true"]).code, 0);
+    let ran = env.run(&["run", "--", "false"]);
+    assert!(!ran.stderr.contains("--take-over"), "{ran:?}");
 }

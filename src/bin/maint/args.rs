@@ -10,7 +10,7 @@ use clap::{
     ArgAction, Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::Shell;
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use maint::internal::time::parse_duration;
 use maint::page::Format;
 use maint::request::ProxyHeader;
@@ -413,8 +413,14 @@ Exits with the code of the command, 128 + N if signal N ended it, 127 if there i
 no such command, 126 if it cannot be run; and with 5 if the command succeeded, but
 somebody else closed or took the window meanwhile.
 
+What follows COMMAND is passed on to it, options too; those of maint stand before
+it. A `--` before COMMAND does no harm, and tells it from a window: NAME -- COMMAND
+is short for --name NAME -- COMMAND.
+
 Examples:
-  maint run -m 'Moving house' -- ./manage.py migrate")]
+  maint run ./manage.py migrate --noinput
+  maint run -m 'Moving house' -- ./manage.py migrate
+  maint run --name deploy --take-over -- ./deploy.sh")]
 pub(crate) struct Run {
     /// The window [default: run-RANDOM]; it must not exist yet
     #[arg(long, value_name = "NAME", display_order = 1)]
@@ -433,8 +439,40 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) local: Local,
     /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, last = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(
+        value_name = "COMMAND", required = true, trailing_var_arg = true,
+        add = ArgValueCompleter::new(complete::commands)
+    )]
     pub(crate) command: Vec<OsString>,
+}
+
+impl Run {
+    /// The name of the window, and the command with its arguments.
+    ///
+    /// `maint run deploy -- ./x` names the window as `maint on deploy` does. Behind a `--` of its
+    /// own everything is the command's: `maint run -- deploy -- ./x`.
+    pub(crate) fn name_and_command(&self) -> maint::Result<(Option<&str>, &[OsString])> {
+        let [first, dashes, command @ ..] = &self.command[..] else {
+            return Ok((self.name.as_deref(), &self.command));
+        };
+        let is_dashes = |word: &OsString| word == "--";
+        let typed = std::env::args_os().filter(is_dashes).count();
+        let is_whole = typed > self.command.iter().filter(|word| is_dashes(word)).count();
+        if !is_dashes(dashes) || is_whole {
+            return Ok((self.name.as_deref(), &self.command));
+        }
+        let first = first.to_str().unwrap_or_default();
+        match &self.name {
+            Some(name) => Err(Error::invalid_with(
+                format!("the window has two names: `{name}` and `{first}`"),
+                "write the command behind the first `--`",
+            )),
+            None if command.is_empty() => {
+                Err(Error::invalid_with("there is no command", "write it behind the `--`"))
+            }
+            None => Ok((Some(first), command)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -565,6 +603,7 @@ Examples:
   maint ignore add path /health --note 'load balancer'
   maint ignore add path '/static/**'
   maint ignore add ip 203.0.113.7 --for 2h
+  maint ignore add ip --for 2h
   maint ignore add host staging.example.com
   maint ignore add user staff
   maint ignore add header 'X-Probe: blue'")]
@@ -572,9 +611,11 @@ pub(crate) struct IgnoreAdd {
     /// What the rule looks at
     #[arg(value_name = "KIND")]
     pub(crate) kind: RuleKind,
-    /// What it looks for
-    #[arg(value_name = "VALUE", allow_hyphen_values = true, add = ArgValueCandidates::new(complete::rule_values))]
-    pub(crate) value: String,
+    /// What it looks for [default for `ip`: the address that this SSH session comes from]
+    #[arg(value_name = "VALUE", required_if_eq_any = [
+        ("kind", "path"), ("kind", "method"), ("kind", "host"), ("kind", "user"), ("kind", "header"),
+    ], allow_hyphen_values = true, add = ArgValueCandidates::new(complete::rule_values))]
+    pub(crate) value: Option<String>,
     /// Why the rule exists
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
@@ -627,10 +668,15 @@ pub(crate) struct Expiry {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  maint ignore remove r7
+  maint ignore remove /health
+  maint ignore remove ip 203.0.113.7")]
 pub(crate) struct IgnoreRemove {
-    /// Its id, as `maint ignore list` shows it
-    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::rules))]
-    pub(crate) id: String,
+    /// Its id or its value, as `maint ignore list` shows them, or its kind and its value
+    #[arg(value_name = "RULE", required = true, num_args = 1..=2, add = ArgValueCandidates::new(complete::rules))]
+    pub(crate) rule: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -840,6 +886,10 @@ pub(crate) enum Bypass {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  maint bypass new --note ann --for 2h
+  maint bypass new --url https://shop.example.com/cart")]
 pub(crate) struct BypassNew {
     /// Who it is for
     #[arg(long, value_name = "TEXT")]
@@ -849,6 +899,9 @@ pub(crate) struct BypassNew {
     /// Keep it after the maintenance; otherwise it goes with the last window
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Print the whole link to this page of the site: https://shop.example.com/cart
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -973,13 +1026,17 @@ nothing and opens no window.
 
 Examples:
   maint template preview
-  maint template preview sorry --port 9000")]
+  maint template preview sorry --port 9000
+  maint template preview sorry --static public")]
 pub(crate) struct TemplatePreview {
     #[command(flatten)]
     pub(crate) which: WhichTemplate,
     /// The port; 0 is any free one [default: 8503, or any free one]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
+    /// Serve the files below this directory as well: what the site has at /logo.png is DIR/logo.png
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) r#static: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::State;
-use maint::internal::request::{COOKIE, PARAMETER};
+use maint::internal::request::{COOKIE, PARAMETER, UrlParts, is_host, is_loopback};
 use maint::internal::state::by_number;
 use maint::state::BypassToken;
+use maint::{Error, State};
 use serde_json::{Value, json};
 
 use crate::args::{Bypass, BypassNew, BypassRevoke};
@@ -25,6 +25,7 @@ pub(crate) fn run(session: &Session, args: &Bypass) -> Result<Exit> {
 fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let site = session.site()?;
     let expires_at = session.expiry(&args.expiry)?;
+    let page = args.url.as_deref().map(page_of_site).transpose()?;
     let (secret, token) = BypassToken::generate()?;
     let token = token.note(args.note.clone()).expires_at(expires_at).keep(args.keep);
     let applied =
@@ -33,6 +34,7 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
     let more = json!({
         "id": id, "token": secret, "link": format!("/?{PARAMETER}={secret}"),
         "expires_at": expires_at, "keep": args.keep,
+        "url": page.as_ref().map(|page| whole_link(page, &secret)),
     });
     let object = report::object(&site, &applied, session.clock.now(), more);
     if !session.output.is_json() {
@@ -48,19 +50,83 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
             }
         };
         // Without the secret itself: standard error ends up in logs.
+        let open = match &page {
+            Some(_) => "people open this link".into(),
+            None => say!("people open https://YOUR-SITE/?{}=TOKEN", PARAMETER),
+        };
         session.output.note(say!(
             "bypass token `{}`, shown only once\n{}\n\
-             people open https://YOUR-SITE/?{}=TOKEN once, and a cookie carries it\n\
+             {} once, and a cookie carries it\n\
              programs send the cookie {}=TOKEN",
             id,
             ends,
-            PARAMETER,
+            open,
             COOKIE
         ));
     }
     // Alone on standard output, so that a script can take it.
-    session.output.answer(&say!("{}\n", secret), &object)?;
+    if page.as_ref().is_some_and(|page| !page.is_encrypted()) {
+        let warning = "anybody on the way can read a link with http://, and use it".to_owned();
+        session.output.warn(&[warning]);
+    }
+    let printed = page.as_ref().map_or_else(|| secret.clone(), |page| whole_link(page, &secret));
+    session.output.answer(&say!("{}\n", printed), &object)?;
     Ok(Exit::Done)
+}
+
+/// The page of the site that a link leads to.
+struct PageOfSite<'u> {
+    /// With the scheme, the host and the path.
+    before_query: String,
+    query: Option<&'u str>,
+    fragment: Option<&'u str>,
+}
+
+impl PageOfSite<'_> {
+    /// Whether nobody on the way sees the token.
+    fn is_encrypted(&self) -> bool {
+        self.before_query.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+            || is_loopback(UrlParts::of(&self.before_query).authority)
+    }
+}
+
+fn page_of_site(url: &str) -> maint::Result<PageOfSite<'_>> {
+    let refuse = |why: &str| {
+        let message = format!("`{}` {why}", url.escape_debug());
+        Error::invalid_with(message, "write it as in a browser: https://shop.example.com/cart")
+    };
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse("has characters that no URL has"));
+    }
+    let parts = UrlParts::of(url);
+    if !parts.is_http() {
+        return Err(refuse("is no http or https URL"));
+    }
+    if parts.authority.contains('@') {
+        return Err(refuse("has a user name, which would travel with the link"));
+    }
+    if !is_host(parts.authority) {
+        return Err(refuse("has no host"));
+    }
+    let (rest, fragment) = url.split_once('#').map_or((url, None), |(r, f)| (r, Some(f)));
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(r, q)| (r, Some(q)));
+    let has_path = rest.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let before_query = if has_path { rest.to_owned() } else { format!("{rest}/") };
+    Ok(PageOfSite { before_query, query, fragment })
+}
+
+/// The link that lets people through and shows them the page.
+fn whole_link(page: &PageOfSite<'_>, secret: &str) -> String {
+    // One from before is not passed on.
+    let is_token = |parameter: &&str| {
+        parameter.strip_prefix(PARAMETER).is_some_and(|rest| rest.starts_with('='))
+    };
+    let kept = page.query.into_iter().flat_map(|query| query.split('&'));
+    let kept = kept.filter(|parameter| !parameter.is_empty() && !is_token(parameter));
+    let token = format!("{PARAMETER}={secret}");
+    let query: Vec<&str> = kept.chain([&*token]).collect();
+    let fragment = page.fragment.map_or_else(String::new, |fragment| format!("#{fragment}"));
+    format!("{}?{}{fragment}", page.before_query, query.join("&"))
 }
 
 fn list(session: &Session) -> Result<Exit> {

@@ -1,9 +1,11 @@
 //! The names that completion offers: windows, rules, tokens and templates of the site.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use clap_complete::engine::CompletionCandidate;
+use clap_complete::engine::{CompletionCandidate, PathCompleter, ValueCompleter as _};
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use maint::internal::rules::method;
 use maint::internal::state::by_number;
 use maint::internal::template;
@@ -13,6 +15,60 @@ use maint::{Site, State};
 
 /// The variable by which a completion script asks this binary.
 pub(crate) const VARIABLE: &str = "MAINT_COMPLETE";
+
+/// The shells, each of which offers options only where a dash was typed.
+pub(crate) const SHELLS: Shells<'static> =
+    Shells(&[&Calm(Bash), &Calm(Elvish), &Calm(Fish), &Calm(Powershell), &Calm(Zsh)]);
+
+/// A shell that is not offered every option before anything was typed.
+struct Calm<S>(S);
+
+impl<S: EnvCompleter> EnvCompleter for Calm<S> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.0.is(name)
+    }
+
+    fn write_registration(
+        &self,
+        var: &str,
+        name: &str,
+        bin: &str,
+        completer: &str,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.0.write_registration(var, name, bin, completer, buf)
+    }
+
+    fn write_complete(
+        &self,
+        command: &mut clap::Command,
+        words: Vec<OsString>,
+        here: Option<&Path>,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        // Some shells say which word is being typed; for the others it is the last.
+        let index = std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse().ok());
+        let is_empty = match index {
+            Some(index) => words.get::<usize>(index).is_none_or(|word| word.is_empty()),
+            None => words.last().is_none_or(|word| word.is_empty()),
+        };
+        let mut offered = Vec::new();
+        self.0.write_complete(command, words, here, &mut offered)?;
+        if !is_empty {
+            return buf.write_all(&offered);
+        }
+        let separator = std::env::var("_CLAP_IFS").ok().filter(|separator| !separator.is_empty());
+        let separator = separator.as_deref().unwrap_or("\n");
+        let offered = String::from_utf8_lossy(&offered);
+        let values: Vec<&str> =
+            offered.split(separator).filter(|value| !value.starts_with('-')).collect();
+        buf.write_all(values.join(separator).as_bytes())
+    }
+}
 
 /// The words typed so far; a shell passes them after `--`.
 pub(crate) fn words() -> Vec<OsString> {
@@ -57,8 +113,37 @@ pub(crate) fn rules() -> Vec<CompletionCandidate> {
     by_number(&state.ignore)
         .into_iter()
         .filter(|(id, _)| can_be_shown(id))
-        .map(|(id, rule)| candidate(id, Some(&format!("{} {}", rule.kind, rule.value))))
+        .flat_map(|(id, rule)| {
+            let by_id = candidate(id, Some(&format!("{} {}", rule.kind, rule.value)));
+            let by_value = can_be_shown(&rule.value)
+                .then(|| candidate(&rule.value, Some(&format!("{} {id}", rule.kind))));
+            [Some(by_id), by_value].into_iter().flatten()
+        })
         .collect()
+}
+
+/// What can be run, and then its files.
+pub(crate) fn commands(current: &OsStr) -> Vec<CompletionCandidate> {
+    let words = words();
+    let typed = words.iter().rposition(|word| word == "run").map_or(0, |run| run + 1);
+    // The last word is being typed.
+    let before = words.get(typed..words.len().saturating_sub(1)).unwrap_or_default();
+    let is_first = before.is_empty() || before.last().is_some_and(|word| word == "--");
+    let mut found = PathCompleter::any().complete(current);
+    let name = current.to_string_lossy();
+    if is_first && !name.is_empty() && !name.contains('/') {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut names: Vec<String> = std::env::split_paths(&path)
+            .filter_map(|directory| std::fs::read_dir(directory).ok())
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|found| found.starts_with(&*name) && can_be_shown(found))
+            .collect();
+        names.sort();
+        names.dedup();
+        found.extend(names.into_iter().map(|name| candidate(name, None)));
+    }
+    found
 }
 
 pub(crate) fn flags() -> Vec<CompletionCandidate> {

@@ -2,20 +2,22 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 use maint::Error;
 use maint::SiteProblem;
-use maint::internal::owner_of;
+use maint::internal::rules::network;
 use maint::internal::visible::visible;
+use maint::internal::{owner_of, word};
 use serde_json::json;
 
 use crate::args::Args;
 use crate::exit::{self, Exit};
 use crate::output::{Output, OutputFailed};
-use crate::text::{Text, lossy, say};
+use crate::text::{RED, Show, TIP, Text, lossy, paint, say};
 
 /// What somebody typed is kept in a file, since it was refused.
 #[derive(Debug)]
@@ -29,6 +31,16 @@ impl std::fmt::Display for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "your text is kept in `{}`", self.path.display())
     }
+}
+
+/// What failed, on one line.
+pub(crate) fn mistake<T: Show>(message: T) -> Text {
+    say!("{} {}", paint(RED, "maint:"), message)
+}
+
+/// One thing to run or read, on one line.
+pub(crate) fn tip<T: Show>(hint: T) -> Text {
+    say!("{} {}", paint(TIP, "hint:"), hint)
 }
 
 /// Prints an error with at most one hint, and says how to exit.
@@ -66,9 +78,9 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
         }
         output.error_object(&object);
     } else {
-        output.error_line(say!("maint: {}", message));
+        output.error_line(mistake(message));
         if let Some(hint) = hint {
-            output.error_line(say!("hint: {}", hint));
+            output.error_line(tip(hint));
         }
         if let Some(kept) = kept {
             output.error_line(say!("{}", kept));
@@ -89,7 +101,7 @@ fn plain(cause: &(dyn std::error::Error + 'static)) -> String {
 /// Prints a bug of ours, as the standard library would, with what it names made visible.
 pub(crate) fn panicked(bug: &std::panic::PanicHookInfo<'_>) {
     let output = Output::unparsed();
-    output.error_line(say!("maint: a bug, please report it: {}", bug));
+    output.error_line(say!("{} a bug, please report it: {}", paint(RED, "maint:"), bug));
     let trace = std::backtrace::Backtrace::capture();
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
         output.error_line(Text::lines(&trace.to_string()));
@@ -128,6 +140,9 @@ pub(crate) fn usage(mut error: clap::Error) -> Exit {
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
+    if let Some(tip) = meant_kind(&error) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
     let output = Output::unparsed();
     let text = error.render();
     if is_answer {
@@ -161,6 +176,24 @@ fn meant(error: &clap::Error) -> Option<&'static str> {
         return None;
     }
     MEANT.iter().find(|(word, _)| word == typed).map(|(_, tip)| *tip)
+}
+
+/// The kind of rule that was meant, if its value stands in its place.
+fn meant_kind(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) if arg.contains("<KIND>") => {}
+        _ => return None,
+    }
+    let is_address = || typed.parse::<IpAddr>().is_ok() || network::parse(typed).is_ok();
+    let kind = match typed.as_str() {
+        path if path.starts_with('/') => "path",
+        _ if is_address() => "ip",
+        _ => return None,
+    };
+    Some(format!("did you mean `{kind}`? `maint ignore add {kind} {}`", word(typed)))
 }
 
 /// One thing to run or read.

@@ -1,12 +1,14 @@
 //! `maint ignore`
 
+use std::net::IpAddr;
+
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::State;
 use maint::internal::state::by_number;
 use maint::rules::{Kind, Matcher};
 use maint::state::RuleSettings;
 use maint::store::Stamp;
+use maint::{Error, State};
 use serde_json::{Value, json};
 
 use crate::args::{Ignore, IgnoreAdd, IgnoreClear, IgnoreRemove};
@@ -27,7 +29,15 @@ pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
 fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     let site = session.site()?;
     let kind = Kind::from(args.kind);
-    let matcher = Matcher::parse(&kind, &args.value)?;
+    let (value, warning) = match &args.value {
+        Some(value) => (value.clone(), None),
+        None => {
+            let (address, doubt) = address_of_session()?;
+            session.output.note(say!("this SSH session comes from {}", address));
+            (address.to_string(), doubt)
+        }
+    };
+    let matcher = Matcher::parse(&kind, &value)?;
     let expires_at = session.expiry(&args.expiry)?;
     let mut settings = RuleSettings::new().everything(args.yes_everything).expires_at(expires_at);
     settings.note.clone_from(&args.note);
@@ -42,6 +52,10 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
     let mut warnings = session.shadowed(&applied.after, |id| id == applied.value.0);
     warnings.extend(session.doubt_rules([matcher.clone()]));
+    if let Some(warning) = warning {
+        session.output.warn(std::slice::from_ref(&warning));
+        warnings.push(warning);
+    }
     applied.warnings.extend(warnings);
     let (id, is_new) = &applied.value;
     let lets_in = matcher.describe();
@@ -49,11 +63,11 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         &site,
         &applied,
         session.clock.now(),
-        json!({ "dry_run": args.dry_run.dry_run, "id": id, "new": is_new, "lets_in": lets_in }),
+        json!({ "dry_run": args.dry_run.dry_run, "id": id, "new": is_new, "value": matcher.to_string(), "lets_in": lets_in }),
     );
     let lets_in = wrapped("  lets in ", &lets_in, 80);
     if args.dry_run.dry_run {
-        let text = report::dry_run_text(&applied.changes) + lets_in;
+        let text = report::dry_run_text(&applied.changes, &session.clock) + lets_in;
         session.output.answer(&text, &object)?;
         return Ok(Exit::Done);
     }
@@ -62,10 +76,50 @@ fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
         (false, false) => "existed; its note and expiry are replaced",
         (false, true) => "unchanged: it has this note and expiry already",
     };
-    let replaced = if *is_new { Text::default() } else { report::changes_text(&applied.changes) };
+    let replaced = if *is_new {
+        Text::default()
+    } else {
+        report::changes_text(&applied.changes, &session.clock)
+    };
     let text = say!("rule `{}` {}\n{}{}{}", id, did, replaced, lets_in, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
+}
+
+/// The address that the SSH session of this command comes from, and why it may not be the one
+/// that the site sees.
+fn address_of_session() -> maint::Result<(IpAddr, Option<String>)> {
+    // sshd(8) sets both: the client's address is the first word.
+    let said =
+        ["SSH_CONNECTION", "SSH_CLIENT"].into_iter().find_map(|name| std::env::var(name).ok());
+    let address = said.as_deref().and_then(|said| said.split(' ').next()?.parse().ok());
+    let address = address.map(|address: IpAddr| address.to_canonical());
+    let Some(address) = address else {
+        let hint = if std::env::var_os("SUDO_USER").is_some() {
+            "sudo hides the session: name the address, or \
+             `sudo --preserve-env=SSH_CONNECTION maint ignore add ip`"
+        } else {
+            "name the address: `maint ignore add ip 203.0.113.7`"
+        };
+        return Err(match said {
+            Some(said) => Error::invalid_with(
+                format!(
+                    "the address of this SSH session cannot be read from `{}`",
+                    said.escape_debug()
+                ),
+                "name the address: `maint ignore add ip 203.0.113.7`",
+            ),
+            None => Error::invalid_with("this is no SSH session, so it has no address", hint),
+        });
+    };
+    let is_inner = match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    let doubt = is_inner.then(|| {
+        format!("{address} is a private address: the site sees it only if you come the same way")
+    });
+    Ok((address, doubt))
 }
 
 fn list(session: &Session) -> Result<Exit> {
@@ -99,10 +153,18 @@ fn list(session: &Session) -> Result<Exit> {
 
 fn remove(session: &Session, args: &IgnoreRemove) -> Result<Exit> {
     let site = session.site()?;
-    let applied = session.apply(&site, false, |state, _| state.remove_rule(&args.id))?;
-    let object = report::object(&site, &applied, session.clock.now(), json!({ "id": args.id }));
-    let rule = say!("{} {}", applied.value.kind, applied.value.value);
-    let text = say!("rule `{}` ({}) removed\n{}", args.id, rule, report::written(&applied));
+    let applied = session.apply(&site, false, |state, _| {
+        let id = match &args.rule[..] {
+            [kind, value] => state.find_rule(Some(kind), value)?,
+            words => state.find_rule(None, words.first().map_or("", String::as_str))?,
+        };
+        let rule = state.remove_rule(&id)?;
+        Ok((id, rule))
+    })?;
+    let (id, rule) = &applied.value;
+    let object = report::object(&site, &applied, session.clock.now(), json!({ "id": id }));
+    let what = say!("{} {}", rule.kind, rule.value);
+    let text = say!("rule `{}` ({}) removed\n{}", id, what, report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
 }
@@ -120,7 +182,7 @@ fn clear(session: &Session, args: &IgnoreClear) -> Result<Exit> {
     let more = json!({ "dry_run": args.dry_run.dry_run, "removed": removed });
     let object = report::object(&site, &applied, session.clock.now(), more);
     if args.dry_run.dry_run {
-        session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
+        session.output.answer(&report::dry_run_text(&applied.changes, &session.clock), &object)?;
         return Ok(Exit::Done);
     }
     let what = match removed {

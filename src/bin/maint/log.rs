@@ -94,7 +94,7 @@ fn line(session: &Session, record: &Record) -> Result<Text> {
         paint(BOLD, say!("{}{}", program, command)),
         recovered
     );
-    text += report::changes_text(&record.changes);
+    text += report::changes_text(&record.changes, &session.clock);
     if record.left_out > 0 {
         text += say!("  and {} more changes\n", record.left_out);
     }

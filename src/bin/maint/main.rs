@@ -78,6 +78,7 @@ fn main() -> ExitCode {
     let here = std::env::current_dir().ok();
     let completed = clap_complete::CompleteEnv::with_factory(Args::command)
         .var(complete::VARIABLE)
+        .shells(complete::SHELLS)
         .try_complete(words.clone(), here.as_deref());
     match completed {
         Ok(false) => {}
@@ -101,7 +102,11 @@ fn main() -> ExitCode {
             return failure::report(&error.into(), &output).into();
         }
     };
-    let session = Session::new(args.global, output, clock);
+    let wrapped = match &args.command {
+        Command::Run(run) => run.name_and_command().map_or(0, |(_, command)| command.len()),
+        _ => 0,
+    };
+    let session = Session::new(args.global, output, clock, wrapped);
     match dispatch(&session, &args.command) {
         Ok(exit) => session.exit(exit).into(),
         Err(error) => failure::report(&error, &session.output).into(),

@@ -1,6 +1,7 @@
 //! `maint off`
 
 use anyhow::Result;
+use jiff::Timestamp;
 use maint::state::Closed;
 use maint::state::{DEFAULT_WINDOW, Phase};
 use maint::store::{Applied, Stamp};
@@ -24,8 +25,12 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
                 Ok(Closed::default())
             }
             Some(name) => state.close_window(name, now),
-            // No window was named, so it is fine if there is none.
-            None if !state.windows.contains_key(DEFAULT_WINDOW) => Ok(Closed::default()),
+            // No window was named, so it is fine if there is none at all: nothing is down.
+            None if !state.windows.contains_key(DEFAULT_WINDOW)
+                && (args.if_open || is_without_windows(state, now)) =>
+            {
+                Ok(Closed::default())
+            }
             None => state.close_window(DEFAULT_WINDOW, now),
         }
     };
@@ -35,6 +40,11 @@ pub(crate) fn run(session: &Session, args: &Off) -> Result<Exit> {
     }
     show(session, &site, args, &applied)?;
     Ok(Exit::Done)
+}
+
+/// Whether nothing holds the site down, or will.
+fn is_without_windows(state: &State, now: Timestamp) -> bool {
+    state.windows.values().all(|window| window.phase(now) == Phase::Ended)
 }
 
 fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -> Result<()> {
@@ -51,7 +61,9 @@ fn show(session: &Session, site: &Site, args: &Off, applied: &Applied<Closed>) -
         }),
     );
     if args.dry_run.dry_run {
-        return session.output.answer(&report::dry_run_text(&applied.changes), &object);
+        return session
+            .output
+            .answer(&report::dry_run_text(&applied.changes, &session.clock), &object);
     }
     let place = session.where_done();
     let mut text = Text::default();

@@ -1,13 +1,16 @@
 //! `maint on`
 
 use anyhow::Result;
-use maint::state::Opened;
+use maint::internal::history;
+use maint::rules::Kind;
+use maint::state::{Opened, WindowSettings};
 use maint::store::{Applied, Stamp};
 use maint::{Error, Site, State};
 use serde_json::json;
 
 use crate::args::On;
 use crate::exit::Exit;
+use crate::failure;
 use crate::report;
 use crate::session::Session;
 use crate::text::say;
@@ -38,7 +41,43 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
         applied.warnings.push(warning);
     }
     show(session, &site, args, &applied)?;
+    if !args.dry_run.dry_run
+        && session.output.is_watched()
+        && stops_health_checks(&applied, &settings)
+        && is_first(&site)?
+    {
+        session.output.note(failure::tip(
+            "no rule lets a health check through, so a load balancer may take this host out; \
+              `maint ignore add path /health` lets one through",
+        ));
+    }
     Ok(Exit::Done)
+}
+
+/// Whether a load balancer that asks for a page of the site would meet an error. A rule for a
+/// path or for a header field lets it through, as a rule.
+fn stops_health_checks(applied: &Applied<Opened>, settings: &WindowSettings) -> bool {
+    let has_rule =
+        applied.after.ignore.values().any(|rule| matches!(rule.kind, Kind::Path | Kind::Header));
+    let status = settings.page.over(&applied.after.page).status;
+    applied.value == Opened::New
+        && settings.scope.is_whole()
+        && status.is_none_or(|status| status >= 400)
+        && !has_rule
+}
+
+/// Whether this is the first window of the site that its history knows: later ones are
+/// opened by somebody who has seen the hint.
+fn is_first(site: &Site) -> Result<bool> {
+    let mut opened = 0;
+    for record in history::backwards(&site.files()?)?.flatten().flatten() {
+        let begins = |verb: &str| record.command.split(' ').next() == Some(verb);
+        opened += usize::from(begins("on") || begins("run"));
+        if opened > 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) -> Result<()> {
@@ -64,7 +103,8 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         }),
     );
     if args.dry_run.dry_run {
-        let text = report::dry_run_text(&applied.changes) + &report::gaps_text(&window.scope);
+        let text = report::dry_run_text(&applied.changes, &session.clock)
+            + &report::gaps_text(&window.scope);
         return session.output.answer(&text, &object);
     }
     let (given, place) = (&args.name, session.where_done());
@@ -100,7 +140,7 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
         text += report::revoked_text(&revoked);
     }
     if matches!(applied.value, Opened::Replaced(_)) {
-        text += report::changes_text(&applied.changes);
+        text += report::changes_text(&applied.changes, &session.clock);
     }
     text += report::written(applied);
     session.output.done(&text, &object)

@@ -133,9 +133,14 @@ impl Output {
         }
     }
 
+    /// Whether a person sees what stands beside the answer.
+    pub(crate) fn is_watched(&self) -> bool {
+        io::stderr().is_terminal() && !self.quiet && !self.json
+    }
+
     /// Shows progress on a terminal.
     pub(crate) fn progress(&self, text: impl Into<Text>) {
-        if io::stderr().is_terminal() && !self.json {
+        if self.is_watched() {
             self.note(text);
         }
     }

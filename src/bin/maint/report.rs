@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maint::flags::{Lack, Report, Standing};
 use maint::fleet::following;
 use maint::internal::agent::{Duty, duty};
@@ -306,20 +306,42 @@ pub(crate) fn written<T>(applied: &Applied<T>) -> Text {
     say!("  {}\n", paint(DIM, say!("{} (revision {})", place, applied.after.revision)))
 }
 
-/// Fields that say who and when, which the history shows anyway.
+/// Fields that say who and when, which the history shows anyway, and what only programs read.
 const LEFT_OUT: [&str; 6] = ["run", "opened_at", "opened_by", "added_at", "added_by", "sha256"];
 
-/// The differences, one line each.
-pub(crate) fn changes_text(changes: &[Change]) -> Text {
+/// The differences, one line each, in words and in local times.
+pub(crate) fn changes_text(changes: &[Change], clock: &Clock) -> Text {
     let mut text = Text::default();
     for change in changes {
-        let what = place(&change.path());
-        let (sign, line) = match (&change.before, &change.after) {
-            (Some(before), Some(after)) => {
-                (paint(YELLOW, "~"), format!("{what}: {} → {}", brief(before), brief(after)))
+        let path = change.path();
+        // The first template brings the list of them.
+        if let ([list], None, Some(Value::Object(names))) =
+            (&path[..], &change.before, &change.after)
+            && list == "templates"
+        {
+            for name in names.keys() {
+                text += say!("  {} template {}\n", paint(GREEN, "+"), name);
             }
-            (None, Some(after)) => (paint(GREEN, "+"), with_value(&what, after)),
-            (Some(before), None) => (paint(RED, "-"), with_value(&what, before)),
+            continue;
+        }
+        // Of an item itself these differ with each command.
+        if path.get(2).is_some_and(|field| LEFT_OUT.contains(&field.as_str())) {
+            continue;
+        }
+        let what = place(&path);
+        let field = path.last().map_or("", String::as_str);
+        let is_template = path.first().is_some_and(|part| part == "templates");
+        let (sign, line) = match (&change.before, &change.after) {
+            // Its digest says nothing to anybody.
+            (Some(_), Some(_)) if is_template => (paint(YELLOW, "~"), format!("{what}: changed")),
+            (None, Some(_)) if is_template => (paint(GREEN, "+"), what),
+            (Some(_), None) if is_template => (paint(RED, "-"), what),
+            (Some(before), Some(after)) => (
+                paint(YELLOW, "~"),
+                format!("{what}: {} → {}", brief(field, before, clock), brief(field, after, clock)),
+            ),
+            (None, Some(after)) => (paint(GREEN, "+"), with_value(&what, field, after, clock)),
+            (Some(before), None) => (paint(RED, "-"), with_value(&what, field, before, clock)),
             (None, None) => continue,
         };
         text += say!("  {} {}\n", sign, line);
@@ -336,27 +358,60 @@ fn place(parts: &[String]) -> String {
         "templates" => "template",
         other => other,
     };
-    let rest = parts.iter().skip(1).map(String::as_str);
+    // Names that people gave stay as they are.
+    let is_named = matches!(noun, "window" | "rule" | "bypass token" | "template");
+    let rest = parts
+        .iter()
+        .skip(1)
+        .enumerate()
+        .map(|(at, part)| if is_named && at == 0 { part.clone() } else { in_words(part) });
+    let noun = if is_named { noun.to_owned() } else { in_words(noun) };
     [noun].into_iter().chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-fn with_value(what: &str, value: &Value) -> String {
-    match brief(value) {
+/// The name of a field in words.
+fn in_words(field: &str) -> String {
+    match field {
+        "expires_at" => "expires".to_owned(),
+        "web_user" => "user of the web server".to_owned(),
+        "read_only" => "read-only".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+fn with_value(what: &str, field: &str, value: &Value, clock: &Clock) -> String {
+    match brief(field, value, clock) {
         text if text.is_empty() || text == "{}" => what.to_owned(),
         text => format!("{what}: {text}"),
     }
 }
 
 /// A value on one line, without quotes and braces where they add nothing.
-fn brief(value: &Value) -> String {
+fn brief(field: &str, value: &Value, clock: &Clock) -> String {
+    // A name that is written like a time is one: what others wrote has fields of its own.
+    const TIMES: [&str; 4] = ["start", "end", "expires_at", "estimate"];
     match value {
+        Value::String(text) if TIMES.contains(&field) => {
+            text.parse().map_or_else(|_| quoted(text), |time| clock.time(time))
+        }
         Value::String(text) if text.contains([' ', ',']) || text.is_empty() => quoted(text),
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(" "),
+        Value::Number(seconds) if matches!(field, "lease" | "retry_after") => {
+            let span = seconds.as_i64().map(SignedDuration::from_secs);
+            span.map_or_else(|| seconds.to_string(), duration)
+        }
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Array(items) => {
+            items.iter().map(|item| brief(field, item, clock)).collect::<Vec<_>>().join(" ")
+        }
         Value::Object(fields) => fields
             .iter()
             .filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()))
-            .map(|(key, value)| format!("{key} {}", brief(value)))
+            .map(|(key, value)| match value {
+                Value::Bool(true) => in_words(key),
+                value => format!("{} {}", in_words(key), brief(key, value, clock)),
+            })
             .collect::<Vec<_>>()
             .join(", "),
         other => other.to_string(),
@@ -385,10 +440,10 @@ pub(crate) fn origin_text(
 }
 
 /// What a dry run prints.
-pub(crate) fn dry_run_text(changes: &[Change]) -> Text {
+pub(crate) fn dry_run_text(changes: &[Change], clock: &Clock) -> Text {
     if changes.is_empty() {
         "nothing would change\n".into()
     } else {
-        say!("would change, but nothing was written:\n{}", changes_text(changes))
+        say!("would change, but nothing was written:\n{}", changes_text(changes, clock))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
     let more = json!({ "dry_run": is_dry, "restored": what });
     let object = report::object(&site, &applied, session.clock.now(), more);
     if is_dry {
-        session.output.answer(&report::dry_run_text(&applied.changes), &object)?;
+        session.output.answer(&report::dry_run_text(&applied.changes, &session.clock), &object)?;
         return Ok(Exit::Done);
     }
     let mut text: Text = match applied.value {
@@ -45,7 +45,7 @@ pub(crate) fn run(session: &Session, args: &Restore) -> Result<Exit> {
               undoes this\n"
             .into(),
     };
-    text += report::changes_text(&applied.changes);
+    text += report::changes_text(&applied.changes, &session.clock);
     text += report::holds(&applied.after, &session.clock);
     text += report::written(&applied);
     session.output.done(&text, &object)?;

@@ -1,6 +1,6 @@
 //! `maint run`
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::args::{OnFailure, Run};
 use crate::exit::{self, Exit};
+use crate::failure;
 use crate::report;
 use crate::session::Session;
 use crate::signals;
@@ -48,7 +49,8 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     let is_leased = args.on_failure == OnFailure::Release;
     let seconds =
         u32::try_from(lease.as_secs()).map_err(|_| Error::invalid("the lease is too long"))?;
-    let name = args.name.clone().map_or_else(random_name, Ok)?;
+    let (named, command) = args.name_and_command()?;
+    let name = named.map_or_else(random_name, |name| Ok(name.to_owned()))?;
     let asked = args.window.settings()?.lease(is_leased.then_some(seconds));
 
     // Before the window opens: from then on no signal may end this process alone.
@@ -76,20 +78,21 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
     session.doubt(scope);
 
     let was_there = matches!(opened.value, Opened::Replaced(_));
-    let mut hold = Hold { session, site: &site, name: &name, claim, has_lapsed: false };
+    let is_named = named.is_some();
+    let mut hold = Hold { session, site: &site, name: &name, is_named, claim, has_lapsed: false };
     // Some software would go on meeting visitors while the command works.
     if session.is_behind() {
         let why = "a flag does not follow, so the command was not run";
         return Ok(hold.never_began(Exit::Behind, why, was_there));
     }
-    let spawned = hold.claim.share().and_then(|()| hold.command(args).spawn());
+    let spawned = hold.claim.share().and_then(|()| hold.command(command).spawn());
     let mut child = match spawned {
         Ok(child) => child,
         // Nothing ran, so nothing is half done, unless an earlier run left it so.
         Err(cause) => {
-            let exit = Exit::Command(if is_missing(&args.command[0], &cause) { 127 } else { 126 });
+            let exit = Exit::Command(if is_missing(&command[0], &cause) { 127 } else { 126 });
             let why = maint::internal::describe(&cause);
-            let program = args.command[0].to_string_lossy();
+            let program = command[0].to_string_lossy();
             return Ok(hold.never_began(
                 exit,
                 &format!("could not run `{program}`: {why}"),
@@ -224,16 +227,18 @@ struct Hold<'a> {
     session: &'a Session,
     site: &'a Site,
     name: &'a str,
+    /// Whether the next run has the same name.
+    is_named: bool,
     claim: Claim,
     /// Whether the site was up for a while because nobody renewed the lease.
     has_lapsed: bool,
 }
 
 impl Hold<'_> {
-    fn command(&self, args: &Run) -> Command {
-        let mut command = Command::new(&args.command[0]);
+    fn command(&self, words: &[OsString]) -> Command {
+        let mut command = Command::new(&words[0]);
         command
-            .args(&args.command[1..])
+            .args(&words[1..])
             .env("MAINT_SITE", self.site.dir())
             .env("MAINT_WINDOW", self.name)
             .env_remove(PASSWORD);
@@ -387,24 +392,31 @@ impl Hold<'_> {
     }
 
     /// Prints how it ended on standard error: standard output is the command's own.
-    fn report(&self, exit: Exit, is_open: bool, failure: Option<&str>) -> Exit {
+    fn report(&self, exit: Exit, is_open: bool, what: Option<&str>) -> Exit {
         let output = &self.session.output;
         if output.is_json() {
             let object = json!({
-                "window": self.name, "exit": exit.code(), "open": is_open, "failure": failure,
+                "window": self.name, "exit": exit.code(), "open": is_open, "failure": what,
             });
             output.error_object(&object);
             return exit;
         }
-        if let Some(failure) = failure {
+        if let Some(what) = what {
             let stays = if is_open {
                 say!(", so window `{}` stays open", self.name)
             } else {
                 Text::default()
             };
-            output.error_line(say!("maint: {}{}", failure, stays));
+            output.error_line(failure::mistake(say!("{}{}", what, stays)));
             if is_open {
-                output.error_line(say!("hint: when it is fixed, `maint off {}`", self.name));
+                // The next run of that name would be refused.
+                let again = if self.is_named {
+                    "run it again with `--take-over`, or close the window: "
+                } else {
+                    ""
+                };
+                let hint = say!("when it is fixed, {}`maint off {}`", again, self.name);
+                output.error_line(failure::tip(hint));
             }
         }
         exit

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     global: Global,
     pub(crate) output: Output,
     pub(crate) clock: Clock,
+    /// How many words at the end of the command line are those of a command that is run.
+    wrapped: usize,
     /// Whether a flag does not follow what this command changed.
     is_behind: Cell<bool>,
     /// Whether this command is about this host alone, and not about its fleet.
@@ -44,9 +46,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(global: Global, output: Output, clock: Clock) -> Self {
+    pub(crate) fn new(global: Global, output: Output, clock: Clock, wrapped: usize) -> Self {
         let (is_behind, is_local) = (Cell::new(false), Cell::new(false));
-        Self { global, output, clock, is_behind, is_local, visit: OnceCell::new() }
+        Self { global, output, clock, wrapped, is_behind, is_local, visit: OnceCell::new() }
     }
 
     /// The site that is meant: that of an engine, if one is named, or one on this host.
@@ -196,7 +198,7 @@ impl Session {
             (Some(text), false) => parse_duration(text)?.unsigned_abs(),
             (None, false) => PATIENCE,
         };
-        Ok(Options::new(command_line())
+        Ok(Options::new(command_line(self.wrapped))
             .patience(patience)
             .locking(!self.global.no_lock)
             .now(self.clock.fixed())
@@ -409,7 +411,13 @@ fn follows(site: &Site, address: &Address) -> bool {
 }
 
 /// The command line without the name of the program and without secrets, quoted for a shell.
-fn command_line() -> String {
+/// The last words may be those of a command that is run, which then stand behind a `--`.
+fn command_line(wrapped: usize) -> String {
     let words = std::env::args_os().skip(1);
-    shortened(recorded(words.map(|text| text.to_string_lossy().into_owned())))
+    let mut words: Vec<String> = words.map(|text| text.to_string_lossy().into_owned()).collect();
+    let begin = words.len().saturating_sub(wrapped);
+    if wrapped > 0 && !words[..begin].iter().any(|word| word == "--") {
+        words.insert(begin, "--".to_owned());
+    }
+    shortened(recorded(words))
 }

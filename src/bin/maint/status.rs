@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::fleet;
 use crate::report;
 use crate::session::Session;
-use crate::text::{BOLD, DIM, Text, YELLOW, duration, paint, say};
+use crate::text::{BOLD, DIM, RED, Text, YELLOW, duration, paint, say};
 use crate::{bypass, ignore};
 
 /// How many rules are shown before the rest is only counted.
@@ -74,7 +74,8 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
     if !session.output.is_json() {
         if let Some(expected) = args.expect.filter(|_| !is_met) {
             session.output.error_line(say!(
-                "maint: expected {}, found {}",
+                "{} expected {}, found {}",
+                paint(RED, "maint:"),
                 said(expected),
                 report::overall(&state, now)
             ));

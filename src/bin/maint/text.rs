@@ -16,6 +16,8 @@ use serde::Serialize;
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const RED: Style = Style::new().red().bold();
+/// That of clap's own `tip:`.
+pub(crate) const TIP: Style = Style::new().green();
 pub(crate) const GREEN: Style = Style::new().green().bold();
 pub(crate) const YELLOW: Style = Style::new().yellow().bold();
 

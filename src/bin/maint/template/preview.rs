@@ -1,5 +1,8 @@
 //! `maint template preview`
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use maint::internal::page::Templates;
@@ -27,6 +30,26 @@ th, td { text-align: left; padding: .4rem 1.5rem .4rem 0; border-bottom: 1px sol
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem; border-left: .25rem solid #c33; background: #c331 }
 code { font-size: .9em }
 ";
+
+/// The look of the frame. Its switches move and colour the frame alone.
+const FRAME_STYLE: &str = "\
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; padding: .5rem }
+nav { display: inline; margin-inline-start: 1rem }
+a { margin-inline-end: .75rem; white-space: nowrap }
+[aria-current] { font-weight: bold }
+label { margin-inline-end: .75rem }
+iframe { display: block; box-sizing: border-box; inline-size: 100%; block-size: calc(100vh - 6rem); margin: .5rem auto 0; border: 1px solid #8886; color-scheme: light }
+#w-phone:checked ~ iframe { inline-size: 322px }
+#w-tablet:checked ~ iframe { inline-size: 770px }
+#dark:checked ~ iframe { color-scheme: dark }
+";
+
+/// The query of a page in the frame.
+const FRAMED: &str = "framed";
+
+/// The largest file of the site that is served, in bytes.
+const MAX_FILE: u64 = 32 * 1024 * 1024;
 
 /// A window that a visitor may meet, and how they ask.
 struct Scene {
@@ -87,6 +110,8 @@ fn long_reason() -> String {
 /// What every request is answered from.
 struct Preview {
     site: Site,
+    /// The directory with the files of the site.
+    files: Option<PathBuf>,
     which: WhichTemplate,
     /// The time in tests.
     fixed: Option<Timestamp>,
@@ -94,7 +119,8 @@ struct Preview {
 
 pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     let site = session.site()?;
-    let preview = Preview { site, which: args.which.clone(), fixed: session.clock.fixed() };
+    let files = args.r#static.as_deref().map(directory).transpose()?;
+    let preview = Preview { site, files, which: args.which.clone(), fixed: session.clock.fixed() };
     // An unknown name is wrong usage; an error in the template is shown in the browser.
     let (what, _) = preview.title()?;
     let ending = signals::ending().context("could not watch signals")?;
@@ -106,6 +132,12 @@ pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     http::serve(listener, move |request| preview.answer(request))?;
     ending();
     Ok(Exit::Done)
+}
+
+/// A directory, whatever leads to it.
+fn directory(given: &Path) -> maint::Result<PathBuf> {
+    let found = given.canonicalize().ok().filter(|found| found.is_dir());
+    found.ok_or_else(|| Error::invalid(format!("`{}` is no directory", given.display())))
 }
 
 impl Preview {
@@ -139,16 +171,52 @@ impl Preview {
         if path == "/" {
             return self.index().unwrap_or_else(|error| mistake(&error));
         }
+        if let Some(scene) = path.strip_prefix("/frame/") {
+            return SCENES
+                .iter()
+                .find(|known| known.path == scene)
+                .map_or_else(Answer::not_found, frame);
+        }
         let scene = path.trim_start_matches('/').split_once('.').and_then(|(scene, format)| {
             let scene = SCENES.iter().find(|known| known.path == scene)?;
             Some((scene, format.parse().ok()?))
         });
         match scene {
             Some((scene, format)) => {
-                self.page(scene, format).unwrap_or_else(|error| mistake(&error))
+                let answer = self.page(scene, format).unwrap_or_else(|error| mistake(&error));
+                if request.query() == Some(FRAMED.as_bytes()) { in_frame(answer) } else { answer }
             }
-            None => Answer::not_found(),
+            None => self.file(request.path()).unwrap_or_else(Answer::not_found),
         }
+    }
+
+    /// A file of the site, as its own server would send it: `/static/logo.png` is that file
+    /// below the directory, or `logo.png` in it if it is called `static` itself.
+    fn file(&self, path: &[u8]) -> Option<Answer> {
+        let root = self.files.as_ref()?;
+        let path = decoded(path)?;
+        let below: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let is_inside = |part: &&str| !part.starts_with('.') && !part.contains(['\\', '\0']);
+        if !below.iter().all(is_inside) {
+            return None;
+        }
+        let name = root.file_name().and_then(|name| name.to_str());
+        let own = below.first().filter(|first| Some(**first) == name).map(|_| &below[1..]);
+        let found = [Some(&below[..]), own].into_iter().flatten().find_map(|parts| {
+            let file = root.join(parts.join("/")).canonicalize().ok()?;
+            // A link that leads out of it shows what was not meant.
+            (file.starts_with(root) && file.is_file()).then_some(file)
+        })?;
+        let size = fs::metadata(&found).ok()?.len();
+        if size > MAX_FILE {
+            return Some(Answer::plain(413, "the file is too large for a preview"));
+        }
+        let headers = vec![
+            ("content-type", media_type(&found).to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+        ];
+        Some(Answer { status: 200, headers, body: fs::read(&found).ok()? })
     }
 
     /// The answer that visitors get.
@@ -174,7 +242,7 @@ impl Preview {
                 let path = scene.path;
                 body += &format!("<td><a href=\"/{path}.{format}\">{format}</a>{mark}</td>");
             }
-            body += "</tr>\n";
+            body += &format!("<td><a href=\"/frame/{}\">widths, dark</a></td></tr>\n", scene.path);
         }
         body += "</table>\n";
         if let Some(url) = self.state()?.page.redirect {
@@ -197,6 +265,82 @@ impl Preview {
         let (_, files) = page::chosen(&self.site, &self.state()?, &self.which, &window)?;
         let (templates, _) = Templates::read(&self.site.templates());
         Ok(files.iter().filter_map(|file| templates.try_file(file).err()).collect())
+    }
+}
+
+/// The page in a frame, with switches above it for its width and for a dark look. They need no
+/// script: a frame tells what is in it how light or dark it is.
+fn frame(scene: &Scene) -> Answer {
+    let mut links = String::new();
+    for other in &SCENES {
+        let current = if other.path == scene.path { " aria-current=\"page\"" } else { "" };
+        links += &format!("<a href=\"/frame/{}\"{current}>{}</a>\n", other.path, other.label);
+    }
+    let path = scene.path;
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{} · Preview · maint</title>\n\
+         <style>\n{FRAME_STYLE}</style>\n\
+         <input type=\"radio\" name=\"width\" id=\"w-phone\"><label for=\"w-phone\">320</label>\n\
+         <input type=\"radio\" name=\"width\" id=\"w-tablet\"><label for=\"w-tablet\">768</label>\n\
+         <input type=\"radio\" name=\"width\" id=\"w-all\" checked><label for=\"w-all\">all</label>\n\
+         <input type=\"checkbox\" id=\"dark\"><label for=\"dark\">dark</label>\n\
+         <nav><a href=\"/\">all</a>\n{links}<a href=\"/{path}.html\">without the frame</a></nav>\n\
+         <iframe src=\"/{path}.html?{FRAMED}\" title=\"{}\"></iframe>\n",
+        scene.label, scene.label
+    );
+    Answer::html(200, page, "frame-src 'self'; ")
+}
+
+/// The same page for the frame: nothing differs but who may frame it.
+fn in_frame(mut answer: Answer) -> Answer {
+    for (name, value) in &mut answer.headers {
+        if *name == "content-security-policy" {
+            *value = value.replace("frame-ancestors 'none'", "frame-ancestors 'self'");
+        }
+    }
+    answer
+}
+
+/// A path without its escapes (RFC 3986, 2.1).
+fn decoded(path: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.iter().copied();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The media type of a file that a page loads, by its name.
+fn media_type(file: &Path) -> &'static str {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" | "map" => "application/json",
+        "html" | "htm" => "text/html; charset=utf-8",
+        "txt" => "text/plain; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "ico" => "image/x-icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
+        "otf" => "font/otf",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        _ => "application/octet-stream",
     }
 }
 
