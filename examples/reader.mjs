@@ -146,6 +146,7 @@ const PAGE = fields({
   retry_after: maybe(integer(1, 7 * 24 * 3600)),
   template: maybe(pattern(TEMPLATE, 'name of a template')),
   redirect: maybe(redirect),
+  format: maybe(pattern(/^(html|json|txt)$/, 'format')),
 });
 const SCOPE = fields(
   {
@@ -714,7 +715,7 @@ const NEVER_KEPT = {
 const JSON_TYPE = /^(application\/(problem\+)?json|text\/json|application\/.*\+json)$/;
 
 /** What a client names in `Accept`: a named type goes before a wildcard, the heavier before the lighter. */
-function wantedFormat(request) {
+function wantedFormat(request, usual = 'html') {
   const accept = valuesOf(request, 'accept');
   const ranges = accept.join(',').split(',').map((range) => {
     const [media, ...parameters] = range.split(';').map((part) => lower(trim(part)));
@@ -734,7 +735,8 @@ function wantedFormat(request) {
   const possible = (ordered.length > 0 ? ordered : covered['*/*']).filter((format) => !refused.includes(format));
   const takesAnything = accept.length === 0 || wild.some(({ media }) => media === '*/*');
   const isJson = possible.includes('json') && speaksJson(request, takesAnything);
-  return { format: isJson ? 'json' : possible[0] ?? 'html', isNamed: false };
+  const usually = possible.includes(usual) || possible.length === 0 ? usual : possible[0];
+  return { format: isJson ? 'json' : usually, isNamed: false };
 }
 
 /** Whether a client that names no format is a program: it sends JSON, or is a script that shows no parts of pages. */
@@ -754,7 +756,7 @@ export function answerOf({ page, promised }, request, now) {
   const grpc = /^application\/grpc(-web(-text)?)?(?=$|[+;])/.exec(onlyValue(request, 'content-type') ?? '');
   // A call of gRPC has its own status in a field, and 14 is `UNAVAILABLE`.
   if (grpc) return { status: 200, headers: { ...headers, 'content-type': grpc[0], 'grpc-status': '14' } };
-  const { format, isNamed } = wantedFormat(request);
+  const { format, isNamed } = wantedFormat(request, page.format);
   const mode = onlyValue(request, 'sec-fetch-mode') ?? 'navigate';
   const isVisit = isRead && isNamed && format === 'html' && mode === 'navigate' && !valuesOf(request, 'x-requested-with').length;
   const target = request.target.split('?')[0];

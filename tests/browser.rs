@@ -109,6 +109,9 @@ impl Shop {
 
     fn turn(&self, way: &str) {
         match way {
+            "all" => self.maint(&["on", "-m", "Back at noon"]),
+            "part" => self.maint(&["on", "--path", "/part/**"]),
+            "read-only" => self.maint(&["on", "--read-only"]),
             "on" => self.on(),
             "off" => self.maint(&["off", "--all"]),
             "writes" => {
@@ -127,6 +130,11 @@ impl Shop {
             .route("/always", any(async || Html(APP)).layer(layer.clone().force_on()))
             .fallback(async || Html(APP))
             .layer(layer);
+        self.serve_app(runtime, app)
+    }
+
+    /// The same for another app.
+    fn serve_app(self: &Arc<Self>, runtime: &Runtime, app: Router) -> [String; 2] {
         let shop = self.clone();
         let turn = async move |Path(way): Path<String>| {
             spawn_blocking(move || shop.turn(&way)).await.unwrap();
@@ -180,7 +188,7 @@ impl Rig {
         let list = |directory: &path::Path| fs::read(directory.join("package.json")).ok();
         let is_installed = list(&directory) == list(RIG.as_ref())
             && directory.join("node_modules/.package-lock.json").exists();
-        for file in ["check.mjs", "first.mjs", "package.json", ".npmrc"] {
+        for file in ["check.mjs", "first.mjs", "scripts.mjs", "package.json", ".npmrc"] {
             fs::copy(PathBuf::from(RIG).join(file), directory.join(file)).unwrap();
         }
         if is_installed {
@@ -204,10 +212,20 @@ impl Rig {
     fn check(&self, name: &str, shop: &Arc<Shop>, checks: &[&str]) -> PathBuf {
         let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Runtime::new().unwrap();
-        let [app, switch] = shop.serve(&runtime);
+        self.run("check.mjs", name, shop.serve(&runtime), checks)
+    }
+
+    /// Runs a program of the rig on an app and its switch.
+    fn run(
+        &self,
+        program: &str,
+        name: &str,
+        [app, switch]: [String; 2],
+        checks: &[&str],
+    ) -> PathBuf {
         let pictures = self.directory.join("out").join(name);
         let mut node = Command::new("node")
-            .arg("check.mjs")
+            .arg(program)
             .args([&self.chromium, &pictures])
             .arg(app)
             .args(checks)
@@ -268,6 +286,67 @@ fn a_picture_of_the_page_can_be_made_for_the_readme() {
         let size = fs::metadata(&picture).map_or(0, |metadata| metadata.len());
         assert!((1..=LARGEST_PICTURE).contains(&size), "{}: {size} bytes", picture.display());
     }
+}
+
+/// Pages of an app that uses libraries which ask in place of the browser.
+fn scripted(shop: &Shop) -> Router {
+    let page = |head: &str, body: &str| -> Html<String> {
+        Html(format!(
+            "<!doctype html><html lang=en><title>Shop</title><link rel=icon href=data:,>{head}\
+             <body>{body}<script type=module>window.ready = true</script>"
+        ))
+    };
+    let form = "<input name=note><button id=send>Send</button></form>";
+    let htmx = page(
+        "<script src=/lib/htmx.org/dist/htmx.min.js></script>",
+        &format!(
+            "<h1 id=app>htmx</h1><button id=rows hx-get=/part/rows hx-target=#here>Rows</button>\
+             <div id=here></div><a id=next hx-boost=true href=/next>Next</a>\
+             <form hx-post=/cart>{form}"
+        ),
+    );
+    let turbo = page(
+        "<script src=/lib/@hotwired/turbo/dist/turbo.es2017-umd.js></script>",
+        &format!(
+            "<h1 id=app>turbo</h1><a id=next href=/next>Next</a>\
+             <turbo-frame id=frame><a id=rows href=/part/rows>Rows</a>\
+             <form method=post action=/cart><button id=send-in-frame>Send</button></form></turbo-frame>\
+             <form method=post action=/cart>{form}"
+        ),
+    );
+    let inertia = page(
+        r#"<script type=importmap>{"imports": {
+            "@inertiajs/core": "/lib/@inertiajs/core/dist/index.js",
+            "es-toolkit": "/lib/es-toolkit/dist/index.mjs",
+            "es-toolkit/compat": "/lib/es-toolkit/dist/compat/index.mjs",
+            "laravel-precognition": "/lib/laravel-precognition/dist/index.js"
+        }}</script><script type=module>
+        import { router } from '@inertiajs/core';
+        const initialPage = { component: 'A', props: {}, url: location.pathname, version: null };
+        router.init({ initialPage, resolveComponent: async () => ({}), swapComponent: async () => {} });
+        window.router = router;
+        </script>"#,
+        &format!("<h1 id=app>inertia</h1><form>{form}"),
+    );
+    let next = page("", "<h1 id=app>next</h1>");
+    let layer = MaintenanceLayer::open(Some(&shop.site())).unwrap();
+    Router::new()
+        .route("/htmx", get(async || htmx))
+        .route("/turbo", get(async || turbo))
+        .route("/inertia", get(async || inertia))
+        .route("/next", get(async || next))
+        .route("/part/rows", get(async || "<turbo-frame id=frame>the rows</turbo-frame>"))
+        .layer(layer)
+}
+
+#[test]
+fn htmx_turbo_inertia_and_fetch_meet_maintenance_in_mid_session() {
+    let Some(rig) = Rig::get() else { return };
+    let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = Runtime::new().unwrap();
+    let shop = Shop::new();
+    let served = shop.serve_app(&runtime, scripted(&shop));
+    rig.run("scripts.mjs", "scripts", served, &[]);
 }
 
 /// The fenced block of the README after `<!-- test: NAME -->`.

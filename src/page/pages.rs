@@ -66,6 +66,8 @@ pub struct Pages {
     sending: Forms,
     grpc: Arc<Page>,
     redirect: Option<(String, Arc<Page>)>,
+    /// What is answered where the request does not say.
+    usual: Option<Format>,
 }
 
 /// The page in each format.
@@ -136,6 +138,7 @@ impl Pages {
             reading,
             sending,
             redirect,
+            usual: settings.format,
         }
     }
 
@@ -221,7 +224,7 @@ impl Pages {
     }
 
     fn page(&self, request: &impl Request, method: &str) -> &Arc<Page> {
-        let wanted = wanted(request, None);
+        let wanted = wanted(request, self.usual);
         let is_read = is_read(method);
         // A client that follows a redirect after a POST takes the target's 200 for
         // the answer to what it sent.

@@ -292,6 +292,9 @@ pub(crate) struct WindowArgs {
     /// Redirect browsers to this URL instead
     #[arg(long, value_name = "URL", help_heading = "Page", display_order = 23, value_hint = ValueHint::Url)]
     pub(crate) redirect: Option<String>,
+    /// What is answered where the request does not say [default: html]
+    #[arg(long, value_name = "FORMAT", help_heading = "Page", display_order = 24)]
+    pub(crate) format: Option<TemplateFormat>,
 }
 
 impl WindowArgs {
@@ -301,6 +304,7 @@ impl WindowArgs {
         let retry_after =
             retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
         let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
+        page.format = self.format.map(Format::from);
         page.template.clone_from(&self.template);
         page.redirect.clone_from(&self.redirect);
         let scope = Scope::new().paths(&self.path)?.methods(&self.method)?;

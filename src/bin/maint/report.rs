@@ -226,6 +226,7 @@ fn page_text(window: &Window) -> String {
         page.retry_after.map(|seconds| format!("retry after {seconds} s")),
         page.template.as_ref().map(|name| format!("template {name}")),
         page.redirect.as_ref().map(|url| format!("redirects browsers to {url}")),
+        page.format.map(|format| format!("{format} for requests that do not say")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
