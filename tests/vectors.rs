@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use maint::gate::{Answer, Gate, Plan};
 use maint::internal::page::{Pages, SiteDefaults, Templates};
+use maint::page::Reply;
 use maint::request::{RequestParts, User};
 use maint::{Error, Site, State};
 use say::figure;
@@ -85,6 +86,7 @@ struct Vector {
     decision: Verdict,
     by: Option<Deciders>,
     status: Option<u16>,
+    retry_after: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -147,15 +149,15 @@ impl Asked {
 }
 
 impl Vector {
-    /// The status of the page of a window.
-    fn answered(&self, state: &State, window: &str) -> u16 {
+    /// The answer with the page of a window.
+    fn answered(&self, state: &State, window: &str) -> Reply {
         let templates = Arc::new(Templates::empty());
         let site = SiteDefaults::new(None, &state.page, &templates);
         let pages = Pages::new(window, &state.windows[window], &site, &mut Vec::new());
-        pages.reply(&self.request.facts(), self.now).status()
+        pages.reply(&self.request.facts(), self.now)
     }
 
-    /// What is wrong with the decision or the status, if anything.
+    /// What is wrong with the decision or the answer, if anything.
     fn failure(&self) -> Option<String> {
         let state = match serde_json::from_value::<State>(self.state.clone()) {
             Ok(state) => state,
@@ -183,9 +185,17 @@ impl Vector {
                 "{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"
             ));
         }
-        let expected = self.status?;
-        let found = self.answered(&state, by?);
-        (found != expected).then(|| format!("status {expected} expected, {found} found"))
+        if self.status.is_none() && self.retry_after.is_none() {
+            return None;
+        }
+        let answer = self.answered(&state, by?);
+        let found = answer.status();
+        if let Some(expected) = self.status.filter(|&status| status != found) {
+            return Some(format!("status {expected} expected, {found} found"));
+        }
+        let found = answer.header("retry-after").unwrap_or_default();
+        let expected = self.retry_after?.to_string();
+        (found != expected).then(|| format!("Retry-After {expected} expected, {found} found"))
     }
 }
 

@@ -55,9 +55,13 @@ function failureOfDecision({ readState, answerOf, timeOf }, vector) {
   if (decision !== vector.decision || ![vector.by].flat().includes(by)) {
     return `${vector.decision} by ${vector.by} expected, ${decision} by ${by} found`;
   }
-  if (vector.status === undefined) return undefined;
-  const { status } = answerOf(window, request, now);
-  return status === vector.status ? undefined : `status ${vector.status} expected, ${status} found`;
+  const expected = [vector.status, vector.retry_after].some((one) => one !== undefined);
+  if (!expected) return undefined;
+  const { status, headers } = answerOf(window, request, now);
+  const wait = Number(headers['retry-after']);
+  if (status !== (vector.status ?? status)) return `status ${vector.status} expected, ${status} found`;
+  if (wait !== (vector.retry_after ?? wait)) return `Retry-After ${vector.retry_after} expected, ${wait} found`;
+  return undefined;
 }
 
 const GET = factsOf({ method: 'GET', target: '/', host: 'example.com', peer: null, headers: [], user: null, token: null });

@@ -53,7 +53,7 @@ def request_of(asked: dict[str, Any]) -> maint.Request:
 
 
 def failure(vector: dict[str, Any], directory: Path) -> str | None:
-    """What is wrong with the decision or the status, if anything."""
+    """What is wrong with the decision or the answer, if anything."""
     (directory / "state.json").write_text(json.dumps(vector["state"]))
     answer = maint.Gate(maint.Site(directory)).answer(
         request_of(vector["request"]), at=vector["now"]
@@ -65,11 +65,13 @@ def failure(vector: dict[str, Any], directory: Path) -> str | None:
     fitting = vector["by"] if isinstance(vector["by"], list) else [vector["by"]]
     if decision != vector["decision"] or by not in fitting:
         return f"{vector['decision']} by {vector['by']} expected, {decision} by {by} found"
-    expected = vector.get("status")
-    found = None if isinstance(answer, maint.Pass) else answer.status
-    if expected in (None, found):
+    if isinstance(answer, maint.Pass):
         return None
-    return f"status {expected} expected, {found} found"
+    found = {"status": answer.status, "retry_after": int(dict(answer.headers)["retry-after"])}
+    for field, is_found in found.items():
+        if (expected := vector.get(field)) not in (None, is_found):
+            return f"{field} {expected} expected, {is_found} found"
+    return None
 
 
 @pytest.mark.skipif(not VECTORS.is_dir(), reason="the vectors are in the repository alone")
