@@ -475,7 +475,8 @@ fn is_there(site: &Site) -> Result<()> {
 fn next_edge(state: &State, now: Timestamp) -> Option<Timestamp> {
     let rules = state.ignore.values().filter_map(|rule| rule.expires_at);
     let tokens = state.bypass.values().filter_map(|token| token.expires_at);
-    let expiries = rules.chain(tokens).filter(|&edge| edge > now);
+    let estimates = state.windows.values().filter_map(|window| window.estimate);
+    let expiries = rules.chain(tokens).chain(estimates).filter(|&edge| edge > now);
     expiries.chain(state.next_edge(now)).min()
 }
 
