@@ -529,6 +529,33 @@ mod tests {
     }
 
     #[test]
+    fn the_estimate_that_a_flag_says_goes_when_it_has_passed() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let options = || Options::new("test").now(at("12:00:00"));
+        let flag = Flag::new(Kind::Web).at(temp.path().join("web"));
+        store::add_flag(&site, &options(), "it", flag, false).unwrap();
+        let window = WindowSettings::new().estimate(at("13:00:00")).end(at("14:00:00"));
+        let open =
+            |state: &mut State, stamp: store::Stamp<'_>| state.open_window("w", &window, stamp);
+        let lacks = store::update(&site, &options(), open).unwrap().flags.flags[0].lacks.clone();
+        let of_clock = lacks.iter().filter(|lack| lack.is_of_the_clock()).count();
+        assert_eq!(of_clock, 2, "its end and its estimate: {lacks:?}");
+        let mut agent = Agent::start(&site, Options::new("agent")).unwrap();
+        for (time, told) in [
+            ("12:00:00", "Sun, 29 Nov 2026 13:00:00 GMT"),
+            ("12:59:59.999", "Sun, 29 Nov 2026 13:00:00 GMT"),
+            ("13:00:00", "Sun, 29 Nov 2026 14:00:00 GMT"),
+            ("13:59:59", "Sun, 29 Nov 2026 14:00:00 GMT"),
+        ] {
+            agent.turn(at(time));
+            let said = fs::read_to_string(temp.path().join("web/retry-after")).unwrap();
+            assert_eq!(said, told, "{time}");
+        }
+    }
+
+    #[test]
     fn requirement_80_an_address_no_longer_gets_through_once_its_rule_has_expired() {
         let temp = tempfile::tempdir().unwrap();
         let site = Site::at(temp.path().join(".maint"));
