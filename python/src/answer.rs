@@ -126,6 +126,12 @@ impl Upcoming {
         self.0.end.map(|end| clock::datetime(py, end)).transpose()
     }
 
+    /// When it is expected to be over, an aware `datetime` in UTC.
+    #[getter]
+    fn estimate<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        self.0.estimate.map(|estimate| clock::datetime(py, estimate)).transpose()
+    }
+
     /// The reason shown to visitors.
     #[getter]
     fn reason(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 """The part in Rust: the library that the command and Rust servers use."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, Final, Literal, TypeVar, final
 
@@ -196,6 +196,9 @@ class Upcoming:
         """When it ends by itself, as far as visitors are told; an aware
         `datetime` in UTC.
         """
+    @property
+    def estimate(self) -> datetime | None:
+        """When it is expected to be over, an aware `datetime` in UTC."""
     @property
     def reason(self) -> str | None:
         """The reason shown to visitors."""
@@ -530,6 +533,7 @@ class Site:
         reason: str | None = None,
         start: _Time | None = None,
         end: _Time | None = None,
+        estimate: _Time | None = None,
         paths: Sequence[str] | None = None,
         methods: Sequence[str] | None = None,
         hosts: Sequence[str] | None = None,
@@ -547,6 +551,8 @@ class Site:
         `reason`: text for visitors.
         `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
         now, and for no end.
+        `estimate`: the same, when it is expected to be over; visitors are
+        told, and it opens nothing.
         `paths`, `methods`, `hosts`: which requests it covers; `None` for
         all. `read_only`: only those that change something.
         `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
@@ -557,6 +563,62 @@ class Site:
 
         Raises `UsageError` for a setting that cannot be, `ValueError` for a
         time without an offset and for a number out of range.
+        """
+    def set(
+        self,
+        name: str = "default",
+        *,
+        reason: str | None = ...,
+        start: _Time | None = ...,
+        end: _Time | None = ...,
+        estimate: _Time | None = ...,
+        paths: Sequence[str] | None = ...,
+        methods: Sequence[str] | None = ...,
+        hosts: Sequence[str] | None = ...,
+        read_only: bool = ...,
+        status: int | None = ...,
+        retry_after: int | None = ...,
+        template: str | None = ...,
+        redirect: str | None = ...,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> Change:
+        """Changes settings of a window that is open or scheduled, as `maint set`
+        does: those that are given, by the names that `on` has for them.
+        `None` takes one away, and so does an empty list. The rest stays, and
+        so does who opened it, and the `maint run` that holds it.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` if there is no window of that name, and for a
+        setting that cannot be; `Conflict` if the window has ended, for
+        another start of an open one, and for another end of one that a run
+        holds by a lease.
+        """
+    def extend(
+        self,
+        name: str = "default",
+        *,
+        longer: timedelta | None = None,
+        until: _Time | None = None,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> Change:
+        """Moves the end of a window, as `maint extend` does: by a `timedelta`,
+        which moves the estimate as well and counts from now where that has
+        passed, or until an aware `datetime` or text in RFC 3339. A window
+        without an end has its estimate moved.
+
+        `longer`, `until`: one of them.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` if there is no window of that name, and for what
+        would not be longer; `Conflict` if it has ended, or has neither an
+        end nor an estimate.
         """
     def off(
         self, name: str = "default", *, by: str | None = None, command: str | None = None
