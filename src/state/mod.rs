@@ -11,7 +11,7 @@ mod gap;
 mod json;
 pub(crate) mod language;
 mod lean;
-mod link;
+pub(crate) mod link;
 pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
