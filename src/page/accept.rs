@@ -125,7 +125,7 @@ fn covered(media: &[u8]) -> &'static [Format] {
 }
 
 /// The weight of `q=0.8`, in thousandths; `None` if it cannot be read.
-fn weight(parameter: &[u8]) -> Option<u16> {
+pub(super) fn weight(parameter: &[u8]) -> Option<u16> {
     let [b'q' | b'Q', b'=', value @ ..] = parameter else { return None };
     let value: f32 = str::from_utf8(value).ok()?.trim().parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]

@@ -32,7 +32,7 @@ pub(super) const MAX_MACROS: usize = 64;
 pub(super) const MAX_COLUMN: usize = 60_000;
 
 /// The filters that always make a text, a number, true or false.
-const PLAIN_FILTERS: [&str; 21] = [
+const PLAIN_FILTERS: [&str; 22] = [
     "abs",
     "bool",
     "capitalize",
@@ -54,6 +54,7 @@ const PLAIN_FILTERS: [&str; 21] = [
     "tojson",
     "trim",
     "upper",
+    "urlize",
 ];
 
 /// The other filters. None of them makes a list of lists from a list.
@@ -112,17 +113,17 @@ fn refuse<T>(line: usize, why: impl Into<String>, hint: &str) -> Result<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Which names it gives to something of its own.
-    pub(super) bound: u16,
+    pub(super) bound: u32,
     /// Which it takes for a text or a number, and the line where it first does.
-    pub(super) relied_on: Vec<(u16, usize)>,
+    pub(super) relied_on: Vec<(u32, usize)>,
     /// Which it mentions at all.
-    pub(super) mentioned: u16,
+    pub(super) mentioned: u32,
 }
 
 impl Facts {
     /// The number, as a bit, of a fact that the template relies on and that another
     /// gives to something else; and the line.
-    pub(super) fn conflict(&self, bound: u16) -> Option<(u16, usize)> {
+    pub(super) fn conflict(&self, bound: u32) -> Option<(u32, usize)> {
         let (bits, line) = self.relied_on.iter().find(|(bits, _)| bits & bound != 0)?;
         Some((bits & bound, *line))
     }
@@ -132,7 +133,7 @@ impl Facts {
 /// facts of the page.
 pub(super) fn check(source: &str, names: &[&str]) -> Result<Facts> {
     // The engine counts bytes in 32 bits; templates are far smaller.
-    debug_assert!(source.len() <= MAX_SIZE && names.len() <= 16);
+    debug_assert!(source.len() <= MAX_SIZE && names.len() <= 32);
     let mut scan = Scan { names, facts: Facts::default(), open: Vec::new(), items: 0, parts: 0 };
     let mut lexer = Lexer { source, at: 0, counted: 0, line: 1, line_start: 0 };
     while let Some(tag) = lexer.tag()? {
@@ -416,7 +417,7 @@ impl<'s> Scan<'_, 's> {
         Ok(())
     }
 
-    fn fact(&self, name: &str) -> u16 {
+    fn fact(&self, name: &str) -> u32 {
         self.names.iter().position(|fact| *fact == name).map_or(0, |at| 1 << at)
     }
 
@@ -506,7 +507,7 @@ impl<'s> Scan<'_, 's> {
         Ok(all)
     }
 
-    fn rely_on(&mut self, facts: u16, line: usize) {
+    fn rely_on(&mut self, facts: u32, line: usize) {
         let known = self.facts.relied_on.iter().fold(0, |all, (bits, _)| all | bits);
         if facts & !known != 0 {
             self.facts.relied_on.push((facts & !known, line));
@@ -617,7 +618,7 @@ fn depth(tokens: &[Token<'_>]) -> Result<()> {
 #[derive(Clone, Copy)]
 enum Operand {
     /// A text or a number, if these facts are what they are meant to be.
-    Plain(u16),
+    Plain(u32),
     /// A list or a map, written down here.
     List,
     /// Unknown: perhaps a list.
@@ -630,7 +631,7 @@ struct Sequence<'s> {
     operands: usize,
     commas: usize,
     /// The facts on which it depends that all operands are plain.
-    facts: u16,
+    facts: u32,
     line: usize,
     /// The first operand that is a list.
     has_list: bool,

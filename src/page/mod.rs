@@ -2,6 +2,8 @@
 
 mod accept;
 mod bounds;
+pub(crate) mod language;
+mod links;
 pub(crate) mod loads;
 pub(crate) mod pages;
 mod policy;
@@ -9,8 +11,10 @@ pub(crate) mod render;
 pub(crate) mod reply;
 pub(crate) mod scripts;
 pub(crate) mod template;
+mod texts;
 
 pub use crate::format::Format;
 pub use render::Context;
 pub(crate) use render::Templates;
 pub use reply::Reply;
+pub use texts::Texts;

@@ -1,15 +1,20 @@
-//! All forms of one window's page, made when the state is read.
+//! All forms of one window's page. Those in the language of the site are made when the state is
+//! read, and the others when somebody first asks for them.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 use super::accept::wanted;
+use super::language;
 use super::policy;
 use super::render::{Context, Engine, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
 use super::scripts::{self, Asker};
+use super::texts::{LANGUAGES, Language};
 use crate::error::Error;
 use crate::format::Format;
 use crate::request::Request;
@@ -17,6 +22,7 @@ use crate::request::field::only_header;
 use crate::request::url::UrlParts;
 use crate::state::page::{DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
+use crate::time::has_come;
 
 /// What all pages of a site take from it.
 pub struct SiteDefaults<'s> {
@@ -26,9 +32,7 @@ pub struct SiteDefaults<'s> {
     settings: &'s PageSettings,
     /// The templates of the site.
     templates: &'s Arc<Templates>,
-    engine: RefCell<Engine<'s>>,
-    /// The policies of pages made from templates and of the built-in one.
-    policies: [OnceCell<String>; 2],
+    making: Making<'s>,
 }
 
 impl<'s> SiteDefaults<'s> {
@@ -39,8 +43,22 @@ impl<'s> SiteDefaults<'s> {
         settings: &'s PageSettings,
         templates: &'s Arc<Templates>,
     ) -> Self {
+        Self { name, settings, templates, making: Making::new(templates) }
+    }
+}
+
+/// What makes several pages from the templates of a site.
+struct Making<'s> {
+    templates: &'s Arc<Templates>,
+    engine: RefCell<Engine<'s>>,
+    /// The policies of pages made from templates and of the built-in one.
+    policies: [OnceCell<String>; 2],
+}
+
+impl<'s> Making<'s> {
+    fn new(templates: &'s Arc<Templates>) -> Self {
         let engine = RefCell::new(templates.engine());
-        Self { name, settings, templates, engine, policies: Default::default() }
+        Self { templates, engine, policies: Default::default() }
     }
 
     fn policy(&self, is_builtin: bool) -> &str {
@@ -62,26 +80,65 @@ pub struct Pages {
     estimate: Option<Timestamp>,
     /// In seconds, while no end is known.
     retry_after: u32,
-    /// For GET and HEAD.
-    reading: Forms,
-    /// For every other method: never sent twice, and never taken for success.
-    sending: Forms,
+    source: Source,
+    /// In each language, that of the site among them.
+    spoken: Box<[Spoken]>,
+    /// Which of them is that of the site.
+    of_site: usize,
     grpc: Arc<Page>,
     redirect: Option<(String, Arc<Page>)>,
     /// What is answered where the request does not say.
     usual: Option<Format>,
 }
 
-/// The page in each format.
-struct Forms {
-    html: Arc<Page>,
-    json: Arc<Page>,
-    txt: Arc<Page>,
+/// What the pages of a window are made from.
+struct Source {
+    /// In the language of the site, for GET and HEAD, while the estimate is to come.
+    context: Context,
+    /// The reason in other languages.
+    reasons: BTreeMap<String, String>,
+    /// Those of the window over those of the site.
+    settings: PageSettings,
+    templates: Arc<Templates>,
+}
+
+/// The page in one language.
+struct Spoken {
+    /// What visitors ask for: a language of the page, or one that the window has a reason in.
+    tag: Box<str>,
+    language: &'static Language,
+    /// Each form, once it is made. Two threads may make the same one, and neither waits: a lock
+    /// that a child inherits would stay held.
+    forms: [ArcSwapOption<Page>; FORMS],
+}
+
+/// How many forms a page has in one language: three formats, for reading and for sending, before
+/// the estimate and after.
+const FORMS: usize = 3 * 2 * 2;
+
+/// One form of a page.
+#[derive(Clone, Copy)]
+struct Form {
+    format: Format,
+    /// For every other method than GET and HEAD: never sent twice, and never taken for success.
+    is_sent: bool,
+    is_late: bool,
+}
+
+impl Form {
+    fn index(self) -> usize {
+        let format = match self.format {
+            Format::Html => 0,
+            Format::Json => 1,
+            Format::Txt => 2,
+        };
+        format * 4 + usize::from(self.is_sent) * 2 + usize::from(self.is_late)
+    }
 }
 
 impl Pages {
-    /// Renders the page of a window. The built-in page takes the place of a template
-    /// that fails, and `errors` gets the reason.
+    /// Renders the page of a window in the language of the site. The built-in page takes the
+    /// place of a template that fails, and `errors` gets the reason.
     #[must_use]
     pub fn new(
         name: &str,
@@ -91,44 +148,44 @@ impl Pages {
     ) -> Self {
         let settings = window.page.over(site.settings);
         let context = Context::of(window, site.name, &settings);
-        let pages =
-            Self::render(Some(name), window.promised_end(), &settings, &context, site, errors);
-        Self { estimate: window.estimate, ..pages }
+        let reasons = window.reasons.clone();
+        let source = Source { context, reasons, settings, templates: site.templates.clone() };
+        let pages = Self::render(Some(name), source, site, errors);
+        Self { end: window.promised_end(), estimate: window.estimate, ..pages }
     }
 
     /// Renders the page of a view that is always down.
     pub(crate) fn without_window(site: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
         let context = Context::without_window(site.name, site.settings);
-        Self::render(None, None, site.settings, &context, site, errors)
+        let (settings, templates) = (site.settings.clone(), site.templates.clone());
+        let source = Source { context, reasons: BTreeMap::new(), settings, templates };
+        Self::render(None, source, site, errors)
     }
 
     fn render(
         name: Option<&str>,
-        end: Option<Timestamp>,
-        settings: &PageSettings,
-        context: &Context,
+        source: Source,
         site: &SiteDefaults<'_>,
         errors: &mut Vec<Error>,
     ) -> Self {
-        let mut maker = Maker { settings, site, errors };
-        let reading = Forms {
-            html: maker.page(Format::Html, context),
-            json: maker.page(Format::Json, context),
-            txt: maker.page(Format::Txt, context),
-        };
-        let status = status_of_sending(context.status);
-        let of_sending = Context { comes_back: false, status, ..context.clone() };
-        let sending = Forms {
-            html: maker.page(Format::Html, &of_sending),
-            // In JSON nothing differs but the status.
-            json: if status == context.status {
-                reading.json.clone()
-            } else {
-                maker.page(Format::Json, &Context { status, ..context.clone() })
-            },
-            txt: maker.page(Format::Txt, &of_sending),
-        };
-        let redirect = settings.redirect.as_ref().map(|url| {
+        let context = &source.context;
+        let (spoken, of_site) = languages(&source);
+        for is_sent in [false, true] {
+            for format in Format::ALL {
+                let form = Form { format, is_sent, is_late: false };
+                // In JSON nothing differs but the status.
+                let page = if is_sent
+                    && format == Format::Json
+                    && status_of_sending(context.status) == context.status
+                {
+                    spoken[of_site].forms[Form { is_sent: false, ..form }.index()].load_full()
+                } else {
+                    Some(source.page(&spoken[of_site], form, &site.making, errors))
+                };
+                spoken[of_site].forms[form.index()].store(page);
+            }
+        }
+        let redirect = source.settings.redirect.as_ref().map(|url| {
             let body = Body::from(format!("{}: {url}\n", context.title));
             let fields =
                 [("content-type", media_type(Format::Txt).to_owned()), ("location", url.clone())];
@@ -136,14 +193,15 @@ impl Pages {
         });
         Self {
             window: name.map(Into::into),
-            end,
+            end: None,
             estimate: None,
             retry_after: context.retry_after,
             grpc: grpc(context),
-            reading,
-            sending,
             redirect,
-            usual: settings.format,
+            usual: source.settings.format,
+            spoken,
+            of_site,
+            source,
         }
     }
 
@@ -171,7 +229,7 @@ impl Pages {
         let finish =
             |page: &Arc<Page>| page.reply(self.window.as_ref(), retry_after, method == "HEAD");
         let asker = Asker::of(request);
-        let Some(asker) = asker else { return finish(self.page(request, method)) };
+        let Some(asker) = asker else { return finish(&self.page(request, method, now)) };
         let is_read = is_read(method);
         let here = || {
             let field = if let Asker::Htmx { .. } = asker { "hx-current-url" } else { "referer" };
@@ -182,8 +240,11 @@ impl Pages {
             let target = here().unwrap_or_else(|| scripts::target(request));
             scripts::unsent(&target, method)
         };
-        let forms = self.forms(is_read);
-        let reply = finish(self.page(request, method));
+        let in_format = |format| {
+            let spoken = self.preferred(request, format);
+            self.form(spoken, Form { format, is_sent: !is_read, is_late: self.is_late(now) })
+        };
+        let reply = finish(&self.page(request, method, now));
         match &asker {
             Asker::Htmx { is_boosted: true } if is_read => {
                 reply.with("hx-redirect", scripts::target(request))
@@ -205,18 +266,19 @@ impl Pages {
             }
             Asker::Turbo { frame, takes_stream, is_recent } => {
                 let is_part = frame.is_some() || *takes_stream;
-                let text = || forms.txt.text(retry_after);
+                let text = || in_format(Format::Txt).text(retry_after);
                 match frame {
-                    _ if is_read && is_part && *is_recent && here().is_some() => {
-                        finish(&forms.html.instead(scripts::STREAM, scripts::refresh()))
-                    }
+                    _ if is_read && is_part && *is_recent && here().is_some() => finish(
+                        &in_format(Format::Html).instead(scripts::STREAM, scripts::refresh()),
+                    ),
                     // Turbo loads the page anew by itself.
-                    None if is_read && !is_part => finish(&forms.txt),
-                    _ if *takes_stream => {
-                        finish(&forms.html.instead(scripts::STREAM, scripts::notice(&text())))
-                    }
+                    None if is_read && !is_part => finish(&in_format(Format::Txt)),
+                    _ if *takes_stream => finish(
+                        &in_format(Format::Html).instead(scripts::STREAM, scripts::notice(&text())),
+                    ),
                     Some(id) => finish(
-                        &forms.html.instead(media_type(Format::Html), scripts::framed(&text(), id)),
+                        &in_format(Format::Html)
+                            .instead(media_type(Format::Html), scripts::framed(&text(), id)),
                     ),
                     None => reply,
                 }
@@ -224,11 +286,7 @@ impl Pages {
         }
     }
 
-    fn forms(&self, is_read: bool) -> &Forms {
-        if is_read { &self.reading } else { &self.sending }
-    }
-
-    fn page(&self, request: &impl Request, method: &str) -> &Arc<Page> {
+    fn page(&self, request: &impl Request, method: &str, now: Timestamp) -> Arc<Page> {
         let wanted = wanted(request, self.usual);
         let is_read = is_read(method);
         // A client that follows a redirect after a POST takes the target's 200 for
@@ -240,27 +298,67 @@ impl Pages {
             && !is_script(request)
             && !leads_to(url, request)
         {
-            return page;
+            return page.clone();
         }
-        let forms = self.forms(is_read);
-        match wanted.format {
+        let format = match wanted.format {
             // A client that opens a WebSocket does not read a page.
             Format::Html if !wanted.is_explicit && only_header(request, "upgrade").is_some() => {
-                &forms.txt
+                Format::Txt
             }
-            Format::Html => &forms.html,
-            Format::Json => &forms.json,
-            Format::Txt => &forms.txt,
-        }
+            format => format,
+        };
+        let spoken = self.preferred(request, format);
+        self.form(spoken, Form { format, is_sent: !is_read, is_late: self.is_late(now) })
     }
 
-    /// The page that GET gets in a format, for those who show it without asking.
-    pub(crate) fn finished(&self, format: Format, now: Timestamp) -> Arc<[u8]> {
-        let page = match format {
-            Format::Html => &self.reading.html,
-            Format::Json => &self.reading.json,
-            Format::Txt => &self.reading.txt,
+    /// The language that a visitor gets: the most preferred one that the window has a reason in,
+    /// and else the most preferred one that the page speaks.
+    fn preferred(&self, request: &impl Request, format: Format) -> usize {
+        let find = |tag: &str| self.spoken.iter().position(|spoken| *spoken.tag == *tag);
+        let source = &self.source;
+        let told = if source.reasons.is_empty() {
+            None
+        } else {
+            // The reason without a tag is in the language of the site.
+            let own = source.context.reason.is_some().then_some(self.of_site);
+            let is_told = |tag: &str| source.reasons.contains_key(tag);
+            language::preferred(request, self.of_site, |tag| {
+                let own = own.filter(|own| *self.spoken[*own].tag == *tag);
+                own.or_else(|| find(tag).filter(|_| is_told(tag)))
+            })
         };
+        told.or_else(|| {
+            let is_multilingual = source.speaks(format);
+            is_multilingual.then(|| language::preferred(request, self.of_site, find)).flatten()
+        })
+        .unwrap_or(self.of_site)
+    }
+
+    /// The page in one form, which is made if nobody has asked for it yet.
+    fn form(&self, spoken: usize, form: Form) -> Arc<Page> {
+        let spoken = &self.spoken[spoken];
+        let form = if self.estimate.is_none() { Form { is_late: false, ..form } } else { form };
+        let made = &spoken.forms[form.index()];
+        if let Some(page) = &*made.load() {
+            return page.clone();
+        }
+        // The template was tried when the state was read. If it fails in this language alone,
+        // the built-in page takes its place.
+        let making = Making::new(&self.source.templates);
+        let page = self.source.page(spoken, form, &making, &mut Vec::new());
+        made.store(Some(page.clone()));
+        page
+    }
+
+    fn is_late(&self, now: Timestamp) -> bool {
+        has_come(self.estimate, now)
+    }
+
+    /// The page that GET gets in a format and the language of the site, for those who show it
+    /// without asking.
+    pub(crate) fn finished(&self, format: Format, now: Timestamp) -> Arc<[u8]> {
+        let form = Form { format, is_sent: false, is_late: self.is_late(now) };
+        let page = self.form(self.of_site, form);
         page.reply(None, self.retry_after(now), false).into_body()
     }
 
@@ -275,37 +373,86 @@ impl Pages {
     }
 }
 
-/// The status for a method that sends something, where the page has this one: a client
-/// must not take the page for success, and lose what it sent.
-#[must_use]
-pub fn status_of_sending(status: u16) -> u16 {
-    if status < 400 { DEFAULT_STATUS } else { status }
+/// Every language that a visitor may get, and which of them is that of the site.
+fn languages(source: &Source) -> (Box<[Spoken]>, usize) {
+    let own = source.settings.language.as_deref().unwrap_or(source.context.language);
+    let mut tags: Vec<&str> = LANGUAGES.iter().map(|language| language.tag).collect();
+    let others = source.reasons.keys().map(String::as_str).chain([own]);
+    for tag in others.filter(|tag| language::spoken(tag).is_none_or(|known| known.tag != *tag)) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    let of_site = tags.iter().position(|tag| *tag == own).unwrap_or_default();
+    let default = language::of_site(Some(own));
+    let spoken = tags.into_iter().map(|tag| Spoken {
+        tag: tag.into(),
+        language: language::spoken(tag).unwrap_or(default),
+        forms: Default::default(),
+    });
+    (spoken.collect(), of_site)
 }
 
-struct Maker<'m, 's> {
-    settings: &'m PageSettings,
-    site: &'m SiteDefaults<'s>,
-    errors: &'m mut Vec<Error>,
-}
+impl Source {
+    /// Whether the page in a format is in the visitor's language.
+    fn speaks(&self, format: Format) -> bool {
+        self.own(format).is_none() || self.templates.are_multilingual()
+    }
 
-impl Maker<'_, '_> {
-    fn page(&mut self, format: Format, context: &Context) -> Arc<Page> {
-        let (body, template, media_type) = self.body(format, context);
+    /// The template of the page in a format; `None` for the built-in one.
+    fn own(&self, format: Format) -> Option<&str> {
+        // A template need not exist in every format.
+        self.settings.template.as_deref().filter(|name| self.templates.has(name, format))
+    }
+
+    fn context(&self, spoken: &Spoken, form: Form) -> Context {
+        let mut context = self.context.clone().told(&self.reasons, &spoken.tag);
+        if self.speaks(form.format) {
+            context = context.in_language(spoken.language, &self.settings);
+        }
+        context.is_late = form.is_late;
+        if form.is_sent {
+            context.status = status_of_sending(context.status);
+            context.comes_back = form.format == Format::Json;
+        }
+        context
+    }
+
+    fn page(
+        &self,
+        spoken: &Spoken,
+        form: Form,
+        making: &Making<'_>,
+        errors: &mut Vec<Error>,
+    ) -> Arc<Page> {
+        let format = form.format;
+        let context = self.context(spoken, form);
+        let (body, template, media_type) = self.body(format, &context, making, errors);
         let mut fields = vec![("content-type", media_type.to_owned())];
+        // A template that was written in one language does not say which.
+        if template.is_none() || self.speaks(format) {
+            fields.push(("content-language", context.language.to_owned()));
+        }
         if format == Format::Html {
-            let policy = self.site.policy(template.is_none());
+            let policy = making.policy(template.is_none());
             fields.push(("content-security-policy", policy.to_owned()));
         }
-        let made = Made { format, template, context: context.clone() };
-        Arc::new(Page::new(context.status, fields, body).made(made))
+        let status = context.status;
+        let made = Made { format, template, context };
+        Arc::new(Page::new(status, fields, body).made(made))
     }
 
     /// The body, the template of the site that it is made from, if any, and the media type.
-    fn body(&mut self, format: Format, context: &Context) -> (Body, Option<String>, &'static str) {
-        let templates = self.site.templates;
-        // A template need not exist in every format.
-        let own = self.settings.template.as_deref().filter(|name| templates.has(name, format));
-        let rendered = self.site.engine.borrow_mut().render(own, format, context);
+    fn body(
+        &self,
+        format: Format,
+        context: &Context,
+        making: &Making<'_>,
+        errors: &mut Vec<Error>,
+    ) -> (Body, Option<String>, &'static str) {
+        let templates = &self.templates;
+        let own = self.own(format);
+        let rendered = making.engine.borrow_mut().render(own, format, context);
         match rendered {
             Ok(text) => {
                 let media_type = match own {
@@ -323,13 +470,20 @@ impl Maker<'_, '_> {
                 (body, own.map(str::to_owned), media_type)
             }
             Err(error) => {
-                self.errors.push(error);
-                let builtin = self.site.engine.borrow_mut().render(None, format, context);
-                let body = Body::from(builtin.unwrap_or_else(|_| context.title.to_owned()));
+                errors.push(error);
+                let builtin = making.engine.borrow_mut().render(None, format, context);
+                let body = Body::from(builtin.unwrap_or_else(|_| context.title.clone()));
                 (body, None, media_type(format))
             }
         }
     }
+}
+
+/// The status for a method that sends something, where the page has this one: a client
+/// must not take the page for success, and lose what it sent.
+#[must_use]
+pub fn status_of_sending(status: u16) -> u16 {
+    if status < 400 { DEFAULT_STATUS } else { status }
 }
 
 /// Whether JSON of the site's own is a problem of RFC 9457, as a copy of the built-in one is.
@@ -355,7 +509,7 @@ fn media_type(format: Format) -> &'static str {
 /// HTTP status is 200 and 14 means `UNAVAILABLE`.
 fn grpc(context: &Context) -> Arc<Page> {
     const MAX_LENGTH: usize = 1_000;
-    let message = context.reason.as_deref().unwrap_or(context.title);
+    let message = context.reason.as_deref().unwrap_or(&context.title);
     let mut encoded = String::new();
     for byte in message.bytes() {
         if encoded.len() >= MAX_LENGTH {
@@ -435,7 +589,7 @@ mod tests {
         let window = json!({
             "opened_at": "2026-11-22T03:00:00Z", "end": "2026-11-22T03:31:00Z", "lease": 60,
         });
-        assert!(!body("GET", Some(window.clone())).contains("until"));
+        assert!(!body("GET", Some(window.clone())).contains("Until"));
         let reply = reply("GET", Some(window));
         assert_eq!(
             reply.header("retry-after"),
@@ -453,15 +607,143 @@ mod tests {
         assert_eq!(
             body("GET", Some(json!({"opened_at": start, "end": end, "reason": "Bigger disks"}))),
             "Down for maintenance: Shop\n\nBigger disks\n\n\
-             Since 2026-11-22 03:00 UTC, until 2026-11-23 04:30 UTC.\n"
+             Since: 2026-11-22 03:00 UTC\nUntil: 2026-11-23 04:30 UTC\n"
         );
         assert_eq!(
             body("POST", Some(json!({"opened_at": start, "scope": {"read_only": true}}))),
             "Read-only for now: Shop\n\n\
              You can look around, but nothing can be changed for the moment.\n\n\
-             Since 2026-11-22 03:00 UTC.\n\n\
+             Since: 2026-11-22 03:00 UTC\n\n\
              What you sent has not been processed. Please send it again later.\n"
         );
+    }
+
+    /// Pages of a window under the settings of a site.
+    fn pages_of(window: serde_json::Value, settings: &PageSettings, templates: Templates) -> Pages {
+        let templates = Arc::new(templates);
+        let window = serde_json::from_value(window).unwrap();
+        let mut errors = Vec::new();
+        let site = SiteDefaults::new(None, settings, &templates);
+        let pages = Pages::new("w", &window, &site, &mut errors);
+        assert!(errors.is_empty(), "{errors:?}");
+        pages
+    }
+
+    /// What a visitor with these languages gets as plain text: its language, its title and the
+    /// reason.
+    fn asked(pages: &Pages, languages: &str) -> (Option<String>, String, String) {
+        let request = RequestParts::new("GET", "/").with("Accept", "text/plain");
+        let request = request.with("Accept-Language", languages);
+        let reply = pages.reply(&request, "2026-11-22T03:30:00Z".parse().unwrap());
+        let text = String::from_utf8(reply.body().to_vec()).unwrap();
+        let mut parts = text.split("\n\n").map(str::to_owned);
+        let title = parts.next().unwrap();
+        (reply.header("content-language"), title, parts.next().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_visitor_gets_the_page_in_the_language_that_they_prefer() {
+        let window = json!({"opened_at": "2026-11-22T03:00:00Z"});
+        let pages = pages_of(window.clone(), &PageSettings::new(), Templates::empty());
+        for (languages, tag, title) in [
+            ("", "en", "Down for maintenance"),
+            ("xx", "en", "Down for maintenance"),
+            ("de-AT, en;q=0.5", "de", "Wartungsarbeiten"),
+            ("de-AT, en;q=0.5", "de", "Wartungsarbeiten"),
+            ("tlh, ja;q=0.2", "ja", "メンテナンス中です"),
+        ] {
+            let (language, said, _) = asked(&pages, languages);
+            assert_eq!((language.as_deref(), &*said), (Some(tag), title), "{languages}");
+        }
+        let settings = PageSettings::new().language("fr");
+        let pages = pages_of(window, &settings, Templates::empty());
+        for (languages, tag) in [("", "fr"), ("xx", "fr"), ("*", "fr"), ("en", "en")] {
+            assert_eq!(asked(&pages, languages).0.as_deref(), Some(tag), "{languages}");
+        }
+    }
+
+    #[test]
+    fn the_operators_words_go_before_the_language_of_the_page() {
+        let window = json!({"opened_at": "2026-11-22T03:00:00Z", "reason": "Back at noon",
+            "reasons": {"de": "Zurück um zwölf", "eo": "Revenos tagmeze"}});
+        let pages = pages_of(window.clone(), &PageSettings::new(), Templates::empty());
+        for (languages, tag, reason) in [
+            ("de-CH", "de", "Zurück um zwölf"),
+            ("it, de;q=0.1", "de", "Zurück um zwölf"),
+            ("en, de;q=0.9", "en", "Back at noon"),
+            ("it", "it", "Back at noon"),
+            ("eo, de;q=0.9", "en", "Revenos tagmeze"),
+            ("", "en", "Back at noon"),
+        ] {
+            let (language, _, said) = asked(&pages, languages);
+            assert_eq!((language.as_deref(), &*said), (Some(tag), reason), "{languages}");
+        }
+        let settings = PageSettings::new().language("de");
+        let pages = pages_of(window, &settings, Templates::empty());
+        assert_eq!(asked(&pages, "xx").2, "Zurück um zwölf", "that of the site's language");
+        let only = json!({"opened_at": "2026-11-22T03:00:00Z", "reasons": {"de": "Zurück"}});
+        let pages = pages_of(only, &PageSettings::new(), Templates::empty());
+        assert_eq!(asked(&pages, "fr, de;q=0.1").2, "Zurück");
+        assert_eq!(asked(&pages, "fr").1, "Maintenance en cours");
+    }
+
+    #[test]
+    fn a_template_that_was_written_in_one_language_stays_in_it() {
+        let settings = PageSettings::new().template("own");
+        let window = json!({"opened_at": "2026-11-22T03:00:00Z", "reason": "Back at noon",
+            "reasons": {"de": "Zurück um zwölf"}});
+        let with = |source: &str| {
+            let mut templates = Templates::empty();
+            templates.add("own.txt".to_owned(), source.to_owned()).unwrap();
+            pages_of(window.clone(), &settings, templates)
+        };
+        let pages = with("{{ title }}\n\n{{ reason }}");
+        let of = |language: Option<&str>, title: &str, reason: &str| {
+            (language.map(str::to_owned), title.to_owned(), reason.to_owned())
+        };
+        let english = "Down for maintenance";
+        assert_eq!(asked(&pages, "fr"), of(None, english, "Back at noon"));
+        assert_eq!(asked(&pages, "de"), of(None, english, "Zurück um zwölf"));
+        let pages = with("{{ title }} ({{ language }})\n\n{{ reason }}");
+        let german = "Wartungsarbeiten (de)";
+        assert_eq!(asked(&pages, "de"), of(Some("de"), german, "Zurück um zwölf"));
+    }
+
+    #[test]
+    fn a_page_is_late_from_the_moment_that_its_estimate_has_passed() {
+        let window = json!({
+            "opened_at": "2026-11-22T03:00:00Z", "estimate": "2026-11-22T03:30:00Z"});
+        let pages = pages_of(window, &PageSettings::new(), Templates::empty());
+        let at = |time: &str| {
+            let request = RequestParts::new("GET", "/").with("Accept", "text/plain");
+            let reply = pages.reply(&request, time.parse().unwrap());
+            assert_eq!(reply.context().unwrap().is_late, time >= "2026-11-22T03:30:00Z", "{time}");
+            String::from_utf8(reply.body().to_vec()).unwrap()
+        };
+        let before = at("2026-11-22T03:29:59Z");
+        assert!(before.ends_with("\nExpected until: 2026-11-22 03:30 UTC\n"), "{before}");
+        for time in ["2026-11-22T03:30:00Z", "2026-11-23T03:30:00Z"] {
+            let after = at(time);
+            assert!(after.contains("\n\nIt is taking longer than we thought."), "{after}");
+            assert!(!after.contains("03:30"), "{after}");
+        }
+        assert_eq!(at("2026-11-22T03:29:59Z"), before);
+    }
+
+    #[test]
+    fn a_page_is_made_once_for_a_language_and_only_when_it_is_asked_for() {
+        let window = json!({"opened_at": "2026-11-22T03:00:00Z"});
+        let pages = pages_of(window, &PageSettings::new(), Templates::empty());
+        let made = || {
+            let forms = pages.spoken.iter().flat_map(|spoken| &spoken.forms);
+            forms.filter(|form| form.load().is_some()).count()
+        };
+        assert_eq!(made(), 6, "in the language of the site");
+        let request = RequestParts::new("GET", "/").with("Accept-Language", "de");
+        let now = "2026-11-22T03:30:00Z".parse().unwrap();
+        let (first, second) = (pages.reply(&request, now), pages.reply(&request, now));
+        assert!(Arc::ptr_eq(&first.into_body(), &second.into_body()));
+        assert_eq!(made(), 7);
     }
 
     #[test]

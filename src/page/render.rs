@@ -7,21 +7,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::value::Serde;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::Serialize;
 
 use super::bounds::{self, Facts};
 use super::template::{self, MAX_SIZE, Template};
+use super::texts::{Language, Texts};
+use super::{language, links};
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::state::contact;
 use crate::state::page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, PageSettings};
 use crate::state::window::Window;
-
-/// The title of the page.
-const DOWN: &str = "Down for maintenance";
-
-/// Its title while reading goes on.
-const READ_ONLY: &str = "Read-only for now";
 
 /// The largest page that a template may make, in bytes.
 pub const MAX_PAGE_SIZE: usize = 1024 * 1024;
@@ -46,16 +43,20 @@ const MAX_TEMPLATES: usize = 1_000;
 /// How large all templates of a site may be together, in bytes.
 const MAX_TOTAL_SIZE: usize = 4 * 1024 * 1024;
 
-/// All that a template can use: nothing of the visitor, the operator or the rules.
+/// All that a template can use: nothing of the visitor but the language, and nothing of the
+/// operator or the rules.
 ///
 /// Every field is always present; an unknown one is `none`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Context {
-    /// `Down for maintenance` or `Read-only for now`.
-    pub title: &'static str,
+    /// What the settings say, else `Down for maintenance` or `Read-only for now` in the
+    /// language of the page.
+    pub title: String,
     /// The operator's words to visitors: text, not markup.
     pub reason: Option<String>,
+    /// The language of the reason, by its BCP 47 tag in lower case, if the operator named it.
+    pub reason_language: Option<String>,
     /// The name that visitors know the site by.
     pub site: Option<String>,
     /// When the maintenance began: RFC 3339 in UTC, in whole seconds. `none` where a
@@ -63,6 +64,10 @@ pub struct Context {
     pub start: Option<String>,
     /// When it ends, in the same form; `none` if that is not known.
     pub end: Option<String>,
+    /// When it is expected to be over, in the same form. It may have passed.
+    pub estimate: Option<String>,
+    /// Whether the estimate has passed.
+    pub is_late: bool,
     /// The `Retry-After` of the page, in seconds.
     pub retry_after: u32,
     /// The status code.
@@ -72,51 +77,109 @@ pub struct Context {
     /// Whether the page may take the visitor back by itself. False for all but GET and
     /// HEAD, since a POST must not be sent twice.
     pub comes_back: bool,
+    /// How visitors reach the operator: a mail address, a telephone number, or a URL.
+    pub contact: Option<String>,
+    /// Where that leads: a `mailto:`, `tel:`, `https:` or `http:` URL.
+    pub contact_url: Option<String>,
+    /// Where visitors read how it goes: an `http` or `https` URL.
+    pub status_url: Option<String>,
+    /// The language of the page, by its BCP 47 tag in lower case.
+    pub language: &'static str,
+    /// The direction of that language: `ltr` or `rtl`.
+    pub dir: &'static str,
+    /// What the built-in page says in that language.
+    pub texts: &'static Texts,
 }
 
 impl Context {
     /// The names of the fields.
-    pub const FIELDS: [&'static str; 9] = [
+    pub const FIELDS: [&'static str; 18] = [
         "title",
         "reason",
+        "reason_language",
         "site",
         "start",
         "end",
+        "estimate",
+        "is_late",
         "retry_after",
         "status",
         "read_only",
         "comes_back",
+        "contact",
+        "contact_url",
+        "status_url",
+        "language",
+        "dir",
+        "texts",
     ];
 
-    /// Makes the context of a window's page.
+    /// The fields that only a page in several languages needs.
+    const OF_LANGUAGE: [&'static str; 3] = ["language", "dir", "texts"];
+
+    /// Makes the context of a window's page in the language of the site, while its estimate is
+    /// to come.
     ///
     /// `site` is the name that visitors know the site by. `settings` are those of the
     /// window [over](PageSettings::over) those of the site.
     #[must_use]
     pub fn of(window: &Window, site: Option<&str>, settings: &PageSettings) -> Self {
-        Self {
-            title: if window.scope.read_only { READ_ONLY } else { DOWN },
+        let context = Self {
             reason: window.reason.clone(),
             start: Some(utc(window.since())),
             end: window.promised_end().map(utc),
+            estimate: window.estimate.map(utc),
             read_only: window.scope.read_only,
             ..Self::without_window(site, settings)
-        }
+        };
+        let spoken = language::of_site(settings.language.as_deref());
+        let tag = settings.language.as_deref().unwrap_or(spoken.tag);
+        context.told(&window.reasons, tag).in_language(spoken, settings)
     }
 
     /// Makes the context of a view that is always down.
     pub(crate) fn without_window(site: Option<&str>, settings: &PageSettings) -> Self {
-        Self {
-            title: DOWN,
+        let spoken = language::of_site(settings.language.as_deref());
+        let contact = settings.contact.clone();
+        let context = Self {
+            title: String::new(),
             reason: None,
+            reason_language: settings.language.clone(),
             site: site.map(str::to_owned),
             start: None,
             end: None,
+            estimate: None,
+            is_late: false,
             retry_after: settings.retry_after.unwrap_or(DEFAULT_RETRY_AFTER),
             status: settings.status.unwrap_or(DEFAULT_STATUS),
             read_only: false,
             comes_back: true,
+            contact_url: contact.as_deref().and_then(|contact| contact::link(contact).ok()),
+            contact,
+            status_url: settings.status_url.clone(),
+            language: spoken.tag,
+            dir: spoken.dir,
+            texts: &spoken.texts,
+        };
+        context.in_language(spoken, settings)
+    }
+
+    /// The same with the reason for a language, if there is one.
+    pub(super) fn told(self, reasons: &BTreeMap<String, String>, tag: &str) -> Self {
+        match language::lookup(tag.as_bytes(), |tag| reasons.get_key_value(tag)) {
+            Some((tag, reason)) => {
+                Self { reason: Some(reason.clone()), reason_language: Some(tag.clone()), ..self }
+            }
+            None => self,
         }
+    }
+
+    /// The same in a language that the page speaks.
+    pub(super) fn in_language(self, spoken: &'static Language, settings: &PageSettings) -> Self {
+        let texts = &spoken.texts;
+        let own = if self.read_only { texts.read_only } else { texts.down };
+        let title = settings.title.clone().unwrap_or_else(|| own.to_owned());
+        Self { title, language: spoken.tag, dir: spoken.dir, texts, ..self }
     }
 
     /// Makes a context to try a template with: a window that ends in half an hour.
@@ -307,7 +370,19 @@ impl Templates {
     /// uses `retry_after` makes them do so.
     #[must_use]
     pub(crate) fn are_live(&self) -> bool {
-        let at = Context::FIELDS.iter().position(|field| *field == "retry_after");
+        self.mention("retry_after")
+    }
+
+    /// Whether the pages are in several languages: any template that uses `language`, `dir` or
+    /// `texts` makes them so. All others were written in one, and their title stays in it.
+    #[must_use]
+    pub(crate) fn are_multilingual(&self) -> bool {
+        Context::OF_LANGUAGE.into_iter().any(|field| self.mention(field))
+    }
+
+    /// Whether any of the templates uses a field of the context.
+    fn mention(&self, field: &str) -> bool {
+        let at = Context::FIELDS.iter().position(|known| *known == field);
         self.sources
             .values()
             .any(|source| at.is_some_and(|at| source.facts.mentioned >> at & 1 == 1))
@@ -421,12 +496,28 @@ fn environment(
     for global in globals.iter().filter(|name| *name != "range") {
         environment.remove_global(global);
     }
+    environment.add_filter("urlize", urlize);
     environment.set_recursion_limit(MAX_CALLS);
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_loader(move |name| {
         find(name).map_err(|why| minijinja::Error::new(ErrorKind::InvalidOperation, why))
     });
     environment
+}
+
+/// Makes links of the addresses in a text, in HTML; elsewhere, and what is markup already, it
+/// leaves as it is.
+fn urlize(
+    state: &minijinja::State<'_, '_>,
+    value: Value,
+) -> std::result::Result<Value, minijinja::Error> {
+    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else { return Ok(value) };
+    if *state.auto_escape() != AutoEscape::Html {
+        return Ok(value);
+    }
+    // It looks at each byte, and a link makes several of one.
+    state.consume_fuel(text.len() as u64 / 16)?;
+    Ok(Value::from_safe_string(links::html(text)))
 }
 
 impl<'t> Engine<'t> {
@@ -532,21 +623,31 @@ impl<'t> Engine<'t> {
     }
 }
 
-/// Contexts with and without every field that may be missing, and with a reason that
-/// needs escaping.
-fn samples() -> [Context; 2] {
-    let full =
-        Context { reason: Some("\"</script>' & \\ \n\u{e9}".to_owned()), ..Context::sample() };
+/// Contexts with and without every field that may be missing, with a reason that needs
+/// escaping, and in languages of both directions.
+fn samples() -> [Context; 3] {
+    let sample = Context::sample();
+    let settings = PageSettings::new()
+        .contact("help@example.com")
+        .status_url("https://status.example.com/")
+        .language("ar");
+    let full = Context {
+        reason: Some("\"</script>' & \\ \n\u{e9} https://example.com/".to_owned()),
+        estimate: sample.end.clone(),
+        ..Context::of(&sample_window(crate::time::now()), sample.site.as_deref(), &settings)
+    };
     let bare = Context {
         reason: None,
+        reason_language: None,
         site: None,
         start: None,
         end: None,
         read_only: true,
         comes_back: false,
-        ..full.clone()
+        ..sample
     };
-    [full, bare]
+    let late = Context { is_late: true, end: None, ..full.clone() };
+    [full, late, bare]
 }
 
 /// The line on which Jinja first meets a name, counted from one.
@@ -618,7 +719,12 @@ impl io::Write for Bounded {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use super::super::texts::ENGLISH;
     use super::*;
+
+    static NONE: LazyLock<Templates> = LazyLock::new(Templates::empty);
 
     fn with(file_name: &str, source: &str) -> Templates {
         let mut templates = Templates::empty();
@@ -651,15 +757,110 @@ mod tests {
     }
 
     #[test]
-    fn the_builtin_pages_are_sound_in_every_format() {
+    fn the_builtin_pages_are_sound_in_every_format_and_language() {
+        let mut largest = (0, "");
         for format in Format::ALL {
             assert_eq!(tried(&format!("x.{format}"), builtin(format)), "fine", "{format}");
-            for context in samples() {
-                let page = Templates::empty().render(None, format, &context).unwrap();
-                assert!(page.contains(context.title), "{page}");
-                assert!(page.len() < 14_000, "{format} has {} bytes", page.len());
+            let mut engine = Engine::new(&NONE);
+            for spoken in &super::super::texts::LANGUAGES {
+                for context in samples() {
+                    let context = context.in_language(spoken, &PageSettings::new());
+                    let page = engine.render(None, format, &context).unwrap();
+                    assert!(page.contains(&context.title), "{page}");
+                    largest = largest.max((page.len(), spoken.tag));
+                }
             }
         }
+        assert!(largest.0 < 14_000, "{largest:?}");
+    }
+
+    /// What the body of the built-in page shows of a context.
+    fn shown(context: &Context) -> String {
+        let page = Templates::empty().render(None, Format::Html, context).unwrap();
+        page.split_once("<body>").unwrap().1.split_once("<script>").unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn an_estimate_is_told_in_other_words_than_an_end_and_kindly_once_it_has_passed() {
+        let (three, four) = ("2026-11-22T03:00:00Z", "2026-11-22T04:00:00Z");
+        let of = |end: Option<&str>, estimate: Option<&str>, is_late| {
+            let time = |time: Option<&str>| time.map(str::to_owned);
+            let (end, estimate) = (time(end), time(estimate));
+            shown(&Context { end, estimate, is_late, ..Context::sample() })
+        };
+        let is_said = |page: &str, what: &str| page.contains(&format!(">{what}<"));
+        let late = ENGLISH.texts.late;
+
+        let fixed = of(Some(four), None, false);
+        assert!(is_said(&fixed, "Back at") && is_said(&fixed, "Until"), "{fixed}");
+        assert!(!fixed.contains("xpected") && !fixed.contains(late), "{fixed}");
+
+        let guessed = of(None, Some(three), false);
+        assert!(is_said(&guessed, "Expected back") && is_said(&guessed, "Expected until"));
+        assert!(!is_said(&guessed, "Until") && !is_said(&guessed, "Back at"), "{guessed}");
+        assert!(guessed.contains(&format!("id=\"late\" hidden>{late}")), "{guessed}");
+
+        let both = of(Some(four), Some(three), false);
+        assert!(is_said(&both, "Expected until") && is_said(&both, "Until"), "{both}");
+        assert!(both.contains(&format!("id=\"end\" dir=\"auto\" datetime=\"{three}\"")));
+
+        let passed = of(None, Some(three), true);
+        assert!(passed.contains(&format!("id=\"late\">{late}")), "{passed}");
+        assert!(!passed.contains(three) && is_said(&passed, "Back soon"), "{passed}");
+
+        let passed = of(Some(four), Some(three), true);
+        assert!(passed.contains(&format!("id=\"late\">{late}")) && is_said(&passed, "Back at"));
+    }
+
+    #[test]
+    fn a_page_says_what_the_site_says_of_itself() {
+        let settings = PageSettings::new()
+            .title("Wir <ziehen> um")
+            .contact("+49 30 123456")
+            .status_url("https://status.example.com/?a=b&c")
+            .language("de");
+        let context = Context::of(&sample_window(crate::time::now()), None, &settings);
+        let page = shown(&context);
+        assert!(page.contains("<h1>Wir &lt;ziehen&gt; um</h1>"), "{page}");
+        assert!(page.contains("href=\"tel:+4930123456\"") && page.contains(">+49 30 123456<"));
+        assert!(page.contains("status.example.com&#x2f;?a=b&amp;c</bdi>"), "{page}");
+        let text = Templates::empty().render(None, Format::Txt, &context).unwrap();
+        assert!(text.contains("\nAktueller Stand: https://status.example.com/?a=b&c\n"), "{text}");
+        assert!(text.ends_with("\nKontakt: +49 30 123456\n"), "{text}");
+        let json = Templates::empty().render(None, Format::Json, &context).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["title"], "Wir <ziehen> um");
+        assert_eq!(json["contact"], "+49 30 123456");
+        assert_eq!(json["status_url"], "https://status.example.com/?a=b&c");
+    }
+
+    #[test]
+    fn addresses_become_links_in_html_alone() {
+        let reason = "See https://example.com/?a=b&c <b>".to_owned();
+        let context = Context { reason: Some(reason.clone()), ..Context::sample() };
+        let page = shown(&context);
+        let link = "<a href=\"https://example.com/?a=b&#38;c\" rel=\"noopener noreferrer\">";
+        assert!(page.contains(link) && page.contains("&#60;b&#62;"), "{page}");
+        let text = Templates::empty().render(None, Format::Txt, &context).unwrap();
+        assert!(text.contains(&reason), "{text}");
+        let of = |source: &str| {
+            with("x.html", source).render(Some("x"), Format::Html, &context).unwrap()
+        };
+        assert_eq!(of("{{ 7|urlize }}"), "7");
+        assert_eq!(of("{{ reason|e|urlize }}"), of("{{ reason }}"), "markup stays as it is");
+        let long = Context { reason: Some("x ".repeat(30_000)), ..context.clone() };
+        let loops = "{% for a in range(900) %}{% if reason|urlize == a %}{% endif %}{% endfor %}";
+        let error = with("x.html", loops).render(Some("x"), Format::Html, &long).unwrap_err();
+        assert!(error.to_string().contains("too many steps"), "{error}");
+    }
+
+    #[test]
+    fn only_a_template_that_asks_for_the_language_is_in_several() {
+        let is_multilingual = |source: &str| with("x.html", source).are_multilingual();
+        for source in ["{{ language }}", "<html dir={{ dir }}>", "{{ texts.since }}"] {
+            assert!(is_multilingual(source), "{source}");
+        }
+        assert!(!is_multilingual("{{ title }}{{ reason_language }}{# texts #}{{ a.language }}"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) fn link(contact: &str) -> Result<String> {
 }
 
 /// Whether it is a mail address that needs no quoting, neither in a header nor in a URI.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"!$'*+-._~".contains(&byte);
     let is_host = matches!(

@@ -12,7 +12,7 @@ mod gap;
 mod json;
 pub(crate) mod language;
 mod lean;
-mod link;
+pub(crate) mod link;
 mod loss;
 pub(crate) mod page;
 pub(crate) mod parts;

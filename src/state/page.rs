@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::state::contact;
+use crate::state::language::validate_language;
 use crate::state::link::{check_url, refuse_odd, validate_url};
 use crate::state::text::validate_text;
 
@@ -55,6 +56,10 @@ pub struct PageSettings {
     /// Where visitors read how it goes: an `http` or `https` URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_url: Option<String>,
+    /// The language for visitors who ask for none that the page speaks, and that of the
+    /// reason without a tag: a BCP 47 tag in lower case. Default English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Fields of later versions, kept as they are.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
@@ -124,6 +129,14 @@ impl PageSettings {
         self
     }
 
+    /// Sets the language for visitors who ask for none that the page speaks: a BCP 47 tag in
+    /// lower case.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
     /// Whether everything is left at its default.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -143,6 +156,7 @@ impl PageSettings {
             title: self.title.clone().or_else(|| site.title.clone()),
             contact: self.contact.clone().or_else(|| site.contact.clone()),
             status_url: self.status_url.clone().or_else(|| site.status_url.clone()),
+            language: self.language.clone().or_else(|| site.language.clone()),
             extra: Map::new(),
         }
     }
@@ -173,6 +187,9 @@ impl PageSettings {
         }
         if let Some(url) = &self.status_url {
             validate_url(url)?;
+        }
+        if let Some(language) = &self.language {
+            validate_language(language)?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub(crate) fn full() -> Value {
             "r2": {"kind": "later", "value": "x"}},
         "bypass": {"b1": {"sha256": "0".repeat(64), "keep": true}},
         "page": {"template": "sorry", "format": "json", "title": "Back soon", "contact": "help@example.com",
-            "status_url": "https://status.example.com/"},
+            "status_url": "https://status.example.com/", "language": "de"},
         "trusted_proxies": {"header": "x-forwarded-for", "networks": ["10.0.0.0/8"]},
         "templates": {"sorry.html": "0".repeat(64)},
         "web_user": "www-data",
@@ -102,6 +102,7 @@ fn the_schema_accepts_and_refuses_what_the_reader_does() {
         ("/windows/default/reasons/de", Value::Null),
         ("/page/format", json!("pdf")),
         ("/page/title", json!(1)),
+        ("/page/language", json!(1)),
     ] {
         let mut state = full.clone();
         *state.pointer_mut(pointer).unwrap() = wrong;

@@ -118,7 +118,7 @@ const NOT_PROCESSED: &str = "What you sent has not been processed. Please send i
 
 fn check_text(response: &Response, method: &str, since: &str) {
     let (day, time) = (&since[..10], &since[11..16]);
-    let text = format!("Down for maintenance\n\n{REASON}\n\nSince {day} {time} UTC.\n");
+    let text = format!("Down for maintenance\n\n{REASON}\n\nSince: {day} {time} UTC\n");
     let is_safe = matches!(method, "GET" | "HEAD");
     let text = if is_safe { text } else { format!("{text}\n{NOT_PROCESSED}") };
     assert_eq!(response.text(), text, "{method}");
