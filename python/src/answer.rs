@@ -99,9 +99,9 @@ impl From<gate::Pass> for Pass {
 
 /// A scheduled window that will cover what is asked for, with any method.
 ///
-/// `start`, `end` and `reason` are what visitors may be told, as on the page
-/// later. `name` and `scope` are words of the operators: decide by them, and
-/// do not print them.
+/// `start`, `end` and `reason` are what visitors may be told, as on the
+/// page later. `name` and `scope` are words of the operators: decide by
+/// them, and do not print them.
 #[pyclass(frozen, module = "maint")]
 pub(crate) struct Upcoming(pub(crate) Arc<gate::Upcoming>);
 

@@ -60,12 +60,13 @@ use crate::site::Site;
 /// called if nothing but read-only windows block a request, which passes
 /// them if `True`. It may be asynchronous where `user` may.
 ///
-/// `format`, `user`, `client` and `is_read` may be functions. They are called with the
-/// request (the environ, the scope, the Django request), and only if their
-/// answer matters, one at a time. If one raises, its answer is unknown, and
-/// the logger `maint` gets an error, at most once a minute. One that cannot
-/// reach its database, or needs more than a second, is called once in 10 s
-/// until it works again; its answer is unknown meanwhile.
+/// `format`, `user`, `client` and `is_read` may be functions. They are
+/// called with the request (the environ, the scope, the Django request),
+/// and only if their answer matters, one at a time. If one raises, its
+/// answer is unknown, and the logger `maint` gets an error, at most once a
+/// minute. One that cannot reach its database, or needs more than a second,
+/// is called once in 10 s until it works again; its answer is unknown
+/// meanwhile.
 ///
 /// Raises `MaintError` if the site or its state cannot be used, and
 /// `ValueError` for a rule or setting that cannot be; its text begins with

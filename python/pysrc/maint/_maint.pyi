@@ -113,6 +113,7 @@ class Request:
     address that connects. `headers`: the fields as (name, value), in the
     order of sending; a value that is text is sent in UTF-8. `is_https`:
     whether the visitor's connection is encrypted, `None` if unknown.
+    `is_read`: whether the app vouches that it changes nothing.
 
     Raises `ValueError` if `peer` is not an IP address.
     """
@@ -180,9 +181,9 @@ class Pass:
 class Upcoming:
     """A scheduled window that will cover what is asked for, with any method.
 
-    `start`, `end` and `reason` are what visitors may be told, as on the page
-    later. `name` and `scope` are words of the operators: decide by them, and
-    do not print them.
+    `start`, `end` and `reason` are what visitors may be told, as on the
+    page later. `name` and `scope` are words of the operators: decide by
+    them, and do not print them.
     """
 
     @property
@@ -305,12 +306,13 @@ class Gate:
     called if nothing but read-only windows block a request, which passes
     them if `True`. It may be asynchronous where `user` may.
 
-    `format`, `user`, `client` and `is_read` may be functions. They are called with the
-    request (the environ, the scope, the Django request), and only if their
-    answer matters, one at a time. If one raises, its answer is unknown, and
-    the logger `maint` gets an error, at most once a minute. One that cannot
-    reach its database, or needs more than a second, is called once in 10 s
-    until it works again; its answer is unknown meanwhile.
+    `format`, `user`, `client` and `is_read` may be functions. They are
+    called with the request (the environ, the scope, the Django request),
+    and only if their answer matters, one at a time. If one raises, its
+    answer is unknown, and the logger `maint` gets an error, at most once a
+    minute. One that cannot reach its database, or needs more than a second,
+    is called once in 10 s until it works again; its answer is unknown
+    meanwhile.
 
     Raises `MaintError` if the site or its state cannot be used, and
     `ValueError` for a rule or setting that cannot be; its text begins with

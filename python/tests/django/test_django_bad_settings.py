@@ -146,6 +146,7 @@ def test_a_site_is_a_path(configure, value):
         ("MAINT_RECHECK", float("nan")),
         ("MAINT_RECHECK", 7200),
         ("MAINT_PLAIN_HTTP", "1"),
+        ("MAINT_IS_READ", 7),
     ],
 )
 def test_what_maint_adds_is_named_as_well(configure, name, value):

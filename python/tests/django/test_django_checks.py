@@ -79,6 +79,7 @@ def test_every_setting_at_a_sound_value_is_none(configure):
         MAINTENANCE_MODE_GET_CONTEXT="test_django_templates.team",
         MAINT_RECHECK=0.1,
         MAINT_PLAIN_HTTP=False,
+        MAINT_IS_READ=lambda request: request.path == "/login/",
     )
     assert found() == []
     named = {name for name in dir(settings) if name in READERS}
