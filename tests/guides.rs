@@ -19,7 +19,8 @@ use maint::request::RequestParts;
 use say::skip;
 use session::{is_as_shown, script, steps};
 
-const GUIDES: [&str; 4] = ["docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
+const GUIDES: [&str; 5] =
+    ["docs/jobs.md", "docs/library.md", "docs/page.md", "docs/proxy.md", "docs/rules.md"];
 
 /// The time of every session.
 const NOW: &str = "2026-11-22T03:00:00Z";
@@ -195,6 +196,87 @@ fn reply(commands: &str, request: &RequestParts) -> Reply {
         Answer::Reply(reply) => reply,
         Answer::Pass(pass) => panic!("{request:?} passes: {pass:?}"),
     }
+}
+
+/// What of a script in a guide about jobs does not depend on the host.
+fn here(script: &str, directory: &Path) -> String {
+    script.replace("/srv/shop", directory.to_str().unwrap())
+}
+
+#[test]
+fn the_jobs_of_the_guide_run_while_the_site_is_up_and_wait_while_it_is_down() {
+    let site = directory();
+    let program = |name: &str, text: &str| {
+        let made =
+            sh(site.path(), &format!("printf '%s' '#!/bin/sh\n{text}' > {name}; chmod +x {name}"));
+        assert!(made.status.success(), "{made:?}");
+    };
+    program("send-orders", "echo sent >> did");
+    program("rebuild-index", "maint status --quiet --expect on && echo rebuilt >> did");
+    let did = || fs::read_to_string(site.path().join("did")).unwrap_or_default();
+    assert!(sh(site.path(), "maint init").status.success());
+
+    let crontab = here(&example("docs/jobs.md", "crontab"), site.path());
+    let jobs: Vec<String> = crontab
+        .lines()
+        .filter(|line| !line.starts_with("MAINT_SITE="))
+        .map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" "))
+        .map(|job| job.replace("--timeout 4m", "--timeout 1s"))
+        .collect();
+    let [send, rebuild] = &jobs[..] else { panic!("{jobs:?}") };
+    assert!(sh(site.path(), send).status.success());
+    assert!(sh(site.path(), rebuild).status.success());
+    assert_eq!(did(), "sent\nrebuilt\n");
+    assert!(
+        sh(site.path(), "maint status --quiet --expect off").status.success(),
+        "it is up again"
+    );
+
+    let unit = here(&example("docs/jobs.md", "unit"), site.path());
+    let value = |key: &str| {
+        let lines = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        lines.unwrap_or_else(|| panic!("{key}: {unit}")).to_owned()
+    };
+    let start = format!("{} && {}", value("ExecCondition"), value("ExecStart"));
+    assert!(sh(site.path(), &start).status.success());
+    assert_eq!(did(), "sent\nrebuilt\nsent\n");
+
+    assert!(sh(site.path(), "maint on").status.success());
+    for job in [send, &start] {
+        assert_eq!(
+            sh(site.path(), job).status.code(),
+            Some(1),
+            "systemd skips it, and cron has nothing to do"
+        );
+    }
+    assert_eq!(did(), "sent\nrebuilt\nsent\n");
+}
+
+#[test]
+fn the_workers_of_the_guide_stop_and_start_with_the_site() {
+    let site = directory();
+    // A systemd with one unit, which runs while there is a file of its name.
+    let systemctl = "#!/bin/sh\nfor unit; do :; done\ncase $1 in\n\
+        start) : > $unit;;\nstop) rm -f $unit;;\nis-active) test -e $unit || exit 3;;\nesac\n";
+    let made = format!(
+        "mkdir bin && printf '%s' '{systemctl}' > bin/systemctl && chmod +x bin/systemctl && : > sidekiq"
+    );
+    assert!(sh(site.path(), &made).status.success());
+    let run = |script: &str| {
+        let output = sh(site.path(), &format!("PATH=$PWD/bin:$PATH\n{script}"));
+        assert!(output.status.success(), "{script}: {output:?}");
+        site.path().join("sidekiq").exists() || site.path().join(".maint/sidekiq").exists()
+    };
+    let flag = example("docs/jobs.md", "exec").replace("sidekiq'", "$PWD/sidekiq'");
+    let flag = flag.replace('\'', "\"").replace("\"!", "'! '\"");
+    assert!(run(&format!("maint init\n{flag}")), "it runs while the site is up");
+    assert!(!run("maint on"), "it is stopped");
+    assert!(run("maint off"), "and started again");
+
+    let work = "#!/bin/sh\necho done >> did; test $(wc -l < did) -lt 3\n";
+    run(&format!("printf '%s' '{work}' > work-one-job && chmod +x work-one-job"));
+    run(&example("docs/jobs.md", "loop"));
+    assert_eq!(fs::read_to_string(site.path().join("did")).unwrap(), "done\n".repeat(3));
 }
 
 #[test]
