@@ -164,12 +164,19 @@ const WINDOW = fields(
     opened_by: usual(ACTOR),
     start: maybe(time),
     end: maybe(time),
+    estimate: maybe(time),
     scope: usual(SCOPE),
     page: usual(PAGE),
     lease: maybe(integer(0, 2 ** 32 - 1)),
     run: maybe(string),
   },
-  ({ start, end }, where) => start && end && timeOf(end) <= timeOf(start) && refuse(`${where} ends before it starts`),
+  ({ start, end, estimate, lease }, where) => {
+    if (start && end && timeOf(end) <= timeOf(start)) refuse(`${where} ends before it starts`);
+    if (start && estimate && timeOf(estimate) <= timeOf(start)) refuse(`${where} is expected to end before it starts`);
+    // A lease moves its end on.
+    const isLeased = (lease ?? null) !== null;
+    if (estimate && end && !isLeased && timeOf(end) < timeOf(estimate)) refuse(`${where} is expected to end after it does`);
+  },
 );
 const RULE = fields({
   kind: needed(string),
@@ -624,6 +631,7 @@ export class Plan {
         end: timeOf(window.end) ?? null,
         // A lease moves its end on, so visitors are not told of it.
         promised: (window.lease ?? null) === null ? timeOf(window.end) ?? null : null,
+        estimate: timeOf(window.estimate) ?? null,
         // An expression that this reader cannot check may match anything.
         paths: paths.map((path) => pathMatcher(path, name) ?? (() => true)),
         methods,
@@ -666,8 +674,9 @@ export class Plan {
     if (shared) return { decision: 'pass', by: shared.id, isPrivate: false };
     const personal = by('ip', 'header') ?? this.bearer(request, now) ?? by('user');
     if (personal) return { decision: 'pass', by: personal.id, isPrivate: true };
-    // The page of the one that ends last says when all of them have ended.
-    const window = covering.reduce((last, one) => ((one.promised ?? Infinity) >= (last.promised ?? Infinity) ? one : last));
+    // The page of the one that is expected to end last says when all of them have ended.
+    const expected = (one) => expectedEnd(one, now) ?? Infinity;
+    const window = covering.reduce((last, one) => (expected(one) >= expected(last) ? one : last));
     return { decision: 'block', by: window.name, window };
   }
 
@@ -748,10 +757,14 @@ function speaksJson(request, takesAnything) {
   return takesAnything && isScript && lower(onlyValue(request, 'hx-request') ?? '') !== 'true';
 }
 
+/** When visitors may expect the site back: by the estimate while it is to come, and else at the end. */
+const expectedEnd = ({ promised, estimate }, now) => (estimate !== null && now < estimate ? estimate : promised);
+
 /** The answer to a request that a window blocks: status, header fields, and what the body shows. */
-export function answerOf({ page, promised }, request, now) {
+export function answerOf({ page, promised, estimate }, request, now) {
   const isRead = READING.includes(request.method);
-  const left = promised === null ? (page.retry_after ?? 120) : Number((promised - now + 999_999_999n) / 1_000_000_000n);
+  const end = expectedEnd({ promised, estimate }, now);
+  const left = end === null ? (page.retry_after ?? 120) : Number((end - now + 999_999_999n) / 1_000_000_000n);
   const headers = { ...NEVER_KEPT, 'retry-after': String(Math.min(Math.max(left, 1), 7 * 24 * 3600)) };
   const grpc = /^application\/grpc(-web(-text)?)?(?=$|[+;])/.exec(onlyValue(request, 'content-type') ?? '');
   // A call of gRPC has its own status in a field, and 14 is `UNAVAILABLE`.

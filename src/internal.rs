@@ -78,6 +78,6 @@ pub mod visible {
 }
 
 pub mod time {
-    pub use crate::time::{has_come, now, parse_duration, parse_time};
+    pub use crate::time::{has_come, now, parse_duration, parse_time, parse_time_after};
     pub use crate::zone::Zone;
 }

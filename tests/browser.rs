@@ -1,6 +1,8 @@
 //! The page in a real browser, behind the real layer, opened and closed by the
 //! real command. `tests/browser/check.mjs` has the checks.
 
+#[path = "browser/banner.rs"]
+mod banner;
 #[path = "common/say.rs"]
 mod say;
 
@@ -12,10 +14,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Extension, Path};
 use axum::response::Html;
 use axum::routing::{any, get};
 use maint::Site;
+use maint::gate::Pass;
 use maint::internal::page::builtin;
 use maint::page::Format;
 use maint::store::{self, Options};
@@ -111,6 +114,10 @@ impl Shop {
             "read-only" => self.maint(&["on", "--read-only"]),
             "on" => self.on(),
             "off" => self.maint(&["off", "--all"]),
+            "writes" => {
+                self.maint(&["off", "--all"]);
+                self.maint(&["on", "writes", "--read-only"]);
+            }
             "later" => self.open(LATER),
             _ => panic!("the switch does not turn {way}"),
         }
@@ -475,4 +482,60 @@ fn the_first_minute_ends_with_a_503_that_one_can_see_and_nothing_else() {
         |directory: &str| fs::read_dir(newcomer.home.path().join(directory)).unwrap().count();
     assert_eq!(left("tmp"), 0);
     assert!(!newcomer.home.path().join(".local").exists(), "the user's own site is not made");
+}
+
+/// What a browser in a time zone makes of a page, its scripts run.
+fn seen_in(chromium: &path::Path, zone: &str, url: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(chromium)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--lang=en-US", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(url)
+        .env("TZ", zone)
+        .env("LANGUAGE", "en_US")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_banner_of_the_guide_announces_maintenance_in_the_visitors_own_zone() {
+    let guide = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/library.md");
+    let code = include_str!("browser/banner.rs").replace("pub(crate) ", "");
+    assert!(fs::read_to_string(guide).unwrap().contains(&code), "the guide shows other code");
+    let Some(rig) = Rig::get() else { return };
+    let _browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let shop = Shop { temp: tempfile::tempdir().unwrap() };
+    shop.maint(&["init"]);
+    let times = ["--at", "2099-01-04T03:00:00Z", "--until", "2099-01-04T04:00:00Z"];
+    let reason = ["-m", "Bigger disks <script>alert(1)</script>"];
+    shop.maint(&[&["on", "bigger-disks-4711"][..], &times, &reason].concat());
+    let page = async |Extension(pass): Extension<Pass>| {
+        Html(format!("<!doctype html><title>Shop</title>{}<h1>Open</h1>", banner::banner(&pass)))
+    };
+    // As an app whose policy stops scripts in the page.
+    let strict = async |Extension(pass): Extension<Pass>| {
+        ([("content-security-policy", "script-src 'self'")], Html(banner::banner(&pass)))
+    };
+    let layer = MaintenanceLayer::open(Some(&shop.site())).unwrap();
+    let app = Router::new().route("/", get(page)).route("/strict", get(strict)).layer(layer);
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    runtime.spawn(async { axum::serve(listener, app).await });
+
+    let seen = seen_in(&rig.chromium, "America/New_York", &url);
+    assert!(seen.contains("The shop is closed from <time"), "{seen}");
+    for part in ["Saturday, January 3", "10:00", "11:00", "Bigger disks &lt;script&gt;"] {
+        assert!(seen.contains(part), "{part:?} is missing: {seen}");
+    }
+    assert!(!seen.contains("03:00 UTC") && !seen.contains("4711"), "{seen}");
+    let seen = seen_in(&rig.chromium, "Asia/Tokyo", &url);
+    assert!(seen.contains("Sunday, January 4") && seen.contains("12:00"), "{seen}");
+    let seen = seen_in(&rig.chromium, "Asia/Tokyo", &format!("{url}strict"));
+    assert!(seen.contains("2099-01-04 03:00 UTC"), "{seen}");
+    // While nothing is to come, there is none.
+    shop.maint(&["off", "--all"]);
+    assert!(!seen_in(&rig.chromium, "UTC", &url).contains("maintenance"));
 }

@@ -87,6 +87,7 @@ struct Vector {
     by: Option<Deciders>,
     status: Option<u16>,
     format: Option<String>,
+    retry_after: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -157,7 +158,7 @@ impl Vector {
         pages.reply(&self.request.facts(), self.now)
     }
 
-    /// What is wrong with the decision or the status, if anything.
+    /// What is wrong with the decision or the answer, if anything.
     fn failure(&self) -> Option<String> {
         let state = match serde_json::from_value::<State>(self.state.clone()) {
             Ok(state) => state,
@@ -185,7 +186,7 @@ impl Vector {
                 "{decision:?} by {named:?} expected, {verdict:?} by {by:?} found"
             ));
         }
-        if self.status.is_none() && self.format.is_none() {
+        if self.status.is_none() && self.format.is_none() && self.retry_after.is_none() {
             return None;
         }
         let answer = self.answered(&state, by?);
@@ -193,8 +194,12 @@ impl Vector {
         if self.status.is_some_and(|expected| expected != status) {
             return Some(format!("status {:?} expected, {status} found", self.status));
         }
-        (self.format.is_some() && self.format != format)
-            .then(|| format!("format {:?} expected, {format:?} found", self.format))
+        if self.format.is_some() && self.format != format {
+            return Some(format!("format {:?} expected, {format:?} found", self.format));
+        }
+        let found = answer.header("retry-after").unwrap_or_default();
+        let expected = self.retry_after?.to_string();
+        (found != expected).then(|| format!("Retry-After {expected} expected, {found} found"))
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use maint::Gate;
 use maint::internal::load;
 use maint::request::RequestParts;
@@ -130,6 +131,47 @@ pub(crate) fn recheck(place: &Place, rounds: usize) -> Result<String> {
     let budgets =
         [(3, Budget::Seconds(20e-9)), (4, Budget::Seconds(80e-9)), (5, Budget::Seconds(80e-9))];
     let title = "A request that passes, a look at the file once a second";
+    Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
+}
+
+/// What it costs to know what is to come, with a look at the file each time.
+pub(crate) fn next(place: &Place, rounds: usize) -> Result<String> {
+    let scheduled = |number: i64| {
+        let mut state = state(true, rules(10, 10));
+        let (name, window) = state.windows.pop_first().expect("one is open");
+        for hours in 1..=number {
+            let mut window = window.clone();
+            window.start = Some(Timestamp::now() + SignedDuration::from_hours(hours));
+            // The last one alone covers the request.
+            let path = if hours == number { "/**" } else { "/elsewhere/**" };
+            window.scope.paths = vec![path.to_owned()];
+            state.windows.insert(format!("{name}-{hours}"), window);
+        }
+        state
+    };
+    let up = Sample::new(place, "nothing to come", &state(false, rules(10, 10)))?;
+    let one = Sample::new(place, "one to come", &scheduled(1))?;
+    let ten = Sample::new(place, "ten to come", &scheduled(10))?;
+    let gates = [up.gate(None)?, one.gate(None)?, ten.gate(None)?];
+    let request = stranger(7);
+    let asking = |name: &str, gate: usize, is_found: bool| {
+        let (gate, request) = (&gates[gate], &request);
+        assert_eq!(gate.next(request, None).is_some(), is_found, "{name}");
+        contender(name, CALLS, move |_| {
+            black_box(gate.next(black_box(request), None));
+        })
+    };
+    let mut contenders = [
+        passing("an answer, nothing to come", CALLS, &gates[0], &request),
+        asking("what is to come: nothing", 0, false),
+        asking("what is to come: one window", 1, true),
+        asking("what is to come: the last of ten windows", 2, true),
+        passing("an answer, one window to come", CALLS, &gates[1], &request),
+        passing("an answer, ten windows to come", CALLS, &gates[2], &request),
+    ];
+    let times = race_seconds(rounds, TURNS, &mut contenders)?;
+    let budgets = [(1, Budget::Ratio(1.1)), (2, Budget::Ratio(1.5)), (4, Budget::Ratio(1.5))];
+    let title = "What is to come, beside an answer while nothing is";
     Ok(Table { title, baseline: 0, budgets: &budgets }.show(&times))
 }
 

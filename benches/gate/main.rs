@@ -28,9 +28,10 @@ use common::{Place, Result, print_machine, rounds};
 
 type Part = fn(&Place, usize) -> Result<String>;
 
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 11] = [
     ("fresh", fresh::always),
     ("recheck", fresh::recheck),
+    ("next", fresh::next),
     ("threads", fresh::threads),
     ("decide", decide::decide),
     ("paths", decide::paths),

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDateTime, PyDict, PyString};
 
 use crate::clock;
 use crate::json;
-use crate::private::keep_private;
+use crate::private::{Finish, finish};
 
 /// The app answers.
 #[pyclass(frozen, module = "maint")]
@@ -22,20 +22,47 @@ pub(crate) struct Pass {
     /// must not be shared: see `keep_private`.
     #[pyo3(get)]
     is_private: bool,
-    /// The open window that would block the same request if it changed
-    /// something; `None` if nothing is read-only.
+    /// The open window that blocks others who change something there;
+    /// `None` if nothing is read-only, and if a rule or token lets the
+    /// request through.
     #[pyo3(get)]
     read_only: Option<String>,
     next: Option<Arc<gate::Upcoming>>,
+    mark: Option<(&'static str, &'static str)>,
 }
 
 #[pymethods]
 impl Pass {
     /// The next maintenance to come where the request leads, for an
-    /// announcement.
+    /// announcement: see `Gate.next`.
     #[getter]
     fn next(&self) -> Option<Upcoming> {
         self.next.clone().map(Upcoming)
+    }
+
+    /// Whether the app's answer has to be finished: see `finish`.
+    #[getter]
+    fn needs_finishing(&self) -> bool {
+        self.is_private || self.mark.is_some()
+    }
+
+    /// Finishes the app's answer: does what `keep_private` does, and says by
+    /// `Maint-Decision: read-only` that the site is read-only, unless the
+    /// answer has that field already.
+    ///
+    /// `headers`: as for `keep_private`.
+    /// `as_bytes`: whether the fields are bytes, where there may be none.
+    #[pyo3(signature = (headers, *, as_bytes=false))]
+    fn finish<'py>(
+        &self,
+        headers: &Bound<'py, PyAny>,
+        as_bytes: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !self.needs_finishing() {
+            return Ok(headers.clone());
+        }
+        let mark = self.mark.map(|(_, value)| ("Maint-Decision", value));
+        finish(headers, Finish { is_private: self.is_private, mark, as_bytes })
     }
 
     /// Keeps the app's answer out of shared caches if it is private: sets
@@ -46,7 +73,10 @@ impl Pass {
     /// new list; or a mapping, which is changed and returned. Those of an
     /// answer that is not private are returned as they are.
     fn keep_private<'py>(&self, headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if self.is_private { keep_private(headers, false) } else { Ok(headers.clone()) }
+        if !self.is_private {
+            return Ok(headers.clone());
+        }
+        finish(headers, Finish { is_private: true, mark: None, as_bytes: false })
     }
 
     fn __repr__(&self) -> String {
@@ -58,6 +88,7 @@ impl Pass {
 impl From<gate::Pass> for Pass {
     fn from(pass: gate::Pass) -> Self {
         Self {
+            mark: pass.mark(),
             by: pass.by.map(|by| by.to_string()),
             is_private: pass.is_private,
             read_only: pass.read_only.map(|name| name.to_string()),
@@ -67,8 +98,12 @@ impl From<gate::Pass> for Pass {
 }
 
 /// A scheduled window that will cover what is asked for, with any method.
+///
+/// `start`, `end` and `reason` are what visitors may be told, as on the page
+/// later. `name` and `scope` are words of the operators: decide by them, and
+/// do not print them.
 #[pyclass(frozen, module = "maint")]
-pub(crate) struct Upcoming(Arc<gate::Upcoming>);
+pub(crate) struct Upcoming(pub(crate) Arc<gate::Upcoming>);
 
 #[pymethods]
 impl Upcoming {
@@ -91,6 +126,12 @@ impl Upcoming {
         self.0.end.map(|end| clock::datetime(py, end)).transpose()
     }
 
+    /// When it is expected to be over, an aware `datetime` in UTC.
+    #[getter]
+    fn estimate<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        self.0.estimate.map(|estimate| clock::datetime(py, estimate)).transpose()
+    }
+
     /// The reason shown to visitors.
     #[getter]
     fn reason(&self) -> Option<&str> {
@@ -100,7 +141,20 @@ impl Upcoming {
     /// Whether only what changes something will be blocked.
     #[getter]
     fn is_read_only(&self) -> bool {
-        self.0.scope.read_only
+        self.0.is_read_only()
+    }
+
+    /// Whether it will cover every request, whatever its path, host and
+    /// method.
+    #[getter]
+    fn covers_everything(&self) -> bool {
+        self.0.covers_everything()
+    }
+
+    /// Which requests it will cover, as in docs/state-file.md.
+    #[getter]
+    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        json::object(py, &self.0.scope)
     }
 
     fn __repr__(&self) -> String {

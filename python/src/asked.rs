@@ -76,6 +76,7 @@ fn flag(is: bool) -> &'static str {
 /// address that connects. `headers`: the fields as (name, value), in the
 /// order of sending; a value that is text is sent in UTF-8. `is_https`:
 /// whether the visitor's connection is encrypted, `None` if unknown.
+/// `is_read`: whether the app vouches that it changes nothing.
 ///
 /// Raises `ValueError` if `peer` is not an IP address.
 #[pyclass(frozen, module = "maint")]
@@ -84,7 +85,7 @@ pub(crate) struct Request(pub(crate) RequestParts);
 #[pymethods]
 impl Request {
     #[new]
-    #[pyo3(signature = (method, target, *, host=None, peer=None, headers=None, user=None, is_https=None))]
+    #[pyo3(signature = (method, target, *, host=None, peer=None, headers=None, user=None, is_https=None, is_read=false))]
     fn new(
         method: &str,
         target: &str,
@@ -93,6 +94,7 @@ impl Request {
         headers: Option<&Bound<'_, PyAny>>,
         user: Option<User>,
         is_https: Option<bool>,
+        is_read: bool,
     ) -> PyResult<Self> {
         let peer = peer
             .map(|text| {
@@ -105,7 +107,8 @@ impl Request {
         let mut facts = RequestParts::new(method, target)
             .with_peer(peer)
             .with_user(user.map(request::User::from))
-            .with_https(is_https);
+            .with_https(is_https)
+            .with_read(is_read);
         facts.host = host;
         for field in headers.map(PyAnyMethods::try_iter).transpose()?.into_iter().flatten() {
             let (name, value): (String, Bound<'_, PyAny>) = field?.extract()?;
@@ -143,6 +146,7 @@ pub(crate) struct Functions {
     pub(crate) user: Option<Function>,
     pub(crate) client: Option<Function>,
     pub(crate) format: Option<Wanted>,
+    pub(crate) is_read: Option<Function>,
     pub(crate) is_plain_http: bool,
 }
 
@@ -295,5 +299,10 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
     fn user(&self) -> Option<request::User> {
         let function = self.functions.user.as_ref()?;
         self.call(function, |said| Ok(said.extract::<User>()?.into()))
+    }
+
+    fn is_read(&self) -> bool {
+        let Some(function) = self.functions.is_read.as_ref() else { return false };
+        self.call(function, |said| said.extract::<bool>()).unwrap_or(false)
     }
 }

@@ -73,7 +73,7 @@ fn never_awaited(value: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let _ = value.call_method0("close");
     PyTypeError::new_err(
         "it returned a coroutine, and nothing awaits that; write a plain function, or for `user` \
-         an `async def`",
+         and `is_read` an `async def`",
     )
 }
 

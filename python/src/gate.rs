@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::answer::{Pass, Reply};
+use crate::answer::{Pass, Reply, Upcoming};
 use crate::asked::{self, Asked, Functions, Request, Wanted};
 use crate::clock::{self, Moment};
 use crate::error::{UsageError, raise};
@@ -55,8 +55,12 @@ use crate::site::Site;
 /// site's trusted proxies; its text is parsed.
 /// `plain_http`: visitors come without encryption, so the cookie of a
 /// bypass link is sent in the clear.
+/// `is_read`: returns whether a request only reads, although its method
+/// could change something: a login, or queries of GraphQL by POST. It is
+/// called if nothing but read-only windows block a request, which passes
+/// them if `True`. It may be asynchronous where `user` may.
 ///
-/// `format`, `user` and `client` may be functions. They are called with the
+/// `format`, `user`, `client` and `is_read` may be functions. They are called with the
 /// request (the environ, the scope, the Django request), and only if their
 /// answer matters, one at a time. If one raises, its answer is unknown, and
 /// the logger `maint` gets an error, at most once a minute. One that cannot
@@ -71,8 +75,8 @@ pub(crate) struct Gate {
     inner: maint::Gate,
     site: maint::Site,
     functions: Functions,
-    /// `maint._asking.Awaited`, if the app's function for the user is asynchronous.
-    awaited: Option<Py<PyAny>>,
+    /// A `maint._asking.Awaited` by the name of each option that is an asynchronous function.
+    awaited: Option<Py<PyDict>>,
     /// Made once, since most requests get it.
     pass: Py<Pass>,
 }
@@ -83,10 +87,10 @@ impl Gate {
     #[pyo3(signature = (
         site=None, *, recheck=None, on_error=None, on_problem=None, down=None, ignore=None,
         status=None, retry_after=None, redirect=None, format=None, user=None, client=None,
-        plain_http=None,
+        plain_http=None, is_read=None,
     ), text_signature = "(site=None, *, recheck=None, on_error='refuse', on_problem=None, down=None, \
         ignore=None, status=None, retry_after=None, redirect=None, format=None, user=None, \
-        client=None, plain_http=False)")]
+        client=None, plain_http=False, is_read=None)")]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         py: Python<'_>,
@@ -103,12 +107,14 @@ impl Gate {
         user: Option<Bound<'_, PyAny>>,
         client: Option<Bound<'_, PyAny>>,
         plain_http: Option<&Bound<'_, PyAny>>,
+        is_read: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         refuse_async("client", client.as_ref())?;
         refuse_async("format", format)?;
         refuse_async("on_problem", on_problem.as_ref())?;
         let user = options::function("user", user)?;
         let client = options::function("client", client)?;
+        let is_read = options::function("is_read", is_read)?;
         let on_problem = options::function("on_problem", on_problem)?;
         let on_error = match on_error {
             None => OnError::Refuse,
@@ -128,13 +134,12 @@ impl Gate {
         app.ignore = app_rules(ignore)?;
         let mut options = Options::new().recheck(recheck).on_error(on_error).app(app);
         options.on_problem = Some(reporter(on_problem));
-        let awaited = awaited(py, user.as_ref())?;
-        let user = match awaited {
-            Some(_) => Some(py.import("maint._asking")?.getattr("found_user")?.unbind()),
-            None => user,
-        };
+        let awaited = PyDict::new(py);
+        let [user, is_read] = [("user", user), ("is_read", is_read)]
+            .map(|(name, function)| answering(&awaited, name, function));
         let functions = Functions {
-            user: user.map(|function| Function::new(py, "user", function)).transpose()?,
+            user: user?.map(|function| Function::new(py, "user", function)).transpose()?,
+            is_read: is_read?.map(|function| Function::new(py, "is_read", function)).transpose()?,
             client: client.map(|function| Function::new(py, "client", function)).transpose()?,
             format: format.map(wanted).transpose()?,
             is_plain_http: is_plain_http.unwrap_or(false),
@@ -142,6 +147,7 @@ impl Gate {
         let opened = py.detach(|| maint::Gate::open_with(&site, options));
         let inner = opened.map_err(|error| raise(py, &error))?;
         let pass = Py::new(py, Pass::from(MaintPass::default()))?;
+        let awaited = (!awaited.is_empty()).then(|| awaited.unbind());
         Ok(Self { inner, site, functions, awaited, pass })
     }
 
@@ -157,9 +163,9 @@ impl Gate {
         py.detach(|| self.inner.revision())
     }
 
-    /// What finds an asynchronous user: for the package alone.
+    /// What awaits asynchronous functions: for the package alone.
     #[getter]
-    fn _awaited(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    fn _awaited(&self, py: Python<'_>) -> Option<Py<PyDict>> {
         self.awaited.as_ref().map(|awaited| awaited.clone_ref(py))
     }
 
@@ -181,8 +187,9 @@ impl Gate {
         force: Option<&str>,
         at: Option<Moment>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if request.0.user.is_none() {
-            self.refuse_to_await("give the user with the request: `Request(…, user=…)`")?;
+        let has_user = |awaited: &Py<PyDict>| awaited.bind(py).contains("user").unwrap_or(true);
+        if request.0.user.is_none() && self.awaited.as_ref().is_some_and(has_user) {
+            self.refuse_to_await(py, "give the user with the request: `Request(…, user=…)`")?;
         }
         let now = at.map(|moment| moment.0);
         let answer = self.decide(py, &request.0, forced(force)?, now);
@@ -200,7 +207,7 @@ impl Gate {
         environ: &Bound<'py, PyDict>,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.refuse_to_await(NOT_HERE)?;
+        self.refuse_to_await(environ.py(), NOT_HERE)?;
         self.ask(environ.as_any(), Environ(environ), true, force)
     }
 
@@ -218,8 +225,8 @@ impl Gate {
         ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if ask && !scope.contains(intern!(scope.py(), USER_KEY))? {
-            self.refuse_to_await("write `await maint.asgi.answer_scope(gate, scope)`")?;
+        if ask && !scope.contains(intern!(scope.py(), QUESTION_KEY))? {
+            self.refuse_to_await(scope.py(), "write `await maint.asgi.answer_scope(gate, scope)`")?;
         }
         self.ask(scope, Scope(scope), ask, force)
     }
@@ -237,8 +244,39 @@ impl Gate {
         ask: bool,
         force: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.refuse_to_await(NOT_HERE)?;
+        self.refuse_to_await(request.py(), NOT_HERE)?;
         self.ask(request, Django(request), ask, force)
+    }
+
+    /// The earliest scheduled window that would cover a request that is
+    /// described, for an announcement; `None` if none is to come.
+    ///
+    /// It looks at path and host, not at the method, since a page that is
+    /// read now may have a form. Where a rule for that path or host will let
+    /// everyone through, nothing is announced. Rules by who asks and bypass
+    /// tokens make no difference, so all get the same announcement, and caches
+    /// may share it.
+    ///
+    /// `at`: when, an aware `datetime` or text in RFC 3339; `None` for now.
+    #[pyo3(signature = (request, *, at=None))]
+    fn next(&self, py: Python<'_>, request: &Request, at: Option<Moment>) -> Option<Upcoming> {
+        let current = py.detach(|| self.current(at.map(|moment| moment.0)));
+        current.next(&request.0).map(Upcoming)
+    }
+
+    /// The same as `next`, for a request of WSGI.
+    fn next_environ(&self, environ: &Bound<'_, PyDict>) -> Option<Upcoming> {
+        self.coming(environ.as_any(), Environ(environ))
+    }
+
+    /// The same as `next`, for a request or WebSocket of ASGI.
+    fn next_scope(&self, scope: &Bound<'_, PyAny>) -> Option<Upcoming> {
+        self.coming(scope, Scope(scope))
+    }
+
+    /// The same as `next`, for a `django.http.HttpRequest`.
+    fn next_django(&self, request: &Bound<'_, PyAny>) -> Option<Upcoming> {
+        self.coming(request, Django(request))
     }
 
     fn __repr__(&self) -> String {
@@ -247,14 +285,13 @@ impl Gate {
 }
 
 impl Gate {
-    /// Refuses to answer where the app's function for the user would have to be awaited:
-    /// without it, those whom a rule lets through would get the page.
-    fn refuse_to_await(&self, hint: &str) -> PyResult<()> {
-        if self.awaited.is_none() {
-            return Ok(());
-        }
-        let what = "user: the function is asynchronous, and nothing awaits it here";
-        Err(UsageError::new_err(format!("{what}; {hint}")))
+    /// Refuses to answer where a function of the app would have to be awaited: without it, those
+    /// whom a rule lets through would get the page.
+    fn refuse_to_await(&self, py: Python<'_>, hint: &str) -> PyResult<()> {
+        let Some(awaited) = &self.awaited else { return Ok(()) };
+        let name = awaited.bind(py).keys().get_item(0)?;
+        let what = "the function is asynchronous, and nothing awaits it here";
+        Err(UsageError::new_err(format!("{name}: {what}; {hint}")))
     }
 
     /// What to do with a request, at a time of the caller's choice or now. Other threads
@@ -286,6 +323,11 @@ impl Gate {
         }
     }
 
+    fn coming(&self, subject: &Bound<'_, PyAny>, server: impl Server) -> Option<Upcoming> {
+        let asked = Asked::new(server, subject, &self.functions, false);
+        subject.py().detach(|| self.current(None)).next(&asked).map(Upcoming)
+    }
+
     fn ask<'py>(
         &self,
         subject: &Bound<'py, PyAny>,
@@ -314,20 +356,26 @@ impl Gate {
     }
 }
 
-/// The key of the scope under which `maint.asgi` leaves the answer of an asynchronous function.
-const USER_KEY: &str = "maint.user";
+/// The key of the scope under which `maint.asgi` leaves the answers of asynchronous functions.
+const QUESTION_KEY: &str = "maint.question";
 
 const NOT_HERE: &str = "write a plain function";
 
-/// What awaits the app's function for the user, if that is asynchronous.
-fn awaited(py: Python<'_>, user: Option<&Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-    match user {
-        Some(user) if is_async(user.bind(py))? => {
-            let made = py.import("maint._asking")?.call_method1("Awaited", (user,))?;
-            Ok(Some(made.unbind()))
-        }
-        _ => Ok(None),
+/// The function that the gate calls for an option. One that is asynchronous is noted in
+/// `awaited`, and what it found is returned in its place.
+fn answering(
+    awaited: &Bound<'_, PyDict>,
+    name: &str,
+    function: Option<Py<PyAny>>,
+) -> PyResult<Option<Py<PyAny>>> {
+    let py = awaited.py();
+    let Some(function) = function else { return Ok(None) };
+    if !is_async(function.bind(py))? {
+        return Ok(Some(function));
     }
+    let module = py.import("maint._asking")?;
+    awaited.set_item(name, module.call_method1("Awaited", (name, function))?)?;
+    Ok(Some(module.call_method1("found", (name,))?.unbind()))
 }
 
 fn forced(force: Option<&str>) -> PyResult<Option<Override>> {

@@ -1,15 +1,17 @@
 //! The site directory, and the changes that Python makes of its state.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maint::flags::{self, Standing};
 use maint::internal::state::validate_template_name;
 use maint::page::Format;
 use maint::site::Environment;
-use maint::state::{PageSettings, Phase, RuleSettings, Scope, WindowSettings};
+use maint::state::{Extension, PageSettings, Phase, RuleSettings, Scope, WindowSettings};
 use maint::store::{self, Applied, Options, Purpose, Stamp};
 use maint::{Actor, State, Window};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::clock::{self, Moment};
@@ -192,6 +194,8 @@ impl Site {
     /// `reason`: text for visitors.
     /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
     /// now, and for no end.
+    /// `estimate`: the same, when it is expected to be over; visitors are
+    /// told, and it opens nothing.
     /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
     /// all. `read_only`: only those that change something.
     /// `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
@@ -203,9 +207,9 @@ impl Site {
     /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
     /// time without an offset and for a number out of range.
     #[pyo3(signature = (
-        name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
-        hosts=None, read_only=false, status=None, retry_after=None, template=None,
-        redirect=None, by=None, command=None,
+        name="default", *, reason=None, start=None, end=None, estimate=None, paths=None,
+        methods=None, hosts=None, read_only=false, status=None, retry_after=None,
+        template=None, redirect=None, by=None, command=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn on(
@@ -215,6 +219,7 @@ impl Site {
         reason: Option<String>,
         start: Option<Moment>,
         end: Option<Moment>,
+        estimate: Option<Moment>,
         paths: Option<&Bound<'_, PyAny>>,
         methods: Option<&Bound<'_, PyAny>>,
         hosts: Option<&Bound<'_, PyAny>>,
@@ -243,10 +248,111 @@ impl Site {
             let mut settings = WindowSettings::new()
                 .start(start.as_ref().map(|moment| moment.0))
                 .end(end.as_ref().map(|moment| moment.0))
+                .estimate(estimate.as_ref().map(|moment| moment.0))
                 .scope(scope)
                 .page(page.clone());
             settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
             state.open_window(name, &settings, stamp).map(drop)
+        })
+    }
+
+    /// Changes settings of a window that is open or scheduled, as `maint set`
+    /// does: those that are given, by the names that `on` has for them.
+    /// `None` takes one away, and so does an empty list. The rest stays, and
+    /// so does who opened it, and the `maint run` that holds it.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
+    ///
+    /// Raises `UsageError` if there is no window of that name, and for a
+    /// setting that cannot be; `Conflict` if the window has ended, for
+    /// another start of an open one, and for another end of one that a run
+    /// holds by a lease.
+    #[pyo3(signature = (
+        name="default", *, reason=Kept::new(), start=Kept::new(), end=Kept::new(),
+        estimate=Kept::new(), paths=Kept::new(), methods=Kept::new(), hosts=Kept::new(),
+        read_only=Kept::new(), status=Kept::new(), retry_after=Kept::new(),
+        template=Kept::new(), redirect=Kept::new(), by=None, command=None,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
+    fn set(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        reason: Kept<'_>,
+        start: Kept<'_>,
+        end: Kept<'_>,
+        estimate: Kept<'_>,
+        paths: Kept<'_>,
+        methods: Kept<'_>,
+        hosts: Kept<'_>,
+        read_only: Kept<'_>,
+        status: Kept<'_>,
+        retry_after: Kept<'_>,
+        template: Kept<'_>,
+        redirect: Kept<'_>,
+        by: Option<String>,
+        command: Option<String>,
+    ) -> PyResult<Change> {
+        let settings = [
+            ("reason", reason),
+            ("start", start),
+            ("end", end),
+            ("estimate", estimate),
+            ("paths", paths),
+            ("methods", methods),
+            ("hosts", hosts),
+            ("read_only", read_only),
+            ("status", status),
+            ("retry_after", retry_after),
+            ("template", template),
+            ("redirect", redirect),
+        ];
+        let given = settings.into_iter().filter_map(|(name, kept)| Some((name, kept.0?)));
+        let given: Vec<Given> =
+            given.map(|(name, value)| Given::read(name, &value)).collect::<PyResult<_>>()?;
+        self.change(py, name, by, command, Purpose::Change, |state, stamp| {
+            let change =
+                |settings: &mut WindowSettings| given.iter().try_for_each(|one| one.put(settings));
+            state.change_window(name, change, stamp)
+        })
+    }
+
+    /// Moves the end of a window, as `maint extend` does: by a `timedelta`,
+    /// which moves the estimate as well and counts from now where that has
+    /// passed, or until an aware `datetime` or text in RFC 3339. A window
+    /// without an end has its estimate moved.
+    ///
+    /// `longer`, `until`: one of them.
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
+    ///
+    /// Raises `UsageError` if there is no window of that name, and for what
+    /// would not be longer; `Conflict` if it has ended, or has neither an
+    /// end nor an estimate.
+    #[pyo3(signature = (name="default", *, longer=None, until=None, by=None, command=None))]
+    fn extend(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        longer: Option<&Bound<'_, PyAny>>,
+        until: Option<Moment>,
+        by: Option<String>,
+        command: Option<String>,
+    ) -> PyResult<Change> {
+        let longer: Option<Duration> = typed("longer", "a timedelta above zero", longer)?;
+        let extension = match (longer, until) {
+            (Some(longer), None) if !longer.is_zero() => SignedDuration::try_from(longer)
+                .map(Extension::By)
+                .map_err(|cause| PyValueError::new_err(cause.to_string()))?,
+            (None, Some(until)) => Extension::Until(until.0),
+            (Some(_), None) => return Err(PyValueError::new_err("longer: it is zero")),
+            _ => return Err(PyTypeError::new_err("give either `longer` or `until`")),
+        };
+        self.change(py, name, by, command, Purpose::Change, |state, stamp| {
+            state.extend_window(name, extension, stamp)
         })
     }
 
@@ -495,6 +601,91 @@ impl Site {
             made: applied.made.map(|made| made.display().to_string()),
             flags: applied.flags.flags,
         })
+    }
+}
+
+/// What is given for a setting, if anything: `None` takes it away, so it is not the default.
+struct Kept<'py>(Option<Bound<'py, PyAny>>);
+
+impl Kept<'_> {
+    const fn new() -> Self {
+        Self(None)
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Kept<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        // The default in the signature that Python shows.
+        let is_given = !object.is(object.py().Ellipsis());
+        Ok(Self(is_given.then(|| object.to_owned())))
+    }
+}
+
+/// A setting of a window that is given.
+enum Given {
+    Reason(Option<String>),
+    Start(Option<Timestamp>),
+    End(Option<Timestamp>),
+    Estimate(Option<Timestamp>),
+    Paths(Vec<String>),
+    Methods(Vec<String>),
+    Hosts(Vec<String>),
+    ReadOnly(bool),
+    Status(Option<u16>),
+    RetryAfter(Option<u32>),
+    Template(Option<String>),
+    Redirect(Option<String>),
+}
+
+impl Given {
+    fn read(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let given = Some(value);
+        let text = || typed::<String>(name, "a text", given);
+        let texts = || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
+        let time = || {
+            let given = given.filter(|given| !given.is_none());
+            given.map(|given| PyResult::Ok(given.extract::<Moment>()?.0)).transpose()
+        };
+        Ok(match name {
+            "reason" => Self::Reason(text()?.filter(|reason| !reason.trim().is_empty())),
+            "start" => Self::Start(time()?),
+            "end" => Self::End(time()?),
+            "estimate" => Self::Estimate(time()?),
+            "paths" => Self::Paths(texts()?),
+            "methods" => Self::Methods(texts()?),
+            "hosts" => Self::Hosts(texts()?),
+            "read_only" => Self::ReadOnly(typed(name, "True or False", given)?.unwrap_or_default()),
+            "status" => {
+                Self::Status(Number::named(typed(name, "a whole number", given)?, "status")?)
+            }
+            "retry_after" => {
+                let seconds = typed(name, "a whole number of seconds", given)?;
+                Self::RetryAfter(Number::named(seconds, "retry_after")?)
+            }
+            "template" => Self::Template(text()?),
+            _ => Self::Redirect(text()?),
+        })
+    }
+
+    fn put(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+        let (scope, page) = (&mut settings.scope, &mut settings.page);
+        match self {
+            Self::Reason(reason) => settings.reason.clone_from(reason),
+            Self::Start(start) => settings.start = *start,
+            Self::End(end) => settings.end = *end,
+            Self::Estimate(estimate) => settings.estimate = *estimate,
+            Self::Paths(paths) => scope.paths = Scope::new().paths(paths)?.paths,
+            Self::Methods(methods) => scope.methods = Scope::new().methods(methods)?.methods,
+            Self::Hosts(hosts) => scope.hosts = Scope::new().hosts(hosts)?.hosts,
+            Self::ReadOnly(read_only) => scope.read_only = *read_only,
+            Self::Status(status) => page.status = *status,
+            Self::RetryAfter(seconds) => page.retry_after = *seconds,
+            Self::Template(template) => page.template.clone_from(template),
+            Self::Redirect(url) => page.redirect.clone_from(url),
+        }
+        Ok(())
     }
 }
 

@@ -475,7 +475,8 @@ fn is_there(site: &Site) -> Result<()> {
 fn next_edge(state: &State, now: Timestamp) -> Option<Timestamp> {
     let rules = state.ignore.values().filter_map(|rule| rule.expires_at);
     let tokens = state.bypass.values().filter_map(|token| token.expires_at);
-    let expiries = rules.chain(tokens).filter(|&edge| edge > now);
+    let estimates = state.windows.values().filter_map(|window| window.estimate);
+    let expiries = rules.chain(tokens).chain(estimates).filter(|&edge| edge > now);
     expiries.chain(state.next_edge(now)).min()
 }
 
@@ -525,6 +526,33 @@ mod tests {
         }
         let (_, pause) = agent.turn(at("12:59:59.990"));
         assert!(pause <= Duration::from_millis(10), "until the window begins: {pause:?}");
+    }
+
+    #[test]
+    fn the_estimate_that_a_flag_says_goes_when_it_has_passed() {
+        let temp = tempfile::tempdir().unwrap();
+        let site = Site::at(temp.path().join(".maint"));
+        store::create(&site).unwrap();
+        let options = || Options::new("test").now(at("12:00:00"));
+        let flag = Flag::new(Kind::Web).at(temp.path().join("web"));
+        store::add_flag(&site, &options(), "it", flag, false).unwrap();
+        let window = WindowSettings::new().estimate(at("13:00:00")).end(at("14:00:00"));
+        let open =
+            |state: &mut State, stamp: store::Stamp<'_>| state.open_window("w", &window, stamp);
+        let lacks = store::update(&site, &options(), open).unwrap().flags.flags[0].lacks.clone();
+        let of_clock = lacks.iter().filter(|lack| lack.is_of_the_clock()).count();
+        assert_eq!(of_clock, 2, "its end and its estimate: {lacks:?}");
+        let mut agent = Agent::start(&site, Options::new("agent")).unwrap();
+        for (time, told) in [
+            ("12:00:00", "Sun, 29 Nov 2026 13:00:00 GMT"),
+            ("12:59:59.999", "Sun, 29 Nov 2026 13:00:00 GMT"),
+            ("13:00:00", "Sun, 29 Nov 2026 14:00:00 GMT"),
+            ("13:59:59", "Sun, 29 Nov 2026 14:00:00 GMT"),
+        ] {
+            agent.turn(at(time));
+            let said = fs::read_to_string(temp.path().join("web/retry-after")).unwrap();
+            assert_eq!(said, told, "{time}");
+        }
     }
 
     #[test]

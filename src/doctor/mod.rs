@@ -74,6 +74,7 @@ const CHECKS: &[Check] = &[
     loads::missed,
     schedule::ended,
     schedule::endless,
+    schedule::late,
     schedule::expired,
     schedule::status,
     schedule::redirects,

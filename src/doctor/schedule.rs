@@ -61,6 +61,28 @@ pub(super) fn endless(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+pub(super) fn late(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
+    let Some(state) = &patient.state else {
+        return;
+    };
+    for (name, window) in state.windows_in(Phase::Open, patient.now) {
+        let Some(estimate) = window.estimate.filter(|_| window.is_late(patient.now)) else {
+            continue;
+        };
+        let late = spell(patient.now.duration_since(estimate));
+        findings.push(
+            Finding::note(
+                "window-late",
+                format!("the window `{name}` was expected to be over {late} ago, and is open"),
+            )
+            .fixed_by(format!(
+                "if it takes longer: {}",
+                patient.maint(&format!("extend {name} 30m"))
+            )),
+        );
+    }
+}
+
 pub(super) fn expired(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let Some(state) = &patient.state else {
         return;

@@ -10,6 +10,7 @@ use super::lack::{Lack, Missing};
 use super::reach;
 use crate::rules::{Matcher, Rule};
 use crate::state::{DEFAULT_STATUS, Phase, State, Window, by_number};
+use crate::time::has_come;
 
 /// What a flag cannot carry of the windows that are open or to come, and, if there are any,
 /// of what lets through. Nothing for a kind of a later version.
@@ -29,7 +30,7 @@ pub fn lacks(flag: &Flag, state: &State, now: Timestamp) -> Vec<Lack> {
             continue;
         }
         is_set = true;
-        of_window(definition, flag, window, phase, state).into_iter().for_each(&mut add);
+        of_window(definition, flag, window, state, now).into_iter().for_each(&mut add);
     }
     if is_set {
         let rules = by_number(&state.ignore).into_iter();
@@ -59,15 +60,19 @@ fn of_window(
     definition: &Definition,
     flag: &Flag,
     window: &Window,
-    phase: Phase,
     state: &State,
+    now: Timestamp,
 ) -> Vec<Missing> {
+    let phase = window.phase(now);
     let page = window.page.over(&state.page);
     let has_status = page.status.is_some_and(|status| status != DEFAULT_STATUS);
+    let says_when = definition.carries(Fact::Page) || definition.carries(Fact::RetryAfter);
+    let shows_estimate = window.estimate.is_some() && says_when;
     let carries_clock = |fact| definition.carries(fact) && carries_times(definition, flag);
     let lacking = [
         (phase == Phase::Scheduled && !carries_clock(Fact::Start), Missing::Start),
         (window.end.is_some() && !carries_clock(Fact::End), Missing::End),
+        (shows_estimate && !has_come(window.estimate, now), Missing::Estimate),
         (page.redirect.is_some() && !definition.carries(Fact::Redirect), Missing::Redirect),
         (has_status && !definition.carries(Fact::Status), Missing::Status),
     ];

@@ -27,6 +27,8 @@ pub enum Missing {
     Start,
     /// Somebody has to clear it when the window ends.
     End,
+    /// Somebody has to replace what it says of the estimate when that passes.
+    Estimate,
     /// The page is shown in place of the redirect.
     Redirect,
     /// The status is the usual one of the software.
@@ -43,7 +45,7 @@ impl Lack {
     /// Whether it is for want of somebody who acts when the time has come.
     #[must_use]
     pub fn is_of_the_clock(&self) -> bool {
-        matches!(self.what, Missing::Start | Missing::End | Missing::Expiry)
+        matches!(self.what, Missing::Start | Missing::End | Missing::Estimate | Missing::Expiry)
     }
 
     /// What that means, in words.
@@ -57,6 +59,9 @@ impl Lack {
             }
             Missing::Start => format!("it is not set by itself when window `{window}` begins"),
             Missing::End => format!("it is not cleared by itself when window `{window}` ends"),
+            Missing::Estimate => {
+                format!("it goes on saying the estimate of window `{window}` when that has passed")
+            }
             Missing::Redirect => format!("it cannot carry the redirect of window `{window}`"),
             Missing::Status => format!("it cannot carry the status of window `{window}`"),
             Missing::Rules => format!("it cannot carry the ignore rules {ids}"),

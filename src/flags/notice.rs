@@ -34,7 +34,7 @@ pub(crate) struct Notice<'a> {
 
 impl<'a> Notice<'a> {
     /// Finds the window that sets a flag: of those that are open and cover all that the flag
-    /// stops, the one that ends last, as the gate chooses.
+    /// stops, the one that ends last, and of these the one that is expected to.
     pub(crate) fn of(
         site: &'a Site,
         state: &'a State,
@@ -45,7 +45,9 @@ impl<'a> Notice<'a> {
         let covers = |window: &Window| reach::covers(&window.scope, carries, flag);
         let open = state.windows.iter().filter(|(_, window)| window.is_open(now));
         let covering = open.filter(|(_, window)| covers(window));
-        let last = covering.max_by_key(|(_, window)| window.end.unwrap_or(Timestamp::MAX));
+        let last = covering.max_by_key(|(_, window)| {
+            [window.end, window.expected_end(now)].map(|end| end.unwrap_or(Timestamp::MAX))
+        });
         let (name, window) = last.or_else(|| {
             // What carries the start is set beforehand.
             let is_carried = carries.contains(&Fact::Start) && flag.options.times;
@@ -56,11 +58,12 @@ impl<'a> Notice<'a> {
         Some(Self { site, state, name, window, now, pages: OnceCell::new() })
     }
 
-    /// When the window began, or what it says was changed last: what is told in seconds
-    /// counts from here, so that it does not change with every look.
+    /// When the window began, its estimate passed, or what it says was changed last: what is
+    /// told in seconds counts from here, so that it does not change with every look.
     fn moment(&self) -> Timestamp {
         let changed = self.state.last_change.as_ref().map(|change| change.at);
-        changed.into_iter().chain([self.window.since()]).max().unwrap_or(self.now)
+        let passed = self.window.estimate.filter(|&estimate| estimate <= self.now);
+        changed.into_iter().chain(passed).chain([self.window.since()]).max().unwrap_or(self.now)
     }
 
     /// What the page is made from, apart from the window's own settings.
@@ -106,12 +109,12 @@ impl<'a> Notice<'a> {
         self.settings().status.unwrap_or(crate::state::DEFAULT_STATUS)
     }
 
-    /// The value of the field Retry-After (RFC 9110, 10.2.3): the end as a date, which stays
-    /// right, or else seconds.
+    /// The value of the field Retry-After (RFC 9110, 10.2.3): the expected end as a date, which
+    /// stays right, or else seconds.
     pub(crate) fn retry_after(&self) -> String {
         let date = self
             .window
-            .promised_end()
+            .expected_end(self.now)
             .and_then(|end| DateTimePrinter::new().timestamp_to_rfc9110_string(&end).ok());
         date.unwrap_or_else(|| self.retry_after_seconds().to_string())
     }
@@ -119,6 +122,11 @@ impl<'a> Notice<'a> {
     /// The same for software that wants seconds: as it was when the window began to say so.
     pub(crate) fn retry_after_seconds(&self) -> u32 {
         self.pages().retry_after(self.moment())
+    }
+
+    /// The same where no end is to come, for software that looks at the clock itself.
+    pub(crate) fn fallback_seconds(&self) -> u32 {
+        self.settings().retry_after.unwrap_or(crate::state::DEFAULT_RETRY_AFTER)
     }
 
     /// The end at which the software may come back by itself.

@@ -58,6 +58,8 @@ pub struct Upcoming {
     pub start: Timestamp,
     /// When it ends by itself, as far as visitors are told.
     pub end: Option<Timestamp>,
+    /// When it is expected to be over.
+    pub estimate: Option<Timestamp>,
     /// The reason shown to visitors.
     pub reason: Option<String>,
     /// Which requests it will cover.
@@ -72,6 +74,7 @@ impl Upcoming {
             name: name.clone(),
             start,
             end: window.promised_end(),
+            estimate: window.estimate,
             reason: window.reason.clone(),
             scope: window.scope.clone(),
         }))

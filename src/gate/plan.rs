@@ -146,11 +146,13 @@ impl Plan {
         self.windows.is_empty() && self.tokens.is_empty()
     }
 
-    /// Whether nothing begins or ends by the clock, so that the time makes no
-    /// difference.
+    /// Whether nothing begins, ends or is expected to end by the clock, so that the time makes
+    /// no difference.
     pub(crate) fn is_timeless(&self) -> bool {
-        let is_always =
-            |plan: &WindowPlan| plan.window.start.is_none() && plan.window.end.is_none();
+        let is_always = |plan: &WindowPlan| {
+            let window = &plan.window;
+            window.start.or(window.end).or(window.estimate).is_none()
+        };
         self.tokens.is_empty() && self.rules.is_timeless() && self.windows.iter().all(is_always)
     }
 
@@ -193,9 +195,9 @@ impl Plan {
         let covering = open
             .filter(|plan| plan.covers(request, &path))
             .inspect(|plan| blocks_reads |= !plan.window.scope.read_only);
-        // The end that the page promises then holds for all of them.
+        // What visitors are told to expect then holds for all of them.
         let window =
-            covering.max_by_key(|plan| plan.window.promised_end().unwrap_or(Timestamp::MAX));
+            covering.max_by_key(|plan| plan.window.expected_end(now).unwrap_or(Timestamp::MAX));
         if window.is_none() && !is_down {
             return Decision::Up;
         }
@@ -529,6 +531,7 @@ mod tests {
         for (part, value) in [
             ("windows", json!({"opened_at": OPENED, "start": OPENED})),
             ("windows", json!({"opened_at": OPENED, "end": OPENED})),
+            ("windows", json!({"opened_at": OPENED, "estimate": OPENED})),
             ("ignore", json!({"kind": "path", "value": "/b", "expires_at": OPENED})),
             ("bypass", json!({"sha256": bypass::digest("x"), "expires_at": OPENED})),
             ("bypass", json!({"sha256": bypass::digest("x")})),

@@ -360,6 +360,8 @@ mod tests {
             (app(), None, off(7), What::App, true),
             (app(), Some(app()), on(7), What::App, false),
             (answer(404, &[HTML], ""), None, off(7), What::App, true),
+            (answer(200, &[HTML, (MARK, "read-only")], ""), None, off(7), What::App, true),
+            (answer(200, &[HTML, (MARK, "read-only")], ""), None, on(7), What::App, false),
             (page(7), None, on(7), What::Page, true),
             (page(7), None, nobody, What::Page, true),
             (page(7), Some(page(7)), off(7), What::Page, false),

@@ -58,6 +58,8 @@ impl<'s> SiteDefaults<'s> {
 pub struct Pages {
     window: Option<Arc<str>>,
     end: Option<Timestamp>,
+    /// When the end is expected: it goes before the promised one while it is to come.
+    estimate: Option<Timestamp>,
     /// In seconds, while no end is known.
     retry_after: u32,
     /// For GET and HEAD.
@@ -89,7 +91,9 @@ impl Pages {
     ) -> Self {
         let settings = window.page.over(site.settings);
         let context = Context::of(window, site.name, &settings);
-        Self::render(Some(name), window.promised_end(), &settings, &context, site, errors)
+        let pages =
+            Self::render(Some(name), window.promised_end(), &settings, &context, site, errors);
+        Self { estimate: window.estimate, ..pages }
     }
 
     /// Renders the page of a view that is always down.
@@ -133,6 +137,7 @@ impl Pages {
         Self {
             window: name.map(Into::into),
             end,
+            estimate: None,
             retry_after: context.retry_after,
             grpc: grpc(context),
             reading,
@@ -259,9 +264,10 @@ impl Pages {
         page.reply(None, self.retry_after(now), false).into_body()
     }
 
-    /// Whole seconds until the end, at least one, at most a week.
+    /// Whole seconds until the expected end, at least one, at most a week.
     pub(crate) fn retry_after(&self, now: Timestamp) -> u32 {
-        let Some(end) = self.end else { return self.retry_after };
+        let estimate = self.estimate.filter(|&estimate| now < estimate);
+        let Some(end) = estimate.or(self.end) else { return self.retry_after };
         let left = end.duration_since(now);
         let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
         u32::try_from(seconds.max(1))

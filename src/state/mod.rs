@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its arguments. `docs/state-file.md`
 //! documents the file for other languages.
 
+mod alter;
 pub(crate) mod bypass;
 mod change;
 pub(crate) mod contact;
@@ -12,6 +13,7 @@ mod json;
 pub(crate) mod language;
 mod lean;
 mod link;
+mod loss;
 pub(crate) mod page;
 pub(crate) mod parts;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use alter::Extension;
 pub use bypass::{BypassToken, MAX_TOKENS};
 pub use change::{Change, diff};
 pub use edit::{Closed, Opened, RuleSettings, WindowSettings, lease_end};
@@ -35,6 +38,7 @@ pub(crate) use json::Malformed;
 #[doc(hidden)]
 pub use json::read;
 pub(crate) use lean::LeanRule;
+pub use loss::Loss;
 pub use page::{DEFAULT_RETRY_AFTER, DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 pub(crate) use window::validate_name;
 pub use window::{

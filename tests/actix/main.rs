@@ -294,6 +294,34 @@ fn windows_of_a_part_block_that_part() {
 }
 
 #[test]
+fn under_a_read_only_window_what_the_app_calls_a_read_passes_and_answers_say_so() {
+    let site = TemporarySite::new();
+    let writes = || now().scope(Scope::new().read_only(true));
+    let reading = maintenance(&site)
+        .read_if(|request| request.path() == "/login" || request.headers().contains_key("x-query"));
+    let server = Server::start(reading, |routes: &mut ServiceConfig| {
+        routes.route("/broken", web::to(async || Err::<String, _>(error::ErrorNotFound("no"))));
+        shop(routes);
+    });
+    let mut client = connect(&server);
+    let mut ask = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let response = client.ask(method, path, headers);
+        (response.status, response.header("maint-decision").map(str::to_owned))
+    };
+    assert_eq!(ask("GET", "/", &[]), (200, None));
+    site.on(&writes());
+    let (passes, blocked) = ((200, Some("read-only".to_owned())), (503, Some("block".to_owned())));
+    assert_eq!(ask("GET", "/", &[]), passes);
+    assert_eq!(ask("PROPFIND", "/", &[]), passes);
+    assert_eq!(ask("GET", "/broken", &[]), (404, Some("read-only".to_owned())));
+    assert_eq!(ask("POST", "/", &[]), blocked);
+    assert_eq!(ask("POST", "/login", &[]), passes);
+    assert_eq!(ask("POST", "/", &[("X-Query", "1")]), passes);
+    site.on(&now());
+    assert_eq!(ask("POST", "/login", &[]), blocked, "everything is down");
+}
+
+#[test]
 fn the_mark_tells_the_page_from_a_failure_of_the_app() {
     use maint::gate::Intercepted;
 

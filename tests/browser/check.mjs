@@ -240,24 +240,28 @@ const checks = {
     return figures;
   },
 
-  /** The visitor is back at the same URL within ten seconds. */
+  /** The visitor is back at the same URL within ten seconds, and where all but reading is down as well. */
   async return() {
     expect(control, '`MAINT_TEST_CONTROL` is not set');
-    return withPage({}, async (page) => {
+    const back = (way) => withPage({}, async (page) => {
       const url = `${base}/shop/7?q=1#part`;
       const pass = await stopped(page);
       await page.goto(url);
       expect(await page.locator('#left').count() === 1, 'the page is not shown');
-      await turn('off');
+      await turn(way);
       try {
         const seconds = await pass(11, async () => await page.locator('#app').count() === 1);
         expect(page.url() === url, `came back to ${page.url()}`);
         expect(seconds <= 10, `took ${seconds} s`);
-        return { seconds };
+        return seconds;
       } finally {
+        await turn('off');
         await turn('on');
       }
     });
+    const seconds = await back('off');
+    // The answers of the app are marked then, and not as the page is.
+    return { seconds, writes: await back('writes') };
   },
 
   /** A page whose window is changed shows the new end. */

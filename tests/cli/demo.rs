@@ -102,7 +102,7 @@ fn rules_scopes_and_tokens_work_as_with_a_real_app() {
     };
     ok("on --path '/shop/**'");
     assert_eq!((demo.get("/").status, demo.get("/shop/1").status), (200, 503));
-    ok("on");
+    ok("on --yes");
     ok("ignore add path /health");
     assert_eq!((demo.get("/").status, demo.get("/health").body.as_str()), (503, "ok\n"));
     let token = ok("bypass new --quiet");

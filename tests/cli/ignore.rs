@@ -151,7 +151,7 @@ fn a_misspelt_method_is_told_with_the_one_that_was_meant() {
     let object = env.ok(&["--json", "on", "--method", "PSOT"]);
     assert!(object.contains("no registered method"), "{object}");
     for known in ["POST", "purge", "PROPFIND"] {
-        assert_eq!(env.run(&["on", "--method", known]).stderr, "");
+        assert_eq!(env.run(&["on", "--yes", "--method", known]).stderr, "");
     }
 }
 

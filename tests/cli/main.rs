@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod agent;
+mod alter;
 mod bypass;
 #[path = "../common/can.rs"]
 mod can;

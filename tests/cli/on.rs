@@ -27,7 +27,7 @@ fn on_again_replaces_the_settings_keeps_the_beginning_and_says_so() {
     let mut env = TestEnv::new();
     env.ok(&["on", "-m", "one", "--for", "1h", "--path", "/shop/**"]);
     env.set_now("2026-11-22T03:10:00Z");
-    let text = env.ok(&["on", "-m", "two"]);
+    let text = env.ok(&["on", "-m", "two", "--yes"]);
     assert!(
         text.contains("window `default` was open already; its settings are replaced"),
         "{text}"
@@ -36,6 +36,121 @@ fn on_again_replaces_the_settings_keeps_the_beginning_and_says_so() {
     let window = &env.state()["windows"]["default"];
     assert_eq!(window["opened_at"], "2026-11-22T03:00:00Z");
     assert_eq!((window.get("end"), window.get("scope")), (None, None));
+}
+
+#[test]
+fn what_an_open_window_would_lose_is_said_before_it_is_in_force() {
+    let mut env = TestEnv::new();
+    env.ok(&["on", "-m", "one", "--for", "1h", "--path", "/shop/**"]);
+    env.set_now("2026-11-22T03:10:00Z");
+    let before = env.files();
+    let error = env.fails(2, &["on", "-m", "two"]);
+    assert!(
+        error.contains(
+            "window `default` is open, and this would lose its scope (paths /shop/**, and then every \
+             request); its end 04:00 UTC"
+        ),
+        "{error}"
+    );
+    assert!(
+        error.contains("hint: `maint set default` changes only what is given; `--yes`"),
+        "{error}"
+    );
+    let error = env.fails(2, &["on", "--for", "1h", "--path", "/shop/**"]);
+    assert!(error.contains("lose its message “one”"), "{error}");
+    let error =
+        env.fails(2, &["on", "--path", "/shop/**", "-m", "x", "--at", "05:00", "--for", "1h"]);
+    assert!(error.contains("its start (03:00 UTC, and then 05:00 UTC)"), "{error}");
+    assert_eq!(before, env.files(), "nothing changed");
+    let shown = env.ok(&["on", "-m", "two", "--dry-run"]);
+    assert!(shown.contains("it would lose") && shown.contains("  end 04:00 UTC\n"), "{shown}");
+    assert_eq!(env.json(&["on", "-n"])["lost"][0]["setting"], "scope");
+    let done = env.json(&["on", "-m", "two", "--yes"]);
+    let lost: Vec<&str> = done["lost"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["setting"].as_str().unwrap())
+        .collect();
+    assert_eq!(lost, ["scope", "end"]);
+}
+
+#[test]
+fn a_script_that_says_the_same_twice_goes_on_working() {
+    let mut env = TestEnv::new();
+    let same =
+        ["on", "deploy", "-m", "Deploying", "--for", "30m", "--estimate", "10m", "--read-only"];
+    env.ok(&same);
+    env.set_now("2026-11-22T03:05:00Z");
+    env.ok(&same);
+    env.ok(&[
+        "on",
+        "deploy",
+        "-m",
+        "other words",
+        "--until",
+        "05:00",
+        "--estimate",
+        "04:00",
+        "--read-only",
+    ]);
+    env.set_now("2026-11-22T06:00:00Z");
+    env.ok(&["on", "deploy"]);
+}
+
+/// Runs the command on a terminal of its own, which somebody types an answer into.
+#[cfg(unix)]
+fn on_a_terminal(env: &TestEnv, args: &str, answer: &str) -> Ran {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let maint = env!("CARGO_BIN_EXE_maint");
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("{maint} {args}"), "/dev/null"]).current_dir(env.dir());
+    env.seal(&mut command);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    crate::env::finish(child)
+}
+
+#[test]
+#[cfg(unix)]
+fn on_a_terminal_it_asks() {
+    if !crate::env::has("script") {
+        return;
+    }
+    let env = TestEnv::new();
+    env.ok(&["on", "-m", "one"]);
+    let before = env.files();
+    let asked = on_a_terminal(&env, "on --for 1h", "n\n");
+    assert_eq!(asked.code, 2, "{asked:?}");
+    assert!(asked.stdout.contains("message “one”"), "{asked:?}");
+    assert!(asked.stdout.contains("Replace them? [y/N]"), "{asked:?}");
+    assert_eq!(before, env.files());
+    let asked = on_a_terminal(&env, "on --for 1h", "y\n");
+    assert_eq!(asked.code, 0, "{asked:?}");
+    assert_eq!(env.state()["windows"]["default"].get("reason"), None);
+    let asked = on_a_terminal(&env, "on --for 1h", "");
+    assert_eq!(asked.code, 0, "the same again is no question: {asked:?}");
+}
+
+#[test]
+fn times_are_read_as_people_say_them() {
+    let env = TestEnv::new(); // Sunday, 03:00 UTC
+    for (given, start) in [
+        ("noon", "2026-11-22T12:00:00Z"),
+        ("tomorrow 3:00", "2026-11-23T03:00:00Z"),
+        ("sat 3:00", "2026-11-28T03:00:00Z"),
+        ("+10m", "2026-11-22T03:10:00Z"),
+    ] {
+        env.ok(&["on", "--at", given]);
+        assert_eq!(env.state()["windows"]["default"]["start"], start, "{given}");
+    }
+    let error = env.fails(2, &["on", "--at", "sunday 5:00"]);
+    assert!(error.contains("today or in a week") && error.contains("`today 05:00`"), "{error}");
+    let error = env.fails(2, &["on", "--at", "+10m", "--until", "+40m"]);
+    assert!(error.contains("from now or from the start"), "{error}");
 }
 
 #[test]
@@ -270,7 +385,7 @@ fn a_scope_narrower_than_meant_says_what_stays_up() {
         (["--host", "a.com"], "such as `www.a.com`, stay up; to cover that too: --host '*.a.com'"),
         (["--method", "POST"], "stay up; to cover that too: --method PUT --method PATCH"),
     ] {
-        let text = env.ok(&[&["on"][..], &scope].concat());
+        let text = env.ok(&[&["on", "--yes"][..], &scope].concat());
         assert!(text.contains(hint), "{text}");
         let dry = env.ok(&[&["on", "x", "--dry-run"][..], &scope].concat());
         assert!(dry.contains(hint), "{dry}");

@@ -44,7 +44,7 @@ fn the_page_that_is_printed_is_the_one_that_visitors_get() {
                 "https://status.example.com/",
             ],
         ] {
-            env.ok(on);
+            env.ok(&[on, &["--yes"]].concat());
             for (format, accept) in [("json", "application/json"), ("txt", "text/plain")] {
                 let printed = env.ok(&["template", "render", "--format", format]);
                 assert_eq!(printed, body(&env, "GET", accept), "{use_it:?} {on:?} {format}");
@@ -84,10 +84,10 @@ fn it_says_what_the_page_was_made_from() {
         told(&["--format", "json"]),
         "the built-in page, since there is no template `sorry.json`, with the facts of window `shop`\n"
     );
-    env.ok(&["on", "shop", "--redirect", "/sorry"]);
+    env.ok(&["on", "shop", "--yes", "--redirect", "/sorry"]);
     assert!(told(&[]).ends_with("browsers are sent to /sorry instead\n"));
 
-    env.ok(&["on", "shop", "--template", "sorry"]);
+    env.ok(&["on", "shop", "--yes", "--template", "sorry"]);
     std::fs::remove_file(env.site().join("templates/sorry.html")).unwrap();
     assert!(told(&[]).starts_with("the built-in page, since there is no template `sorry.html`"));
     assert_eq!(env.json(&["template", "render"])["template"], serde_json::Value::Null);

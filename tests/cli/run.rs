@@ -82,7 +82,7 @@ fn loses(env: &TestEnv, script: &str) -> crate::env::Ran {
 fn requirement_67_a_run_that_lost_its_window_does_not_exit_0_and_leaves_others_alone() {
     for (what, script, state) in [
         ("is held by somebody else now", "maint -q off w; maint -q on w", "on"),
-        ("is held by somebody else now", "maint -q on w --path '/a/**'", "on"),
+        ("is held by somebody else now", "maint -q on w --yes --path '/a/**'", "on"),
         ("was closed by somebody else", "maint -q off w", "off"),
         ("was closed by somebody else", "maint -q off --all; maint -q on x", "on"),
     ] {

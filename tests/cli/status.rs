@@ -30,6 +30,27 @@ fn a_person_sees_what_why_since_when_by_whom_until_when_who_and_where() {
 }
 
 #[test]
+fn json_names_the_window_that_begins_next() {
+    let mut env = TestEnv::new();
+    let next = |env: &TestEnv| env.json(&["status"])["next"].clone();
+    assert!(next(&env).is_null());
+    env.ok(&["on", "a", "--at", "05:00"]);
+    env.ok(&["on", "z", "--at", "04:00", "--for", "1h", "--read-only", "-m", "Bigger disks"]);
+    env.ok(&["on", "open"]);
+    let found = next(&env);
+    assert_eq!((&found["name"], &found["phase"]), (&"z".into(), &"scheduled".into()));
+    assert_eq!(found["start"], "2026-11-22T04:00:00Z");
+    assert_eq!(found["end"], "2026-11-22T05:00:00Z");
+    assert_eq!(
+        (&found["reason"], &found["scope"]["read_only"]),
+        (&"Bigger disks".into(), &true.into())
+    );
+    // At its start a window is open, and no longer to come.
+    env.set_now("2026-11-22T04:00:00Z");
+    assert_eq!(next(&env)["name"], "a");
+}
+
+#[test]
 fn expect_answers_by_its_exit_code() {
     let env = TestEnv::new();
     let code = |state| env.run(&["status", "--expect", state, "-q"]).code;

@@ -55,10 +55,12 @@ function failureOfDecision({ readState, answerOf, timeOf }, vector) {
   if (decision !== vector.decision || ![vector.by].flat().includes(by)) {
     return `${vector.decision} by ${vector.by} expected, ${decision} by ${by} found`;
   }
-  if (vector.status === undefined && vector.format === undefined) return undefined;
+  const fields = ['status', 'format', 'retry_after'].filter((field) => vector[field] !== undefined);
+  if (fields.length === 0) return undefined;
   const answer = answerOf(window, request, now);
-  const differs = ['status', 'format'].find((field) => vector[field] !== undefined && vector[field] !== answer[field]);
-  return differs && `${differs} ${vector[differs]} expected, ${answer[differs]} found`;
+  const found = { ...answer, retry_after: Number(answer.headers['retry-after']) };
+  const differs = fields.find((field) => vector[field] !== found[field]);
+  return differs && `${differs} ${vector[differs]} expected, ${found[differs]} found`;
 }
 
 const GET = factsOf({ method: 'GET', target: '/', host: 'example.com', peer: null, headers: [], user: null, token: null });

@@ -293,6 +293,17 @@ fn wordpress_opens_at_the_end_of_the_window_though_nobody_acts() {
 }
 
 #[test]
+fn wordpress_tells_the_estimate_until_it_has_passed_though_nobody_acts() {
+    let Some(shop) = shop() else { return };
+    shop.maint(&["on", "-m", "Bigger shelves", "--estimate", "2s", "--retry-after", "15m"]);
+    let wait = || shop.get("/").header("retry-after").and_then(|it| it.parse::<u32>().ok());
+    let first = wait();
+    assert!(matches!(first, Some(1 | 2)), "{first:?}");
+    until("the estimate has passed", || wait() == Some(900));
+    shop.is_closed("Bigger shelves");
+}
+
+#[test]
 fn wordpress_lets_addresses_and_networks_through() {
     let Some(shop) = shop() else { return };
     shop.maint(&["on"]);

@@ -19,6 +19,7 @@ mod numbers;
 mod orders;
 mod personal;
 mod probe;
+mod reads;
 mod retry;
 mod running;
 #[path = "../common/say.rs"]

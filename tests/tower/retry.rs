@@ -72,10 +72,26 @@ fn requirement_49_retry_after_has_a_default_and_is_a_week_at_most() {
         (&["on", "--for", "30d"], WEEK..=WEEK),
         (&["on", "--for", "7d"], WEEK - 100..=WEEK),
     ] {
-        site.ok(args);
+        site.ok(&[args, &["--yes"]].concat());
         let seconds = retry_after(&mut client);
         assert!(expected.contains(&seconds), "{args:?}: {seconds}");
     }
+}
+
+#[test]
+fn an_estimate_goes_before_the_end_and_opens_nothing() {
+    let site = TestSite::new();
+    let server = serve(&site);
+    let mut client = server.client();
+    site.ok(&["on", "--for", "2h", "--estimate", "1h"]);
+    assert!((3_500..=3_600).contains(&retry_after(&mut client)));
+    site.ok(&["set", "--estimate", "1s"]);
+    assert_eq!(retry_after(&mut client), 1);
+    // It passes, the page stays, and what is told falls back.
+    eventually("the end counts", || (7_000..=7_200).contains(&retry_after(&mut client)));
+    site.ok(&["set", "--no-end"]);
+    assert_eq!(retry_after(&mut client), 120);
+    site.ok(&["off"]);
 }
 
 #[test]

@@ -196,34 +196,53 @@ def is_async(function: object) -> bool:
     return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
 
-#: The key of the scope under which an asynchronous function for the user leaves its answer.
-USER_KEY = "maint.user"
+#: The key of the scope under which asynchronous functions leave their answers.
+QUESTION_KEY = "maint.question"
 
 
 class Question:
-    """Whether the gate needs the user, and the answer once there is one."""
+    """What the gate needs to know of asynchronous functions, and what they said."""
 
-    is_asked = False
-    user: Any = None
+    def __init__(self) -> None:
+        self._wanted: list[str] = []
+        self._answers: dict[str, Any] = {}
+
+    def find(self, name: str) -> Any:
+        """What the function for an option said; `None`, unknown, if it has to be asked first."""
+        if name not in self._answers:
+            self._wanted.append(name)
+        return self._answers.get(name)
+
+    def pending(self) -> str | None:
+        """The option whose function has to be asked next: the first that the gate wanted."""
+        wanted, self._wanted = self._wanted, []
+        return wanted[0] if wanted else None
+
+    def answer(self, name: str, value: Any) -> None:
+        """Takes note of what a function said."""
+        self._answers[name] = value
 
 
 class Awaited:
-    """An asynchronous function for the user."""
+    """An asynchronous function of the app."""
 
-    def __init__(self, function: Callable[[Any], Awaitable[Any]]) -> None:
+    def __init__(self, name: str, function: Callable[[Any], Awaitable[Any]]) -> None:
+        self._name = name
         self._function = function
-        self._asking = Asking("the function for `user`")
+        self._asking = Asking(f"the function for `{name}`")
         self._reported_at: float | None = None
 
     async def find(self, scope: Any) -> Any:
-        """The user, or `None`, unknown, if the function fails or cannot be asked now."""
+        """Its answer, or `None`, unknown, if the function fails or cannot be asked now."""
         try:
             return await aattempt(self._asking, self._function, scope)
         except Exception:
             now = time.monotonic()
             if self._reported_at is None or now - self._reported_at >= _REPORT_EVERY:
                 self._reported_at = now
-                logger.exception("the function for `user` failed; its answer counts as unknown")
+                logger.exception(
+                    "the function for `%s` failed; its answer counts as unknown", self._name
+                )
             return None
 
 
@@ -236,11 +255,11 @@ def mark_guarded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return function
 
 
-@mark_guarded
-def found_user(scope: Mapping[str, Any]) -> Any:
-    """What the gate calls for the user where an asynchronous function finds it."""
-    question = scope.get(USER_KEY)
-    if not isinstance(question, Question):
-        return None
-    question.is_asked = True
-    return question.user
+def found(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """What the gate calls for an option whose function is asynchronous."""
+
+    def find(scope: Mapping[str, Any]) -> Any:
+        question = scope.get(QUESTION_KEY)
+        return question.find(name) if isinstance(question, Question) else None
+
+    return mark_guarded(find)

@@ -1,7 +1,7 @@
 """The part in Rust: the library that the command and Rust servers use."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, Final, Literal, TypeVar, final
 
@@ -127,6 +127,7 @@ class Request:
         headers: Iterable[tuple[str, str | bytes]] | None = None,
         user: User | None = None,
         is_https: bool | None = None,
+        is_read: bool = False,
     ) -> Request: ...
 
 @final
@@ -145,13 +146,25 @@ class Pass:
         """
     @property
     def read_only(self) -> str | None:
-        """The open window that would block the same request if it changed
-        something; `None` if nothing is read-only.
+        """The open window that blocks others who change something there;
+        `None` if nothing is read-only, and if a rule or token lets the
+        request through.
         """
     @property
     def next(self) -> Upcoming | None:
         """The next maintenance to come where the request leads, for an
-        announcement.
+        announcement: see `Gate.next`.
+        """
+    @property
+    def needs_finishing(self) -> bool:
+        """Whether the app's answer has to be finished: see `finish`."""
+    def finish(self, headers: _Headers, *, as_bytes: bool = False) -> _Headers:
+        """Finishes the app's answer: does what `keep_private` does, and says by
+        `Maint-Decision: read-only` that the site is read-only, unless the
+        answer has that field already.
+
+        `headers`: as for `keep_private`.
+        `as_bytes`: whether the fields are bytes, where there may be none.
         """
     def keep_private(self, headers: _Headers) -> _Headers:
         """Keeps the app's answer out of shared caches if it is private: sets
@@ -165,7 +178,12 @@ class Pass:
 
 @final
 class Upcoming:
-    """A scheduled window that will cover what is asked for, with any method."""
+    """A scheduled window that will cover what is asked for, with any method.
+
+    `start`, `end` and `reason` are what visitors may be told, as on the page
+    later. `name` and `scope` are words of the operators: decide by them, and
+    do not print them.
+    """
 
     @property
     def name(self) -> str:
@@ -179,11 +197,22 @@ class Upcoming:
         `datetime` in UTC.
         """
     @property
+    def estimate(self) -> datetime | None:
+        """When it is expected to be over, an aware `datetime` in UTC."""
+    @property
     def reason(self) -> str | None:
         """The reason shown to visitors."""
     @property
     def is_read_only(self) -> bool:
         """Whether only what changes something will be blocked."""
+    @property
+    def covers_everything(self) -> bool:
+        """Whether it will cover every request, whatever its path, host and
+        method.
+        """
+    @property
+    def scope(self) -> dict[str, Any]:
+        """Which requests it will cover, as in docs/state-file.md."""
 
 @final
 class Reply:
@@ -271,8 +300,12 @@ class Gate:
     site's trusted proxies; its text is parsed.
     `plain_http`: visitors come without encryption, so the cookie of a
     bypass link is sent in the clear.
+    `is_read`: returns whether a request only reads, although its method
+    could change something: a login, or queries of GraphQL by POST. It is
+    called if nothing but read-only windows block a request, which passes
+    them if `True`. It may be asynchronous where `user` may.
 
-    `format`, `user` and `client` may be functions. They are called with the
+    `format`, `user`, `client` and `is_read` may be functions. They are called with the
     request (the environ, the scope, the Django request), and only if their
     answer matters, one at a time. If one raises, its answer is unknown, and
     the logger `maint` gets an error, at most once a minute. One that cannot
@@ -300,6 +333,7 @@ class Gate:
         user: Callable[[Any], User | Awaitable[User | None] | None] | None = None,
         client: Callable[[Any], object] | None = None,
         plain_http: bool = False,
+        is_read: Callable[[Any], bool | Awaitable[bool | None] | None] | None = None,
     ) -> Gate: ...
     @property
     def site(self) -> Site:
@@ -308,8 +342,8 @@ class Gate:
     def revision(self) -> int:
         """The revision of the state that is in force."""
     @property
-    def _awaited(self) -> Awaited | None:
-        """What finds an asynchronous user: for the package alone."""
+    def _awaited(self) -> dict[str, Awaited] | None:
+        """What awaits asynchronous functions: for the package alone."""
     def is_down(self) -> bool:
         """Whether any window is open now; the app's own `down` goes before."""
     def answer(
@@ -366,6 +400,24 @@ class Gate:
         `force`: the answer of a view that is always down, `on`, or never
         down, `off`; no rule or token matters then.
         """
+    def next(self, request: Request, *, at: _Time | None = None) -> Upcoming | None:
+        """The earliest scheduled window that would cover a request that is
+        described, for an announcement; `None` if none is to come.
+
+        It looks at path and host, not at the method, since a page that is
+        read now may have a form. Where a rule for that path or host will let
+        everyone through, nothing is announced. Rules by who asks and bypass
+        tokens make no difference, so all get the same announcement, and caches
+        may share it.
+
+        `at`: when, an aware `datetime` or text in RFC 3339; `None` for now.
+        """
+    def next_environ(self, environ: dict[str, Any]) -> Upcoming | None:
+        """The same as `next`, for a request of WSGI."""
+    def next_scope(self, scope: MutableMapping[str, Any]) -> Upcoming | None:
+        """The same as `next`, for a request or WebSocket of ASGI."""
+    def next_django(self, request: Any) -> Upcoming | None:
+        """The same as `next`, for a `django.http.HttpRequest`."""
 
 @final
 class Change:
@@ -481,6 +533,7 @@ class Site:
         reason: str | None = None,
         start: _Time | None = None,
         end: _Time | None = None,
+        estimate: _Time | None = None,
         paths: Sequence[str] | None = None,
         methods: Sequence[str] | None = None,
         hosts: Sequence[str] | None = None,
@@ -498,6 +551,8 @@ class Site:
         `reason`: text for visitors.
         `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
         now, and for no end.
+        `estimate`: the same, when it is expected to be over; visitors are
+        told, and it opens nothing.
         `paths`, `methods`, `hosts`: which requests it covers; `None` for
         all. `read_only`: only those that change something.
         `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
@@ -508,6 +563,62 @@ class Site:
 
         Raises `UsageError` for a setting that cannot be, `ValueError` for a
         time without an offset and for a number out of range.
+        """
+    def set(
+        self,
+        name: str = "default",
+        *,
+        reason: str | None = ...,
+        start: _Time | None = ...,
+        end: _Time | None = ...,
+        estimate: _Time | None = ...,
+        paths: Sequence[str] | None = ...,
+        methods: Sequence[str] | None = ...,
+        hosts: Sequence[str] | None = ...,
+        read_only: bool = ...,
+        status: int | None = ...,
+        retry_after: int | None = ...,
+        template: str | None = ...,
+        redirect: str | None = ...,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> Change:
+        """Changes settings of a window that is open or scheduled, as `maint set`
+        does: those that are given, by the names that `on` has for them.
+        `None` takes one away, and so does an empty list. The rest stays, and
+        so does who opened it, and the `maint run` that holds it.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` if there is no window of that name, and for a
+        setting that cannot be; `Conflict` if the window has ended, for
+        another start of an open one, and for another end of one that a run
+        holds by a lease.
+        """
+    def extend(
+        self,
+        name: str = "default",
+        *,
+        longer: timedelta | None = None,
+        until: _Time | None = None,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> Change:
+        """Moves the end of a window, as `maint extend` does: by a `timedelta`,
+        which moves the estimate as well and counts from now where that has
+        passed, or until an aware `datetime` or text in RFC 3339. A window
+        without an end has its estimate moved.
+
+        `longer`, `until`: one of them.
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` if there is no window of that name, and for what
+        would not be longer; `Conflict` if it has ended, or has neither an
+        end nor an estimate.
         """
     def off(
         self, name: str = "default", *, by: str | None = None, command: str | None = None

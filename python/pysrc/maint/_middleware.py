@@ -18,7 +18,7 @@ PASS_KEY = "maint.pass"
 
 
 class GateOptions(TypedDict, total=False):
-    """The options of `maint.Gate` but for `user`; see there what they mean."""
+    """The options of `maint.Gate` but for `user` and `is_read`; see there what they mean."""
 
     recheck: float | None
     on_error: Literal["refuse", "open", "closed"]
@@ -37,6 +37,7 @@ def choose_gate(
     gate: Gate | None,
     site: Site | str | PathLike[str] | None,
     user: Callable[[Any], User | Awaitable[User | None] | None] | None,
+    is_read: Callable[[Any], bool | Awaitable[bool | None] | None] | None,
     **options: Unpack[GateOptions],
 ) -> Gate:
     """The gate that was given, or one that is opened now.
@@ -44,8 +45,8 @@ def choose_gate(
     Raises `TypeError` for options beside a gate, and whatever `Gate` raises.
     """
     if gate is None:
-        return Gate(site, user=user, **options)
-    named = {"site": site, "user": user}
+        return Gate(site, user=user, is_read=is_read, **options)
+    named = {"site": site, "user": user, "is_read": is_read}
     given = [*(name for name, value in named.items() if value is not None), *options]
     if given:
         names = " and ".join(f"`{name}`" for name in given)

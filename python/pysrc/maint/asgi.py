@@ -18,8 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from maint import Gate, Pass, Reply, Site, User
-from maint._asking import USER_KEY, Question
-from maint._maint import keep_private
+from maint._asking import QUESTION_KEY, Question
 from maint._middleware import PASS_KEY, GateOptions, choose_gate
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Read: TypeAlias = Callable[[Scope], bool | Awaitable[bool | None] | None]
 SyncUser: TypeAlias = Callable[[Scope], User | None]
 AsyncUser: TypeAlias = Callable[[Scope], Awaitable[User | None]]
 
@@ -44,8 +44,9 @@ class MaintenanceMiddleware:
 
     `site`: a `Site`, or the path of one; `None` for the site that the command would
     choose. `gate`: a gate in place of `site` and options. The options are those of
-    `maint.Gate`; `user`, `client` and `format` may be functions of the scope. The event
-    loop calls them, so they must not wait; `user` may be asynchronous.
+    `maint.Gate`; `user`, `client`, `format` and `is_read` may be functions of the scope.
+    The event loop calls them, so they must not wait; `user` and `is_read` may be
+    asynchronous.
 
     Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
     `TypeError` for an option that cannot be, so that the app does not start.
@@ -64,12 +65,13 @@ class MaintenanceMiddleware:
         *,
         gate: Gate | None = None,
         user: SyncUser | AsyncUser | None = None,
+        is_read: Read | None = None,
         **options: Unpack[GateOptions],
     ) -> None:
         self.app = app
         self._failure: Exception | None = None
         try:
-            self.gate = choose_gate(gate, site, user, **options)
+            self.gate = choose_gate(gate, site, user, is_read, **options)
         except Exception as error:
             if not _is_reported_later():
                 raise
@@ -84,7 +86,7 @@ class MaintenanceMiddleware:
         answer = await answer_scope(self.gate, scope)
         if isinstance(answer, Pass):
             scope[PASS_KEY] = answer
-            await self.app(scope, receive, _private(send) if answer.is_private else send)
+            await self.app(scope, receive, _finishing(send, answer))
         elif scope["type"] == "http":
             await _respond("http.response", answer.status, answer, send)
         else:
@@ -92,7 +94,7 @@ class MaintenanceMiddleware:
 
 
 async def answer_scope(gate: Gate, scope: Scope) -> Pass | Reply:
-    """Does the same as `gate.answer_scope`, and awaits the gate's function for the user if that is
+    """Does the same as `gate.answer_scope`, and awaits those functions of the gate that are
     asynchronous and could change the answer."""
     if gate._awaited is None:
         return gate.answer_scope(scope)
@@ -100,12 +102,13 @@ async def answer_scope(gate: Gate, scope: Scope) -> Pass | Reply:
     if isinstance(answer, Pass) or not answer.needs_asking:
         return answer
     question = Question()
-    asking = {**scope, USER_KEY: question}
-    answer = gate.answer_scope(asking)
-    if isinstance(answer, Pass) or not question.is_asked:
-        return answer
-    question.user = await gate._awaited.find(scope)
-    return gate.answer_scope(asking)
+    asking = {**scope, QUESTION_KEY: question}
+    while True:
+        answer = gate.answer_scope(asking)
+        name = question.pending()
+        if isinstance(answer, Pass) or name is None:
+            return answer
+        question.answer(name, await gate._awaited[name].find(scope))
 
 
 def _is_reported_later() -> bool:
@@ -134,16 +137,18 @@ async def _fail(failure: Exception, scope: Scope, receive: Receive, send: Send) 
     raise failure
 
 
-def _private(send: Send) -> Send:
-    """Keeps the app's answer out of caches, whatever its own header fields say."""
+def _finishing(send: Send, decision: Pass) -> Send:
+    """Finishes the app's answer, whatever its own header fields say."""
+    if not decision.needs_finishing:
+        return send
 
-    async def send_private(message: Message) -> None:
+    async def send_finished(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            headers = keep_private(list(message.get("headers", ())), as_bytes=True)
+            headers = decision.finish(list(message.get("headers", ())), as_bytes=True)
             message = {**message, "headers": headers}
         await send(message)
 
-    return send_private
+    return send_finished
 
 
 async def _respond(kind: str, status: int, reply: Reply, send: Send) -> None:

@@ -14,7 +14,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from maint import Gate, Pass, Site, UsageError, User
-from maint._maint import keep_private
 from maint._middleware import PASS_KEY, GateOptions, choose_gate
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class MaintenanceMiddleware:
 
     `site`: a `Site`, or the path of one; `None` for the site that the command would
     choose. `gate`: a gate in place of `site` and options. The options are those of
-    `maint.Gate`; `user`, `client` and `format` may be functions of the environ.
+    `maint.Gate`; `user`, `client`, `format` and `is_read` may be functions of the environ.
 
     Raises `MaintError` if the site or its state cannot be used, and `ValueError` or
     `TypeError` for an option that cannot be, so that the app does not start.
@@ -47,13 +46,15 @@ class MaintenanceMiddleware:
         *,
         gate: Gate | None = None,
         user: Callable[[dict[str, Any]], User | None] | None = None,
+        is_read: Callable[[dict[str, Any]], bool | None] | None = None,
         **options: Unpack[GateOptions],
     ) -> None:
         self.app = app
-        self.gate = choose_gate(gate, site, user, **options)
+        self.gate = choose_gate(gate, site, user, is_read, **options)
         if self.gate._awaited is not None:
+            name = next(iter(self.gate._awaited))
             raise UsageError(
-                "user: the function is asynchronous, and WSGI cannot await it; write a plain "
+                f"{name}: the function is asynchronous, and WSGI cannot await it; write a plain "
                 "function, or serve the app by ASGI with `maint.asgi`"
             )
 
@@ -61,8 +62,8 @@ class MaintenanceMiddleware:
         answer = self.gate.answer_environ(environ)
         if isinstance(answer, Pass):
             environ[PASS_KEY] = answer
-            if answer.is_private:
-                start_response = _private(start_response)
+            if answer.needs_finishing:
+                start_response = _finishing(start_response, answer)
             return self.app(environ, start_response)
         phrase = responses.get(answer.status, "Maintenance")
         headers = answer.headers
@@ -73,10 +74,10 @@ class MaintenanceMiddleware:
         return [answer.body]
 
 
-def _private(start_response: StartResponse) -> StartResponse:
-    """Keeps the app's answer out of caches, whatever its own header fields say."""
+def _finishing(start_response: StartResponse, decision: Pass) -> StartResponse:
+    """Finishes the app's answer, whatever its own header fields say."""
 
     def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        return start_response(status, keep_private(headers), exc_info)
+        return start_response(status, decision.finish(headers), exc_info)
 
     return start

@@ -599,6 +599,37 @@ def test_a_pass_says_what_is_read_only_and_what_is_to_come(tmp_path: Path) -> No
     assert gate.answer(maint.Request("GET", "/")).read_only is None
 
 
+def test_the_gate_says_what_is_to_come_however_a_request_is_given(tmp_path: Path) -> None:
+    site = maint.Site(tmp_path)
+    gate = maint.Gate(tmp_path)
+    assert gate.next(maint.Request("GET", "/")) is None
+    assert gate.next_environ(environ()) is None
+    start = datetime(2099, 1, 2, 3, 4, tzinfo=timezone.utc)
+    site.on("writes", start=start, paths=["/shop/**"], read_only=True)
+    site.on("all", start=start + timedelta(hours=1))
+    site.add_rule("path", "/health")
+    found = gate.next(maint.Request("POST", "/shop/1"))
+    assert found is not None and found.is_read_only and not found.covers_everything
+    assert (found.name, found.scope) == ("writes", {"paths": ["/shop/**"], "read_only": True})
+    found = gate.next(maint.Request("GET", "/"))
+    assert found is not None and found.covers_everything and found.scope == {}
+    assert gate.next(maint.Request("GET", "/shop/1"), at=start).name == "all"
+    assert gate.next(maint.Request("GET", "/"), at=start + timedelta(hours=1)) is None
+    assert gate.next(maint.Request("GET", "/health")) is None, "it stays up"
+    assert gate.next_environ(environ(PATH_INFO="/shop/1")).name == "writes"
+    assert gate.next_scope(scope("/shop/1")).name == "writes"
+    assert gate.next_scope(scope("/health")) is None
+
+
+def test_a_described_request_may_be_a_read(tmp_path: Path) -> None:
+    site = maint.Site(tmp_path)
+    gate = maint.Gate(tmp_path)
+    site.on(read_only=True)
+    assert by(gate.answer(maint.Request("POST", "/", is_read=True))) is None
+    assert by(gate.answer(maint.Request("POST", "/"))) == "blocked"
+    assert by(gate.answer(maint.Request("QUERY", "/"))) is None
+
+
 def test_a_rule_for_addresses_that_cannot_match_is_reported_once(tmp_path: Path) -> None:
     site = maint.Site(tmp_path)
     site.on()

@@ -97,3 +97,36 @@ def test_what_all_may_see_stays_as_it_is(public: maint.Pass) -> None:
 def test_what_are_no_fields_is_an_error(private: maint.Pass, wrong: Any) -> None:
     with pytest.raises(TypeError):
         private.keep_private(wrong)
+
+
+@pytest.fixture
+def reading(tmp_path: Any) -> maint.Pass:
+    """The decision for somebody who reads while nobody may write."""
+    site = maint.Site(tmp_path)
+    site.on(read_only=True)
+    answer = maint.Gate(site).answer(maint.Request("GET", "/"))
+    assert isinstance(answer, maint.Pass) and answer.needs_finishing and not answer.is_private
+    return answer
+
+
+def test_an_answer_under_a_read_only_window_says_so(reading: maint.Pass) -> None:
+    mark = ("Maint-Decision", "read-only")
+    assert reading.finish(PUBLIC) == [*PUBLIC, mark], "caches may keep it"
+    raw = [(b"content-type", b"text/plain")]
+    assert reading.finish(raw) == [*raw, (b"maint-decision", b"read-only")]
+    assert reading.finish([], as_bytes=True) == [(b"maint-decision", b"read-only")]
+    mapping = {"X-Kept": "yes"}
+    assert reading.finish(mapping) is mapping
+    assert mapping == {"X-Kept": "yes", "Maint-Decision": "read-only"}
+    # A gate further in has spoken.
+    for before in ([("MAINT-decision", "block")], [(b"maint-decision", b"block")]):
+        assert reading.finish(before) == before  # type: ignore[type-var]
+    inner = {"maint-decision": "block"}
+    assert reading.finish(inner) == {"maint-decision": "block"}
+
+
+def test_what_needs_no_finishing_stays_as_it_is(public: maint.Pass, private: maint.Pass) -> None:
+    pairs = list(PUBLIC)
+    assert public.finish(pairs) is pairs and not public.needs_finishing
+    assert private.needs_finishing
+    assert private.finish(pairs) == private.keep_private(pairs)

@@ -65,11 +65,16 @@ def failure(vector: dict[str, Any], directory: Path) -> str | None:
     fitting = vector["by"] if isinstance(vector["by"], list) else [vector["by"]]
     if decision != vector["decision"] or by not in fitting:
         return f"{vector['decision']} by {vector['by']} expected, {decision} by {by} found"
-    for field in ("status", "format"):
-        expected = vector.get(field)
-        found = None if isinstance(answer, maint.Pass) else getattr(answer, field)
-        if expected not in (None, found):
-            return f"{field} {expected} expected, {found} found"
+    if isinstance(answer, maint.Pass):
+        return None
+    found = {
+        "status": answer.status,
+        "format": answer.format,
+        "retry_after": int(dict(answer.headers)["retry-after"]),
+    }
+    for field, is_found in found.items():
+        if (expected := vector.get(field)) not in (None, is_found):
+            return f"{field} {expected} expected, {is_found} found"
     return None
 
 

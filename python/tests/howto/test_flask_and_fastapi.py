@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 import maint
 import servers
+from browser import find_browser, seen_in
 from guide import Reader, Step, missing_tools, read
 from maint.testing import TemporarySite
 
@@ -90,10 +92,74 @@ def test_every_option_of_the_gate_is_in_the_table(guide: str) -> None:
     told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     from maint._middleware import GateOptions
 
-    known = set(GateOptions.__annotations__) | {"user"}
+    known = set(GateOptions.__annotations__) | {"user", "is_read"}
     assert told - {"gate"} == known
     signature = str(maint.Gate.__text_signature__)
     assert known == set(re.findall(r"(\w+)=", signature)) - {"site"}
+
+
+def test_the_banner_is_in_the_visitor_s_own_zone(
+    request: pytest.FixtureRequest, maint_site: TemporarySite, tmp_path: Path
+) -> None:
+    """The HTML of both guides in a real browser, by its script."""
+    browser = find_browser()
+    if browser is None:
+        pytest.skip("SKIPPED: no chromium")
+    flask = request.getfixturevalue("flask")
+    page = flask("banner").app.test_client()
+    assert "maintenance" not in page.get("/").text
+    start = datetime(2099, 1, 4, 3, tzinfo=timezone.utc)
+    hour = timedelta(hours=1)
+    maint_site.on("move-4711", start=start, end=start + hour, reason="Bigger <disks>")
+    html = page.get("/").text
+    other = client(request.getfixturevalue("fastapi")("banner").app).get("/").text
+    assert other.split("<aside")[1].split("</script>")[0] in html, "both say the same"
+    for zone, said in {
+        "America/New_York": ("Saturday, January 3", "10:00"),
+        "Asia/Tokyo": ("Sunday, January 4", "12:00"),
+    }.items():
+        seen = seen_in(browser, zone, html, tmp_path)
+        assert all(part in seen for part in said), seen
+        assert "Bigger &lt;disks&gt;" in seen and "The shop is closed" in seen
+        assert "UTC" not in seen.split("<script")[0] and "4711" not in seen
+
+
+def test_flask_reads(flask: Load, maint_site: TemporarySite) -> None:
+    visitor = flask("reads").app.test_client()
+    maint_site.on(read_only=True)
+    assert visitor.post("/login").text == "welcome\n"
+    answer = visitor.post("/graphql", json={"query": "{ cart { items } }"})
+    assert (answer.json, answer.headers["Maint-Decision"]) == ({"data": {}}, "read-only")
+    for query in ("mutation { buy }", "query A { a } mutation B { b }", 7):
+        answer = visitor.post("/graphql", json={"query": query})
+        assert (answer.status_code, answer.headers["Maint-Decision"]) == (503, "block"), query
+    assert visitor.post("/graphql", data="no JSON").status_code == 503
+    assert visitor.post("/graphql", data=" " * 100_001).status_code == 503
+    assert visitor.post("/other").status_code == 503
+    maint_site.on("all")
+    assert visitor.post("/login").status_code == 503
+
+
+def test_fastapi_reads(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("reads").app)
+    maint_site.on(read_only=True)
+    assert visitor.post("/login").json() == "welcome"
+    answer = visitor.post("/graphql", json={"query": "{ cart { items } }"})
+    assert (answer.json(), answer.headers["Maint-Decision"]) == ({"data": {}}, "read-only")
+    answer = visitor.post("/graphql", json={"query": "mutation { buy }"})
+    assert (answer.status_code, answer.headers["Maint-Decision"]) == (503, "read-only")
+    assert visitor.post("/other").headers["Maint-Decision"] == "block"
+    maint_site.off()
+    assert visitor.post("/graphql", json={"query": "mutation { buy }"}).status_code == 200
+
+
+def test_fastapi_banner(fastapi: Load, maint_site: TemporarySite) -> None:
+    visitor = client(fastapi("banner").app)
+    assert "maintenance" not in visitor.get("/").text
+    maint_site.on(start="2099-01-04T03:00:00Z", read_only=True)
+    page = visitor.get("/").text
+    assert "You can look around, but not order" in page
+    assert '<time datetime="2099-01-04T03:00:00+00:00">2099-01-04 03:00 UTC</time>.' in page
 
 
 def _package() -> Path:

@@ -177,7 +177,7 @@ def test_the_mappings_of_servers_are_changed(site: maint.Site, make: Any) -> Non
     asked = maint.Request("GET", "/", headers=[("X-Probe", "blue")])
     decision = maint.Gate(site).answer(asked)
     assert isinstance(decision, maint.Pass)
-    assert decision.keep_private(headers) is headers
+    assert decision.finish(headers) is headers
     names = list(headers.keys())
     left = {name.lower(): headers[name] for name in names}
     assert left == {"content-type": "text/plain", "cache-control": maint.PRIVATE}

@@ -16,7 +16,7 @@ use maint::page::Format;
 use maint::request::ProxyHeader;
 use maint::rules::Kind;
 use maint::state::Scope;
-use maint::state::{PageSettings, WindowSettings};
+use maint::state::WindowSettings;
 use maint::{Error, State};
 
 use crate::complete;
@@ -56,8 +56,8 @@ fn ending() -> String {
 
 /// How times and durations are written.
 pub(crate) const TIMES: &str = "\
-Times are RFC 3339, or local: '2026-11-22 03:00', or 03:00, the next one.
-Durations read 90s, 30m, 1h30m, 2d.";
+Times are RFC 3339, or local: 3:00, the next one, 'tomorrow 3:00', 'sun noon',
+'2026-11-22 03:00', or +10m, from now. Durations read 90s, 30m, 1h30m, 2d.";
 
 // A doc comment on a struct that is flattened would become the description of the verb.
 #[derive(Clone, Debug, ClapArgs)]
@@ -128,7 +128,11 @@ pub(crate) enum Command {
     /// Make a site, and show how to connect your framework
     Init(Init),
     /// Open a window, or replace the settings of the one with this name
-    On(On),
+    On(Box<On>),
+    /// Change one thing of a window; the rest stays
+    Set(Box<Set>),
+    /// Let a window stay longer: 30m more, or until 04:30
+    Extend(Extend),
     /// Close a window, and show what still holds the site down
     Off(Off),
     /// Show what is down, since when, by whom, and who gets through
@@ -234,10 +238,28 @@ pub(crate) struct Local {
 Windows are independent holds: the site is down as long as any of them is open,
 so two deploys that overlap cannot end each other's.
 
+The same command again leaves a window as it is. Where an open one would lose what
+is not said again, its message, end or template, or would cover other requests,
+`on` asks first; without a terminal it needs --yes. `maint set` changes one thing.
+
+An estimate is what visitors are told. It opens nothing: the window stays until it
+ends or is closed.
+
+Times, in the time zone of this system:
+  03:00, 3:00            the next one, after the start for --until
+  noon, midnight         12:00 and 00:00, the next one
+  today 23:00            of today, if it is still to come
+  tomorrow 3:00
+  sunday 3:00, sun noon  the next Sunday; on a Sunday, write today or the date
+  2026-11-22 03:00
+  2026-11-22T03:00:00Z   RFC 3339, in any zone
+  +10m                   from now
+
 Examples:
   maint on -m 'Back at noon'
   maint on deploy-42 --for 30m
-  maint on --at 03:00 --until 04:30 --read-only
+  maint on --estimate 20m -m 'Moving to bigger disks'
+  maint on --at 'sunday 3:00' --until 04:30 --read-only
   maint on --path '/shop/**' -m 'The shop opens again at 9'")]
 pub(crate) struct On {
     /// The window
@@ -245,15 +267,16 @@ pub(crate) struct On {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
-    /// When it opens: 03:00, '2026-11-22 03:00' or RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME", display_order = 3)]
+    /// When it opens: 03:00, 'tomorrow 3:00', '2026-11-22 03:00' or +10m [default: now]
+    #[arg(long, value_name = "TIME", display_order = 4)]
     pub(crate) at: Option<String>,
-    /// When it closes by itself
-    #[arg(long, value_name = "TIME", conflicts_with = "duration", display_order = 2)]
-    pub(crate) until: Option<String>,
-    /// How long it stays open: 90s, 30m, 1h30m
-    #[arg(long = "for", id = "duration", value_name = "DURATION", display_order = 1)]
-    pub(crate) duration: Option<String>,
+    #[command(flatten)]
+    pub(crate) end: End,
+    #[command(flatten)]
+    pub(crate) estimate: Estimate,
+    /// Replace the settings of an open window even if it loses some
+    #[arg(long, display_order = 29)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) local: Local,
     #[command(flatten)]
@@ -262,7 +285,166 @@ pub(crate) struct On {
     pub(crate) dry_run: DryRun,
 }
 
-#[derive(Clone, Debug, Default, ClapArgs)]
+// When a window ends by itself.
+#[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
+pub(crate) struct End {
+    /// When it closes by itself
+    #[arg(long, value_name = "TIME", conflicts_with = "duration", display_order = 2)]
+    pub(crate) until: Option<String>,
+    /// How long it stays open: 90s, 30m, 1h30m
+    #[arg(long = "for", id = "duration", value_name = "DURATION", display_order = 1)]
+    pub(crate) duration: Option<String>,
+}
+
+// When a window is expected to be over.
+#[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
+pub(crate) struct Estimate {
+    /// How long it will take, or when it will be over: 20m, 04:00; told to visitors, and opens nothing
+    #[arg(long, value_name = "WHEN", display_order = 3)]
+    pub(crate) estimate: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+What is not given stays as it is: who opened it and when, the `maint run` that holds
+it, and every other setting. Durations count from now, or from the start of a window
+that is still to come. --path, --method and --host replace those that it has.
+
+Examples:
+  maint set -m 'It takes a little longer'
+  maint set deploy-42 --estimate 20m
+  maint set --no-end
+  maint set nightly --at 04:00 --until 05:30")]
+pub(crate) struct Set {
+    /// The window
+    #[arg(value_name = "NAME", default_value = maint::state::DEFAULT_WINDOW, add = ArgValueCandidates::new(complete::windows))]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// When it opens, if that is still to come
+    #[arg(long, value_name = "TIME", display_order = 4)]
+    pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) end: End,
+    #[command(flatten)]
+    pub(crate) estimate: Estimate,
+    #[command(flatten)]
+    pub(crate) without: Without,
+    #[command(flatten)]
+    pub(crate) local: Local,
+    #[command(flatten)]
+    pub(crate) expect: ExpectRevision,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+impl Set {
+    /// Whether nothing is given that changes anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at.is_none()
+            && self.window == WindowArgs::default()
+            && self.end == End::default()
+            && self.estimate == Estimate::default()
+            && self.without == Without::default()
+    }
+}
+
+// What a window is to have no more.
+#[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
+#[command(next_help_heading = "Take away", globals_last())]
+pub(crate) struct Without {
+    /// No message, in no language
+    #[arg(long, conflicts_with = "message", display_order = 24)]
+    pub(crate) no_message: bool,
+    /// No end: it stays until it is closed
+    #[arg(long, conflicts_with_all = ["until", "duration"], display_order = 24)]
+    pub(crate) no_end: bool,
+    /// No estimate
+    #[arg(long, conflicts_with = "estimate", display_order = 24)]
+    pub(crate) no_estimate: bool,
+    /// Cover all paths
+    #[arg(long, conflicts_with = "path", display_order = 25)]
+    pub(crate) no_path: bool,
+    /// Cover all methods
+    #[arg(long, conflicts_with = "method", display_order = 25)]
+    pub(crate) no_method: bool,
+    /// Cover all hosts
+    #[arg(long, conflicts_with = "host", display_order = 25)]
+    pub(crate) no_host: bool,
+    /// Cover reads as well
+    #[arg(long, conflicts_with = "read_only", display_order = 25)]
+    pub(crate) no_read_only: bool,
+    /// The status code of the site
+    #[arg(long, conflicts_with = "status", display_order = 26)]
+    pub(crate) no_status: bool,
+    /// The Retry-After of the site
+    #[arg(long, conflicts_with = "retry_after", display_order = 26)]
+    pub(crate) no_retry_after: bool,
+    /// The template of the site
+    #[arg(long, conflicts_with = "template", display_order = 26)]
+    pub(crate) no_template: bool,
+    /// No redirect of its own
+    #[arg(long, conflicts_with = "redirect", display_order = 26)]
+    pub(crate) no_redirect: bool,
+}
+
+impl Without {
+    /// Takes away what is named, and leaves the rest.
+    pub(crate) fn change(&self, settings: &mut WindowSettings) {
+        if self.no_message {
+            settings.reason = None;
+            settings.reasons.clear();
+        }
+        let (scope, page) = (&mut settings.scope, &mut settings.page);
+        for (is_gone, list) in [
+            (self.no_path, &mut scope.paths),
+            (self.no_method, &mut scope.methods),
+            (self.no_host, &mut scope.hosts),
+        ] {
+            if is_gone {
+                list.clear();
+            }
+        }
+        scope.read_only &= !self.no_read_only;
+        settings.end = settings.end.filter(|_| !self.no_end);
+        settings.estimate = settings.estimate.filter(|_| !self.no_estimate);
+        page.status = page.status.filter(|_| !self.no_status);
+        page.retry_after = page.retry_after.filter(|_| !self.no_retry_after);
+        page.template.take_if(|_| self.no_template);
+        page.redirect.take_if(|_| self.no_redirect);
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    allow_missing_positional = true,
+    after_long_help = "\
+A duration moves the end and the estimate by so much, and counts from now where the
+estimate has passed. A time is the new end. A window without an end, or one that a
+`maint run --on-failure release` holds, has its estimate moved.
+
+It never shortens: `maint set --until TIME` does.
+
+Examples:
+  maint extend 30m
+  maint extend deploy-42 04:30"
+)]
+pub(crate) struct Extend {
+    /// The window [default: default]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::windows))]
+    pub(crate) name: Option<String>,
+    /// How much longer, or until when: 30m, 04:30
+    #[arg(value_name = "WHEN", required = true)]
+    pub(crate) when: String,
+    #[command(flatten)]
+    pub(crate) local: Local,
+    #[command(flatten)]
+    pub(crate) expect: ExpectRevision,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
 #[command(globals_last())]
 pub(crate) struct WindowArgs {
     /// The message for visitors
@@ -300,18 +482,37 @@ pub(crate) struct WindowArgs {
 impl WindowArgs {
     /// The settings of the window, apart from its times.
     pub(crate) fn settings(&self) -> maint::Result<WindowSettings> {
-        let retry_after = self.retry_after.as_deref().map(parse_duration).transpose()?;
-        let retry_after =
-            retry_after.map(|duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX));
-        let mut page = PageSettings::new().status(self.status).retry_after(retry_after);
-        page.format = self.format.map(Format::from);
-        page.template.clone_from(&self.template);
-        page.redirect.clone_from(&self.redirect);
-        let scope = Scope::new().paths(&self.path)?.methods(&self.method)?;
-        let scope = scope.hosts(&self.host)?.read_only(self.read_only);
-        let mut settings = WindowSettings::new().scope(scope).page(page);
-        settings.reason = self.message.clone().filter(|message| !message.trim().is_empty());
+        let mut settings = WindowSettings::new();
+        self.change(&mut settings)?;
         Ok(settings)
+    }
+
+    /// Changes what is given, and leaves the rest.
+    pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+        if let Some(message) = &self.message {
+            settings.reason = Some(message.clone()).filter(|message| !message.trim().is_empty());
+        }
+        let given = Scope::new().paths(&self.path)?.methods(&self.method)?.hosts(&self.host)?;
+        let (scope, page) = (&mut settings.scope, &mut settings.page);
+        for (list, given) in [
+            (&mut scope.paths, given.paths),
+            (&mut scope.methods, given.methods),
+            (&mut scope.hosts, given.hosts),
+        ] {
+            if !given.is_empty() {
+                *list = given;
+            }
+        }
+        scope.read_only |= self.read_only;
+        if let Some(text) = &self.retry_after {
+            let seconds = parse_duration(text)?.as_secs();
+            page.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
+        page.status = self.status.or(page.status);
+        page.format = self.format.map(Format::from).or(page.format);
+        page.template = self.template.clone().or(page.template.take());
+        page.redirect = self.redirect.clone().or(page.redirect.take());
+        Ok(())
     }
 }
 
@@ -434,6 +635,8 @@ pub(crate) struct Run {
     pub(crate) take_over: bool,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
+    #[command(flatten)]
+    pub(crate) estimate: Estimate,
     /// What happens to the window if the command fails
     #[arg(long, value_name = "WHAT", default_value = "keep", display_order = 2)]
     pub(crate) on_failure: OnFailure,

@@ -18,6 +18,7 @@ macro_rules! shown_by_the_output_alone {
 shown_by_the_output_alone!($ print println eprint eprintln dbg);
 
 mod agent;
+mod alter;
 mod args;
 mod bypass;
 mod check;
@@ -118,6 +119,8 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Demo(args) => demo::run(session, args),
         Command::Init(args) => init::run(session, args),
         Command::On(args) => on::run(session, args),
+        Command::Set(args) => alter::set(session, args),
+        Command::Extend(args) => alter::extend(session, args),
         Command::Off(args) => off::run(session, args),
         Command::Status(args) => status::run(session, args),
         Command::Wait(args) => wait::run(session, args),

@@ -1,9 +1,11 @@
 //! `maint on`
 
+use std::cell::RefCell;
+
 use anyhow::Result;
 use maint::internal::history;
 use maint::rules::Kind;
-use maint::state::{Opened, WindowSettings};
+use maint::state::{Loss, Opened, WindowSettings};
 use maint::store::{Applied, Stamp};
 use maint::{Error, Site, State};
 use serde_json::json;
@@ -13,20 +15,16 @@ use crate::exit::Exit;
 use crate::failure;
 use crate::report;
 use crate::session::Session;
-use crate::text::say;
+use crate::text::{Text, quoted, say};
 
 pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
     session.only_here(args.local.local);
     let site = session.site()?;
     let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
-    let from = start.unwrap_or_else(|| session.clock.now());
-    let end = session.end(args.duration.as_deref(), args.until.as_deref(), from)?;
-    let settings = args.window.settings()?.start(start).end(end);
-    let change = |state: &mut State, stamp: Stamp<'_>| {
-        args.expect.check(state)?;
-        state.open_window(&args.name, &settings, stamp)
-    };
-    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let end = session.end(args.end.duration.as_deref(), args.end.until.as_deref(), start)?;
+    let estimate = session.estimate(args.estimate.estimate.as_deref(), start)?;
+    let settings = args.window.settings()?.start(start).end(end).estimate(estimate);
+    let mut applied = open(session, &site, args, &settings)?;
     if !args.dry_run.dry_run {
         session.warn_of_runs(&site, &mut applied);
     }
@@ -40,7 +38,7 @@ pub(crate) fn run(session: &Session, args: &On) -> Result<Exit> {
         session.output.warn(std::slice::from_ref(&warning));
         applied.warnings.push(warning);
     }
-    show(session, &site, args, &applied)?;
+    show(session, &site, args, &settings, &applied)?;
     if !args.dry_run.dry_run
         && session.output.is_watched()
         && stops_health_checks(&applied, &settings)
@@ -80,7 +78,83 @@ fn is_first(site: &Site) -> Result<bool> {
     Ok(true)
 }
 
-fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) -> Result<()> {
+/// Opens the window. What an open one would lose is asked about first, and what was agreed to is
+/// compared with what would be lost under the lock.
+fn open(
+    session: &Session,
+    site: &Site,
+    args: &On,
+    settings: &WindowSettings,
+) -> Result<Applied<Opened>> {
+    let mut agreed: Option<Vec<Loss>> = args.yes.then(Vec::new);
+    loop {
+        let found = RefCell::new(None);
+        let change = |state: &mut State, stamp: Stamp<'_>| {
+            args.expect.check(state)?;
+            let losses = state.losses(&args.name, settings, stamp.now);
+            let is_agreed = args.yes || args.dry_run.dry_run || agreed.as_ref() == Some(&losses);
+            if !losses.is_empty() && !is_agreed {
+                let refusal = refusal(session, args, &losses);
+                found.replace(Some(losses));
+                return Err(refusal);
+            }
+            state.open_window(&args.name, settings, stamp)
+        };
+        let applied = session.apply(site, args.dry_run.dry_run, change);
+        match (applied, found.into_inner()) {
+            (Err(error), Some(losses)) => {
+                let question = say!(
+                    "window `{}` is open, and its settings would be replaced:\n{}\
+                     `maint set` changes only what is given. Replace them? [y/N] ",
+                    args.name,
+                    losses_text(session, &losses)
+                );
+                if !matches!(session.output.ask(&question).as_deref(), Some("y" | "yes")) {
+                    return Err(error.into());
+                }
+                agreed = Some(losses);
+            }
+            (applied, _) => return Ok(applied?),
+        }
+    }
+}
+
+/// Why settings are not replaced, and what to do instead.
+fn refusal(session: &Session, args: &On, losses: &[Loss]) -> Error {
+    let words: Vec<String> = losses.iter().map(|loss| loss_words(session, loss)).collect();
+    let name = &args.name;
+    Error::invalid_with(
+        format!("window `{name}` is open, and this would lose its {}", words.join("; its ")),
+        format!("`maint set {name}` changes only what is given; `--yes` replaces all settings"),
+    )
+}
+
+/// What would be lost, a line each.
+fn losses_text(session: &Session, losses: &[Loss]) -> Text {
+    losses.iter().map(|loss| say!("  {}\n", loss_words(session, loss))).collect()
+}
+
+/// `end 04:30 UTC`, `scope (paths /shop/**, and then every request)`
+fn loss_words(session: &Session, loss: &Loss) -> String {
+    let shown = |text: &String| match text.parse() {
+        Ok(time) => session.clock.time(time),
+        Err(_) if loss.setting.starts_with("message") => quoted(text),
+        Err(_) => text.clone(),
+    };
+    let (setting, before) = (&loss.setting, shown(&loss.before));
+    match &loss.after {
+        Some(after) => format!("{setting} ({before}, and then {})", shown(after)),
+        None => format!("{setting} {before}"),
+    }
+}
+
+fn show(
+    session: &Session,
+    site: &Site,
+    args: &On,
+    settings: &WindowSettings,
+    applied: &Applied<Opened>,
+) -> Result<()> {
     let now = session.clock.now();
     let name = session.name_in_state(&args.name);
     let window = applied.after.windows.get(&name).or_else(|| {
@@ -99,12 +173,18 @@ fn show(session: &Session, site: &Site, args: &On, applied: &Applied<Opened>) ->
             "opened": applied.value == Opened::New,
             "revoked": applied.revoked(),
             "window": report::window_object(&name, window, now),
+            "lost": applied.before.losses(&name, settings, now),
             "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
         }),
     );
     if args.dry_run.dry_run {
-        let text = report::dry_run_text(&applied.changes, &session.clock)
+        let mut text = report::dry_run_text(&applied.changes, &session.clock)
             + &report::gaps_text(&window.scope);
+        let losses = applied.before.losses(&name, settings, now);
+        if !losses.is_empty() {
+            text += say!("it would lose, and needs `--yes` without a terminal:\n");
+            text += losses_text(session, &losses);
+        }
         return session.output.answer(&text, &object);
     }
     let (given, place) = (&args.name, session.where_done());

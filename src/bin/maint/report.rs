@@ -153,9 +153,10 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
     object.insert("phase".to_owned(), json!(window.phase(now)));
     object.insert("since".to_owned(), json!(window.since()));
     // The file leaves out what is not set; a program wants every field.
-    for field in ["reason", "start", "end", "lease", "run"] {
+    for field in ["reason", "start", "end", "estimate", "lease", "run"] {
         object.insert(field.to_owned(), Value::Null);
     }
+    object.insert("late".to_owned(), json!(window.is_late(now)));
     for field in ["scope", "page"] {
         object.insert(field.to_owned(), json!({}));
     }
@@ -163,6 +164,13 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
         object.extend(fields);
     }
     Value::Object(object)
+}
+
+/// The window that begins next, whatever it covers; null if none is to come.
+pub(crate) fn next_object(state: &State, now: Timestamp) -> Option<Value> {
+    let coming = state.windows_in(Phase::Scheduled, now);
+    let (name, window) = coming.min_by_key(|(_, window)| window.start)?;
+    Some(window_object(name, window, now))
 }
 
 /// A window in two or three lines.
@@ -201,12 +209,29 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
             say!("    opened by {}, ended {}", by, end)
         }
     });
+    if let Some(text) = estimate_text(window, clock) {
+        lines.push(say!("    {}", text));
+    }
     lines.push(say!("    covers {}", window.scope));
     let page = page_text(window);
     if !page.is_empty() {
         lines.push(say!("    page: {}", page));
     }
     Text::join(&lines, "\n") + "\n"
+}
+
+/// When a window is expected to be over, until it has ended.
+fn estimate_text(window: &Window, clock: &Clock) -> Option<Text> {
+    let now = clock.now();
+    let estimate = window.estimate.filter(|_| window.phase(now) != Phase::Ended)?;
+    let ahead = duration(estimate.duration_since(now).abs());
+    let time = clock.time(estimate);
+    Some(if window.is_late(now) {
+        let late = paint(YELLOW, format!("{ahead} ago"));
+        say!("expected {}, {}; `maint extend` gives visitors a new time", time, late)
+    } else {
+        say!("expected {}, in {}", time, ahead)
+    })
 }
 
 fn page_text(window: &Window) -> String {

@@ -51,7 +51,8 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         u32::try_from(lease.as_secs()).map_err(|_| Error::invalid("the lease is too long"))?;
     let (named, command) = args.name_and_command()?;
     let name = named.map_or_else(random_name, |name| Ok(name.to_owned()))?;
-    let asked = args.window.settings()?.lease(is_leased.then_some(seconds));
+    let estimate = session.estimate(args.estimate.estimate.as_deref(), None)?;
+    let asked = args.window.settings()?.estimate(estimate).lease(is_leased.then_some(seconds));
 
     // Before the window opens: from then on no signal may end this process alone.
     let (sender, events) = mpsc::channel();
@@ -154,7 +155,7 @@ fn open(
         };
         let is_free = has_ended && !matches!(run, Some(Standing::Going(_)));
         if take_over && is_left {
-            settings = kept(window, settings);
+            settings = kept(window, settings, now);
         } else if !is_free {
             return Err(refusal(name, window, run.as_ref(), take_over, window.phase(now)));
         }
@@ -163,13 +164,17 @@ fn open(
 }
 
 /// The settings of a window that is taken over: what this run does not set stays.
-fn kept(window: &Window, asked: WindowSettings) -> WindowSettings {
+fn kept(window: &Window, asked: WindowSettings, now: Timestamp) -> WindowSettings {
     let reason = asked.reason.clone().or_else(|| window.reason.clone());
+    // One that has passed is late, and no estimate any more.
+    let estimate = asked.estimate.or(window.estimate.filter(|&estimate| now < estimate));
     let page = asked.page.over(&window.page);
     let asks_scope = !asked.scope.is_everything();
     let scope = if asks_scope { asked.scope.clone() } else { window.scope.clone() };
-    let mut settings = asked.scope(scope).page(page);
-    settings.reason = reason;
+    let reasons =
+        if asked.reasons.is_empty() { window.reasons.clone() } else { asked.reasons.clone() };
+    let mut settings = asked.scope(scope).page(page).estimate(estimate);
+    (settings.reason, settings.reasons) = (reason, reasons);
     settings
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maint::Holder;
 use maint::flags::{Found as FlagFound, Report};
 use maint::fleet::{Address, Following, following};
@@ -14,10 +14,10 @@ use maint::internal::doctor::missing;
 use maint::internal::history::shortened;
 use maint::internal::recorded;
 use maint::internal::state::behind_proxies;
-use maint::internal::time::{parse_duration, parse_time};
+use maint::internal::time::{parse_duration, parse_time, parse_time_after};
 use maint::rules::{Kind, Matcher};
 use maint::site::{Found, VARIABLE};
-use maint::state::Scope;
+use maint::state::{Extension, Scope};
 use maint::store::{self, Applied, Options, Stamp, Visit, local_name};
 use maint::store::{OnWait, PATIENCE};
 use maint::{Actor, Error, Site, State, Window};
@@ -380,29 +380,64 @@ impl Session {
         parse_time(text, self.clock.now(), self.clock.zone())
     }
 
-    /// The end of something that lasts this long from `from`, or until this time.
+    /// The end of something that lasts this long, or until this time, from its start, or from
+    /// now where it has begun.
     pub(crate) fn end(
         &self,
         duration: Option<&str>,
         until: Option<&str>,
-        from: Timestamp,
-    ) -> Result<Option<Timestamp>> {
+        start: Option<Timestamp>,
+    ) -> maint::Result<Option<Timestamp>> {
+        let now = self.clock.now();
+        let from = start.unwrap_or(now);
         match (duration, until) {
-            (Some(text), _) => {
-                let end = from.checked_add(parse_duration(text)?);
-                Ok(Some(
-                    end.map_err(|_| Error::invalid(format!("`{text}` ends after the year 9999")))?,
-                ))
-            }
+            (Some(text), _) => Ok(Some(later(text, from, parse_duration(text)?)?)),
             // A time of day is the next one after the start.
-            (None, Some(text)) => Ok(Some(parse_time(text, from, self.clock.zone())?)),
+            (None, Some(text)) => Ok(Some(parse_time_after(text, now, from, self.clock.zone())?)),
             (None, None) => Ok(None),
         }
     }
 
-    pub(crate) fn expiry(&self, expiry: &Expiry) -> Result<Option<Timestamp>> {
-        self.end(expiry.duration.as_deref(), expiry.until.as_deref(), self.clock.now())
+    /// When something is expected to be over: so long after its start, or after now where it has
+    /// begun, or at a time.
+    pub(crate) fn estimate(
+        &self,
+        text: Option<&str>,
+        start: Option<Timestamp>,
+    ) -> maint::Result<Option<Timestamp>> {
+        match text {
+            Some(text) if is_duration(text) => self.end(Some(text), None, start),
+            text => self.end(None, text, start),
+        }
     }
+
+    /// How much longer something is to stay. What counts from now elsewhere is so much more here.
+    pub(crate) fn extension(&self, text: &str) -> maint::Result<Extension> {
+        let text = text.trim();
+        let more = text.strip_prefix('+').unwrap_or(text);
+        if more != text || is_duration(text) {
+            return Ok(Extension::By(parse_duration(more)?));
+        }
+        Ok(Extension::Until(self.time(text)?))
+    }
+
+    pub(crate) fn expiry(&self, expiry: &Expiry) -> maint::Result<Option<Timestamp>> {
+        self.end(expiry.duration.as_deref(), expiry.until.as_deref(), None)
+    }
+}
+
+/// Whether a text is meant as a duration, rather than as a time.
+fn is_duration(text: &str) -> bool {
+    let is_like_one = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.ends_with(|c: char| c.is_ascii_alphabetic())
+        && !text.contains([':', '-']);
+    is_like_one || parse_duration(text).is_ok()
+}
+
+/// A time so much later.
+fn later(text: &str, from: Timestamp, duration: SignedDuration) -> maint::Result<Timestamp> {
+    from.checked_add(duration)
+        .map_err(|_| Error::invalid(format!("`{text}` ends after the year 9999")))
 }
 
 /// Whether a site follows this engine.

@@ -54,6 +54,7 @@ pub(crate) fn run(session: &Session, args: &Status) -> Result<Exit> {
             "revision": state.revision,
             "state": report::overall(&state, now),
             "windows": state.windows.iter().map(|(name, window)| report::window_object(name, window, now)).collect::<Vec<_>>(),
+            "next": report::next_object(&state, now),
             "ignore": ignore::objects(&state, now),
             "bypass": bypass::objects(&state, now),
             "page": state.page,

@@ -22,8 +22,11 @@ const ANSWER: &str = include_str!("php/answer.php");
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// In seconds, while no end is promised.
+    /// In seconds, while no end is promised and none expected.
     pub(super) retry_after: u32,
+    /// When the end is expected, in microseconds since 1970. While it is to come it goes before
+    /// the promised one.
+    pub(super) estimate: Option<i64>,
     /// In microseconds since 1970.
     pub(super) promised_end: Option<i64>,
     /// By the names `html`, `json` and `txt`.
@@ -53,7 +56,8 @@ impl Answer {
         };
         Self {
             status: notice.status(),
-            retry_after: notice.retry_after_seconds(),
+            retry_after: notice.fallback_seconds(),
+            estimate: notice.window.estimate.map(time),
             promised_end: notice.window.promised_end().map(time),
             pages: [Format::Html, Format::Json, Format::Txt].into_iter().map(page).collect(),
         }

@@ -8,10 +8,12 @@ use crate::env::{MAINT, TestSite, chmod, run, write};
 /// The commands that change the state, in an order that gives each something to do.
 /// `{rule}` and `{token}` stand for the id of an existing one. Beside each, how often
 /// it replaces the state.
-pub(crate) const CHANGING: [(&[&str], usize); 30] = [
+pub(crate) const CHANGING: [(&[&str], usize); 32] = [
     (&["on", "-m", "Back at noon"], 1),
     (&["on", "deploy", "--for", "1h"], 1),
     (&["on", "-m", "Back at one"], 1),
+    (&["set", "-m", "Back at two"], 1),
+    (&["extend", "deploy", "30m"], 1),
     (&["off", "deploy"], 1),
     (&["off", "--all"], 1),
     (&["ignore", "add", "path", "/health"], 1),
@@ -46,7 +48,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 29] = [
+pub(crate) const READING: [&[&str]; 31] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -72,6 +74,8 @@ pub(crate) const READING: [&[&str]; 29] = [
     &["man", "{elsewhere}"],
     &["help", "on"],
     &["on", "--dry-run"],
+    &["set", "nobody", "-m", "x", "--dry-run"],
+    &["extend", "nobody", "30m", "--dry-run"],
     &["off", "--if-open", "--dry-run"],
     &["ignore", "add", "path", "/health", "--dry-run"],
     &["ignore", "clear", "--dry-run"],

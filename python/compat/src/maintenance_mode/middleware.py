@@ -55,8 +55,8 @@ class MaintenanceModeMiddleware(maint_middleware.MaintenanceModeMiddleware):
             answer = maint_http.judge(request, answer, current)
             if isinstance(answer, Reply):
                 return maint_http.respond(request, answer, current)
-        if answer is not None and answer.is_private:
-            request._maint_is_private = True
+        if answer is not None:
+            request._maint_decision = answer
         return None
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -78,8 +78,8 @@ class MaintenanceModeMiddleware(maint_middleware.MaintenanceModeMiddleware):
         return self._finish(request, response)
 
     def _finish(self, request: HttpRequest, response: Any) -> Any:
-        if hasattr(request, "_maint_is_private"):
-            maint_http.keep_private(response)
+        if (decision := getattr(request, "_maint_decision", None)) is not None:
+            maint_http.finish(response, decision)
         return response
 
 

@@ -123,6 +123,7 @@ def open_gate(
             "client": values["MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS"],
             "recheck": values["MAINT_RECHECK"],
             "plain_http": values["MAINT_PLAIN_HTTP"],
+            "is_read": values["MAINT_IS_READ"],
             "status": values["MAINTENANCE_MODE_STATUS_CODE"],
             "retry_after": values["MAINTENANCE_MODE_RETRY_AFTER"],
             "redirect": values["MAINTENANCE_MODE_REDIRECT_URL"],

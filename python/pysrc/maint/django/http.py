@@ -300,6 +300,9 @@ def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> Ht
     return response
 
 
-def keep_private(response: Any) -> None:
-    """Keeps out of caches what the app answers to those who were let through."""
-    private(response.headers)
+def finish(response: Any, decision: Pass | Exempt) -> None:
+    """Finishes what the app answers to a request that was let through."""
+    if isinstance(decision, Pass):
+        decision.finish(response.headers)
+    elif decision.is_private:
+        private(response.headers)

@@ -49,8 +49,7 @@ class MaintenanceModeMiddleware:
             answer = current.gate.answer_django(request, False, force="off")
         request.maint_pass = answer
         response = self.get_response(request)
-        if answer.is_private:
-            http.keep_private(response)
+        http.finish(response, answer)
         return response
 
     async def __acall__(self, request: HttpRequest) -> Any:
@@ -67,8 +66,7 @@ class MaintenanceModeMiddleware:
             answer = current.gate.answer_django(request, False, force="off")
         request.maint_pass = answer
         response = await self.get_response(request)
-        if answer.is_private:
-            http.keep_private(response)
+        http.finish(response, answer)
         return response
 
 

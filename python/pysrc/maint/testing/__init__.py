@@ -44,6 +44,7 @@ class WindowSettings(TypedDict, total=False):
     reason: str | None
     start: datetime | str | None
     end: datetime | str | None
+    estimate: datetime | str | None
     paths: Sequence[str]
     methods: Sequence[str]
     hosts: Sequence[str]

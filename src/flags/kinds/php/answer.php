@@ -55,6 +55,10 @@ $maint_answer = static function ($down, $now) {
         $status = 503;
     }
     $end = $of($down, 'promised_end');
+    $estimate = $of($down, 'estimate');
+    if ((is_int($estimate) || is_float($estimate)) && $now < $estimate) {
+        $end = $estimate;
+    }
     $wait = $of($down, 'retry_after');
     if (is_int($end) || is_float($end)) {
         $wait = (int) min(604800, max(1, ceil(($end - $now) / 1e6)));

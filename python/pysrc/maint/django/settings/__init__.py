@@ -40,6 +40,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "MAINT_SITE": directory,
     "MAINT_RECHECK": interval,
     "MAINT_PLAIN_HTTP": flag,
+    "MAINT_IS_READ": function,
     "MAINTENANCE_MODE": switch,
     "MAINTENANCE_MODE_IGNORE_ADMIN_SITE": flag,
     "MAINTENANCE_MODE_IGNORE_ANONYMOUS_USER": flag,

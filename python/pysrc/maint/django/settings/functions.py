@@ -35,6 +35,11 @@ def _by_keyword(function: Callable[..., Any], request: Any) -> Any:
 
 
 FUNCTIONS = {
+    "MAINT_IS_READ": _Function(
+        lambda function, request: function(request),
+        lambda value: value is None or isinstance(value, bool),
+        "True or False",
+    ),
     "MAINTENANCE_MODE_GET_CLIENT_IP_ADDRESS": _Function(
         lambda function, request: function(request),
         lambda value: value is None or isinstance(value, (str, *ADDRESSES)),

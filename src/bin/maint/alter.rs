@@ -1,0 +1,116 @@
+//! `maint set` and `maint extend`
+
+use anyhow::Result;
+use maint::state::{DEFAULT_WINDOW, WindowSettings};
+use maint::store::{Applied, Stamp};
+use maint::{Error, Site, State};
+use serde_json::json;
+
+use crate::args::{Extend, Set};
+use crate::exit::Exit;
+use crate::report;
+use crate::session::Session;
+use crate::text::say;
+
+pub(crate) fn set(session: &Session, args: &Set) -> Result<Exit> {
+    session.only_here(args.local.local);
+    if args.is_empty() {
+        return Err(Error::invalid_with(
+            "nothing is given to change",
+            "for example `maint set -m 'Back at noon'`; `maint help set` lists what there is",
+        )
+        .into());
+    }
+    let site = session.site()?;
+    let start = args.at.as_deref().map(|text| session.time(text)).transpose()?;
+    let change = |state: &mut State, stamp: Stamp<'_>| {
+        args.expect.check(state)?;
+        let change = |settings: &mut WindowSettings| {
+            args.without.change(settings);
+            args.window.change(settings)?;
+            settings.start = start.or(settings.start);
+            // What has begun lasts so long from now on.
+            let from = settings.start.filter(|&start| stamp.now < start);
+            let end = session.end(args.end.duration.as_deref(), args.end.until.as_deref(), from)?;
+            let estimate = session.estimate(args.estimate.estimate.as_deref(), from)?;
+            settings.end = end.or(settings.end);
+            settings.estimate = estimate.or(settings.estimate);
+            if settings.scope.read_only && !settings.scope.methods.is_empty() {
+                return Err(Error::invalid_with(
+                    "a read-only window already says which methods it covers",
+                    "add `--no-method` or `--no-read-only`",
+                ));
+            }
+            Ok(())
+        };
+        state.change_window(&args.name, change, stamp)
+    };
+    let mut applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    let name = session.name_in_state(&args.name);
+    if let Some(template) = &args.window.template {
+        applied.warnings.extend(session.missing(&site, &applied.after, template));
+    }
+    if let Some(window) = applied.after.windows.get(&name) {
+        applied.warnings.extend(session.doubt(&window.scope));
+    }
+    show(session, &site, &args.name, args.dry_run.dry_run, &applied)?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn extend(session: &Session, args: &Extend) -> Result<Exit> {
+    session.only_here(args.local.local);
+    let site = session.site()?;
+    let name = args.name.as_deref().unwrap_or(DEFAULT_WINDOW);
+    let extension = session.extension(&args.when)?;
+    let change = |state: &mut State, stamp: Stamp<'_>| {
+        args.expect.check(state)?;
+        state.extend_window(name, extension, stamp)
+    };
+    let applied = session.apply(&site, args.dry_run.dry_run, change)?;
+    show(session, &site, name, args.dry_run.dry_run, &applied)?;
+    Ok(Exit::Done)
+}
+
+fn show(
+    session: &Session,
+    site: &Site,
+    given: &str,
+    is_dry: bool,
+    applied: &Applied<()>,
+) -> Result<()> {
+    let now = session.clock.now();
+    let name = session.name_in_state(given);
+    let Some(window) = applied.after.windows.get(&name) else {
+        // Somebody else closed it meanwhile, in a fleet.
+        return Err(Error::conflict(format!("window `{name}` was closed again already")).into());
+    };
+    let object = report::object(
+        site,
+        applied,
+        now,
+        json!({
+            "dry_run": is_dry,
+            "window": report::window_object(&name, window, now),
+            "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
+        }),
+    );
+    if is_dry {
+        let text = report::dry_run_text(&applied.changes) + &report::gaps_text(&window.scope);
+        return session.output.answer(&text, &object);
+    }
+    let (phase, place) = (window.phase(now), session.where_done());
+    let mut text = if applied.changes.is_empty() {
+        say!("unchanged: window `{}` is {}{} with these settings already\n", given, phase, place)
+    } else {
+        say!("window `{}` is {}{}, and changed\n", given, phase, place)
+    };
+    text += report::window_text(&name, window, &session.clock);
+    text += report::gaps_text(&window.scope);
+    text += report::lacks_text(&applied.flags.flags, |lack| {
+        let is_of_this = lack.window.as_ref().is_none_or(|window| *window == name);
+        is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
+    });
+    text += report::changes_text(&applied.changes);
+    text += report::written(applied);
+    session.output.done(&text, &object)
+}
