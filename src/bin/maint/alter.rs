@@ -95,7 +95,7 @@ fn show(
         }),
     );
     if is_dry {
-        let text = report::dry_run_text(&applied.changes) + &report::gaps_text(&window.scope);
+        let text = report::dry_run_text(&applied.changes, &session.clock) + &report::gaps_text(&window.scope);
         return session.output.answer(&text, &object);
     }
     let (phase, place) = (window.phase(now), session.where_done());
@@ -110,7 +110,7 @@ fn show(
         let is_of_this = lack.window.as_ref().is_none_or(|window| *window == name);
         is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
     });
-    text += report::changes_text(&applied.changes);
+    text += report::changes_text(&applied.changes, &session.clock);
     text += report::written(applied);
     session.output.done(&text, &object)
 }
