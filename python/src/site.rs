@@ -643,7 +643,8 @@ impl Given {
     fn read(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let given = Some(value);
         let text = || typed::<String>(name, "a text", given);
-        let texts = || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
+        let texts =
+            || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
         let time = || {
             let given = given.filter(|given| !given.is_none());
             given.map(|given| PyResult::Ok(given.extract::<Moment>()?.0)).transpose()
