@@ -1,5 +1,6 @@
 //! The site directory, and the changes that Python makes of its state.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -189,7 +190,8 @@ impl Site {
     /// Opens a window, or replaces all settings of the one with this name,
     /// as `maint on` does.
     ///
-    /// `reason`: text for visitors.
+    /// `reason`: text for visitors. `reasons`: the same for visitors who
+    /// prefer a language, by its tag: `{"de": "Bis gleich"}`.
     /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
     /// now, and for no end.
     /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
@@ -203,7 +205,7 @@ impl Site {
     /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
     /// time without an offset and for a number out of range.
     #[pyo3(signature = (
-        name="default", *, reason=None, start=None, end=None, paths=None, methods=None,
+        name="default", *, reason=None, reasons=None, start=None, end=None, paths=None, methods=None,
         hosts=None, read_only=false, status=None, retry_after=None, template=None,
         redirect=None, by=None, command=None,
     ))]
@@ -213,6 +215,7 @@ impl Site {
         py: Python<'_>,
         name: &str,
         reason: Option<String>,
+        reasons: Option<&Bound<'_, PyAny>>,
         start: Option<Moment>,
         end: Option<Moment>,
         paths: Option<&Bound<'_, PyAny>>,
@@ -231,6 +234,8 @@ impl Site {
         let retry_after = Number::named(retry_after, "retry_after")?;
         let mut page = PageSettings::new().status(status).retry_after(retry_after);
         (page.template, page.redirect) = (template, redirect);
+        let reasons = typed("reasons", "a dict of texts by language", reasons)?;
+        let reasons: BTreeMap<String, String> = reasons.unwrap_or_default();
         let texts = |name, given| {
             let texts: Option<Vec<String>> = typed(name, "a list of texts", given)?;
             PyResult::Ok(texts.unwrap_or_default())
@@ -246,6 +251,9 @@ impl Site {
                 .scope(scope)
                 .page(page.clone());
             settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
+            for (language, reason) in &reasons {
+                settings = settings.reason_in(language.to_ascii_lowercase(), reason);
+            }
             state.open_window(name, &settings, stamp).map(drop)
         })
     }

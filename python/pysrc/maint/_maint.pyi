@@ -479,6 +479,7 @@ class Site:
         name: str = "default",
         *,
         reason: str | None = None,
+        reasons: Mapping[str, str] | None = None,
         start: _Time | None = None,
         end: _Time | None = None,
         paths: Sequence[str] | None = None,
@@ -495,7 +496,8 @@ class Site:
         """Opens a window, or replaces all settings of the one with this name,
         as `maint on` does.
 
-        `reason`: text for visitors.
+        `reason`: text for visitors. `reasons`: the same for visitors who
+        prefer a language, by its tag: `{"de": "Bis gleich"}`.
         `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
         now, and for no end.
         `paths`, `methods`, `hosts`: which requests it covers; `None` for

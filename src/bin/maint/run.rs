@@ -161,12 +161,17 @@ fn open(
 
 /// The settings of a window that is taken over: what this run does not set stays.
 fn kept(window: &Window, asked: WindowSettings) -> WindowSettings {
-    let reason = asked.reason.clone().or_else(|| window.reason.clone());
+    let says = asked.reason.is_some() || !asked.reasons.is_empty();
+    let (reason, reasons) = if says {
+        (asked.reason.clone(), asked.reasons.clone())
+    } else {
+        (window.reason.clone(), window.reasons.clone())
+    };
     let page = asked.page.over(&window.page);
     let asks_scope = !asked.scope.is_everything();
     let scope = if asks_scope { asked.scope.clone() } else { window.scope.clone() };
     let mut settings = asked.scope(scope).page(page);
-    settings.reason = reason;
+    (settings.reason, settings.reasons) = (reason, reasons);
     settings
 }
 
