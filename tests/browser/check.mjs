@@ -49,6 +49,7 @@ function expect(condition, what) {
 /** Runs `body` with a page in a new context. */
 async function withPage(options, body) {
   const context = await browser.newContext({ locale: 'en-GB', ...options });
+  context.setDefaultTimeout(PATIENCE);
   try {
     return await body(await context.newPage());
   } finally {
@@ -596,9 +597,10 @@ async function run(name) {
   }
 }
 
-// Most of the time is spent waiting, so they run at once, except those that turn the switch.
+// Most of the time is spent waiting, so they run at once, except those that turn the switch,
+// and the heaviest.
 const wanted = names.length ? names : Object.keys(checks);
-const alone = ['return', 'changed', 'estimate', 'picture'];
+const alone = ['languages', 'return', 'changed', 'estimate', 'picture'];
 await Promise.all(wanted.filter((name) => !alone.includes(name)).map(run));
 for (const name of alone) {
   if (wanted.includes(name)) await run(name);

@@ -1075,7 +1075,7 @@ pub(crate) enum Page {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(group = clap::ArgGroup::new("setting").required(true).multiple(true), after_long_help = "\
+#[command(after_long_help = "\
 Each page of the site says it, in every format: the built-in one, and a template that
 shows it. The page is in the visitor's language anyway; --language is for visitors who
 ask for none that it speaks, for flags, and says what the messages without a tag are in.
@@ -1085,16 +1085,16 @@ Examples:
   maint page set --title 'The shop is moving' --language en")]
 pub(crate) struct PageSet {
     /// The title, in place of `Down for maintenance`
-    #[arg(long, value_name = "TEXT", group = "setting")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
     /// How visitors reach you: a mail address, a telephone number or a URL
-    #[arg(long, value_name = "ADDRESS", group = "setting")]
+    #[arg(long, value_name = "ADDRESS")]
     pub(crate) contact: Option<String>,
     /// Where visitors read how it goes
-    #[arg(long, value_name = "URL", group = "setting", value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) status_url: Option<String>,
     /// The language of the site: de, pt-br [default: en]
-    #[arg(long, value_name = "TAG", group = "setting", value_parser = parse_language, add = ArgValueCandidates::new(complete::languages))]
+    #[arg(long, value_name = "TAG", value_parser = parse_language, add = ArgValueCandidates::new(complete::languages))]
     pub(crate) language: Option<String>,
 }
 

@@ -1,9 +1,9 @@
 //! `maint page`
 
 use anyhow::Result;
-use maint::State;
 use maint::internal::page::languages;
 use maint::state::PageSettings;
+use maint::{Error, State};
 use serde_json::json;
 
 use crate::args::{Page, PageSet, PageSetting};
@@ -16,6 +16,14 @@ pub(crate) fn run(session: &Session, args: &Page) -> Result<Exit> {
     match args {
         Page::Show => show(session),
         Page::Set(args) => {
+            let given = [&args.title, &args.contact, &args.status_url, &args.language];
+            if given.into_iter().all(Option::is_none) {
+                return Err(Error::invalid_with(
+                    "nothing is named that could be set",
+                    "give `--title`, `--contact`, `--status-url` or `--language`",
+                )
+                .into());
+            }
             let done = change(session, |state| set(&mut state.page, args))?;
             let unspoken = args.language.as_deref().filter(|tag| {
                 let primary = tag.split('-').next().unwrap_or_default();
@@ -64,7 +72,8 @@ fn change(session: &Session, change: impl Fn(&mut State)) -> Result<Exit> {
     })?;
     let page = &applied.after.page;
     let object = report::object(&site, &applied, session.clock.now(), json!({ "page": page }));
-    let unchanged = if applied.changes.is_empty() { "unchanged:\n" } else { "" };
+    let unchanged: Text =
+        if applied.changes.is_empty() { "unchanged:\n".into() } else { Text::default() };
     let text = say!("{}{}{}", unchanged, in_words(page), report::written(&applied));
     session.output.done(&text, &object)?;
     Ok(Exit::Done)
