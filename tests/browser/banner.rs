@@ -8,9 +8,10 @@ pub(crate) fn banner(pass: &Pass) -> String {
     };
     let from = time(next.start);
     let until = next.end.map_or_else(String::new, |end| format!(" to {}", time(end)));
-    let what = match next.is_read_only() {
-        true => "You can look around, but not order",
-        false => "The shop is closed",
+    let what = if next.is_read_only() {
+        "You can look around, but not order"
+    } else {
+        "The shop is closed"
     };
     // It is text and not markup.
     let reason = next.reason.as_deref().unwrap_or_default();
