@@ -134,6 +134,7 @@ const fields = (known, whole = () => {}) => (value, where) => {
   whole(value, where);
 };
 
+const TAG = /^(?=.{1,35}$)[a-z]{2,8}(-[a-z0-9]{1,8})*$/;
 const TEMPLATE = /^[A-Za-z0-9_-]{1,64}$/;
 const ACTOR = fields({
   user: needed(string),
@@ -147,6 +148,10 @@ const PAGE = fields({
   template: maybe(pattern(TEMPLATE, 'name of a template')),
   redirect: maybe(redirect),
   format: maybe(pattern(/^(html|json|txt)$/, 'format')),
+  title: maybe((value, where) => (text(200)(value, where), /^(?!\s*$)[^\n\t]*$/.test(value) || refuse(`${where} is no line`))),
+  contact: maybe(contact),
+  status_url: maybe(link),
+  language: maybe(pattern(TAG, 'tag of a language')),
 });
 const SCOPE = fields(
   {
@@ -160,6 +165,7 @@ const SCOPE = fields(
 const WINDOW = fields(
   {
     reason: maybe(text(64 * KIB)),
+    reasons: usual(mapOf(100, pattern(TAG, 'tag of a language'), text(64 * KIB))),
     opened_at: needed(time),
     opened_by: usual(ACTOR),
     start: maybe(time),
@@ -423,6 +429,21 @@ function redirect(value, where) {
   const [host, port] = hostAndPort(authority ?? '');
   const isSafe = /^\/(?!\/)/.test(value) || (normalHost(host) !== undefined && (port === undefined || isPort(port)));
   if (!isSafe || value.length > 2 * KIB || /[^!-~]|[\\"<>`{}|^]/.test(value)) refuse(`${where} leads nowhere safe`);
+}
+
+/** A URL of another page. */
+function link(value, where) {
+  redirect(value, where);
+  if (value.startsWith('/')) refuse(`${where} is no URL`);
+}
+
+/** A mail address, a telephone number, or a URL. */
+function contact(value, where) {
+  if (string(value, where) && value.includes('://')) return link(value, where);
+  const [, host] = /^[A-Za-z0-9!$'*+._~-]{1,64}@([^@]+)$/.exec(value) ?? [];
+  const isAddress = host !== undefined && !host.startsWith('*') && normalHost(host) !== undefined;
+  const isNumber = /^\+?[0-9 .()/-]*$/.test(value) && /^\d{3,15}$/.test(value.replace(/\D/g, ''));
+  if (value.length > 320 || !(isAddress || isNumber)) refuse(`${where} is no contact`);
 }
 
 // --------------------------------------------------------------- Addresses, networks and the client

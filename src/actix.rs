@@ -55,6 +55,7 @@ use crate::request::{Request, User, host};
 use crate::rules::{Kind, Matcher};
 use crate::site::Site;
 
+type Vouches = Arc<dyn Fn(&ServiceRequest) -> bool + Send + Sync>;
 type Found<T> = Arc<dyn Fn(&ServiceRequest) -> Option<T> + Send + Sync>;
 
 /// Answers blocked requests, and lets the others through. Cheap to clone: give each worker a
@@ -66,7 +67,7 @@ pub struct Maintenance {
     is_plain: bool,
     user: Option<Found<User>>,
     format: Option<Found<Format>>,
-    read: Option<Arc<dyn Fn(&ServiceRequest) -> bool + Send + Sync>>,
+    read: Option<Vouches>,
 }
 
 impl Maintenance {

@@ -36,6 +36,7 @@ pub mod load {
 }
 
 pub mod page {
+    pub use crate::page::language::tags as languages;
     pub use crate::page::pages::{Pages, SiteDefaults, status_of_sending};
     pub use crate::page::render::{MAX_PAGE_SIZE, Templates, builtin, sample_window};
     pub use crate::page::reply::{MARK, REVISION};
@@ -62,6 +63,7 @@ pub mod rules {
 
 pub mod state {
     pub use crate::state::bypass::{digest, generate};
+    pub use crate::state::language::is_language;
     pub use crate::state::page::{
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };

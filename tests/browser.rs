@@ -39,13 +39,16 @@ const APP: &str = "<!doctype html><html lang=en><title>Shop</title><link rel=ico
     <h1 id=app>The shop is open</h1>";
 
 /// The arguments of `maint on` for each window, and its reason.
-const WINDOWS: [(&str, Option<&str>); 7] = [
+const WINDOWS: [(&str, Option<&str>); 10] = [
     ("main --path / --path /shop/** --for 2h", Some("We are moving to a bigger database.")),
     ("soon --path /soon --for 10m", Some("The search is being built anew.")),
     ("no-end --path /no-end", None),
     ("read-only --path /read-only --read-only --for 45m", None),
     ("get-only --path /get-only --method GET", None),
     ("long --path /long --for 26h", Some(LONG)),
+    ("estimate --path /estimate", Some("Follow it on https://status.example.com/shop.")),
+    ("late --path /late -m de=Danke!", Some("Thank you!")),
+    ("tomorrow --path /tomorrow --for 26h", None),
     ("arabic --path /arabic --for 1h", Some("نحن ننقل المتجر إلى خادم أكبر. لن يضيع شيء.")),
 ];
 
@@ -105,6 +108,20 @@ impl Shop {
         for window in WINDOWS {
             self.open(window);
         }
+        self.expect(20);
+    }
+
+    /// Says when `/estimate` is expected to be over, and that `/late` should have been.
+    fn expect(&self, minutes: i64) {
+        let now = jiff::Timestamp::now();
+        store::update(&Site::at(self.site()), &Options::new("expect"), |state, _| {
+            for (name, minutes) in [("estimate", minutes), ("late", -5)] {
+                let window = state.windows.get_mut(name).expect("it is open");
+                window.estimate = now.checked_add(jiff::SignedDuration::from_mins(minutes)).ok();
+            }
+            Ok(())
+        })
+        .unwrap();
     }
 
     fn turn(&self, way: &str) {
@@ -119,6 +136,7 @@ impl Shop {
                 self.maint(&["on", "writes", "--read-only"]);
             }
             "later" => self.open(LATER),
+            "passed" => self.expect(-1),
             _ => panic!("the switch does not turn {way}"),
         }
     }

@@ -57,7 +57,7 @@ src/bin/maint/ session report failure http
 src/bin/maint/ fleet store
 src/bin/maint/ on agent bypass flag ignore wait
 src/bin/maint/ check completions demo doctor help init log
-src/bin/maint/ alter man off path proxy restore run snippet status template
+src/bin/maint/ alter man off page path proxy restore run snippet status template
 src/bin/maint/ main
 python/        src
 python/pysrc/maint/ _asking

@@ -106,10 +106,12 @@ pub(crate) fn blocked(place: &Place, rounds: usize) -> Result<String> {
     silent.headers.clear();
     let of_api = silent.clone().with("accept", "application/json, text/plain, */*");
     let of_browser = silent.clone().with("accept", BROWSER);
+    let german = of_browser.clone().with("accept-language", "de-AT,de;q=0.9,en-US;q=0.8,en;q=0.7");
     let rows = [
         ("no rules, no Accept", &gates[0], &silent),
         ("no rules, Accept of a browser", &gates[0], &of_browser),
         ("10 + 10 rules, Accept of a browser", &gates[1], &of_browser),
+        ("10 + 10 rules, Accept-Language as well", &gates[1], &german),
         ("10 + 10 rules, Accept of a script", &gates[1], &of_api),
         ("… with an end, and so its own Retry-After", &gates[2], &of_browser),
     ];

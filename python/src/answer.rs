@@ -234,9 +234,10 @@ impl Reply {
     }
 
     /// What a template is given, see docs/page.md: `title`, `reason`,
-    /// `site`, `start`, `end` (text in RFC 3339, or `None`), `retry_after`
-    /// (seconds), `status`, `read_only`, `comes_back`. `None` without a
-    /// page.
+    /// `reason_language`, `site`, `start`, `end`, `estimate` (text in
+    /// RFC 3339, or `None`), `is_late`, `retry_after` (seconds), `status`,
+    /// `read_only`, `comes_back`, `contact`, `contact_url`, `status_url`,
+    /// `language`, `dir`, `texts` (a dict). `None` without a page.
     #[getter]
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.reply.context().map(|context| json::object(py, &context)).transpose()

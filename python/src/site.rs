@@ -1,5 +1,6 @@
 //! The site directory, and the changes that Python makes of its state.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -191,7 +192,8 @@ impl Site {
     /// Opens a window, or replaces all settings of the one with this name,
     /// as `maint on` does.
     ///
-    /// `reason`: text for visitors.
+    /// `reason`: text for visitors. `reasons`: the same for visitors who
+    /// prefer a language, by its tag: `{"de": "Bis gleich"}`.
     /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
     /// now, and for no end.
     /// `estimate`: the same, when it is expected to be over; visitors are
@@ -207,8 +209,8 @@ impl Site {
     /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
     /// time without an offset and for a number out of range.
     #[pyo3(signature = (
-        name="default", *, reason=None, start=None, end=None, estimate=None, paths=None,
-        methods=None, hosts=None, read_only=false, status=None, retry_after=None,
+        name="default", *, reason=None, reasons=None, start=None, end=None, estimate=None,
+        paths=None, methods=None, hosts=None, read_only=false, status=None, retry_after=None,
         template=None, redirect=None, by=None, command=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
@@ -217,6 +219,7 @@ impl Site {
         py: Python<'_>,
         name: &str,
         reason: Option<String>,
+        reasons: Option<&Bound<'_, PyAny>>,
         start: Option<Moment>,
         end: Option<Moment>,
         estimate: Option<Moment>,
@@ -236,6 +239,8 @@ impl Site {
         let retry_after = Number::named(retry_after, "retry_after")?;
         let mut page = PageSettings::new().status(status).retry_after(retry_after);
         (page.template, page.redirect) = (template, redirect);
+        let reasons = typed("reasons", "a dict of texts by language", reasons)?;
+        let reasons: BTreeMap<String, String> = reasons.unwrap_or_default();
         let texts = |name, given| {
             let texts: Option<Vec<String>> = typed(name, "a list of texts", given)?;
             PyResult::Ok(texts.unwrap_or_default())
@@ -252,6 +257,9 @@ impl Site {
                 .scope(scope)
                 .page(page.clone());
             settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
+            for (language, reason) in &reasons {
+                settings = settings.reason_in(language.to_ascii_lowercase(), reason);
+            }
             state.open_window(name, &settings, stamp).map(drop)
         })
     }
@@ -643,7 +651,8 @@ impl Given {
     fn read(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let given = Some(value);
         let text = || typed::<String>(name, "a text", given);
-        let texts = || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
+        let texts =
+            || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
         let time = || {
             let given = given.filter(|given| !given.is_none());
             given.map(|given| PyResult::Ok(given.extract::<Moment>()?.0)).transpose()

@@ -100,6 +100,8 @@ struct Source {
     /// Those of the window over those of the site.
     settings: PageSettings,
     templates: Arc<Templates>,
+    /// Whether the page in each format is in the visitor's language.
+    speaks: [bool; 3],
 }
 
 /// The page in one language.
@@ -125,14 +127,18 @@ struct Form {
     is_late: bool,
 }
 
+/// The number of a format.
+fn number(format: Format) -> usize {
+    match format {
+        Format::Html => 0,
+        Format::Json => 1,
+        Format::Txt => 2,
+    }
+}
+
 impl Form {
     fn index(self) -> usize {
-        let format = match self.format {
-            Format::Html => 0,
-            Format::Json => 1,
-            Format::Txt => 2,
-        };
-        format * 4 + usize::from(self.is_sent) * 2 + usize::from(self.is_late)
+        number(self.format) * 4 + usize::from(self.is_sent) * 2 + usize::from(self.is_late)
     }
 }
 
@@ -149,7 +155,7 @@ impl Pages {
         let settings = window.page.over(site.settings);
         let context = Context::of(window, site.name, &settings);
         let reasons = window.reasons.clone();
-        let source = Source { context, reasons, settings, templates: site.templates.clone() };
+        let source = Source::new(context, reasons, settings, site.templates.clone());
         let pages = Self::render(Some(name), source, site, errors);
         Self { end: window.promised_end(), estimate: window.estimate, ..pages }
     }
@@ -158,7 +164,7 @@ impl Pages {
     pub(crate) fn without_window(site: &SiteDefaults<'_>, errors: &mut Vec<Error>) -> Self {
         let context = Context::without_window(site.name, site.settings);
         let (settings, templates) = (site.settings.clone(), site.templates.clone());
-        let source = Source { context, reasons: BTreeMap::new(), settings, templates };
+        let source = Source::new(context, BTreeMap::new(), settings, templates);
         Self::render(None, source, site, errors)
     }
 
@@ -394,9 +400,24 @@ fn languages(source: &Source) -> (Box<[Spoken]>, usize) {
 }
 
 impl Source {
+    fn new(
+        context: Context,
+        reasons: BTreeMap<String, String>,
+        settings: PageSettings,
+        templates: Arc<Templates>,
+    ) -> Self {
+        let mut source = Self { context, reasons, settings, templates, speaks: [true; 3] };
+        if source.settings.template.is_some() && !source.templates.are_multilingual() {
+            for format in Format::ALL {
+                source.speaks[number(format)] = source.own(format).is_none();
+            }
+        }
+        source
+    }
+
     /// Whether the page in a format is in the visitor's language.
     fn speaks(&self, format: Format) -> bool {
-        self.own(format).is_none() || self.templates.are_multilingual()
+        self.speaks[number(format)]
     }
 
     /// The template of the page in a format; `None` for the built-in one.

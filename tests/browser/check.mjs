@@ -19,10 +19,15 @@
 //     /get-only    GET is blocked, HEAD passes
 //     /long        has a reason of many lines, with `<script>` and a word of 4000 letters
 //     /arabic      has an Arabic reason
+//     /estimate    has no end, is expected to be over in 20 minutes, and has a link in its reason
+//     /late        should have been over, and has a reason in English and one in German
+//     /tomorrow    ends in 26 hours
+// - The page is in the language that the browser asks for.
 // - A request that passes gets a page with an element `#app`, and a policy, if any,
 //   that allows its forms.
 // - GET on `MAINT_TEST_CONTROL` + `/off` ends every window before it answers 200, `/on`
-//   opens them again, and `/later` moves the end of `/` by hours.
+//   opens them again, `/later` moves the end of `/` by hours, and `/passed` lets the estimate of
+//   `/estimate` pass.
 
 import { mkdir, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -44,6 +49,7 @@ function expect(condition, what) {
 /** Runs `body` with a page in a new context. */
 async function withPage(options, body) {
   const context = await browser.newContext({ locale: 'en-GB', ...options });
+  context.setDefaultTimeout(PATIENCE);
   try {
     return await body(await context.newPage());
   } finally {
@@ -104,6 +110,18 @@ const overflow = (page) => page.evaluate(() => {
   return scrollWidth - clientWidth;
 });
 
+/** What axe finds in a page that was opened with `bypassCSP`. */
+async function violations(page) {
+  await page.addScriptTag({ path: axePath });
+  return page.evaluate(async () => {
+    // Those that are off by default too.
+    const rules = {};
+    for (const { ruleId } of axe.getRules()) rules[ruleId] = { enabled: true };
+    const result = await axe.run(document, { rules, resultTypes: ['violations'] });
+    return result.violations.map(({ id, nodes }) => `${id} ${nodes[0].html.slice(0, 80)}`);
+  });
+}
+
 const isPoll = (request) => request.method() === 'HEAD';
 const nextPoll = (page) => page.waitForRequest(isPoll, { timeout: PATIENCE });
 const utcText = /^\d{4}-\d\d-\d\d \d\d:\d\d UTC$/;
@@ -120,6 +138,8 @@ const checks = {
       ['sent', '/', post],
       ['long', '/long'],
       ['arabic', '/arabic'],
+      ['estimate', '/estimate'],
+      ['late', '/late'],
     ];
     const widths = [[320, 640], [768, 1024], [1440, 900]];
     const found = [];
@@ -137,15 +157,7 @@ const checks = {
             await page.screenshot({ path: join(output, `${name}.png`), fullPage });
             const sideways = await overflow(page);
             if (sideways > 0) found.push(`${name}: scrolls sideways by ${sideways}`);
-            await page.addScriptTag({ path: axePath });
-            const violations = await page.evaluate(async () => {
-              // Those that are off by default too.
-              const rules = {};
-              for (const { ruleId } of axe.getRules()) rules[ruleId] = { enabled: true };
-              const result = await axe.run(document, { rules, resultTypes: ['violations'] });
-              return result.violations.map(({ id, nodes }) => `${id} ${nodes[0].html.slice(0, 80)}`);
-            });
-            for (const violation of violations) found.push(`${name}: ${violation}`);
+            for (const violation of await violations(page)) found.push(`${name}: ${violation}`);
             runs += 1;
           }
         }
@@ -194,7 +206,7 @@ const checks = {
   /** The countdown shows each second, in the visitor's zone, whatever the visitor's clock says. */
   async countdown() {
     const figures = {};
-    const seconds = (text) => text.replace('in ', '').split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+    const seconds = (text) => text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
     for (const timezoneId of ['Asia/Tokyo', 'America/New_York']) {
       await withPage({ timezoneId }, async (page) => {
         await page.goto(`${base}/`);
@@ -217,8 +229,12 @@ const checks = {
           const passed = (seen[i][1] - seen[i - 1][1]) / 1000;
           expect(step >= 1 && Math.abs(step - passed) < 1, `${step} s in ${passed} s`);
         }
-        const label = await page.locator('#label').textContent();
-        expect(label === `Back at ${local.format(end.at)}`, `${timezoneId}: ${label}`);
+        const sign = (await page.locator('.sign').innerText()).split(/\n+/);
+        expect(sign[0] === 'Back at', `${timezoneId}: ${sign}`);
+        const day = new Intl.DateTimeFormat('en-GB', { timeZone: timezoneId, dateStyle: 'short' });
+        // Near midnight the end is tomorrow, and the sign says so.
+        const rest = day.format(end.at) === day.format(Date.now()) ? 1 : 2;
+        expect(sign[rest] === local.format(end.at), `${timezoneId}: ${sign}`);
         figures.left = seen.at(-1)[0];
       });
     }
@@ -262,6 +278,122 @@ const checks = {
     const seconds = await back('off');
     // The answers of the app are marked then, and not as the page is.
     return { seconds, writes: await back('writes') };
+  },
+
+  /** An end that is not today has its date on the sign, in the visitor's zone. */
+  async tomorrow() {
+    const figures = {};
+    for (const timezoneId of ['Asia/Tokyo', 'America/New_York']) {
+      await withPage({ timezoneId }, async (page) => {
+        await page.goto(`${base}/tomorrow`);
+        const end = await page.locator('#end').evaluate((time) => Date.parse(time.dateTime));
+        const day = new Intl.DateTimeFormat('en-GB', { timeZone: timezoneId, day: 'numeric', month: 'short' });
+        const sign = (await page.locator('.sign').innerText()).split(/\n+/);
+        expect(sign[1].includes(day.format(end)), `${timezoneId}: ${sign}`);
+        figures[timezoneId] = sign[1];
+      });
+    }
+    return figures;
+  },
+
+  /** The page is in the visitor's language and direction, looks right, and its link leads out. */
+  async languages() {
+    const wanted = {
+      'de-AT': ['de', 'ltr', 'Wartungsarbeiten', 'Voraussichtlich wieder da', 'in 20 Minuten'],
+      ja: ['ja', 'ltr', 'メンテナンス中です', '再開見込み', '20 分後'],
+      ar: ['ar', 'rtl', 'الموقع قيد الصيانة', 'العودة المتوقعة', null],
+      'he-IL': ['he', 'rtl', 'האתר בתחזוקה', 'צפי לחזרה', null],
+    };
+    const found = [];
+    let runs = 0;
+    await Promise.all(Object.entries(wanted).map(async ([locale, [lang, dir, title, label, left]]) => {
+      for (const colorScheme of ['light', 'dark']) {
+        await withPage({ locale, colorScheme, bypassCSP: true, reducedMotion: 'reduce' }, async (page) => {
+          for (const [width, height] of [[320, 640], [1280, 640]]) {
+            await page.setViewportSize({ width, height });
+            for (const path of ['/estimate', '/late']) {
+              const name = `${path.slice(1)}-${lang}-${colorScheme}-${width}`;
+              const answer = await page.goto(base + path);
+              expect(answer.headers()['content-language'] === lang, `${name}: ${answer.headers()['content-language']}`);
+              const root = await page.evaluate(() => [document.documentElement.lang, document.documentElement.dir].join());
+              expect(root === `${lang},${dir}`, `${name}: ${root}`);
+              expect(await page.locator('h1').textContent() === title, `${name}: the title`);
+              await page.screenshot({ path: join(output, `${name}.png`), fullPage: width === 320 });
+              const sideways = await overflow(page);
+              if (sideways > 0) found.push(`${name}: scrolls sideways by ${sideways}`);
+              for (const violation of await violations(page)) found.push(`${name}: ${violation}`);
+              runs += 1;
+              if (path === '/late') {
+                const reason = await page.locator('.reason').evaluate((it) => [it.textContent, it.lang].join());
+                expect(reason === (lang === 'de' ? 'Danke!,de' : 'Thank you!,'), `${name}: ${reason}`);
+              } else {
+                const sign = (await page.locator('.sign').innerText()).split(/\n+/);
+                expect(sign[0] === label, `${name}: ${sign}`);
+                // The clock may be a minute further.
+                expect(!left || sign.at(-1).replace(/19/, '20') === left, `${name}: ${sign}`);
+              }
+            }
+          }
+        });
+      }
+    }));
+    expect(found.length === 0, found.join('; '));
+    await withPage({ locale: 'tlh' }, async (page) => {
+      await page.goto(`${base}/estimate`);
+      expect(await page.locator('html').getAttribute('lang') === 'en', 'nobody speaks it, and it is not English');
+      const link = page.locator('.reason a');
+      const [href, rel, text] = await link.evaluate((it) => [it.href, it.rel, it.textContent]);
+      expect(href === 'https://status.example.com/shop' && text === href, `${href} ${text}`);
+      expect(rel === 'noopener noreferrer', rel);
+      // The policy lets visitors follow it.
+      await page.route('https://status.example.com/**', (route) => route.fulfill({ body: 'how it goes' }));
+      await link.click();
+      await page.waitForURL(href, { timeout: PATIENCE });
+    });
+    return { runs, violations: 0 };
+  },
+
+  /** An estimate that passes is told kindly, by the page alone and by the server, without a loop. */
+  async estimate() {
+    expect(control, '`MAINT_TEST_CONTROL` is not set');
+    return withPage({}, async (page) => {
+      let loads = 0;
+      page.on('request', (request) => { loads += request.isNavigationRequest() ? 1 : 0; });
+      // A server that serves a finished page has nothing new to say.
+      await page.route('**/estimate', (route) => (
+        route.request().isNavigationRequest() ? route.continue() : route.fulfill({
+          status: 503,
+          headers: { 'Retry-After': '120', 'Maint-Decision': 'block' },
+        })
+      ));
+      const pass = await stopped(page);
+      await page.goto(`${base}/estimate`);
+      const sign = async () => (await page.locator('.sign').innerText()).split(/\n+/);
+      const before = await sign();
+      expect(before[0] === 'Expected back' && /^in (20|19) minutes$/.test(before.at(-1)), `before: ${before}`);
+      expect(!await page.locator('#late').isVisible(), 'late from the start');
+      await page.clock.fastForward(21 * 60_000);
+      await pass(2);
+      expect(await page.locator('#late').isVisible(), 'the page alone does not say so');
+      expect((await sign()).join() === 'Back soon', `after: ${await sign()}`);
+      await pass(30);
+      expect(loads === 1, `${loads} loads`);
+      await page.unroute('**/estimate');
+      await turn('passed');
+      try {
+        // It meets the real server again, which may make it load the page once.
+        await page.goto(`${base}/estimate`);
+        loads = 0;
+        expect(await page.locator('#late').isVisible(), 'the server does not say so');
+        expect((await sign()).join() === 'Back soon', `by the server: ${await sign()}`);
+        expect(await page.locator('#end').count() === 0, 'there still is an end');
+        await pass(30);
+        expect(loads <= 1, `${loads} loads of a page that is late`);
+      } finally {
+        await turn('on');
+      }
+      return { before: before.at(-1), loads };
+    });
   },
 
   /** A page whose window is changed shows the new end. */
@@ -333,7 +465,7 @@ const checks = {
     return withPage({ javaScriptEnabled: false }, async (page) => {
       const url = `${base}/shop/7?q=1`;
       await page.goto(url);
-      for (const place of ['.reason', '#end', '#again', '#label']) {
+      for (const place of ['.reason', '#end', '#again', '#label', '#when']) {
         expect(await page.locator(place).isVisible(), `${place} is not visible`);
       }
       for (const place of await page.locator('.with-js').all()) {
@@ -373,13 +505,13 @@ const checks = {
 
   /** Right to left, without motion, in the system's colours, and on paper. */
   async rtl() {
-    const options = { reducedMotion: 'reduce', timezoneId: 'Asia/Tokyo' };
+    const options = { locale: 'ar', reducedMotion: 'reduce', timezoneId: 'Asia/Tokyo' };
     return withPage(options, async (page) => {
       for (const width of [320, 1440]) {
         await page.setViewportSize({ width, height: 800 });
         await page.goto(`${base}/arabic`);
         expect(await page.evaluate(() => document.getAnimations().length) === 0, 'something moves');
-        await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
+        expect(await page.evaluate(() => document.documentElement.dir) === 'rtl', 'not right to left');
         expect(await overflow(page) <= 0, `scrolls sideways at ${width}`);
         await page.screenshot({ path: join(output, `rtl-${width}.png`) });
       }
@@ -469,9 +601,10 @@ async function run(name) {
   }
 }
 
-// Most of the time is spent waiting, so they run at once, except those that turn the switch.
+// Most of the time is spent waiting, so they run at once, except those that turn the switch,
+// and the heaviest.
 const wanted = names.length ? names : Object.keys(checks);
-const alone = ['return', 'changed', 'picture'];
+const alone = ['languages', 'return', 'changed', 'estimate', 'picture'];
 await Promise.all(wanted.filter((name) => !alone.includes(name)).map(run));
 for (const name of alone) {
   if (wanted.includes(name)) await run(name);

@@ -88,6 +88,7 @@ fn every_first_change_makes_the_site() {
         &["bypass", "new"],
         &["template", "add", "sorry", "../page.html"],
         &["proxy", "add", "10.0.0.0/8"],
+        &["page", "set", "--title", "Back soon"],
     ] {
         let env = project();
         env.write("page.html", "Sorry");

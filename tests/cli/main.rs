@@ -30,6 +30,7 @@ mod man;
 mod nginx;
 mod off;
 mod on;
+mod page;
 mod preview;
 mod proxy;
 mod render;

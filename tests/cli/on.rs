@@ -379,9 +379,10 @@ fn a_scope_narrower_than_meant_says_what_stays_up() {
         assert_eq!(object["stays_up"].as_array().unwrap().len(), 1);
     }
     let many: Vec<String> = (0..9).map(|number| format!("--path=/{number}")).collect();
-    let args: Vec<&str> = ["on"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    let args: Vec<&str> =
+        ["on", "--yes"].into_iter().chain(many.iter().map(String::as_str)).collect();
     assert!(env.ok(&args).contains("  and 4 more like these\n"));
-    assert!(!env.ok(&["on", "--path", "/shop", "--path", "/shop/**"]).contains("stay up"));
+    assert!(!env.ok(&["on", "--yes", "--path", "/shop", "--path", "/shop/**"]).contains("stay up"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn the_page_that_is_printed_is_the_one_that_visitors_get() {
                 "{use_it:?} {on:?}"
             );
         }
-        env.ok(&["on", "--read-only"]);
+        env.ok(&["on", "--yes", "--read-only"]);
         assert_eq!(env.ok(&["template", "render"]), body(&env, "POST", "text/html"), "{use_it:?}");
     }
 }

@@ -250,9 +250,10 @@ class Reply:
     @property
     def context(self) -> dict[str, Any] | None:
         """What a template is given, see docs/page.md: `title`, `reason`,
-        `site`, `start`, `end` (text in RFC 3339, or `None`), `retry_after`
-        (seconds), `status`, `read_only`, `comes_back`. `None` without a
-        page.
+        `reason_language`, `site`, `start`, `end`, `estimate` (text in
+        RFC 3339, or `None`), `is_late`, `retry_after` (seconds), `status`,
+        `read_only`, `comes_back`, `contact`, `contact_url`, `status_url`,
+        `language`, `dir`, `texts` (a dict). `None` without a page.
         """
     @property
     def needs_asking(self) -> bool:
@@ -533,6 +534,7 @@ class Site:
         name: str = "default",
         *,
         reason: str | None = None,
+        reasons: Mapping[str, str] | None = None,
         start: _Time | None = None,
         end: _Time | None = None,
         estimate: _Time | None = None,
@@ -550,7 +552,8 @@ class Site:
         """Opens a window, or replaces all settings of the one with this name,
         as `maint on` does.
 
-        `reason`: text for visitors.
+        `reason`: text for visitors. `reasons`: the same for visitors who
+        prefer a language, by its tag: `{"de": "Bis gleich"}`.
         `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
         now, and for no end.
         `estimate`: the same, when it is expected to be over; visitors are

@@ -69,6 +69,70 @@ def test_a_window_has_all_that_the_command_can_say(site: maint.Site) -> None:
     }
 
 
+def test_set_changes_what_is_given_and_none_takes_it_away(site: maint.Site, run: Any) -> None:
+    run("on", "shop", "-m", "one", "--for", "1h", "--path", "/shop/**", "--status", "500")
+    before = site.state()["windows"]["shop"]
+    change = site.set(
+        "shop", reason="two", estimate=datetime(2126, 1, 1, tzinfo=timezone.utc), end=None
+    )
+    assert change.before == before
+    expected = {**before, "reason": "two", "estimate": "2126-01-01T00:00:00Z"}
+    del expected["end"]
+    assert site.state()["windows"]["shop"] == expected
+    site.set("shop", paths=None, methods=["post"], status=None, reason=None, estimate=None)
+    window = site.state()["windows"]["shop"]
+    assert window["scope"] == {"methods": ["POST"]}
+    assert not {"reason", "estimate", "page"} & set(window)
+    assert not site.set("shop").is_written, "nothing is given"
+    with pytest.raises(maint.UsageError):
+        site.set("nobody", reason="x")
+    with pytest.raises(maint.Conflict):
+        site.set("shop", start="2126-11-24T12:00:00Z")
+    with pytest.raises(TypeError, match="paths: `'/shop'` is not a list of texts"):
+        site.set("shop", paths="/shop")
+    with pytest.raises(TypeError, match="status: `'503'` is not a whole number"):
+        site.set("shop", status="503")  # type: ignore[arg-type]
+
+
+def test_extend_moves_the_end_and_the_estimate(site: maint.Site) -> None:
+    end = datetime(2126, 11, 24, 12, tzinfo=timezone.utc)
+    site.on(end=end, estimate=end - timedelta(hours=1))
+    site.extend(longer=timedelta(minutes=30))
+    window = site.state()["windows"]["default"]
+    assert window["end"] == "2126-11-24T12:30:00Z"
+    assert window["estimate"] == "2126-11-24T11:30:00Z"
+    site.extend(until="2126-11-24T14:00:00Z")
+    assert site.state()["windows"]["default"]["end"] == "2126-11-24T14:00:00Z"
+    before = site.state()
+    with pytest.raises(maint.UsageError, match="is not after the end"):
+        site.extend(until=end)
+    for longer in [timedelta(0), timedelta(minutes=-5)]:
+        with pytest.raises((ValueError, TypeError)):
+            site.extend(longer=longer)
+    with pytest.raises(TypeError, match="either"):
+        site.extend()
+    site.on("endless")
+    with pytest.raises(maint.Conflict):
+        site.extend("endless", longer=timedelta(minutes=30))
+    site.off("endless")
+    assert site.state()["windows"] == before["windows"]
+
+
+def test_an_estimate_is_in_the_answer_and_in_what_is_announced(site: maint.Site) -> None:
+    gate = maint.Gate(site)
+    site.on(
+        start="2126-11-24T12:00:00Z", estimate="2126-11-24T12:30:00Z", end="2126-11-24T13:00:00Z"
+    )
+    request = maint.Request("GET", "/")
+    passed = gate.answer(request)
+    assert isinstance(passed, maint.Pass) and passed.next is not None
+    assert passed.next.estimate == datetime(2126, 11, 24, 12, 30, tzinfo=timezone.utc)
+    for minute, seconds in [(0, "1800"), (29, "60"), (30, "1800"), (59, "60")]:
+        reply = gate.answer(request, at=f"2126-11-24T12:{minute:02}:00Z")
+        assert isinstance(reply, maint.Reply)
+        assert dict(reply.headers)["retry-after"] == seconds
+
+
 @pytest.mark.parametrize(
     "settings",
     [

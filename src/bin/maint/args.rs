@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are help texts here, and no Markdown")]
 #![expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{
 };
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use maint::internal::state::is_language;
 use maint::internal::time::parse_duration;
 use maint::page::Format;
 use maint::request::ProxyHeader;
@@ -152,6 +154,9 @@ pub(crate) enum Command {
     /// Manage the site's own pages
     #[command(subcommand)]
     Template(Template),
+    /// Say what every page says: the title, a contact, a status page
+    #[command(subcommand)]
+    Page(Page),
     /// Name the proxies trusted for the client's address
     #[command(subcommand)]
     Proxy(Proxy),
@@ -447,9 +452,9 @@ pub(crate) struct Extend {
 #[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
 #[command(globals_last())]
 pub(crate) struct WindowArgs {
-    /// The message for visitors
-    #[arg(short, long, value_name = "TEXT", display_order = 0)]
-    pub(crate) message: Option<String>,
+    /// The message for visitors; repeat it for a language: -m de='Bis gleich'
+    #[arg(short, long, value_name = "[TAG=]TEXT", num_args = 1, action = ArgAction::Append, display_order = 0)]
+    pub(crate) message: Vec<String>,
     /// Cover only these paths: /shop, '/shop/**', '/api/*/edit', 're:/v[0-9]+/.*'
     #[arg(long, value_name = "PATTERN", num_args = 1, action = ArgAction::Append, help_heading = "Scope", display_order = 10)]
     pub(crate) path: Vec<String>,
@@ -489,8 +494,13 @@ impl WindowArgs {
 
     /// Changes what is given, and leaves the rest.
     pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
-        if let Some(message) = &self.message {
-            settings.reason = Some(message.clone()).filter(|message| !message.trim().is_empty());
+        let Messages { reason, reasons } = messages(&self.message)?;
+        if let Some(reason) = reason {
+            settings.reason = said(reason);
+        }
+        for (language, reason) in reasons {
+            settings.reasons.remove(&language);
+            settings.reasons.extend(said(reason).map(|reason| (language, reason)));
         }
         let given = Scope::new().paths(&self.path)?.methods(&self.method)?.hosts(&self.host)?;
         let (scope, page) = (&mut settings.scope, &mut settings.page);
@@ -514,6 +524,52 @@ impl WindowArgs {
         page.redirect = self.redirect.clone().or(page.redirect.take());
         Ok(())
     }
+}
+
+/// What `-m` was given.
+#[derive(Debug, Default)]
+struct Messages {
+    reason: Option<String>,
+    reasons: BTreeMap<String, String>,
+}
+
+/// The message for everybody, and those in a language: `de=Bis gleich`. A text that begins with a
+/// space is one for everybody, whatever follows.
+fn messages(given: &[String]) -> maint::Result<Messages> {
+    let Messages { mut reason, mut reasons } = Messages::default();
+    for message in given {
+        let tagged = message.split_once('=').and_then(|(tag, text)| Some((language(tag)?, text)));
+        let (before, what) = match tagged {
+            Some((tag, text)) => {
+                let what = format!("in `{tag}`");
+                (reasons.insert(tag, text.to_owned()), what)
+            }
+            None => (reason.replace(message.clone()), "without a language".to_owned()),
+        };
+        if before.is_some() {
+            return Err(Error::invalid_with(
+                format!("there are two messages {what}"),
+                "give one for everybody, and one for each language: `-m de=TEXT`",
+            ));
+        }
+    }
+    Ok(Messages { reason, reasons })
+}
+
+/// A message, unless it is given to say nothing.
+fn said(message: String) -> Option<String> {
+    Some(message).filter(|message| !message.trim().is_empty())
+}
+
+/// The tag of a language as the state has it; `None` for what is no language that is known.
+fn language(tag: &str) -> Option<String> {
+    let tag = tag.to_ascii_lowercase().replace('_', "-");
+    is_language(&tag).then_some(tag)
+}
+
+/// The tag of a language, as an option has it.
+fn parse_language(text: &str) -> Result<String, String> {
+    language(text).ok_or_else(|| "write the tag of a language: `de`, `pt-br`".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ClapArgs)]
@@ -1223,6 +1279,15 @@ pub(crate) struct TemplateRender {
     /// The window to show [default: the one that is open]
     #[arg(long, value_name = "WINDOW", add = ArgValueCandidates::new(complete::windows))]
     pub(crate) window: Option<String>,
+    #[command(flatten)]
+    pub(crate) language: AskedLanguage,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct AskedLanguage {
+    /// The language that the visitor asks for: de, pt-br [default: that of the site]
+    #[arg(long, value_name = "TAG", value_parser = parse_language, add = ArgValueCandidates::new(complete::languages))]
+    pub(crate) language: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -1244,6 +1309,8 @@ pub(crate) struct TemplatePreview {
     /// Serve the files below this directory as well: what the site has at /logo.png is DIR/logo.png
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) r#static: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) language: AskedLanguage,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -1274,6 +1341,59 @@ impl From<TemplateFormat> for Format {
             TemplateFormat::Txt => Self::Txt,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Page {
+    /// Show what is set
+    Show,
+    /// Set what is named, and keep the rest
+    Set(PageSet),
+    /// Take settings away
+    Unset(PageUnset),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Each page of the site says it, in every format: the built-in one, and a template that
+shows it. The page is in the visitor's language anyway; --language is for visitors who
+ask for none that it speaks, for flags, and says what the messages without a tag are in.
+
+Examples:
+  maint page set --contact help@example.com --status-url https://status.example.com/
+  maint page set --title 'The shop is moving' --language en")]
+pub(crate) struct PageSet {
+    /// The title, in place of `Down for maintenance`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// How visitors reach you: a mail address, a telephone number or a URL
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) contact: Option<String>,
+    /// Where visitors read how it goes
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) status_url: Option<String>,
+    /// The language of the site: de, pt-br [default: en]
+    #[arg(long, value_name = "TAG", value_parser = parse_language, add = ArgValueCandidates::new(complete::languages))]
+    pub(crate) language: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PageUnset {
+    /// What to take away
+    #[arg(value_name = "SETTING", required = true)]
+    pub(crate) settings: Vec<PageSetting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageSetting {
+    /// The title: the page has its own again
+    Title,
+    /// How visitors reach you
+    Contact,
+    /// Where visitors read how it goes
+    StatusUrl,
+    /// The language of the site: English again
+    Language,
 }
 
 #[derive(Debug, Subcommand)]

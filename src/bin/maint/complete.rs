@@ -179,6 +179,10 @@ pub(crate) fn templates() -> Vec<CompletionCandidate> {
     names.into_iter().map(|name| candidate(name, None)).collect()
 }
 
+pub(crate) fn languages() -> Vec<CompletionCandidate> {
+    maint::internal::page::languages().into_iter().map(|tag| candidate(tag, None)).collect()
+}
+
 pub(crate) fn proxies() -> Vec<CompletionCandidate> {
     let networks = state()
         .and_then(|state| state.trusted_proxies)

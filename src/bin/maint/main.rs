@@ -42,6 +42,7 @@ mod man;
 mod off;
 mod on;
 mod output;
+mod page;
 mod path;
 mod proxy;
 mod report;
@@ -129,6 +130,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Ignore(args) => ignore::run(session, args),
         Command::Bypass(args) => bypass::run(session, args),
         Command::Template(args) => template::run(session, args),
+        Command::Page(args) => page::run(session, args),
         Command::Proxy(args) => proxy::run(session, args),
         Command::Flag(args) => flag::run(session, args),
         Command::Snippet(args) => snippet::run(session, args),

@@ -86,7 +86,7 @@ fn open(
     args: &On,
     settings: &WindowSettings,
 ) -> Result<Applied<Opened>> {
-    let mut agreed: Option<Vec<Loss>> = args.yes.then(Vec::new);
+    let mut agreed = None;
     loop {
         let found = RefCell::new(None);
         let change = |state: &mut State, stamp: Stamp<'_>| {
@@ -122,10 +122,12 @@ fn open(
 /// Why settings are not replaced, and what to do instead.
 fn refusal(session: &Session, args: &On, losses: &[Loss]) -> Error {
     let words: Vec<String> = losses.iter().map(|loss| loss_words(session, loss)).collect();
-    let name = &args.name;
+    let (name, local) = (&args.name, if args.local.local { " --local" } else { "" });
     Error::invalid_with(
         format!("window `{name}` is open, and this would lose its {}", words.join("; its ")),
-        format!("`maint set {name}` changes only what is given; `--yes` replaces all settings"),
+        format!(
+            "`maint set {name}{local}` changes only what is given; `--yes` replaces all settings"
+        ),
     )
 }
 
@@ -136,10 +138,14 @@ fn losses_text(session: &Session, losses: &[Loss]) -> Text {
 
 /// `end 04:30 UTC`, `scope (paths /shop/**, and then every request)`
 fn loss_words(session: &Session, loss: &Loss) -> String {
-    let shown = |text: &String| match text.parse() {
-        Ok(time) => session.clock.time(time),
-        Err(_) if loss.setting.starts_with("message") => quoted(text),
-        Err(_) => text.clone(),
+    const MAX_SHOWN: usize = 60;
+    let shown = |text: &String| {
+        if loss.setting.starts_with("message") {
+            let mut rest = text.chars();
+            let first: String = rest.by_ref().take(MAX_SHOWN).collect();
+            return quoted(&(first + if rest.next().is_some() { "…" } else { "" }));
+        }
+        text.parse().map_or_else(|_| text.clone(), |time| session.clock.time(time))
     };
     let (setting, before) = (&loss.setting, shown(&loss.before));
     match &loss.after {

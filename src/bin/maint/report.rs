@@ -156,7 +156,7 @@ pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Valu
         object.insert(field.to_owned(), Value::Null);
     }
     object.insert("late".to_owned(), json!(window.is_late(now)));
-    for field in ["scope", "page"] {
+    for field in ["reasons", "scope", "page"] {
         object.insert(field.to_owned(), json!({}));
     }
     if let Ok(Value::Object(fields)) = serde_json::to_value(window) {
@@ -180,6 +180,9 @@ pub(crate) fn window_text(given: &str, window: &Window, clock: &Clock) -> Text {
     let reason =
         window.reason.as_deref().map_or_else(Text::default, |reason| say!("  {}", quoted(reason)));
     lines.push(say!("  {}{}", name, reason));
+    for (tag, reason) in &window.reasons {
+        lines.push(say!("    in {}  {}", tag, quoted(reason)));
+    }
     let by = &window.opened_by;
     let end = match window.end {
         None => "until somebody closes it".into(),

@@ -165,14 +165,17 @@ fn open(
 
 /// The settings of a window that is taken over: what this run does not set stays.
 fn kept(window: &Window, asked: WindowSettings, now: Timestamp) -> WindowSettings {
-    let reason = asked.reason.clone().or_else(|| window.reason.clone());
+    let says = asked.reason.is_some() || !asked.reasons.is_empty();
+    let (reason, reasons) = if says {
+        (asked.reason.clone(), asked.reasons.clone())
+    } else {
+        (window.reason.clone(), window.reasons.clone())
+    };
     // One that has passed is late, and no estimate any more.
     let estimate = asked.estimate.or(window.estimate.filter(|&estimate| now < estimate));
     let page = asked.page.over(&window.page);
     let asks_scope = !asked.scope.is_everything();
     let scope = if asks_scope { asked.scope.clone() } else { window.scope.clone() };
-    let reasons =
-        if asked.reasons.is_empty() { window.reasons.clone() } else { asked.reasons.clone() };
     let mut settings = asked.scope(scope).page(page).estimate(estimate);
     (settings.reason, settings.reasons) = (reason, reasons);
     settings

@@ -222,6 +222,8 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
     let page: Value = serde_json::from_str(&ask("application/json")).unwrap();
     let mut page = page.as_object().unwrap().clone();
     let wait = page.remove("retry_after").unwrap();
+    // Words of the page itself.
+    assert_eq!(page.remove("texts").unwrap()["since"], "Since");
     assert!(wait.as_u64().is_some_and(|seconds| seconds > 0));
     assert_eq!(
         Value::Object(page),
@@ -234,6 +236,14 @@ fn requirement_53_a_page_is_told_the_listed_fields_and_nothing_else() {
             "status": 503,
             "read_only": false,
             "comes_back": true,
+            "reason_language": null,
+            "estimate": null,
+            "is_late": false,
+            "contact": null,
+            "contact_url": null,
+            "status_url": null,
+            "language": "en",
+            "dir": "ltr",
         })
     );
     let dump = ask("text/plain");

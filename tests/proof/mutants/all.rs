@@ -32,7 +32,7 @@ const PARTS: [Part; 3] = [
     Part {
         name: "decide",
         files: "src/gate/plan.rs src/gate/rules.rs src/gate/index.rs src/gate/link.rs src/state/bypass.rs src/state/window.rs \
-            src/time.rs src/rules/** src/request/**",
+            src/time/** src/rules/** src/request/**",
         target: "vectors",
         without: "noticing:: a_client_never_chooses thousand_ a_million_networks state::parts \
             requirement_11_an_app doctor::",

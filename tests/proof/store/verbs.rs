@@ -8,7 +8,7 @@ use crate::env::{MAINT, TestSite, chmod, run, write};
 /// The commands that change the state, in an order that gives each something to do.
 /// `{rule}` and `{token}` stand for the id of an existing one. Beside each, how often
 /// it replaces the state.
-pub(crate) const CHANGING: [(&[&str], usize); 32] = [
+pub(crate) const CHANGING: [(&[&str], usize); 34] = [
     (&["on", "-m", "Back at noon"], 1),
     (&["on", "deploy", "--for", "1h"], 1),
     (&["on", "-m", "Back at one"], 1),
@@ -27,6 +27,8 @@ pub(crate) const CHANGING: [(&[&str], usize); 32] = [
     (&["template", "use", "page"], 1),
     (&["template", "use", "--builtin"], 1),
     (&["template", "remove", "page"], 1),
+    (&["page", "set", "--contact", "help@example.com"], 1),
+    (&["page", "unset", "contact"], 1),
     (&["proxy", "add", "10.0.0.0/8", "192.168.0.0/16"], 1),
     (&["proxy", "remove", "10.0.0.0/8"], 1),
     (&["proxy", "clear"], 1),
@@ -48,7 +50,7 @@ pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
 /// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 31] = [
+pub(crate) const READING: [&[&str]; 32] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -59,6 +61,7 @@ pub(crate) const READING: [&[&str]; 31] = [
     &["template", "show", "--builtin"],
     &["template", "render"],
     &["template", "preview", "nobody-made-this"],
+    &["page", "show"],
     &["proxy", "list"],
     &["flag", "list"],
     &["flag", "show", "nobody-added-this"],

@@ -24,7 +24,7 @@ class Maintenance:
 
     def __init__(self, request: Any) -> None:
         self._request = request
-        self._decision = getattr(request, "maint_pass", None)
+        self._decision: Any = getattr(request, "maint_pass", None)
 
     @cached_property
     def is_on(self) -> bool:
@@ -45,6 +45,7 @@ class Maintenance:
     def next(self) -> Upcoming | None:
         """The next maintenance to come, for an announcement."""
         if hasattr(self._decision, "next"):
-            return self._decision.next
+            found: Upcoming | None = self._decision.next
+            return found
         # Not everybody has the middleware in front, as code that tests call directly.
         return configuration().gate.next_django(self._request)

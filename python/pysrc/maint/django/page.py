@@ -146,7 +146,7 @@ class Page:
         context = dict(reply.context or {})
         # Marked as safe: the gate has escaped what comes from others.
         context[BUILT_IN] = mark_safe(reply.body.decode())
-        for name in ("start", "end"):
+        for name in ("start", "end", "estimate"):
             # As times, so that a template can format them.
             context[name] = _time(context.get(name))
         if self._get_context is not None:

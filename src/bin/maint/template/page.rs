@@ -36,6 +36,8 @@ pub(crate) struct Question<'a> {
     pub(crate) window: &'a Window,
     pub(crate) format: Format,
     pub(crate) method: &'a str,
+    /// The languages that the visitor asks for, as the field has them.
+    pub(crate) languages: Option<&'a str>,
     pub(crate) now: Timestamp,
 }
 
@@ -96,8 +98,11 @@ pub(crate) fn make(
     // Errors in other formats are reported when those are asked for.
     let mut errors = Vec::new();
     let pages = Pages::new("sample", &window, &around, &mut errors);
-    let request =
+    let mut request =
         RequestParts::new(question.method, "/").with("accept", question.format.media_type());
+    if let Some(languages) = question.languages {
+        request = request.with("accept-language", languages);
+    }
     let reply = pages.reply(&request, question.now);
     Ok(Page { reply, template: name, is_own: own.is_some() })
 }
@@ -121,7 +126,8 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let sample = sample_window(now);
     let window = shown.map_or(&sample, |(_, window)| window);
     let format = Format::from(args.format);
-    let question = Question { window, format, method: method(&window.scope), now };
+    let languages = args.language.language.as_deref();
+    let question = Question { window, format, method: method(&window.scope), languages, now };
     let page = make(&site, &state, &args.which, &question)?;
 
     let made_from = match &page.template {
@@ -143,6 +149,7 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     let object = json!({
         "template": page.template.filter(|_| page.is_own),
         "format": format.extension(),
+        "language": page.reply.header("content-language"),
         "window": shown.map(|(name, _)| name),
         "status": page.reply.status(),
         "text": text,

@@ -59,7 +59,7 @@ struct Scene {
     change: fn(&mut Window, Timestamp),
 }
 
-const SCENES: [Scene; 7] = [
+const SCENES: [Scene; 9] = [
     Scene { path: "open", label: "with an end", method: "GET", change: |_, _| {} },
     Scene {
         path: "ending-soon",
@@ -81,6 +81,25 @@ const SCENES: [Scene; 7] = [
         label: "without an end or a reason",
         method: "GET",
         change: |window, _| (window.end, window.reason) = (None, None),
+    },
+    Scene {
+        path: "estimate",
+        label: "with an estimate",
+        method: "GET",
+        change: |window, now| {
+            window.end = None;
+            window.estimate = now.checked_add(SignedDuration::from_mins(20)).ok();
+        },
+    },
+    Scene {
+        path: "late",
+        label: "with an estimate that has passed",
+        method: "GET",
+        change: |window, now| {
+            window.opened_at = now.checked_sub(SignedDuration::from_mins(30)).unwrap_or(now);
+            window.end = None;
+            window.estimate = now.checked_sub(SignedDuration::from_mins(5)).ok();
+        },
     },
     Scene { path: "post", label: "after a POST", method: "POST", change: |_, _| {} },
     Scene {
@@ -113,6 +132,8 @@ struct Preview {
     /// The directory with the files of the site.
     files: Option<PathBuf>,
     which: WhichTemplate,
+    /// What every visitor asks for; else what the browser asks for.
+    language: Option<String>,
     /// The time in tests.
     fixed: Option<Timestamp>,
 }
@@ -120,7 +141,8 @@ struct Preview {
 pub(crate) fn run(session: &Session, args: &TemplatePreview) -> Result<Exit> {
     let site = session.site()?;
     let files = args.r#static.as_deref().map(directory).transpose()?;
-    let preview = Preview { site, files, which: args.which.clone(), fixed: session.clock.fixed() };
+    let (which, language) = (args.which.clone(), args.language.language.clone());
+    let preview = Preview { site, files, which, language, fixed: session.clock.fixed() };
     // An unknown name is wrong usage; an error in the template is shown in the browser.
     let (what, _) = preview.title()?;
     let ending = signals::ending().context("could not watch signals")?;
@@ -183,7 +205,12 @@ impl Preview {
         });
         match scene {
             Some((scene, format)) => {
-                let answer = self.page(scene, format).unwrap_or_else(|error| mistake(&error));
+                let is_asked = |name: &String| name.eq_ignore_ascii_case("accept-language");
+                let field = request.headers.iter().find(|(name, _)| is_asked(name));
+                let asked = field.and_then(|(_, value)| str::from_utf8(value).ok());
+                let languages = self.language.as_deref().or(asked);
+                let answer = self.page(scene, format, languages);
+                let answer = answer.unwrap_or_else(|error| mistake(&error));
                 if request.query() == Some(FRAMED.as_bytes()) { in_frame(answer) } else { answer }
             }
             None => self.file(request.path()).unwrap_or_else(Answer::not_found),
@@ -220,11 +247,17 @@ impl Preview {
     }
 
     /// The answer that visitors get.
-    fn page(&self, scene: &Scene, format: Format) -> maint::Result<Answer> {
+    fn page(
+        &self,
+        scene: &Scene,
+        format: Format,
+        languages: Option<&str>,
+    ) -> maint::Result<Answer> {
         let now = self.now();
         let mut window = sample_window(now);
         (scene.change)(&mut window, now);
-        let question = Question { window: &window, format, method: scene.method, now };
+        let method = scene.method;
+        let question = Question { window: &window, format, method, languages, now };
         Ok(page::make(&self.site, &self.state()?, &self.which, &question)?.reply.into())
     }
 
