@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the tests of the stack need more of it")]
 mod app;
 mod deploy;
+mod designer;
 mod django;
 #[path = "../cli/env.rs"]
 #[allow(dead_code, reason = "the tests of the command need more of it")]
@@ -15,6 +16,9 @@ mod night;
 mod process;
 #[path = "../common/say.rs"]
 mod say;
+#[path = "../cli/served.rs"]
+#[allow(dead_code, reason = "the tests of the command need more of it")]
+mod served;
 #[path = "../stack/server.rs"]
 #[allow(dead_code, reason = "the tests of the stack need more of it")]
 mod server;
