@@ -327,6 +327,20 @@ fn the_templates_in_the_guide_make_pages() {
     let page = reply(own, &request);
     assert!(String::from_utf8_lossy(page.body()).contains("<p>Until 12:00 UTC.</p>"));
 
+    let languages = example("docs/page.md", "languages");
+    let own = format!(
+        "maint template add sorry --format html <<'END' && maint on --template sorry -m Back -m de=Bald\n{languages}END\n"
+    );
+    let german = RequestParts::new("GET", "/").with("accept-language", "de-AT");
+    for (request, shown) in [
+        (&german, ["<html lang=\"de\" dir=\"ltr\">", "<h1>Wartungsarbeiten</h1>", "<p>Bald</p>"]),
+        (&RequestParts::new("GET", "/"), ["<html lang=\"en\"", "<h1>Down for", "<p>Back</p>"]),
+    ] {
+        let page = reply(&own, request);
+        let page = String::from_utf8_lossy(page.body()).into_owned();
+        assert!(shown.iter().all(|text| page.contains(text)), "{page}");
+    }
+
     let json = example("docs/page.md", "json");
     let own = format!(
         "maint template add sorry --format json <<'END' && maint on --template sorry -m 'a \"b\"'\n{json}END\n"

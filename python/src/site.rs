@@ -651,8 +651,10 @@ impl Given {
     fn read(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let given = Some(value);
         let text = || typed::<String>(name, "a text", given);
-        let texts =
-            || Ok(typed::<Vec<String>>(name, "a list of texts", given)?.unwrap_or_default());
+        let texts = || {
+            let texts = typed::<Vec<String>>(name, "a list of texts", given)?;
+            PyResult::Ok(texts.unwrap_or_default())
+        };
         let time = || {
             let given = given.filter(|given| !given.is_none());
             given.map(|given| PyResult::Ok(given.extract::<Moment>()?.0)).transpose()
@@ -665,7 +667,9 @@ impl Given {
             "paths" => Self::Paths(texts()?),
             "methods" => Self::Methods(texts()?),
             "hosts" => Self::Hosts(texts()?),
-            "read_only" => Self::ReadOnly(typed(name, "True or False", given)?.unwrap_or_default()),
+            "read_only" => {
+                Self::ReadOnly(typed::<bool>(name, "True or False", given)?.unwrap_or_default())
+            }
             "status" => {
                 Self::Status(Number::named(typed(name, "a whole number", given)?, "status")?)
             }

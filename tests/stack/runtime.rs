@@ -116,7 +116,7 @@ fn requirement_83_haproxy_obeys_an_entry_in_a_map() {
     assert_eq!(refused.header("retry-after"), Some("900"), "{refused:?}");
     haproxy.reload();
     is_refused(&get(port, "/"), "the file of the map is read at a reload");
-    site.maint(&["on", "--for", "1h"]);
+    site.maint(&["set", "--for", "1h"]);
     let date = get(port, "/").header("retry-after").unwrap_or_default().to_owned();
     assert!(date.ends_with(" GMT"), "{date}");
 

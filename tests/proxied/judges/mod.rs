@@ -160,7 +160,7 @@ fn requirement_41_no_shape_reaches_into_the_scope_of_a_window() {
     let judges = servers::start(&site);
     let (mut tallies, mut wrong) = (BTreeMap::new(), Vec::new());
     for scope in &SCOPES {
-        site.maint(&["on", "--path", scope.text]);
+        site.maint(&["on", "--yes", "--path", scope.text]);
         let plan = plan(&site);
         for allowed in ["/static", "/v1/x"] {
             for shape in SHAPES {
