@@ -119,13 +119,12 @@ fn python() -> Option<PathBuf> {
     None
 }
 
-/// A file that the guide shows.
-fn shown(file: &str) -> String {
+/// What the guide shows after a line.
+fn shown(line: &str) -> String {
     let guide = std::fs::read_to_string("docs/django.md").unwrap();
-    let mark = format!("<!-- test: file {file} -->\n```");
-    let (_, rest) = guide.split_once(&mark).unwrap_or_else(|| panic!("{file} is not shown"));
-    let (_, text) = rest.split_once('\n').unwrap();
-    text.split_once("```").unwrap().0.to_owned()
+    let (_, rest) = guide.split_once(line).unwrap_or_else(|| panic!("{line} is not shown"));
+    let (text, _) = rest.split_once("```\n").unwrap();
+    text.to_owned()
 }
 
 /// The shop of a site, as its guide has it. Once it answers, everything about it is ready.
@@ -133,8 +132,11 @@ fn shop(python: &Path, site: &TestSite) -> Server {
     let command = |dir: &Path, port: u16| {
         std::fs::create_dir(dir.join("templates")).unwrap();
         put(&dir.join("project.py"), PROJECT);
-        put(&dir.join("reads.py"), &shown("shop/reads.py"));
-        put(&dir.join("templates/banner.html"), &shown("templates/banner.html"));
+        put(&dir.join("reads.py"), &shown("\n# shop/reads.py\n"));
+        put(
+            &dir.join("templates/banner.html"),
+            &shown("<!-- test: file templates/banner.html -->\n```html\n"),
+        );
         put(&dir.join("templates/home.html"), HOME);
         put(&dir.join("templates/login.html"), LOGIN);
         let mut command: Command = ordinary(python);
