@@ -99,7 +99,7 @@ mod tests {
         for line in lines {
             request = request.with("Accept-Language", line);
         }
-        preferred(&request, "any", |tag| spoken_exactly(tag)).unwrap_or("none")
+        preferred(&request, "any", spoken_exactly).unwrap_or("none")
     }
 
     fn spoken_exactly(tag: &str) -> Option<&'static str> {
@@ -185,7 +185,7 @@ mod tests {
         ) {
             let mut request = RequestParts::new("GET", "/").with("accept-language", &shaped);
             request.headers.extend(lines.into_iter().map(|line| ("Accept-Language".to_owned(), line)));
-            let found = preferred(&request, "any", |tag| spoken_exactly(tag));
+            let found = preferred(&request, "any", spoken_exactly);
             prop_assert!(found.is_none_or(|tag| tag == "any" || spoken(tag).is_some()));
         }
     }

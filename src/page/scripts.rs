@@ -134,7 +134,7 @@ pub(super) fn framed(text: &str, id: &str) -> String {
 /// The paragraphs of a plain text.
 fn paragraphs(text: &str) -> String {
     let texts = text.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
-    texts.map(|text| format!("<p>{}</p>", escape(text))).collect()
+    texts.map(|text| ["<p>", &escape(text), "</p>"].concat()).collect::<Vec<_>>().concat()
 }
 
 fn escape(text: &str) -> String {
