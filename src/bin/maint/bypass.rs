@@ -50,9 +50,10 @@ fn new(session: &Session, args: &BypassNew) -> Result<Exit> {
             }
         };
         // Without the secret itself: standard error ends up in logs.
-        let open = match &page {
-            Some(_) => "people open this link".into(),
-            None => say!("people open https://YOUR-SITE/?{}=TOKEN", PARAMETER),
+        let open = if page.is_some() {
+            "people open this link".into()
+        } else {
+            say!("people open https://YOUR-SITE/?{}=TOKEN", PARAMETER)
         };
         session.output.note(say!(
             "bypass token `{}`, shown only once\n{}\n\

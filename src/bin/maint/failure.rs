@@ -34,13 +34,13 @@ impl std::fmt::Display for Kept {
 }
 
 /// What failed, on one line.
-pub(crate) fn mistake<T: Show>(message: T) -> Text {
-    say!("{} {}", paint(RED, "maint:"), message)
+pub(crate) fn mistake<T: Show + ?Sized>(message: &T) -> Text {
+    say!("{} {}", paint(RED, "maint:"), message.show())
 }
 
 /// One thing to run or read, on one line.
-pub(crate) fn tip<T: Show>(hint: T) -> Text {
-    say!("{} {}", paint(TIP, "hint:"), hint)
+pub(crate) fn tip<T: Show + ?Sized>(hint: &T) -> Text {
+    say!("{} {}", paint(TIP, "hint:"), hint.show())
 }
 
 /// Prints an error with at most one hint, and says how to exit.
@@ -78,9 +78,9 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
         }
         output.error_object(&object);
     } else {
-        output.error_line(mistake(message));
+        output.error_line(mistake(&message));
         if let Some(hint) = hint {
-            output.error_line(tip(hint));
+            output.error_line(tip(&hint));
         }
         if let Some(kept) = kept {
             output.error_line(say!("{}", kept));

@@ -29,13 +29,12 @@ pub(crate) fn run(session: &Session, args: &Ignore) -> Result<Exit> {
 fn add(session: &Session, args: &IgnoreAdd) -> Result<Exit> {
     let site = session.site()?;
     let kind = Kind::from(args.kind);
-    let (value, warning) = match &args.value {
-        Some(value) => (value.clone(), None),
-        None => {
-            let (address, doubt) = address_of_session()?;
-            session.output.note(say!("this SSH session comes from {}", address));
-            (address.to_string(), doubt)
-        }
+    let (value, warning) = if let Some(value) = &args.value {
+        (value.clone(), None)
+    } else {
+        let (address, doubt) = address_of_session()?;
+        session.output.note(say!("this SSH session comes from {}", address));
+        (address.to_string(), doubt)
     };
     let matcher = Matcher::parse(&kind, &value)?;
     let expires_at = session.expiry(&args.expiry)?;

@@ -94,9 +94,11 @@ fn in_words(page: &PageSettings) -> Text {
         ("language", &page.language, "en"),
         ("template", &page.template, "the built-in page"),
     ] {
-        text += match value {
-            Some(value) => say!("{}  {}\n", padded(name, 10), value),
-            None => say!("{}  ({})\n", padded(name, 10), default),
+        let name = padded(name, 10);
+        text += if let Some(value) = value {
+            say!("{}  {}\n", name, value)
+        } else {
+            say!("{}  ({})\n", name, default)
         };
     }
     text

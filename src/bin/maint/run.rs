@@ -415,7 +415,7 @@ impl Hold<'_> {
             } else {
                 Text::default()
             };
-            output.error_line(failure::mistake(say!("{}{}", what, stays)));
+            output.error_line(failure::mistake(&say!("{}{}", what, stays)));
             if is_open {
                 // The next run of that name would be refused.
                 let again = if self.is_named {
@@ -424,7 +424,7 @@ impl Hold<'_> {
                     ""
                 };
                 let hint = say!("when it is fixed, {}`maint off {}`", again, self.name);
-                output.error_line(failure::tip(hint));
+                output.error_line(failure::tip(&hint));
             }
         }
         exit

@@ -54,7 +54,7 @@ pub(crate) fn run(session: &Session, args: &Wait) -> Result<Exit> {
             Ok(None) => break Exit::No,
             // At first there is no state to rely on; later the last good one holds.
             Err(error) if !is_known => return Err(error.into()),
-            Err(error) => session.output.note(failure::mistake(error)),
+            Err(error) => session.output.note(failure::mistake(&error)),
         }
     };
     end(session, &state, begun, exit)
