@@ -12,7 +12,7 @@ use maint::Site;
 use maint::gate::{Answer, Gate};
 use maint::request::RequestParts;
 
-use crate::env::{Ran, TestEnv, finish, has};
+use crate::env::{Ran, TestEnv, finish};
 use crate::say::{figure, skip};
 use crate::served::Server;
 use crate::wire::ask;

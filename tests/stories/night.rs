@@ -60,8 +60,7 @@ fn the_window_of_a_colleague_is_asked_about() {
     );
 }
 
-/// Before: `maint off` said `unchanged: there is no window `default``, exited 0, and the site
-/// stayed down.
+/// Before: `maint off` said "unchanged: there is no window", exited 0, and the site stayed down.
 #[test]
 fn off_without_the_right_name_says_which_windows_are_open() {
     if !has("script") {
@@ -213,7 +212,7 @@ fn the_log_is_in_words_of_people() {
     let log = env.ok(&["log"]);
     let year = Timestamp::now().strftime("%Y-").to_string();
     for line in log.lines() {
-        let words = line.split(|c: char| c == ' ' || c == ',');
+        let words = line.split([' ', ',']);
         for word in words {
             let is_time = word.starts_with(&year);
             assert!(!(is_time && word.contains('T')), "a time of machines: {line}");
