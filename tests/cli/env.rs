@@ -99,6 +99,21 @@ impl TestEnv {
         }
     }
 
+    /// Runs a shell line on a terminal of 80 columns of its own, which somebody types an answer
+    /// into. Standard error is part of what the terminal shows.
+    #[cfg(unix)]
+    pub(crate) fn on_a_terminal(&self, line: &str, answer: &str) -> Ran {
+        use std::io::Write as _;
+
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("stty cols 80 rows 24; {line}"), "/dev/null"]);
+        self.seal(&mut command);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+        finish(child)
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::from(self.command(args).output().unwrap())
     }

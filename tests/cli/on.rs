@@ -98,22 +98,6 @@ fn a_script_that_says_the_same_twice_goes_on_working() {
     env.ok(&["on", "deploy"]);
 }
 
-/// Runs the command on a terminal of its own, which somebody types an answer into.
-#[cfg(unix)]
-fn on_a_terminal(env: &TestEnv, args: &str, answer: &str) -> Ran {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-
-    let maint = env!("CARGO_BIN_EXE_maint");
-    let mut command = Command::new("script");
-    command.args(["-qec", &format!("{maint} {args}"), "/dev/null"]).current_dir(env.dir());
-    env.seal(&mut command);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
-    crate::env::finish(child)
-}
-
 #[test]
 #[cfg(unix)]
 fn on_a_terminal_it_asks() {
@@ -123,15 +107,15 @@ fn on_a_terminal_it_asks() {
     let env = TestEnv::new();
     env.ok(&["on", "-m", "one"]);
     let before = env.files();
-    let asked = on_a_terminal(&env, "on --for 1h", "n\n");
+    let asked = env.on_a_terminal("maint on --for 1h", "n\n");
     assert_eq!(asked.code, 2, "{asked:?}");
     assert!(asked.stdout.contains("message “one”"), "{asked:?}");
     assert!(asked.stdout.contains("Replace them? [y/N]"), "{asked:?}");
     assert_eq!(before, env.files());
-    let asked = on_a_terminal(&env, "on --for 1h", "y\n");
+    let asked = env.on_a_terminal("maint on --for 1h", "y\n");
     assert_eq!(asked.code, 0, "{asked:?}");
     assert_eq!(env.state()["windows"]["default"].get("reason"), None);
-    let asked = on_a_terminal(&env, "on --for 1h", "");
+    let asked = env.on_a_terminal("maint on --for 1h", "");
     assert_eq!(asked.code, 0, "the same again is no question: {asked:?}");
 }
 
@@ -406,13 +390,10 @@ fn a_person_is_told_once_that_no_rule_lets_a_health_check_through() {
     if !crate::env::has("script") {
         return;
     }
-    // script(1) gives the command a terminal.
     let says = |env: &TestEnv, line: &str| {
-        let mut command = std::process::Command::new("script");
-        env.seal(command.args(["-qec", line, "/dev/null"]).stdin(std::process::Stdio::null()));
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{line}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().contains("`maint ignore add path /health`")
+        let ran = env.on_a_terminal(line, "");
+        assert_eq!(ran.code, 0, "{line}: {ran:?}");
+        ran.stdout.contains("`maint ignore add path /health`")
     };
     let env = TestEnv::new();
     assert!(!env.run(&["on", "script"]).stderr.contains("health"), "a script reads no hints");

@@ -1,4 +1,5 @@
 //! Requests over the wire.
+#![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -25,6 +26,13 @@ impl Answer {
         let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
+
+    /// The cookies that it sets, as a browser sends them back.
+    pub(crate) fn cookies(&self) -> String {
+        let set = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        let set: Vec<_> = set.filter_map(|(_, value)| value.split(';').next()).collect();
+        set.join("; ")
+    }
 }
 
 #[track_caller]
@@ -45,7 +53,25 @@ pub(crate) fn try_ask(
     fields: &[(&str, &str)],
 ) -> io::Result<Answer> {
     let fields = [&[("Connection", "close")], fields].concat();
-    exchange(&mut connect(port)?, method, path, &fields)
+    let body = if matches!(method, "GET" | "HEAD") { "" } else { "a=b" };
+    exchange(&mut connect(port)?, method, path, &fields, (FORM, body))
+}
+
+/// The type of what a form in a page sends.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A POST of something of a type, which must be answered.
+#[track_caller]
+pub(crate) fn post(
+    port: u16,
+    path: &str,
+    fields: &[(&str, &str)],
+    (kind, body): (&str, &str),
+) -> Answer {
+    let fields = [&[("Connection", "close")], fields].concat();
+    let answer = connect(port)
+        .and_then(|mut connection| exchange(&mut connection, "POST", path, &fields, (kind, body)));
+    answer.unwrap_or_else(|cause| panic!("POST {path}: {cause}"))
 }
 
 /// A visitor whose connection is kept where the server keeps it.
@@ -59,7 +85,7 @@ impl Kept {
             Some(connection) => connection,
             None => connect(port)?,
         };
-        let answer = match exchange(&mut connection, "GET", path, &[]) {
+        let answer = match exchange(&mut connection, "GET", path, &[], (FORM, "")) {
             // The server closed it between two requests, as it may.
             Err(_) if is_old => return self.get(port, path),
             answer => answer?,
@@ -85,8 +111,8 @@ fn exchange(
     method: &str,
     path: &str,
     fields: &[(&str, &str)],
+    (kind, body): (&str, &str),
 ) -> io::Result<Answer> {
-    let body = if matches!(method, "GET" | "HEAD") { "" } else { "a=b" };
     let mut request = format!("{method} {path} HTTP/1.1\r\n");
     if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         let port = connection.get_ref().peer_addr()?.port();
@@ -96,7 +122,6 @@ fn exchange(
         request += &format!("{name}: {value}\r\n");
     }
     if !body.is_empty() {
-        let kind = "application/x-www-form-urlencoded";
         request += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
     }
     connection.get_mut().write_all(format!("{request}\r\n{body}").as_bytes())?;

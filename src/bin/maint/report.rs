@@ -10,8 +10,7 @@ use maint::internal::page::status_of_sending;
 use maint::internal::time::has_come;
 use maint::internal::word;
 use maint::site::Found;
-use maint::state::Change;
-use maint::state::{Gap, Phase, Scope, ScopeList, Window};
+use maint::state::{Change, DEFAULT_WINDOW, Gap, Phase, Scope, ScopeList, Window};
 use maint::store::Applied;
 use maint::{Site, State};
 use serde_json::{Map, Value, json};
@@ -174,10 +173,10 @@ pub(crate) fn next_object(state: &State, now: Timestamp) -> Option<Value> {
 }
 
 /// A window in two or three lines.
-pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
+pub(crate) fn window_text(given: &str, window: &Window, clock: &Clock) -> Text {
     let now = clock.now();
     let mut lines = Vec::new();
-    let name = paint(BOLD, name);
+    let name = paint(BOLD, given);
     let reason =
         window.reason.as_deref().map_or_else(Text::default, |reason| say!("  {}", quoted(reason)));
     lines.push(say!("  {}{}", name, reason));
@@ -212,7 +211,7 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
             say!("    opened by {}, ended {}", by, end)
         }
     });
-    if let Some(text) = estimate_text(window, clock) {
+    if let Some(text) = estimate_text(given, window, clock) {
         lines.push(say!("    {}", text));
     }
     lines.push(say!("    covers {}", window.scope));
@@ -224,14 +223,15 @@ pub(crate) fn window_text(name: &str, window: &Window, clock: &Clock) -> Text {
 }
 
 /// When a window is expected to be over, until it has ended.
-fn estimate_text(window: &Window, clock: &Clock) -> Option<Text> {
+fn estimate_text(name: &str, window: &Window, clock: &Clock) -> Option<Text> {
     let now = clock.now();
     let estimate = window.estimate.filter(|_| window.phase(now) != Phase::Ended)?;
     let ahead = duration(estimate.duration_since(now).abs());
     let time = clock.time(estimate);
     Some(if window.is_late(now) {
         let late = paint(YELLOW, format!("{ahead} ago"));
-        say!("expected {}, {}; `maint extend` gives visitors a new time", time, late)
+        let name = if name == DEFAULT_WINDOW { String::new() } else { format!(" {name}") };
+        say!("expected {}, {}; new time: `maint extend{} 30m`", time, late, name)
     } else {
         say!("expected {}, in {}", time, ahead)
     })
