@@ -36,13 +36,15 @@ const OBEYED: [&str; 20] = [
 ];
 
 /// The fields for texts that people and processes write.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 25] = [
     "/name",
     "/web_user",
     "/last_change/command",
     "/last_change/by/user",
     "/last_change/by/host",
     "/windows/w/reason",
+    "/windows/w/reasons/de",
+    "/page/title",
     "/windows/w/opened_by/user",
     "/windows/w/opened_by/sudo_user",
     "/windows/w/opened_by/host",
@@ -56,12 +58,14 @@ const FIELDS: [&str; 21] = [
     "/windows/w/scope/paths/0",
     "/windows/w/page/redirect",
     "/windows/w/page/template",
+    "/page/contact",
+    "/page/status_url",
     "/ignore/r1/value",
     "/bypass/b1/sha256",
     "/trusted_proxies/networks/0",
 ];
 
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 14] = [
     &["status"],
     &["check", "/"],
     &["log"],
@@ -72,6 +76,9 @@ const VERBS: [&[&str]; 11] = [
     &["doctor"],
     &["path"],
     &["run", "--name", "w", "--", "true"],
+    &["page", "show"],
+    &["on", "w", "--dry-run"],
+    &["set", "w", "-m", "x", "--dry-run"],
     &["off", "w", "--dry-run"],
 ];
 
@@ -87,9 +94,11 @@ fn state() -> Value {
             "opened_at": OPENED,
             "opened_by": by,
             "reason": "r",
+            "reasons": { "de": "d" },
             "scope": { "paths": ["/**"] },
             "page": { "redirect": "/sorry", "template": "t" },
         } },
+        "page": { "title": "t", "contact": "a@b.example", "status_url": "https://s.example/" },
         "ignore": {
             "r1": { "kind": "path", "value": "/x", "note": "n", "added_by": "a" },
             "r2": { "kind": "later", "value": "v" },
