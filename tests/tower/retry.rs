@@ -121,7 +121,8 @@ fn the_status_is_the_one_that_was_asked_for_and_the_rest_stays() {
         let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(problem["status"].to_string(), status);
         let length = response.body.len().to_string();
-        let fixed = expected(Some("application/problem+json"), &length, &[("retry-after", "120")]);
+        let others = [("retry-after", "120"), ("content-language", "en")];
+        let fixed = expected(Some("application/problem+json"), &length, &others);
         assert_eq!(fields(&response), fixed);
     }
 }

@@ -73,7 +73,7 @@ fn a_view_that_is_always_down_has_the_page_of_the_site_and_no_window() {
     let server = serve(&site);
     let response = server.client().ask("GET", "/always", &[("Accept", "application/json")]);
     let length = response.body.len().to_string();
-    let others = [("retry-after", "120")];
+    let others = [("retry-after", "120"), ("content-language", "en")];
     let expected = expected(Some("application/problem+json"), &length, &others);
     assert_eq!(fields(&response), expected);
     let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
