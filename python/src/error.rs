@@ -43,7 +43,10 @@ create_exception!(
     maint,
     Conflict,
     MaintError,
-    "The state was not as expected, and is as it was: code `conflict`."
+    "The state was not as expected, and is as it was: code `conflict`.
+
+`losses`: what `Site.on` with `replace=False` would lose, a list of
+dicts with `setting`, `before` and `after`; `None` after other failures."
 );
 create_exception!(
     maint,
@@ -77,6 +80,7 @@ pub(crate) fn set_defaults(py: Python<'_>) -> PyResult<()> {
     for name in ["path", "errno", "hint"] {
         base.setattr(name, py.None())?;
     }
+    py.get_type::<Conflict>().setattr("losses", py.None())?;
     for (class, kind) in [
         (py.get_type::<UsageError>(), ErrorKind::Usage),
         (py.get_type::<NotApplied>(), ErrorKind::NotApplied),

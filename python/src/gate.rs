@@ -47,6 +47,11 @@ use crate::site::Site;
 /// `status`: 200, or 400 to 599 (RFC 9110, 15).
 /// `retry_after`: seconds, 1 to 604800 (RFC 9110, 10.2.3).
 /// `redirect`: an http or https URL, or a path of this site.
+/// `title`: in place of that of the page.
+/// `contact`: a mail address, a telephone number, or an http or https URL.
+/// `status_url`: where visitors read how it goes, an http or https URL.
+/// `language`: for visitors who ask for none that the page speaks, and that
+/// of a reason without one; a tag (BCP 47), like `de` or `pt-br`.
 ///
 /// `format`: the format of every page, whatever `Accept` says.
 /// `user`: returns the `User` of a request; `None` counts as nobody. It may
@@ -87,11 +92,12 @@ impl Gate {
     #[new]
     #[pyo3(signature = (
         site=None, *, recheck=None, on_error=None, on_problem=None, down=None, ignore=None,
-        status=None, retry_after=None, redirect=None, format=None, user=None, client=None,
-        plain_http=None, is_read=None,
+        status=None, retry_after=None, redirect=None, title=None, contact=None, status_url=None,
+        language=None, format=None, user=None, client=None, plain_http=None, is_read=None,
     ), text_signature = "(site=None, *, recheck=None, on_error='refuse', on_problem=None, down=None, \
-        ignore=None, status=None, retry_after=None, redirect=None, format=None, user=None, \
-        client=None, plain_http=False, is_read=None)")]
+        ignore=None, status=None, retry_after=None, redirect=None, title=None, contact=None, \
+        status_url=None, language=None, format=None, user=None, client=None, plain_http=False, \
+        is_read=None)")]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         py: Python<'_>,
@@ -104,6 +110,10 @@ impl Gate {
         status: Option<&Bound<'_, PyAny>>,
         retry_after: Option<&Bound<'_, PyAny>>,
         redirect: Option<&Bound<'_, PyAny>>,
+        title: Option<&Bound<'_, PyAny>>,
+        contact: Option<&Bound<'_, PyAny>>,
+        status_url: Option<&Bound<'_, PyAny>>,
+        language: Option<&Bound<'_, PyAny>>,
         format: Option<&Bound<'_, PyAny>>,
         user: Option<Bound<'_, PyAny>>,
         client: Option<Bound<'_, PyAny>>,
@@ -125,11 +135,15 @@ impl Gate {
         let is_plain_http = options::typed("plain_http", TRUE_OR_FALSE, plain_http)?;
         let recheck =
             options::interval(options::typed("recheck", "a number of seconds", recheck)?)?;
-        let page = options::page(
-            options::typed("status", "a whole number", status)?,
-            options::typed("retry_after", "a whole number of seconds", retry_after)?,
-            options::typed("redirect", "text", redirect)?,
-        )?;
+        let page = options::app_page([
+            ("status", status),
+            ("retry_after", retry_after),
+            ("redirect", redirect),
+            ("title", title),
+            ("contact", contact),
+            ("status_url", status_url),
+            ("language", language),
+        ])?;
         let site = Site::meant(py, site)?;
         let mut app = App::new().is_down(down).page(page);
         app.ignore = app_rules(ignore)?;

@@ -49,6 +49,8 @@ mod _maint {
         module.setattr("freeze", wrap_pyfunction!(crate::clock::freeze, module)?)?;
         let validate = wrap_pyfunction!(crate::options::validate_options, module)?;
         module.setattr("validate_options", validate)?;
+        let known = wrap_pyfunction!(crate::options::known_language, module)?;
+        module.setattr("known_language", known)?;
         let private = wrap_pyfunction!(crate::private::keep_private, module)?;
         module.setattr("keep_private", private)
     }

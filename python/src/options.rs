@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use maint::internal::state::{validate_redirect, validate_retry_after, validate_status};
+use maint::internal::state::is_language;
+use maint::page::Format;
 use maint::state::PageSettings;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::asked::format;
 use crate::error::words;
 
 /// The longest interval between two looks at the state file, in seconds.
@@ -14,17 +16,42 @@ const MAX_RECHECK: f64 = 3_600.0;
 
 /// Refuses what cannot be an option of `Gate` with this name.
 ///
-/// Raises `ValueError`, with what is wrong and what to write instead.
+/// Raises `ValueError`: the name, what is wrong, and what to write instead.
 #[pyfunction]
-#[pyo3(signature = (*, recheck=None, status=None, retry_after=None, redirect=None))]
+#[pyo3(signature = (
+    *, recheck=None, status=None, retry_after=None, redirect=None, title=None, contact=None,
+    status_url=None, language=None,
+))]
+#[expect(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn validate_options(
     recheck: Option<f64>,
-    status: Option<Number<u16>>,
-    retry_after: Option<Number<u32>>,
-    redirect: Option<String>,
+    status: Option<&Bound<'_, PyAny>>,
+    retry_after: Option<&Bound<'_, PyAny>>,
+    redirect: Option<&Bound<'_, PyAny>>,
+    title: Option<&Bound<'_, PyAny>>,
+    contact: Option<&Bound<'_, PyAny>>,
+    status_url: Option<&Bound<'_, PyAny>>,
+    language: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let checked = interval(recheck).and(page(status, retry_after, redirect).map(drop));
-    checked.map_err(|refused| PyValueError::new_err(refused.why))
+    interval(recheck)?;
+    let given = [
+        ("status", status),
+        ("retry_after", retry_after),
+        ("redirect", redirect),
+        ("title", title),
+        ("contact", contact),
+        ("status_url", status_url),
+        ("language", language),
+    ];
+    app_page(given).map(drop)
+}
+
+/// The tag of a language as the state has it; `None` for what is no
+/// language that is known.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python passes is owned")]
+pub(crate) fn known_language(text: String) -> Option<String> {
+    Some(tag(&text)).filter(|tag| is_language(tag))
 }
 
 /// An option that cannot be.
@@ -51,24 +78,74 @@ pub(crate) fn interval(recheck: Option<f64>) -> Result<Option<Duration>, Refused
     Err(Refused { name: "recheck", why })
 }
 
-/// The app's settings of the page.
-pub(crate) fn page(
-    status: Option<Number<u16>>,
-    retry_after: Option<Number<u32>>,
-    redirect: Option<String>,
-) -> Result<PageSettings, Refused> {
-    let status = Number::named(status, "status")?;
-    let retry_after = Number::named(retry_after, "retry_after")?;
-    check("status", status.map_or(Ok(()), validate_status))?;
-    check("retry_after", retry_after.map_or(Ok(()), validate_retry_after))?;
-    check("redirect", redirect.as_deref().map_or(Ok(()), validate_redirect))?;
-    let mut settings = PageSettings::new().status(status).retry_after(retry_after);
-    settings.redirect = redirect;
-    Ok(settings)
+/// A setting of the page by its name, `None` where it is taken away.
+pub(crate) enum PageSetting {
+    Status(Option<u16>),
+    RetryAfter(Option<u32>),
+    Template(Option<String>),
+    Redirect(Option<String>),
+    Format(Option<Format>),
+    Title(Option<String>),
+    Contact(Option<String>),
+    StatusUrl(Option<String>),
+    Language(Option<String>),
 }
 
-fn check(name: &'static str, checked: maint::Result<()>) -> Result<(), Refused> {
-    checked.map_err(|error| Refused { name, why: words(&error) })
+impl PageSetting {
+    /// Raises `TypeError` for what is of another type, and `ValueError` for what cannot be put.
+    pub(crate) fn read(name: &'static str, given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let given = Some(given);
+        let text = || typed::<String>(name, "text", given);
+        Ok(match name {
+            "status" => Self::Status(Number::named(typed(name, "a whole number", given)?, name)?),
+            "retry_after" => {
+                let seconds = typed(name, "a whole number of seconds", given)?;
+                Self::RetryAfter(Number::named(seconds, name)?)
+            }
+            "template" => Self::Template(text()?),
+            "redirect" => Self::Redirect(text()?),
+            "format" => Self::Format(text()?.as_deref().map(format).transpose()?),
+            "title" => Self::Title(text()?),
+            "contact" => Self::Contact(text()?),
+            "status_url" => Self::StatusUrl(text()?),
+            _ => Self::Language(text()?.as_deref().map(tag)),
+        })
+    }
+
+    pub(crate) fn put(&self, page: &mut PageSettings) {
+        match self {
+            Self::Status(status) => page.status = *status,
+            Self::RetryAfter(seconds) => page.retry_after = *seconds,
+            Self::Template(template) => page.template.clone_from(template),
+            Self::Redirect(url) => page.redirect.clone_from(url),
+            Self::Format(format) => page.format = *format,
+            Self::Title(title) => page.title.clone_from(title),
+            Self::Contact(contact) => page.contact.clone_from(contact),
+            Self::StatusUrl(url) => page.status_url.clone_from(url),
+            Self::Language(language) => page.language.clone_from(language),
+        }
+    }
+}
+
+/// The settings of the page that an app gives, checked one by one, so that each error names its
+/// own.
+pub(crate) fn app_page<const N: usize>(
+    given: [(&'static str, Option<&Bound<'_, PyAny>>); N],
+) -> PyResult<PageSettings> {
+    let mut page = PageSettings::new();
+    for (name, value) in given {
+        let Some(value) = value else { continue };
+        let mut alone = PageSettings::new();
+        PageSetting::read(name, value)?.put(&mut alone);
+        alone.validate().map_err(|error| Refused { name, why: words(&error) })?;
+        page = page.over(&alone);
+    }
+    Ok(page)
+}
+
+/// The tag of a language as the state has it, from one that may be the name of a locale.
+pub(crate) fn tag(language: &str) -> String {
+    language.to_ascii_lowercase().replace('_', "-")
 }
 
 /// The value of an option with this name, of the type that `wanted` describes. Otherwise Python's
@@ -105,7 +182,7 @@ pub(crate) struct Number<T>(Result<T, String>);
 
 impl<T> Number<T> {
     /// The value of an option with this name.
-    pub(crate) fn named(given: Option<Self>, name: &'static str) -> Result<Option<T>, Refused> {
+    fn named(given: Option<Self>, name: &'static str) -> Result<Option<T>, Refused> {
         let refuse = |text| Refused { name, why: format!("`{text}` is out of range") };
         given.map(|number| number.0.map_err(refuse)).transpose()
     }

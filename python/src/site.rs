@@ -2,23 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use maint::flags::{self, Standing};
 use maint::internal::state::validate_template_name;
+use maint::internal::visible::visible;
 use maint::page::Format;
 use maint::site::Environment;
-use maint::state::{Extension, PageSettings, Phase, RuleSettings, Scope, WindowSettings};
+use maint::state::{Extension, Loss, PageSettings, Phase, RuleSettings, Scope, WindowSettings};
 use maint::store::{self, Applied, Options, Purpose, Stamp};
-use maint::{Actor, State, Window};
+use maint::{Actor, Error, State, Window};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::clock::{self, Moment};
 use crate::error::raise;
 use crate::json;
-use crate::options::{Number, not_it, typed};
+use crate::options::{PageSetting, not_it, tag, typed};
 use crate::rules;
 
 /// A site directory, whether or not it exists yet.
@@ -200,18 +202,25 @@ impl Site {
     /// told, and it opens nothing.
     /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
     /// all. `read_only`: only those that change something.
-    /// `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
+    /// `status`, `retry_after`, `redirect`, `title`, `contact`, `status_url`,
+    /// `language`: of the page, as for `Gate`.
     /// `template`: the name of a template of the site.
+    /// `format`: what is answered where the request does not say: `html`,
+    /// `json` or `txt`.
+    /// `replace`: whether an open window loses what it has and is not given
+    /// here, its message or scope for example.
     /// `by`, `command`: for the history, the name of the person (`None` for
     /// the user of the process) and what was run (`None` for the
     /// program's name); everyone may read it, so it must hold no secret.
     ///
     /// Raises `UsageError` for a setting that cannot be, `ValueError` for a
-    /// time without an offset and for a number out of range.
+    /// time without an offset, a number out of range and an unknown format;
+    /// with `replace=False`, `Conflict` with its `losses`.
     #[pyo3(signature = (
         name="default", *, reason=None, reasons=None, start=None, end=None, estimate=None,
         paths=None, methods=None, hosts=None, read_only=false, status=None, retry_after=None,
-        template=None, redirect=None, by=None, command=None,
+        template=None, redirect=None, format=None, title=None, contact=None, status_url=None,
+        language=None, replace=true, by=None, command=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn on(
@@ -229,25 +238,42 @@ impl Site {
         read_only: bool,
         status: Option<&Bound<'_, PyAny>>,
         retry_after: Option<&Bound<'_, PyAny>>,
-        template: Option<String>,
-        redirect: Option<String>,
+        template: Option<&Bound<'_, PyAny>>,
+        redirect: Option<&Bound<'_, PyAny>>,
+        format: Option<&Bound<'_, PyAny>>,
+        title: Option<&Bound<'_, PyAny>>,
+        contact: Option<&Bound<'_, PyAny>>,
+        status_url: Option<&Bound<'_, PyAny>>,
+        language: Option<&Bound<'_, PyAny>>,
+        replace: bool,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
-        let status = Number::named(typed("status", "a whole number", status)?, "status")?;
-        let retry_after = typed("retry_after", "a whole number of seconds", retry_after)?;
-        let retry_after = Number::named(retry_after, "retry_after")?;
-        let mut page = PageSettings::new().status(status).retry_after(retry_after);
-        (page.template, page.redirect) = (template, redirect);
-        let reasons = typed("reasons", "a dict of texts by language", reasons)?;
-        let reasons: BTreeMap<String, String> = reasons.unwrap_or_default();
+        let mut page = PageSettings::new();
+        for (name, given) in [
+            ("status", status),
+            ("retry_after", retry_after),
+            ("template", template),
+            ("redirect", redirect),
+            ("format", format),
+            ("title", title),
+            ("contact", contact),
+            ("status_url", status_url),
+            ("language", language),
+        ] {
+            if let Some(given) = given {
+                PageSetting::read(name, given)?.put(&mut page);
+            }
+        }
+        let reasons = texts_by_language(reasons)?;
         let texts = |name, given| {
             let texts: Option<Vec<String>> = typed(name, "a list of texts", given)?;
             PyResult::Ok(texts.unwrap_or_default())
         };
         let paths = texts("paths", paths)?;
         let (methods, hosts) = (texts("methods", methods)?, texts("hosts", hosts)?);
-        self.change(py, name, by, command, Purpose::Change, |state, stamp| {
+        let lost = Mutex::new(Vec::new());
+        let changed = self.change(py, name, by, command, Purpose::Change, |state, stamp| {
             let scope = Scope::new().paths(&paths)?.methods(&methods)?;
             let scope = scope.hosts(&hosts)?.read_only(read_only);
             let mut settings = WindowSettings::new()
@@ -257,17 +283,30 @@ impl Site {
                 .scope(scope)
                 .page(page.clone());
             settings.reason = reason.clone().filter(|reason| !reason.trim().is_empty());
-            for (language, reason) in &reasons {
-                settings = settings.reason_in(language.to_ascii_lowercase(), reason);
+            settings.reasons.clone_from(&reasons);
+            let losses = if replace { vec![] } else { state.losses(name, &settings, stamp.now) };
+            let words: Vec<String> = losses.iter().map(in_words).collect();
+            *lost.lock().unwrap_or_else(PoisonError::into_inner) = losses;
+            if !words.is_empty() {
+                let words = words.join("; its ");
+                return Err(Error::conflict(format!(
+                    "window `{name}` is open, and this would lose its {words}"
+                )));
             }
             state.open_window(name, &settings, stamp).map(drop)
-        })
+        });
+        let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let (Err(error), false) = (&changed, lost.is_empty()) {
+            error.value(py).setattr("losses", json::object(py, &lost)?)?;
+        }
+        changed
     }
 
     /// Changes settings of a window that is open or scheduled, as `maint set`
     /// does: those that are given, by the names that `on` has for them.
     /// `None` takes one away, and so does an empty list. The rest stays, and
-    /// so does who opened it, and the `maint run` that holds it.
+    /// so does who opened it, and the `maint run` that holds it. `reasons`
+    /// takes the place of those in all languages.
     ///
     /// `by`, `command`: for the history, the name of the person (`None` for
     /// the user of the process) and what was run (`None` for the
@@ -278,10 +317,11 @@ impl Site {
     /// another start of an open one, and for another end of one that a run
     /// holds by a lease.
     #[pyo3(signature = (
-        name="default", *, reason=Kept::new(), start=Kept::new(), end=Kept::new(),
-        estimate=Kept::new(), paths=Kept::new(), methods=Kept::new(), hosts=Kept::new(),
-        read_only=Kept::new(), status=Kept::new(), retry_after=Kept::new(),
-        template=Kept::new(), redirect=Kept::new(), by=None, command=None,
+        name="default", *, reason=Kept::new(), reasons=Kept::new(), start=Kept::new(),
+        end=Kept::new(), estimate=Kept::new(), paths=Kept::new(), methods=Kept::new(),
+        hosts=Kept::new(), read_only=Kept::new(), status=Kept::new(), retry_after=Kept::new(),
+        template=Kept::new(), redirect=Kept::new(), format=Kept::new(), title=Kept::new(),
+        contact=Kept::new(), status_url=Kept::new(), language=Kept::new(), by=None, command=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn set(
@@ -289,6 +329,7 @@ impl Site {
         py: Python<'_>,
         name: &str,
         reason: Kept<'_>,
+        reasons: Kept<'_>,
         start: Kept<'_>,
         end: Kept<'_>,
         estimate: Kept<'_>,
@@ -300,11 +341,17 @@ impl Site {
         retry_after: Kept<'_>,
         template: Kept<'_>,
         redirect: Kept<'_>,
+        format: Kept<'_>,
+        title: Kept<'_>,
+        contact: Kept<'_>,
+        status_url: Kept<'_>,
+        language: Kept<'_>,
         by: Option<String>,
         command: Option<String>,
     ) -> PyResult<Change> {
         let settings = [
             ("reason", reason),
+            ("reasons", reasons),
             ("start", start),
             ("end", end),
             ("estimate", estimate),
@@ -316,6 +363,11 @@ impl Site {
             ("retry_after", retry_after),
             ("template", template),
             ("redirect", redirect),
+            ("format", format),
+            ("title", title),
+            ("contact", contact),
+            ("status_url", status_url),
+            ("language", language),
         ];
         let given = settings.into_iter().filter_map(|(name, kept)| Some((name, kept.0?)));
         let given: Vec<Given> =
@@ -501,6 +553,46 @@ impl Site {
         added.map(drop).map_err(|error| raise(py, &error))
     }
 
+    /// Changes what every page of the site says, as `maint page set` does:
+    /// the settings that are given, which are those of `Gate`. `None` takes
+    /// one away. Those of a window go before them, those of an app after.
+    ///
+    /// `by`, `command`: for the history, the name of the person (`None` for
+    /// the user of the process) and what was run (`None` for the
+    /// program's name); everyone may read it, so it must hold no secret.
+    ///
+    /// Raises `UsageError` for a setting that cannot be.
+    #[pyo3(signature = (
+        *, title=Kept::new(), contact=Kept::new(), status_url=Kept::new(), language=Kept::new(),
+        by=None, command=None,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
+    fn set_page(
+        &self,
+        py: Python<'_>,
+        title: Kept<'_>,
+        contact: Kept<'_>,
+        status_url: Kept<'_>,
+        language: Kept<'_>,
+        by: Option<String>,
+        command: Option<String>,
+    ) -> PyResult<()> {
+        let settings = [
+            ("title", title),
+            ("contact", contact),
+            ("status_url", status_url),
+            ("language", language),
+        ];
+        let given = settings.into_iter().filter_map(|(name, kept)| Some((name, kept.0?)));
+        let given: Vec<PageSetting> =
+            given.map(|(name, value)| PageSetting::read(name, &value)).collect::<PyResult<_>>()?;
+        let changed = self.update(py, by, command, Purpose::Change, |state, _| {
+            given.iter().for_each(|setting| setting.put(&mut state.page));
+            state.page.validate()
+        });
+        changed.map(drop)
+    }
+
     /// Where the flags of this host stand: files that other software obeys.
     ///
     /// Each is a dictionary as `maint flag list --json` has it: `id`, `kind`,
@@ -634,6 +726,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Kept<'py> {
 /// A setting of a window that is given.
 enum Given {
     Reason(Option<String>),
+    Reasons(BTreeMap<String, String>),
     Start(Option<Timestamp>),
     End(Option<Timestamp>),
     Estimate(Option<Timestamp>),
@@ -641,16 +734,12 @@ enum Given {
     Methods(Vec<String>),
     Hosts(Vec<String>),
     ReadOnly(bool),
-    Status(Option<u16>),
-    RetryAfter(Option<u32>),
-    Template(Option<String>),
-    Redirect(Option<String>),
+    Page(PageSetting),
 }
 
 impl Given {
     fn read(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let given = Some(value);
-        let text = || typed::<String>(name, "a text", given);
         let texts = || {
             let texts = typed::<Vec<String>>(name, "a list of texts", given)?;
             PyResult::Ok(texts.unwrap_or_default())
@@ -660,7 +749,11 @@ impl Given {
             given.map(|given| PyResult::Ok(given.extract::<Moment>()?.0)).transpose()
         };
         Ok(match name {
-            "reason" => Self::Reason(text()?.filter(|reason| !reason.trim().is_empty())),
+            "reason" => {
+                let reason = typed::<String>(name, "text", given)?;
+                Self::Reason(reason.filter(|reason| !reason.trim().is_empty()))
+            }
+            "reasons" => Self::Reasons(texts_by_language(given)?),
             "start" => Self::Start(time()?),
             "end" => Self::End(time()?),
             "estimate" => Self::Estimate(time()?),
@@ -670,22 +763,15 @@ impl Given {
             "read_only" => {
                 Self::ReadOnly(typed::<bool>(name, "True or False", given)?.unwrap_or_default())
             }
-            "status" => {
-                Self::Status(Number::named(typed(name, "a whole number", given)?, "status")?)
-            }
-            "retry_after" => {
-                let seconds = typed(name, "a whole number of seconds", given)?;
-                Self::RetryAfter(Number::named(seconds, "retry_after")?)
-            }
-            "template" => Self::Template(text()?),
-            _ => Self::Redirect(text()?),
+            _ => Self::Page(PageSetting::read(name, value)?),
         })
     }
 
     fn put(&self, settings: &mut WindowSettings) -> maint::Result<()> {
-        let (scope, page) = (&mut settings.scope, &mut settings.page);
+        let scope = &mut settings.scope;
         match self {
             Self::Reason(reason) => settings.reason.clone_from(reason),
+            Self::Reasons(reasons) => settings.reasons.clone_from(reasons),
             Self::Start(start) => settings.start = *start,
             Self::End(end) => settings.end = *end,
             Self::Estimate(estimate) => settings.estimate = *estimate,
@@ -693,12 +779,31 @@ impl Given {
             Self::Methods(methods) => scope.methods = Scope::new().methods(methods)?.methods,
             Self::Hosts(hosts) => scope.hosts = Scope::new().hosts(hosts)?.hosts,
             Self::ReadOnly(read_only) => scope.read_only = *read_only,
-            Self::Status(status) => page.status = *status,
-            Self::RetryAfter(seconds) => page.retry_after = *seconds,
-            Self::Template(template) => page.template.clone_from(template),
-            Self::Redirect(url) => page.redirect.clone_from(url),
+            Self::Page(setting) => setting.put(&mut settings.page),
         }
         Ok(())
+    }
+}
+
+/// Messages by language, as the state has them: one that is empty is none.
+fn texts_by_language(given: Option<&Bound<'_, PyAny>>) -> PyResult<BTreeMap<String, String>> {
+    let texts = typed("reasons", "a dict of texts by language", given)?;
+    let texts: BTreeMap<String, String> = texts.unwrap_or_default();
+    let texts = texts.into_iter().filter(|(_, text)| !text.trim().is_empty());
+    Ok(texts.map(|(language, text)| (tag(&language), text)).collect())
+}
+
+/// `end 2026-11-22T04:30:00Z`, `scope (paths /shop/**, and then every request)`
+fn in_words(loss: &Loss) -> String {
+    const MAX_SHOWN: usize = 60;
+    let Loss { setting, before, after, .. } = loss;
+    let mut rest = before.chars();
+    let first: String = rest.by_ref().take(MAX_SHOWN).collect();
+    let before = visible(&first) + if rest.next().is_some() { "…" } else { "" };
+    match after {
+        Some(after) => format!("{setting} ({before}, and then {after})"),
+        None if setting.starts_with("message") => format!("{setting} “{before}”"),
+        None => format!("{setting} {before}"),
     }
 }
 

@@ -74,7 +74,7 @@ fn losses(window: &Window, settings: &WindowSettings, now: Timestamp) -> Vec<Los
 }
 
 /// The settings of a page in words.
-fn page_words(page: &PageSettings) -> [(&'static str, Option<String>); 8] {
+fn page_words(page: &PageSettings) -> [(&'static str, Option<String>); 9] {
     [
         ("status", page.status.map(|status| status.to_string())),
         ("retry-after", page.retry_after.map(|seconds| format!("{seconds} s"))),
@@ -84,6 +84,7 @@ fn page_words(page: &PageSettings) -> [(&'static str, Option<String>); 8] {
         ("title", page.title.clone()),
         ("contact", page.contact.clone()),
         ("status-url", page.status_url.clone()),
+        ("language", page.language.clone()),
     ]
 }
 

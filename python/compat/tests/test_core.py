@@ -153,6 +153,16 @@ def test_the_context_processor_says_how_it_is(visit, run, configure):
     configure(_IGNORE_URLS=["^/state/"])
     run("on")
     assert visit("/state/").content == b"down\n"
+    run("off")
+    configure(_STATE_BACKEND="maintenance_mode.backends.CacheBackend")
+    set_maintenance_mode(True)
+    assert visit("/state/").content == b"down\n", "a back end is one more hold"
+    set_maintenance_mode(False)
+
+
+def test_the_context_processor_announces_what_comes(visit, run):
+    run("on", "--at", "2100-01-01T03:00:00Z", "-m", "Bigger disks")
+    assert visit("/state/").content == b"up\nBigger disks at 2100\n"
 
 
 def test_the_filter_drops_503_while_the_site_is_down_and_nothing_else():

@@ -67,7 +67,13 @@ class Busy(MaintError):
     """Another writer held the lock for too long: code `busy`."""
 
 class Conflict(MaintError):
-    """The state was not as expected, and is as it was: code `conflict`."""
+    """The state was not as expected, and is as it was: code `conflict`.
+
+    `losses`: what `Site.on` with `replace=False` would lose, a list of
+    dicts with `setting`, `before` and `after`; `None` after other failures.
+    """
+
+    losses: list[dict[str, str | None]] | None
 
 class Unsynced(MaintError):
     """The change holds, but a power cut could undo it: code `unsynced`."""
@@ -294,6 +300,11 @@ class Gate:
     `status`: 200, or 400 to 599 (RFC 9110, 15).
     `retry_after`: seconds, 1 to 604800 (RFC 9110, 10.2.3).
     `redirect`: an http or https URL, or a path of this site.
+    `title`: in place of that of the page.
+    `contact`: a mail address, a telephone number, or an http or https URL.
+    `status_url`: where visitors read how it goes, an http or https URL.
+    `language`: for visitors who ask for none that the page speaks, and that
+    of a reason without one; a tag (BCP 47), like `de` or `pt-br`.
 
     `format`: the format of every page, whatever `Accept` says.
     `user`: returns the `User` of a request; `None` counts as nobody. It may
@@ -332,6 +343,10 @@ class Gate:
         status: int | None = None,
         retry_after: int | None = None,
         redirect: str | None = None,
+        title: str | None = None,
+        contact: str | None = None,
+        status_url: str | None = None,
+        language: str | None = None,
         format: Literal["html", "json", "txt"] | Callable[[Any], str | None] | None = None,
         user: Callable[[Any], User | Awaitable[User | None] | None] | None = None,
         client: Callable[[Any], object] | None = None,
@@ -546,6 +561,12 @@ class Site:
         retry_after: int | None = None,
         template: str | None = None,
         redirect: str | None = None,
+        format: Literal["html", "json", "txt"] | None = None,
+        title: str | None = None,
+        contact: str | None = None,
+        status_url: str | None = None,
+        language: str | None = None,
+        replace: bool = True,
         by: str | None = None,
         command: str | None = None,
     ) -> Change:
@@ -560,20 +581,27 @@ class Site:
         told, and it opens nothing.
         `paths`, `methods`, `hosts`: which requests it covers; `None` for
         all. `read_only`: only those that change something.
-        `status`, `retry_after`, `redirect`: of the page, as for `Gate`.
+        `status`, `retry_after`, `redirect`, `title`, `contact`, `status_url`,
+        `language`: of the page, as for `Gate`.
         `template`: the name of a template of the site.
+        `format`: what is answered where the request does not say: `html`,
+        `json` or `txt`.
+        `replace`: whether an open window loses what it has and is not given
+        here, its message or scope for example.
         `by`, `command`: for the history, the name of the person (`None` for
         the user of the process) and what was run (`None` for the
         program's name); everyone may read it, so it must hold no secret.
 
         Raises `UsageError` for a setting that cannot be, `ValueError` for a
-        time without an offset and for a number out of range.
+        time without an offset, a number out of range and an unknown format;
+        with `replace=False`, `Conflict` with its `losses`.
         """
     def set(
         self,
         name: str = "default",
         *,
         reason: str | None = ...,
+        reasons: Mapping[str, str] | None = ...,
         start: _Time | None = ...,
         end: _Time | None = ...,
         estimate: _Time | None = ...,
@@ -585,13 +613,19 @@ class Site:
         retry_after: int | None = ...,
         template: str | None = ...,
         redirect: str | None = ...,
+        format: Literal["html", "json", "txt"] | None = ...,
+        title: str | None = ...,
+        contact: str | None = ...,
+        status_url: str | None = ...,
+        language: str | None = ...,
         by: str | None = None,
         command: str | None = None,
     ) -> Change:
         """Changes settings of a window that is open or scheduled, as `maint set`
         does: those that are given, by the names that `on` has for them.
         `None` takes one away, and so does an empty list. The rest stays, and
-        so does who opened it, and the `maint run` that holds it.
+        so does who opened it, and the `maint run` that holds it. `reasons`
+        takes the place of those in all languages.
 
         `by`, `command`: for the history, the name of the person (`None` for
         the user of the process) and what was run (`None` for the
@@ -710,6 +744,26 @@ class Site:
         Raises `UsageError` for a name or format that cannot be, for a
         template with a mistake, and for one that exists.
         """
+    def set_page(
+        self,
+        *,
+        title: str | None = ...,
+        contact: str | None = ...,
+        status_url: str | None = ...,
+        language: str | None = ...,
+        by: str | None = None,
+        command: str | None = None,
+    ) -> None:
+        """Changes what every page of the site says, as `maint page set` does:
+        the settings that are given, which are those of `Gate`. `None` takes
+        one away. Those of a window go before them, those of an app after.
+
+        `by`, `command`: for the history, the name of the person (`None` for
+        the user of the process) and what was run (`None` for the
+        program's name); everyone may read it, so it must hold no secret.
+
+        Raises `UsageError` for a setting that cannot be.
+        """
     def flags(self) -> list[dict[str, Any]]:
         """Where the flags of this host stand: files that other software obeys.
 
@@ -753,16 +807,25 @@ def keep_private(headers: _Headers, *, as_bytes: bool = False) -> _Headers:
     `as_bytes`: whether the fields are bytes, where there may be none.
     """
 
+def known_language(text: str) -> str | None:
+    """The tag of a language as the state has it; `None` for what is no
+    language that is known.
+    """
+
 def validate_options(
     *,
     recheck: float | None = None,
     status: int | None = None,
     retry_after: int | None = None,
     redirect: str | None = None,
+    title: str | None = None,
+    contact: str | None = None,
+    status_url: str | None = None,
+    language: str | None = None,
 ) -> None:
     """Refuses what cannot be an option of `Gate` with this name.
 
-    Raises `ValueError`, with what is wrong and what to write instead.
+    Raises `ValueError`: the name, what is wrong, and what to write instead.
     """
 
 PRIVATE: Final = "private, no-store"

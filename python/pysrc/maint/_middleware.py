@@ -28,6 +28,10 @@ class GateOptions(TypedDict, total=False):
     status: int | None
     retry_after: int | None
     redirect: str | None
+    title: str | None
+    contact: str | None
+    status_url: str | None
+    language: str | None
     format: Literal["html", "json", "txt"] | Callable[[Any], str | None] | None
     client: Callable[[Any], str | None] | None
     plain_http: bool

@@ -327,6 +327,10 @@ def test_a_view_that_is_always_or_never_down(site: maint.Site) -> None:
         ({"format": "xml"}, "format: "),
         ({"on_error": "panic"}, "on_error: "),
         ({"recheck": -1.0}, "recheck: "),
+        ({"title": ""}, "title: the title must be one line, and not empty"),
+        ({"contact": "x"}, "contact: `x` cannot be the contact; write a mail address"),
+        ({"status_url": "/s"}, "status_url: "),
+        ({"language": "x"}, "language: `x` is not the tag of a language; write it like `de`"),
         ({"recheck": -1}, "recheck: `-1` is not from 0 to 3600 seconds; leave it out"),
         ({"recheck": 3_601}, "recheck: `3601` is not from 0 to 3600 seconds"),
     ],
@@ -349,6 +353,8 @@ def test_a_setting_that_cannot_be_is_named(
         ({"status": "503"}, "status: `'503'` is not a whole number"),
         ({"retry_after": "10"}, "retry_after: `'10'` is not a whole number of seconds"),
         ({"redirect": 5}, "redirect: `5` is not text"),
+        ({"title": 5}, "title: `5` is not text"),
+        ({"language": 5}, "language: `5` is not text"),
         ({"down": "yes"}, "down: `'yes'` is not `True` or `False`"),
         ({"plain_http": "x"}, "plain_http: `'x'` is not `True` or `False`"),
         ({"on_error": 5}, "on_error: `5` is not text"),
@@ -364,6 +370,33 @@ def test_an_option_of_another_type_is_named(
 ) -> None:
     with pytest.raises(TypeError, match="^" + re.escape(words)):
         maint.Gate(**{"site": site, **options})
+
+
+def test_what_the_page_says_where_neither_window_nor_site_does(site: maint.Site) -> None:
+    gate = maint.Gate(
+        site,
+        title="The shop is moving",
+        contact="+49 30 123456",
+        status_url="https://status.example.com/",
+        language="pt_BR",
+    )
+    site.on(reason="Já")
+
+    def page(languages: str | None = None) -> tuple[dict[str, Any], dict[str, str]]:
+        headers = [("accept-language", languages)] if languages else []
+        reply = gate.answer(maint.Request("GET", "/", headers=headers))
+        assert isinstance(reply, maint.Reply) and reply.context
+        return reply.context, dict(reply.headers)
+
+    said, headers = page()
+    assert (said["title"], said["contact_url"]) == ("The shop is moving", "tel:+4930123456")
+    assert said["status_url"] == "https://status.example.com/"
+    assert (said["language"], headers["content-language"]) == ("pt-br", "pt-br")
+    assert page("de")[0]["language"] == "de"
+    site.set_page(title="Of the site", language="fr")
+    assert (page()[0]["title"], page()[0]["language"]) == ("Of the site", "fr")
+    site.set(title="Of the window", language="it")
+    assert (page()[0]["title"], page()[0]["language"]) == ("Of the window", "it")
 
 
 async def somebody(request: Any) -> None:

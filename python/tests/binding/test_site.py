@@ -94,6 +94,98 @@ def test_set_changes_what_is_given_and_none_takes_it_away(site: maint.Site, run:
         site.set("shop", status="503")  # type: ignore[arg-type]
 
 
+PAGE: dict[str, Any] = {
+    "format": "json",
+    "title": "The shop is moving",
+    "contact": "help@example.com",
+    "status_url": "https://status.example.com/",
+    "language": "de",
+}
+
+
+def test_on_and_set_know_the_messages_and_all_that_a_page_says(site: maint.Site) -> None:
+    site.on(reason="Back", reasons={"de": "Gleich", "pt_BR": "Já", "fr": " "}, **PAGE)
+    window = site.state()["windows"]["default"]
+    assert window["reasons"] == {"de": "Gleich", "pt-br": "Já"}
+    assert window["page"] == PAGE
+    site.set(reasons={"fr": "Bientôt"}, title=None, language="pt_BR", format="txt")
+    window = site.state()["windows"]["default"]
+    assert (window["reason"], window["reasons"]) == ("Back", {"fr": "Bientôt"})
+    rest = {name: PAGE[name] for name in ("contact", "status_url")}
+    assert window["page"] == {**rest, "language": "pt-br", "format": "txt"}
+    site.set(reasons=None, format=None, contact=None, status_url=None, language=None)
+    assert not {"reasons", "page"} & set(site.state()["windows"]["default"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"title": " "},
+        {"contact": "somebody"},
+        {"status_url": "/status"},
+        {"language": "d"},
+        {"reasons": {"d": "x"}},
+    ],
+)
+def test_what_no_page_can_say_changes_nothing(site: maint.Site, settings: dict[str, Any]) -> None:
+    site.on()
+    before = Path(site.state_file).read_bytes()
+    with pytest.raises(maint.UsageError):
+        site.on(**settings)
+    with pytest.raises(maint.UsageError):
+        site.set(**settings)
+    if "reasons" not in settings:
+        with pytest.raises(maint.UsageError):
+            site.set_page(**settings)
+    for change in (site.on, site.set):
+        with pytest.raises(ValueError, match=r"^format: `xml` is unknown; write `html`"):
+            change(format="xml")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^reasons: `'x'` is not a dict of texts"):
+            change(reasons="x")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^title: `5` is not text"):
+            change(title=5)  # type: ignore[arg-type]
+    assert Path(site.state_file).read_bytes() == before
+
+
+def test_the_page_of_the_site_is_set_as_the_command_sets_it(site: maint.Site, run: Any) -> None:
+    site.set_page(title="Moving", contact="help@example.com", language="de")
+    shown = json.loads(run("page", "show", "--json").stdout)["page"]
+    assert shown == {"title": "Moving", "contact": "help@example.com", "language": "de"}
+    site.set_page(title=None, status_url="https://status.example.com/")
+    site.on(title="Of the window")
+    reply = maint.Gate(site).answer(maint.Request("GET", "/"))
+    assert isinstance(reply, maint.Reply) and reply.context
+    assert (reply.context["title"], reply.context["language"]) == ("Of the window", "de")
+    assert reply.context["contact_url"] == "mailto:help@example.com"
+    assert reply.context["status_url"] == "https://status.example.com/"
+    with pytest.raises(maint.UsageError):
+        site.set_page(title="two\nlines")
+
+
+def test_without_replace_an_open_window_loses_nothing(site: maint.Site) -> None:
+    site.on(reason="x" * 80, reasons={"de": "Gleich"}, paths=["/shop/**"], language="en")
+    before = Path(site.state_file).read_bytes()
+    with pytest.raises(maint.Conflict) as caught:
+        site.on(replace=False)
+    assert str(caught.value) == (
+        "window `default` is open, and this would lose its "
+        f"scope (paths /shop/**, and then every request); its message “{'x' * 60}…”; "
+        "its message in de “Gleich”; its language en"
+    )
+    assert caught.value.losses
+    assert caught.value.losses[1] == {"setting": "message", "before": "x" * 80, "after": None}
+    assert Path(site.state_file).read_bytes() == before
+    kept = {"reasons": {"de": "Bis gleich"}, "paths": ["/shop/**"], "language": "de"}
+    site.on(reason="Back at noon", replace=False, **kept)
+    site.on("other", replace=False)
+    site.on()
+    assert "reason" not in site.state()["windows"]["default"]
+    # Of other failures nothing is lost.
+    with pytest.raises(maint.Conflict) as caught:
+        site.replace_window("default", None, expected=None)
+    assert caught.value.losses is None
+
+
 def test_extend_moves_the_end_and_the_estimate(site: maint.Site) -> None:
     end = datetime(2126, 11, 24, 12, tzinfo=timezone.utc)
     site.on(end=end, estimate=end - timedelta(hours=1))
@@ -175,7 +267,7 @@ def test_what_is_no_number_or_time_at_all_is_a_value_error(
 def test_a_setting_of_another_type_is_named(
     site: maint.Site, settings: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(TypeError, match="^" + re.escape(words)):
+    with pytest.raises(TypeError, match=r"^" + re.escape(words)):
         site.on(**settings)
     assert site.open_windows() == []
 

@@ -147,6 +147,11 @@ def test_a_site_is_a_path(configure, value):
         ("MAINT_RECHECK", 7200),
         ("MAINT_PLAIN_HTTP", "1"),
         ("MAINT_IS_READ", 7),
+        ("MAINT_TITLE", 7),
+        ("MAINT_TITLE", "two\nlines"),
+        ("MAINT_CONTACT", "somebody"),
+        ("MAINT_STATUS_URL", "/status"),
+        ("MAINT_LANGUAGE", "german language"),
     ],
 )
 def test_what_maint_adds_is_named_as_well(configure, name, value):

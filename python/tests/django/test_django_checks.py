@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core import checks
 from django.test import Client
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
 
 from maint import Site
 from maint.django.checks import OBSOLETE, check_maintenance
@@ -80,6 +81,10 @@ def test_every_setting_at_a_sound_value_is_none(configure):
         MAINT_RECHECK=0.1,
         MAINT_PLAIN_HTTP=False,
         MAINT_IS_READ=lambda request: request.path == "/login/",
+        MAINT_TITLE=gettext_lazy("The shop is moving"),
+        MAINT_CONTACT="help@example.com",
+        MAINT_STATUS_URL="https://status.example.com/",
+        MAINT_LANGUAGE="pt_BR",
     )
     assert found() == []
     named = {name for name in dir(settings) if name in READERS}

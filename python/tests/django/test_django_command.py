@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from maint.django.core import get_maintenance_mode
+from maint.testing import freeze
 
 
 @pytest.fixture
@@ -44,12 +45,56 @@ def test_a_message_and_times_are_those_of_the_window(manage, site):
     assert output == "window `default` is open until 2100-06-01 12:00:00 CEST\n"
     window = site.state()["windows"]["default"]
     assert (window["reason"], window["end"]) == ("Back at noon", "2100-06-01T10:00:00Z")
-    output = manage("on", "--start", "2100-01-01 03:00")
+    output = manage("on", "--start", "2100-01-01 03:00", "--yes")
     assert output == (
         "window `default` is scheduled from 2100-01-01 03:00:00 CET, until somebody closes it\n"
     )
     assert get_maintenance_mode() is False
     assert manage("off") == "window `default` is closed\n"
+
+
+def test_a_message_for_each_language_and_an_estimate(manage, site):
+    output = manage(
+        "on", "-m", "Back soon", "-m", "de_AT=Bis gleich", "--estimate", "2100-06-01 12:00"
+    )
+    expected = "expected to be over at 2100-06-01 12:00:00 CEST"
+    assert output == f"window `default` is open until somebody closes it, {expected}\n"
+    window = site.state()["windows"]["default"]
+    assert (window["reason"], window["reasons"]) == ("Back soon", {"de-at": "Bis gleich"})
+    assert window["estimate"] == "2100-06-01T10:00:00Z"
+    lines = manage("status").splitlines()
+    assert lines[1:3] == ["  default  “Back soon”", "    de-at: “Bis gleich”"]
+    assert lines[3].endswith(f"until somebody closes it, {expected}")
+    assert manage("on", message="Back soon", yes=True).startswith("window `default` is open")
+    with pytest.raises(CommandError, match="there are two messages in `de`; give one for"):
+        manage("on", "-m", "de=x", "-m", "de=y")
+    # What is no language is text.
+    manage("on", "-m", "a=b", "--yes")
+    window = site.state()["windows"]["default"]
+    assert (window["reason"], window.get("reasons")) == ("a=b", None)
+
+
+def test_an_open_window_loses_nothing_unless_that_is_meant(manage, site):
+    site.on(reason="Bigger disks", paths=["/shop/**"])
+    before = site.state()
+    with pytest.raises(CommandError) as caught:
+        manage("on", "-m", "Back at noon")
+    assert str(caught.value) == (
+        "window `default` is open, and this would lose its scope (paths /shop/**, and then every "
+        "request); `maint set` changes only what is given; `--yes` replaces all settings"
+    )
+    assert site.state() == before
+    manage("on", "-m", "Back at noon", "--yes")
+    assert "scope" not in site.state()["windows"]["default"]
+
+
+def test_status_says_that_an_estimate_has_passed(manage, site):
+    freeze("2026-01-01T02:00:00Z")
+    try:
+        site.on(estimate="2026-01-01T02:30:00Z")
+    finally:
+        freeze(None)
+    assert "closes it, was expected to be over at 2026-01-01 03:30:00 CET" in manage("status")
 
 
 def test_code_may_give_times_as_such(manage, site):

@@ -72,6 +72,14 @@ def test_it_is_in_the_history(site, run):
     assert "set_maintenance_mode(False)" in run("log").stdout
 
 
+def test_visitors_are_told_why_in_their_language(site):
+    set_maintenance_mode(True, reason="Back at noon", reasons={"de": "Bis gleich"})
+    window = windows(site)["default"]
+    assert (window["reason"], window["reasons"]) == ("Back at noon", {"de": "Bis gleich"})
+    [on] = history(site)
+    assert on.endswith("(True, reason='Back at noon', reasons={'de': 'Bis gleich'})")
+
+
 def test_another_window_still_holds_the_site(site):
     site.on("deploy-42")
     set_maintenance_mode(True)
@@ -98,7 +106,7 @@ def test_a_window_of_a_part_counts_as_down(site):
         (datetime(2100, 6, 1, 3, tzinfo=timezone(timedelta(hours=2))), "2100-06-01T01:00:00Z"),
     ],
 )
-@pytest.mark.parametrize("which", ["start", "end"])
+@pytest.mark.parametrize("which", ["start", "end", "estimate"])
 def test_times_are_aware_or_in_the_current_zone(site, given, written, which):
     set_maintenance_mode(True, **{which: given})
     assert windows(site)["default"][which] == written
@@ -139,6 +147,8 @@ def test_a_window_opens_and_ends_by_the_clock(site, clock):
         ({"value": None}, TypeError, "must be True or False"),
         ({"value": False, "start": "2100-01-01"}, ValueError, "only True"),
         ({"value": False, "end": "2100-01-01"}, ValueError, "only True"),
+        ({"value": False, "estimate": "2100-01-01"}, ValueError, "only True"),
+        ({"value": True, "reasons": {"d": "x"}}, ValueError, "not the tag of a language"),
         ({"value": True, "end": "2020-01-01"}, ValueError, "has passed"),
         ({"value": True, "start": "2101-01-01", "end": "2100-01-01"}, ValueError, "not after"),
         ({"value": True, "start": "2100-01-01", "end": "2100-01-01"}, ValueError, "not after"),

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
 
 from maint import Site
 from maint.django import conf
@@ -107,6 +108,41 @@ def test_without_encryption_the_cookie_of_a_link_is_sent_in_the_clear(visit, sit
         cookies = visit(f"/?maint_bypass={token}").cookies
         (cookie,) = [cookie for name, cookie in cookies.items() if "maint_bypass" in name]
         assert cookie["secure"] == secure
+
+
+# MAINT_TITLE, MAINT_CONTACT, MAINT_STATUS_URL, MAINT_LANGUAGE
+
+
+def test_the_settings_say_what_every_page_says_unless_the_site_does(visit, site, configure):
+    configure(
+        MAINTENANCE_MODE_TEMPLATE=None,
+        MAINT_TITLE=gettext_lazy("The shop is moving"),
+        MAINT_CONTACT="help@example.com",
+        MAINT_STATUS_URL="https://status.example.com/",
+        MAINT_LANGUAGE="de",
+    )
+    site.on()
+    response = visit("/")
+    page = response.content.decode()
+    assert "<title>The shop is moving</title>" in page
+    assert 'href="mailto:help@example.com"' in page
+    assert 'href="https://status.example.com/"' in page
+    assert (response["content-language"], '<html lang="de"' in page) == ("de", True)
+    assert visit("/", headers={"accept-language": "fr"})["content-language"] == "fr"
+    site.set_page(title="Of the site", language="it")
+    response = visit("/")
+    assert b"<title>Of the site</title>" in response.content
+    assert response["content-language"] == "it"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_what_is_empty_says_nothing(visit, site, configure, value):
+    names = ("MAINT_TITLE", "MAINT_CONTACT", "MAINT_STATUS_URL", "MAINT_LANGUAGE")
+    configure(MAINTENANCE_MODE_TEMPLATE=None, **dict.fromkeys(names, value))
+    site.on()
+    response = visit("/")
+    assert b"<title>Down for maintenance</title>" in response.content
+    assert response["content-language"] == "en"
 
 
 def test_without_both_the_nearest_one_from_the_project_up_counts(

@@ -27,6 +27,26 @@ def test_503_html_is_the_page_with_what_the_site_says(visit, site):
     assert response["maint-decision"] == "block"
     # The team decides what its page loads.
     assert not response.has_header("content-security-policy")
+    assert not response.has_header("content-language")
+
+
+def test_the_team_s_page_is_in_the_language_that_django_chooses(visit, site, configure):
+    locale = "django.middleware.locale.LocaleMiddleware"
+    configure(MIDDLEWARE=[locale, *settings.MIDDLEWARE], LANGUAGES=[("en", "E"), ("de", "D")])
+    site.on()
+    response = visit("/", headers={"accept-language": "fr, de"})
+    assert b"The shop is closed" in response.content
+    assert response["content-language"] == "de", "and not that of the page of the site"
+
+
+def test_a_template_shows_the_message_in_the_visitor_s_language(visit, site, configure, tmp_path):
+    (tmp_path / "503.html").write_text("{{ reason_language }}/{{ dir }}: {{ reason }}")
+    (engine,) = settings.TEMPLATES
+    configure(TEMPLATES=[{**engine, "DIRS": [tmp_path]}])
+    site.on(reason="Back at noon", reasons={"de": "Bis gleich", "he": "מיד"})
+    for language, page in [("de", "de/ltr: Bis gleich"), ("he", "he/rtl: מיד")] * 2:
+        response = visit("/", headers={"accept-language": language})
+        assert response.content.decode() == page
 
 
 def test_another_name_is_another_page(visit, site, configure):

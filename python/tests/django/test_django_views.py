@@ -39,6 +39,15 @@ def test_a_superuser_takes_the_site_down_and_up(visit, post, site):
     assert visit("/").status_code == 200
 
 
+def test_a_window_that_is_open_loses_nothing_by_a_click(visit, post, site):
+    site.on(reason="Bigger disks", paths=["/shop/**"])
+    before = site.state()
+    response = post(ON)
+    assert response.status_code == 409
+    assert "this would lose its scope (paths /shop/**, and then every" in response.content.decode()
+    assert site.state() == before
+
+
 def changes_by_asking(site, methods, requests):
     """How many changes random requests make, by a superuser without CSRF checks."""
     chance = random.Random(47)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import unittest
 from datetime import datetime, timedelta, timezone
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from maint import Gate, MaintError, Pass, Reply, Request, Site, UsageError
-from maint.testing import Clock, MaintMixin, TemporarySite
+from maint.testing import Clock, MaintMixin, TemporarySite, WindowSettings
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
 
@@ -220,3 +221,11 @@ def test_a_site_that_was_there_is_left_alone(site: Site, monkeypatch: pytest.Mon
         temporary.on()
     assert Path(site.state_file).read_bytes() == before
     assert site.open_windows() == []
+
+
+def test_a_window_of_the_tests_has_all_settings_that_one_of_a_site_has() -> None:
+    of_a_site = set(inspect.signature(Site.on).parameters)
+    rest = {"self", "name", "replace", "by", "command"}
+    assert set(WindowSettings.__annotations__) == of_a_site - rest
+    changed = set(inspect.signature(Site.set).parameters)
+    assert changed == of_a_site - {"replace"}

@@ -127,6 +127,10 @@ def open_gate(
             "status": values["MAINTENANCE_MODE_STATUS_CODE"],
             "retry_after": values["MAINTENANCE_MODE_RETRY_AFTER"],
             "redirect": values["MAINTENANCE_MODE_REDIRECT_URL"],
+            "title": values["MAINT_TITLE"],
+            "contact": values["MAINT_CONTACT"],
+            "status_url": values["MAINT_STATUS_URL"],
+            "language": values["MAINT_LANGUAGE"],
         }
         return Gate(site, **{**given, **options})
     except ValueError as error:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from datetime import datetime
 from functools import wraps
@@ -46,17 +46,34 @@ def set_maintenance_mode(
     value: bool,
     start: datetime | str | None = None,
     end: datetime | str | None = None,
+    *,
+    estimate: datetime | str | None = None,
+    reason: str | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> None:
     """Opens or closes the window `default`, as `maint on` and `maint off` do.
 
-    `start` and `end` are aware `datetime`s, naive ones in Django's current time zone, or text in
-    ISO 8601. Other windows stay as they are, so the site may still be down after `False`.
+    `start`, `end` and `estimate`, when it is expected to be over, are aware `datetime`s, naive
+    ones in Django's current time zone, or text in ISO 8601. `reason` is for visitors, and
+    `reasons` the same by language: `{"de": "Bis gleich"}`. All settings of a window that is open
+    are replaced; `maint.Site.set` changes some. Other windows stay as they are, so the site may
+    still be down after `False`.
 
     Raises `ImproperlyConfigured` if the settings have a `MAINTENANCE_MODE`, `TypeError` and
     `ValueError` for values that cannot be, and `MaintError` if the state cannot be written.
     """
-    shown = "".join(f", {k}={v!r}" for k, v in (("start", start), ("end", end)) if v is not None)
-    change(value, start, end, command=f"set_maintenance_mode({value!r}{shown})")
+    times = (("start", start), ("end", end), ("estimate", estimate))
+    texts = (("reason", reason), ("reasons", reasons))
+    shown = "".join(f", {k}={v!r}" for k, v in (*times, *texts) if v is not None)
+    change(
+        value,
+        start,
+        end,
+        estimate=estimate,
+        reason=reason,
+        reasons=reasons,
+        command=f"set_maintenance_mode({value!r}{shown})",
+    )
 
 
 def change(
@@ -64,13 +81,17 @@ def change(
     start: datetime | str | None = None,
     end: datetime | str | None = None,
     *,
+    estimate: datetime | str | None = None,
     reason: str | None = None,
+    reasons: Mapping[str, str] | None = None,
+    replace: bool = True,
     by: str | None = None,
     command: str,
 ) -> Any:
     """Changes the window `default` and returns the `Change`, see `set_maintenance_mode`.
 
-    `reason` is for visitors; `by` and `command` are for the history.
+    `by` and `command` are for the history. Without `replace`, an open window that would lose
+    something raises `Conflict`, see `maint.Site.on`.
     """
     site = _site()
     if not isinstance(value, bool):
@@ -80,14 +101,24 @@ def change(
         return site.off(DEFAULT, by=by, command=command)
 
     if not value:
-        if start is not None or end is not None:
-            raise ValueError("only True goes with a start or an end")
+        if start is not None or end is not None or estimate is not None:
+            raise ValueError("only True goes with a start, an end or an estimate")
         return hooks().write(value, None, None, turn_off, site.open_windows) or turn_off()
-    start, end = _time(start), _time(end)
+    start, end, estimate = _time(start), _time(end), _time(estimate)
     if written := hooks().write(value, start, end, turn_off, site.open_windows):
         return written
     try:
-        return site.on(DEFAULT, reason=reason, start=start, end=end, by=by, command=command)
+        return site.on(
+            DEFAULT,
+            reason=reason,
+            reasons=reasons,
+            start=start,
+            end=end,
+            estimate=estimate,
+            replace=replace,
+            by=by,
+            command=command,
+        )
     except UsageError as error:
         raise ValueError(str(error)) from error
 

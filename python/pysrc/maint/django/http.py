@@ -295,8 +295,10 @@ def _response(reply: Reply, body: bytes | None = None) -> HttpResponse:
 def _response_of_the_team(request: HttpRequest, reply: Reply, body: bytes) -> HttpResponse:
     response = _response(reply, b"" if request.method == "HEAD" else body)
     response["content-length"] = str(len(body))
-    # The policy fits the site's own page. The team's page may load other things.
+    # The policy fits the site's own page, and the language is that page's. The team's page may
+    # load other things, and `LocaleMiddleware` says its language.
     del response["content-security-policy"]
+    del response["content-language"]
     return response
 
 

@@ -35,7 +35,12 @@ logger = logging.getLogger("maint.django")
 
 #: The variables of a page that are text or a flag. The others, times and numbers, are written
 #: in the visitor's language and time zone.
-_PLAIN = frozenset({"title", "reason", "site", "read_only", "comes_back"})
+_PLAIN = frozenset(
+    {
+        *("title", "reason", "reason_language", "site", "contact", "contact_url", "status_url"),
+        *("read_only", "comes_back", "is_late", "language", "dir"),
+    }
+)
 
 #: The variable with the built-in page, whole.
 BUILT_IN = "built_in_page"

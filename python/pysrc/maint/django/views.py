@@ -72,7 +72,12 @@ def _view(request: HttpRequest, value: bool) -> HttpResponse:
         return _form(request, value)
     word = "on" if value else "off"
     try:
-        change = core.change(value, by=user.get_username(), command=f"view maintenance_mode_{word}")
+        change = core.change(
+            value,
+            replace=False,
+            by=user.get_username(),
+            command=f"view maintenance_mode_{word}",
+        )
     except (ImproperlyConfigured, MaintError) as error:
         logger.warning("maintenance_mode_%s: %s", word, error)
         return _form(request, value, str(error), status=409)

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import unittest
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ class WindowSettings(TypedDict, total=False):
     """The settings of a window, see `maint.Site.on`."""
 
     reason: str | None
+    reasons: Mapping[str, str]
     start: datetime | str | None
     end: datetime | str | None
     estimate: datetime | str | None
@@ -53,6 +54,11 @@ class WindowSettings(TypedDict, total=False):
     retry_after: int | None
     template: str | None
     redirect: str | None
+    format: Literal["html", "json", "txt"] | None
+    title: str | None
+    contact: str | None
+    status_url: str | None
+    language: str | None
 
 
 class TemporarySite:

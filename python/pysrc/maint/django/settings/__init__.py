@@ -32,6 +32,7 @@ from maint.django.settings.values import (
     status,
     switch,
     template,
+    text_of,
 )
 
 DEFAULT_TEMPLATE = "503.html"
@@ -41,6 +42,10 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "MAINT_RECHECK": interval,
     "MAINT_PLAIN_HTTP": flag,
     "MAINT_IS_READ": function,
+    "MAINT_TITLE": text_of("title"),
+    "MAINT_CONTACT": text_of("contact"),
+    "MAINT_STATUS_URL": text_of("status_url"),
+    "MAINT_LANGUAGE": text_of("language"),
     "MAINTENANCE_MODE": switch,
     "MAINTENANCE_MODE_IGNORE_ADMIN_SITE": flag,
     "MAINTENANCE_MODE_IGNORE_ANONYMOUS_USER": flag,

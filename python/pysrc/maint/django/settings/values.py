@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -56,6 +57,21 @@ def seconds(name: str, value: Any) -> int | None:
     return _validated(name, _number(name, value), "retry_after")
 
 
+def text_of(option: str) -> Callable[[str, Any], str | None]:
+    """The reader of a text that the gate takes as this option."""
+
+    def reader(name: str, value: Any) -> str | None:
+        # It may be translated late; there is one for all visitors.
+        text = str(value) if isinstance(value, Promise) else value
+        if text is None or text == "":
+            return None
+        if not isinstance(text, str):
+            raise Mistake(name, f"must be text or None, not {quoted(value)}")
+        return _validated(name, text, option)
+
+    return reader
+
+
 def directory(name: str, value: Any) -> str | None:
     """The path of a site directory, relative to `BASE_DIR`."""
     if value is None:
@@ -97,7 +113,8 @@ def _validated(name: str, value: Value, option: str, hint: str | None = None) ->
     try:
         validate_options(**options)
     except (OverflowError, ValueError) as error:
-        hint = f"{error}; {hint}" if hint else str(error)
+        why = str(error).removeprefix(f"{option}: ")
+        hint = f"{why}; {hint}" if hint else why
         raise Mistake(name, f"cannot be {quoted(value)}", hint) from error
     return value
 

@@ -15,6 +15,8 @@ class Command(MaintCommand):
     # Their warnings would be mailed by cron with each switch. What is wrong with a setting is
     # an error of the switch itself.
     requires_system_checks: ClassVar[list[str]] = []
+    # As scripts of these projects expect.
+    replaces = True
 
     def get_maintenance_mode(self) -> bool:
         """Whether the site is down."""

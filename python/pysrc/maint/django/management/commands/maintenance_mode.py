@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from maint import MaintError
+from maint import Conflict, MaintError
+from maint._maint import known_language
 from maint.django import core
 from maint.django.conf import Configuration, configuration
 
@@ -24,11 +25,26 @@ class Command(BaseCommand):
 
     help = "Take the site down, bring it back, or show how it is, as `maint on|off|status` do."
 
+    #: Whether `on` replaces the settings of an open window without `--yes`.
+    replaces = False
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("state", help="on, off or status")
         parser.add_argument("--start", help="with on: since when, in ISO 8601")
         parser.add_argument("--end", help="with on: until when, in ISO 8601")
-        parser.add_argument("-m", "--message", help="with on: the reason, for visitors")
+        parser.add_argument(
+            "--estimate", help="with on: when it is expected to be over; it opens nothing"
+        )
+        parser.add_argument(
+            "-m",
+            "--message",
+            action="append",
+            metavar="[TAG=]TEXT",
+            help="with on: the reason, for visitors; repeat it for a language: -m de='Bis gleich'",
+        )
+        parser.add_argument(
+            "--yes", action="store_true", help="with on: replace all settings of an open window"
+        )
         parser.add_argument(
             "--interactive", action="store_true", help="ask before changing anything"
         )
@@ -52,22 +68,37 @@ class Command(BaseCommand):
     def turn(self, value: bool, options: dict[str, Any]) -> None:
         """Opens or closes the window, and prints what that did."""
         word = "on" if value else "off"
-        given = {name: options[name] for name in ("start", "end", "message") if options[name]}
+        names = ("start", "end", "estimate", "message", "yes")
+        given = {name: options[name] for name in names if options.get(name)}
         if given and not value:
-            names = ", ".join(f"--{name}" for name in given)
-            raise CommandError(f"{names}: only `on` takes this")
+            shown = ", ".join(f"--{name}" for name in given)
+            raise CommandError(f"{shown}: only `on` takes this")
         if options["interactive"] and not self.is_confirmed(f"maintenance mode {word}? (y/N) "):
             self.say(options, "nothing was changed")
             return
+        is_meant = bool(given.pop("yes", False))
+        # Code that calls the command may give one as such.
+        messages = given.pop("message", [])
+        messages = [messages] if isinstance(messages, str) else messages
         line = ["manage.py", "maintenance_mode", word]
         line += [part for name, text in given.items() for part in (f"--{name}", str(text))]
-        change = core.change(
-            value,
-            given.get("start"),
-            given.get("end"),
-            reason=given.get("message"),
-            command=shlex.join(line),
-        )
+        line += [part for text in messages for part in ("--message", text)]
+        line += ["--yes"] if is_meant else []
+        reason, reasons = _by_language(messages)
+        try:
+            change = core.change(
+                value,
+                **given,
+                reason=reason,
+                reasons=reasons,
+                replace=is_meant or self.replaces,
+                command=shlex.join(line),
+            )
+        except Conflict as error:
+            if error.losses is None:
+                raise
+            hint = "`maint set` changes only what is given; `--yes` replaces all settings"
+            raise CommandError(f"{error}; {hint}") from error
         if change.made:
             self.say(options, f"made the site {change.made}")
         for warning in change.warnings:
@@ -102,6 +133,8 @@ class Command(BaseCommand):
         for name, window in windows.items():
             reason = window.get("reason")
             self.stdout.write(f"  {name}" + (f"  “{_printable(reason)}”" if reason else ""))
+            for language, text in window.get("reasons", {}).items():
+                self.stdout.write(f"    {language}: “{_printable(text)}”")
             self.stdout.write(f"    {_times(name in is_open, window)}")
         site = current.site.current()
         if site.is_awaited:
@@ -135,6 +168,22 @@ def _done(change: Any, value: bool) -> str:
     return f"window `{core.DEFAULT}` {is_open} {_end(window)}"
 
 
+def _by_language(messages: list[str]) -> tuple[str | None, dict[str, str]]:
+    """The message for everybody, and those in a language: `de=Bis gleich`."""
+    found: dict[str | None, str] = {}
+    for message in messages:
+        tag, is_tagged, text = message.partition("=")
+        language = known_language(tag) if is_tagged else None
+        if language in found:
+            where = f"in `{language}`" if language else "without a language"
+            raise CommandError(
+                f"there are two messages {where}; "
+                "give one for everybody, and one for each language: `-m de=TEXT`"
+            )
+        found[language] = message if language is None else text
+    return found.pop(None, None), {tag: text for tag, text in found.items() if tag}
+
+
 def _times(is_open: bool, window: dict[str, Any]) -> str:
     start = _shown(window.get("start") or window["opened_at"])
     if not is_open and window.get("end") and _parsed(window["end"]) <= timezone.now():
@@ -148,7 +197,11 @@ def _person(window: dict[str, Any]) -> str:
 
 
 def _end(window: dict[str, Any]) -> str:
-    return f"until {_shown(window['end'])}" if window.get("end") else "until somebody closes it"
+    end = f"until {_shown(window['end'])}" if window.get("end") else "until somebody closes it"
+    if not window.get("estimate"):
+        return end
+    word = "was expected" if _parsed(window["estimate"]) <= timezone.now() else "expected"
+    return f"{end}, {word} to be over at {_shown(window['estimate'])}"
 
 
 def _parsed(text: str) -> datetime:
