@@ -177,7 +177,7 @@ pub(crate) static LANGUAGES: [Language; 24] = [
             back_expected: "Voraussichtlich wieder da",
             moment: "Jeden Moment",
             late: "Es dauert länger als gedacht. Danke für Ihre Geduld.",
-            open: "Sie können diese Seite geöffnet lassen: Sie bringt Sie von selbst zurück.",
+            open: "Lassen Sie diese Seite ruhig offen: Danach geht es von selbst weiter.",
             again: "Noch einmal versuchen",
             sent: "Was Sie gesendet haben, wurde nicht verarbeitet.",
             resend: "Bitte senden Sie es später noch einmal.",

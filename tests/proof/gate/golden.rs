@@ -187,7 +187,7 @@ fn requirement_26_golden_states_are_obeyed_and_changed_without_losing_a_word() {
 /// What this version of the command writes, with the same names on every host.
 fn written_today() -> String {
     let site = TestSite::new();
-    let steps: [(&str, &[&str], &str); 11] = [
+    let steps: [(&str, &[&str], &str); 12] = [
         ("03:00:00", &["init", "--name", "Example Shop"], ""),
         ("03:00:01", &["template", "add", "sorry"], "<p>sorry</p>"),
         ("03:00:02", &["template", "use", "sorry"], ""),
@@ -199,8 +199,38 @@ fn written_today() -> String {
         ("03:00:08", &["on", "api", "--method", "PUT", "--host", "api.example", "--for", "1h"], ""),
         ("03:00:09", &["bypass", "new", "--note", "Ann", "--for", "3h", "--keep"], ""),
         (
+            "03:00:10",
+            &[
+                "page",
+                "set",
+                "--title",
+                "Back soon",
+                "--contact",
+                "help@example.com",
+                "--status-url",
+                "https://status.example.com/",
+                "--language",
+                "fr",
+            ],
+            "",
+        ),
+        (
             "03:00:10.5",
-            &["on", "-m", "Back <at> noon", "--until", "12:00", "--path", "/shop/**"],
+            &[
+                "on",
+                "-m",
+                "Back <at> noon",
+                "-m",
+                "de=Zurück <um> zwölf",
+                "--until",
+                "12:00",
+                "--estimate",
+                "11:30",
+                "--format",
+                "json",
+                "--path",
+                "/shop/**",
+            ],
             "",
         ),
     ];

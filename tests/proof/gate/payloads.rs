@@ -157,7 +157,8 @@ fn show_all(template: Option<&str>) -> Tally {
         }
         let [is_html, is_json, is_txt] = all();
         let problem: Value = serde_json::from_str(&is_json).unwrap();
-        let is_same = is_html == html.replace(MARK, &escaped(payload))
+        let is_same = without_links(&is_html)
+            == without_links(&html.replace(MARK, &escaped(payload)))
             && is_txt == txt.replace(MARK, payload)
             && problem["detail"] == payload;
         tally.shown += 1;
@@ -165,6 +166,25 @@ fn show_all(template: Option<&str>) -> Tally {
     }
     assert_eq!(tally.shown + tally.refused, PAYLOADS.len());
     tally
+}
+
+/// A page whose addresses are text, as they stand in the message. A slash is the same with an
+/// escape and without.
+fn without_links(html: &str) -> String {
+    let mut parts = html.split("<a href=\"");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("\" rel=\"noopener noreferrer\">") {
+            Some((target, rest)) => {
+                let leads = ["http://", "https://", "mailto:"];
+                let scheme = target.to_ascii_lowercase();
+                assert!(leads.iter().any(|lead| scheme.starts_with(lead)), "{target}");
+                text += rest;
+            }
+            None => text += part,
+        }
+    }
+    text.replace("</a>", "").replace("&#x2f;", "/")
 }
 
 fn assert_is_text(template: Option<&str>) {
