@@ -176,10 +176,17 @@ impl Spoken {
                 Ok(time)
             }
             Day::Tomorrow => on(tomorrow(today)?),
-            Day::Weekday(weekday) if weekday == today.weekday() => Err(Error::invalid_with(
-                format!("`{text}` could be today or in a week"),
-                format!("write `today {}`, or the date", self.clock()),
-            )),
+            Day::Weekday(weekday) if weekday == today.weekday() => {
+                let clock = self.clock();
+                let next = today.checked_add(jiff::Span::new().weeks(1));
+                let next = next.map_err(|_| calendar_ends())?;
+                let has_passed = on(today).is_ok_and(|time| time <= now);
+                let today = if has_passed { String::new() } else { format!("`today {clock}` or ") };
+                Err(Error::invalid_with(
+                    format!("`{text}` could be today or in a week"),
+                    format!("write {today}`{next} {clock}`"),
+                ))
+            }
             Day::Weekday(weekday) => {
                 let days = today.weekday().until(weekday);
                 let date = today.checked_add(jiff::Span::new().days(days));

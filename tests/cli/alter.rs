@@ -174,6 +174,12 @@ fn extend_refuses_what_would_not_be_longer() {
     env.set_now("2026-11-22T04:00:00Z");
     let error = env.fails(5, &["extend", "30m"]);
     assert!(error.contains("ended at"), "{error}");
+    env.ok(&["on", "disks"]);
+    let error = env.fails(2, &["extend", "disks"]);
+    assert_eq!(
+        error,
+        "maint: how much longer `disks` stays is not given\nhint: for example `maint extend disks 30m`\n"
+    );
 }
 
 #[test]

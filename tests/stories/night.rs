@@ -105,6 +105,7 @@ fn times_are_said_as_people_say_them_and_what_is_ambiguous_has_a_way_out() {
         ("12", "a time of day or a duration"),
         ("sunday 3:00", "today or in a week"),
         ("sunday noon", "today or in a week"),
+        ("sunday 1:00", "today or in a week"),
         ("tomorrow midnight", "begins or ends with"),
         ("3 am", "3:00"),
     ] {

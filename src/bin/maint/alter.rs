@@ -61,7 +61,17 @@ pub(crate) fn extend(session: &Session, args: &Extend) -> Result<Exit> {
     session.only_here(args.local.local);
     let site = session.site()?;
     let name = args.name.as_deref().unwrap_or(DEFAULT_WINDOW);
-    let extension = session.extension(&args.when)?;
+    let extension = session.extension(&args.when).map_err(|error| {
+        let when = &args.when;
+        let is_window = |state: State| state.windows.contains_key(when);
+        if args.name.is_some() || !site.state().is_ok_and(is_window) {
+            return error;
+        }
+        Error::invalid_with(
+            format!("how much longer `{when}` stays is not given"),
+            format!("for example `maint extend {when} 30m`"),
+        )
+    })?;
     let change = |state: &mut State, stamp: Stamp<'_>| {
         args.expect.check(state)?;
         state.extend_window(name, extension, stamp)
