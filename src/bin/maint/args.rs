@@ -356,40 +356,43 @@ impl Set {
 
 // What a window is to have no more.
 #[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
-#[command(next_help_heading = "Take away", globals_last())]
+#[command(globals_last())]
 pub(crate) struct Without {
     /// No message, in no language
-    #[arg(long, conflicts_with = "message", display_order = 24)]
+    #[arg(long, conflicts_with = "message", help_heading = "Take away", display_order = 24)]
     pub(crate) no_message: bool,
     /// No end: it stays until it is closed
-    #[arg(long, conflicts_with_all = ["until", "duration"], display_order = 24)]
+    #[arg(long, conflicts_with_all = ["until", "duration"], help_heading = "Take away", display_order = 24)]
     pub(crate) no_end: bool,
     /// No estimate
-    #[arg(long, conflicts_with = "estimate", display_order = 24)]
+    #[arg(long, conflicts_with = "estimate", help_heading = "Take away", display_order = 24)]
     pub(crate) no_estimate: bool,
     /// Cover all paths
-    #[arg(long, conflicts_with = "path", display_order = 25)]
+    #[arg(long, conflicts_with = "path", help_heading = "Take away", display_order = 25)]
     pub(crate) no_path: bool,
     /// Cover all methods
-    #[arg(long, conflicts_with = "method", display_order = 25)]
+    #[arg(long, conflicts_with = "method", help_heading = "Take away", display_order = 25)]
     pub(crate) no_method: bool,
     /// Cover all hosts
-    #[arg(long, conflicts_with = "host", display_order = 25)]
+    #[arg(long, conflicts_with = "host", help_heading = "Take away", display_order = 25)]
     pub(crate) no_host: bool,
     /// Cover reads as well
-    #[arg(long, conflicts_with = "read_only", display_order = 25)]
+    #[arg(long, conflicts_with = "read_only", help_heading = "Take away", display_order = 25)]
     pub(crate) no_read_only: bool,
     /// The status code of the site
-    #[arg(long, conflicts_with = "status", display_order = 26)]
+    #[arg(long, conflicts_with = "status", help_heading = "Take away", display_order = 26)]
     pub(crate) no_status: bool,
     /// The Retry-After of the site
-    #[arg(long, conflicts_with = "retry_after", display_order = 26)]
+    #[arg(long, conflicts_with = "retry_after", help_heading = "Take away", display_order = 26)]
     pub(crate) no_retry_after: bool,
     /// The template of the site
-    #[arg(long, conflicts_with = "template", display_order = 26)]
+    #[arg(long, conflicts_with = "template", help_heading = "Take away", display_order = 26)]
     pub(crate) no_template: bool,
+    /// The format of the site
+    #[arg(long, conflicts_with = "format", help_heading = "Take away", display_order = 26)]
+    pub(crate) no_format: bool,
     /// No redirect of its own
-    #[arg(long, conflicts_with = "redirect", display_order = 26)]
+    #[arg(long, conflicts_with = "redirect", help_heading = "Take away", display_order = 26)]
     pub(crate) no_redirect: bool,
 }
 
@@ -416,6 +419,7 @@ impl Without {
         page.status = page.status.filter(|_| !self.no_status);
         page.retry_after = page.retry_after.filter(|_| !self.no_retry_after);
         page.template.take_if(|_| self.no_template);
+        page.format.take_if(|_| self.no_format);
         page.redirect.take_if(|_| self.no_redirect);
     }
 }
