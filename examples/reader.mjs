@@ -148,7 +148,7 @@ const PAGE = fields({
   template: maybe(pattern(TEMPLATE, 'name of a template')),
   redirect: maybe(redirect),
   format: maybe(pattern(/^(html|json|txt)$/, 'format')),
-  title: maybe((value, where) => (text(200)(value, where), /^(?!\s*$)[^\n\t]*$/.test(value) || refuse(`${where} is no line`))),
+  title: maybe((value, where) => (text(200)(value, where), /^(?=.*\P{White_Space})[^\n\t]*$/u.test(value) || refuse(`${where} is no line`))),
   contact: maybe(contact),
   status_url: maybe(link),
   language: maybe(pattern(TAG, 'tag of a language')),

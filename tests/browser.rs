@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Extension, Path};
+use axum::http::HeaderMap;
 use axum::response::Html;
 use axum::routing::{any, get};
 use maint::Site;
@@ -504,10 +505,16 @@ fn the_first_minute_ends_with_a_503_that_one_can_see_and_nothing_else() {
 
 /// What a browser in a time zone makes of a page, its scripts run.
 fn seen_in(chromium: &path::Path, zone: &str, url: &str) -> String {
+    seen_by(chromium, zone, "en-US", url)
+}
+
+/// The same of a browser that asks for a language.
+fn seen_by(chromium: &path::Path, zone: &str, language: &str, url: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--lang=en-US", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--accept-lang={language}"))
         .arg(url)
         .env("TZ", zone)
         .env("LANGUAGE", "en_US")
@@ -527,14 +534,16 @@ fn the_banner_of_the_guide_announces_maintenance_in_the_visitors_own_zone() {
     let shop = Shop { temp: tempfile::tempdir().unwrap() };
     shop.maint(&["init"]);
     let times = ["--at", "2099-01-04T03:00:00Z", "--until", "2099-01-04T04:00:00Z"];
-    let reason = ["-m", "Bigger disks <script>alert(1)</script>"];
+    let reason = ["-m", "Bigger disks <script>alert(1)</script>", "-m", "de=Größere Platten"];
     shop.maint(&[&["on", "bigger-disks-4711"][..], &times, &reason].concat());
-    let page = async |Extension(pass): Extension<Pass>| {
-        Html(format!("<!doctype html><title>Shop</title>{}<h1>Open</h1>", banner::banner(&pass)))
+    let page = async |headers: HeaderMap, Extension(pass): Extension<Pass>| {
+        let languages = headers.get("accept-language").map_or("", |field| field.to_str().unwrap());
+        let banner = banner::banner(&pass, languages);
+        Html(format!("<!doctype html><title>Shop</title>{banner}<h1>Open</h1>"))
     };
     // As an app whose policy stops scripts in the page.
     let strict = async |Extension(pass): Extension<Pass>| {
-        ([("content-security-policy", "script-src 'self'")], Html(banner::banner(&pass)))
+        ([("content-security-policy", "script-src 'self'")], Html(banner::banner(&pass, "")))
     };
     let layer = MaintenanceLayer::open(Some(&shop.site())).unwrap();
     let app = Router::new().route("/", get(page)).route("/strict", get(strict)).layer(layer);
@@ -551,6 +560,8 @@ fn the_banner_of_the_guide_announces_maintenance_in_the_visitors_own_zone() {
     assert!(!seen.contains("03:00 UTC") && !seen.contains("4711"), "{seen}");
     let seen = seen_in(&rig.chromium, "Asia/Tokyo", &url);
     assert!(seen.contains("Sunday, January 4") && seen.contains("12:00"), "{seen}");
+    let seen = seen_by(&rig.chromium, "Europe/Vienna", "de-AT", &url);
+    assert!(seen.contains("Größere Platten") && !seen.contains("Bigger disks"), "{seen}");
     let seen = seen_in(&rig.chromium, "Asia/Tokyo", &format!("{url}strict"));
     assert!(seen.contains("2099-01-04 03:00 UTC"), "{seen}");
     // While nothing is to come, there is none.

@@ -302,6 +302,75 @@ fn requirement_56_every_vector_decides_as_written() {
     figure(&format!("{number} of {number} vectors decide as written"));
 }
 
+/// What visitors are told, which decides nothing: of a window, and of a page.
+const TOLD: [&str; 3] = ["reason", "reasons", "estimate"];
+const TOLD_ON_THE_PAGE: [&str; 5] = ["format", "title", "contact", "status_url", "language"];
+
+/// The same state as it looks to a reader that does not know what visitors are told.
+fn untold(state: &serde_json::Value) -> serde_json::Value {
+    let mut state = state.clone();
+    let forget = |page: Option<&mut serde_json::Value>| {
+        let fields = page.and_then(serde_json::Value::as_object_mut);
+        fields.map(|page| page.retain(|name, _| !TOLD_ON_THE_PAGE.contains(&&**name)));
+    };
+    forget(state.get_mut("page"));
+    let windows = state.get_mut("windows").and_then(serde_json::Value::as_object_mut);
+    for window in windows.into_iter().flat_map(serde_json::Map::values_mut) {
+        forget(window.get_mut("page"));
+        let window = window.as_object_mut().unwrap();
+        window.retain(|name, _| !TOLD.contains(&&**name));
+    }
+    state
+}
+
+/// The same state with all that visitors can be told.
+fn told(state: &serde_json::Value) -> serde_json::Value {
+    let mut state = untold(state);
+    let page = serde_json::json!({
+        "format": "json", "title": "Back soon", "contact": "help@example.com",
+        "status_url": "https://status.example.com/", "language": "de",
+    });
+    let tell = |of: &mut serde_json::Value| {
+        let pages = of.as_object_mut().unwrap().entry("page").or_insert(serde_json::json!({}));
+        pages.as_object_mut().unwrap().extend(page.as_object().unwrap().clone());
+    };
+    tell(&mut state);
+    let windows = state.get_mut("windows").and_then(serde_json::Value::as_object_mut);
+    for window in windows.into_iter().flat_map(serde_json::Map::values_mut) {
+        tell(window);
+        let estimate = window["end"].as_str().unwrap_or("2999-01-01T00:00:00Z").to_owned();
+        window["estimate"] = estimate.into();
+        window["reason"] = "Platten".into();
+        window["reasons"] = serde_json::json!({ "en": "Disks", "pt-br": "Discos" });
+    }
+    state
+}
+
+#[test]
+fn a_reader_that_does_not_know_what_visitors_are_told_decides_the_same() {
+    let (mut differ, mut without, mut with) = (String::new(), 0, 0);
+    for vector in files::<Vector>("tests/vectors").into_iter().flat_map(|(_, file)| file.vectors) {
+        let verdict = |state: serde_json::Value| {
+            let state: State = serde_json::from_value(state).unwrap();
+            state.validate().unwrap();
+            let plan = Plan::new(&state).unwrap();
+            let is_pass = plan.decide(&vector.request.facts(), vector.now).is_pass();
+            if is_pass { Verdict::Pass } else { Verdict::Block }
+        };
+        let (less, more) = (untold(&vector.state), told(&vector.state));
+        without += u32::from(less != vector.state);
+        with += u32::from(more != vector.state);
+        if [verdict(less), verdict(more)] != [vector.decision; 2] {
+            writeln!(differ, "{}", vector.name).unwrap();
+        }
+    }
+    assert!(differ.is_empty(), "decided differently:\n{differ}");
+    assert!(without >= 20 && with >= 300, "{without} and {with} states differ");
+    figure(&format!(
+        "{without} vectors without what visitors are told, and {with} with all of it, decide the same"
+    ));
+}
+
 #[test]
 fn every_vector_of_a_state_file_is_read_or_refused_as_written() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! Answers of the gate as objects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maint::gate;
@@ -99,7 +100,7 @@ impl From<gate::Pass> for Pass {
 
 /// A scheduled window that will cover what is asked for, with any method.
 ///
-/// `start`, `end` and `reason` are what visitors may be told, as on the
+/// `start`, `end` and the reason are what visitors may be told, as on the
 /// page later. `name` and `scope` are words of the operators: decide by
 /// them, and do not print them.
 #[pyclass(frozen, module = "maint")]
@@ -132,10 +133,34 @@ impl Upcoming {
         self.0.estimate.map(|estimate| clock::datetime(py, estimate)).transpose()
     }
 
-    /// The reason shown to visitors.
+    /// The reason shown to visitors who read none of the languages in
+    /// `reasons`.
     #[getter]
     fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
+    }
+
+    /// The same in further languages, by BCP 47 tag in lower case.
+    #[getter]
+    fn reasons(&self) -> BTreeMap<String, String> {
+        self.0.reasons.clone()
+    }
+
+    /// The language of `reason`, which is that of the page: a BCP 47 tag in
+    /// lower case.
+    #[getter]
+    fn language(&self) -> &str {
+        &self.0.language
+    }
+
+    /// Returns the reason for a visitor, as the page will choose it.
+    ///
+    /// `languages`: what the visitor reads, as `Accept-Language` has it, or
+    /// the tag of the language that the app has chosen. What depends on that
+    /// field needs `Vary: Accept-Language`.
+    #[pyo3(signature = (languages, /))]
+    fn reason_in(&self, languages: &str) -> Option<&str> {
+        self.0.reason_in(languages)
     }
 
     /// Whether only what changes something will be blocked.

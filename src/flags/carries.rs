@@ -8,6 +8,7 @@ use super::flag::Flag;
 use super::kinds::{carries_path, definition};
 use super::lack::{Lack, Missing};
 use super::reach;
+use crate::format::Format;
 use crate::rules::{Matcher, Rule};
 use crate::state::{DEFAULT_STATUS, Phase, State, Window, by_number};
 use crate::time::has_come;
@@ -67,6 +68,8 @@ fn of_window(
     let page = window.page.over(&state.page);
     let has_status = page.status.is_some_and(|status| status != DEFAULT_STATUS);
     let says_when = definition.carries(Fact::Page) || definition.carries(Fact::RetryAfter);
+    let has_format = page.format.is_some_and(|format| format != Format::Html);
+    let says_why = definition.carries(Fact::Page) || definition.carries(Fact::Reason);
     let shows_estimate = window.estimate.is_some() && says_when;
     let carries_clock = |fact| definition.carries(fact) && carries_times(definition, flag);
     let lacking = [
@@ -75,6 +78,9 @@ fn of_window(
         (shows_estimate && !has_come(window.estimate, now), Missing::Estimate),
         (page.redirect.is_some() && !definition.carries(Fact::Redirect), Missing::Redirect),
         (has_status && !definition.carries(Fact::Status), Missing::Status),
+        (has_format && !definition.carries(Fact::Format), Missing::Format),
+        // A page that is finished beforehand has one language.
+        (!window.reasons.is_empty() && says_why, Missing::Languages),
     ];
     lacking.into_iter().filter_map(|(is_lacking, what)| is_lacking.then_some(what)).collect()
 }

@@ -21,6 +21,8 @@ pub enum Fact {
     RetryAfter,
     /// The status code.
     Status,
+    /// The format of the page for those who name none.
+    Format,
     /// A redirect in place of the page.
     Redirect,
     /// Single addresses that get through.
@@ -46,6 +48,7 @@ impl Fact {
             Self::Reason => "reason",
             Self::RetryAfter => "Retry-After",
             Self::Status => "status",
+            Self::Format => "format",
             Self::Redirect => "redirect",
             Self::Addresses => "addresses",
             Self::Networks => "networks",

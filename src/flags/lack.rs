@@ -33,6 +33,10 @@ pub enum Missing {
     Redirect,
     /// The status is the usual one of the software.
     Status,
+    /// HTML is shown to those who name no format.
+    Format,
+    /// The message is shown in the language of the site alone.
+    Languages,
     /// Ignore rules let nobody through.
     Rules,
     /// Somebody has to take away what these ignore rules let through when they expire.
@@ -64,6 +68,14 @@ impl Lack {
             }
             Missing::Redirect => format!("it cannot carry the redirect of window `{window}`"),
             Missing::Status => format!("it cannot carry the status of window `{window}`"),
+            Missing::Format => {
+                format!("it shows HTML where window `{window}` has another format")
+            }
+            Missing::Languages => {
+                format!(
+                    "it shows the message of window `{window}` in the language of the site alone"
+                )
+            }
             Missing::Rules => format!("it cannot carry the ignore rules {ids}"),
             Missing::Expiry => {
                 format!("it goes on letting through by the rules {ids} when they expire")

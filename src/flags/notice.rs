@@ -14,7 +14,6 @@ use super::reach;
 use crate::format::Format;
 use crate::page::pages::{Pages, SiteDefaults};
 use crate::page::{Reply, Templates};
-use crate::request::RequestParts;
 use crate::rules::{Matcher, PathPattern};
 use crate::site::Site;
 use crate::state::{BypassToken, PageSettings, Phase, State, Window};
@@ -89,19 +88,12 @@ impl<'a> Notice<'a> {
 
     /// The finished page, as GET gets it.
     pub(crate) fn page(&self, format: Format) -> Vec<u8> {
-        self.pages().finished(format, self.moment()).to_vec()
+        self.reply(format).body().to_vec()
     }
 
     /// The same with the fields of the answer, for software that sends them itself.
     pub(crate) fn reply(&self, format: Format) -> Reply {
-        let request = RequestParts::new("GET", "/");
-        // Nobody who does not name HTML is redirected.
-        let request = match format {
-            Format::Html => request,
-            Format::Json => request.with("accept", "application/json"),
-            Format::Txt => request.with("accept", "text/plain"),
-        };
-        self.pages().reply(&request, self.moment())
+        self.pages().shown(format, self.moment())
     }
 
     /// The status of the page.

@@ -9,9 +9,10 @@ use tempfile::TempDir;
 
 use super::{Flag, Found, Kind, Missing, Report, Standing};
 use crate::error::Error;
+use crate::format::Format;
 use crate::rules::{self, Matcher};
 use crate::site::Site;
-use crate::state::{RuleSettings, Scope, State, WindowSettings};
+use crate::state::{PageSettings, RuleSettings, Scope, State, WindowSettings};
 use crate::store::{self, Applied, Options, Stamp};
 
 /// A site, and a folder that software looks into.
@@ -286,6 +287,34 @@ fn requirement_81_a_window_that_covers_less_leaves_the_flag_clear_and_is_named()
     });
     let lacks = host.on(&WindowSettings::new()).flags[0].lacks.clone();
     assert_eq!((lacks[0].what, lacks[0].ids.len()), (Missing::Rules, 1));
+}
+
+#[test]
+fn a_format_and_messages_in_languages_are_carried_or_named() {
+    let window = || {
+        let page = PageSettings::new().format(Format::Json);
+        let mut settings = WindowSettings::new().reason("Disks").page(page);
+        settings.reasons = [("de".to_owned(), "Platten".to_owned())].into();
+        settings
+    };
+    let lacking = |host: &Host| -> Vec<Missing> {
+        host.on(&window()).flags[0].lacks.iter().map(|lack| lack.what).collect()
+    };
+    assert_eq!(lacking(&Host::with(file)), [Missing::Format], "it says nothing");
+    let page = |folder: &Path| Flag::new(Kind::Page).at(folder.join("page.html"));
+    assert_eq!(lacking(&Host::with(page)), [Missing::Format, Missing::Languages]);
+    let host = Host::new();
+    write(&host.folder.join("wp-load.php"), "");
+    host.add("it", Flag::new(Kind::Wordpress).at(&host.folder)).unwrap();
+    assert_eq!(lacking(&host), [Missing::Languages]);
+    let data = fs::read_to_string(host.site.flags().join("it.json")).unwrap();
+    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    assert_eq!(data["usual"], "json");
+    let body = data["pages"]["html"]["body"].as_str().unwrap();
+    assert!(body.starts_with("<!doctype html>"), "who asks for HTML gets it: {body}");
+    host.off();
+    host.on(&WindowSettings::new().page(PageSettings::new().format(Format::Html)));
+    assert_eq!(host.look().lacks, []);
 }
 
 #[test]

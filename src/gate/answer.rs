@@ -1,12 +1,13 @@
 //! What the gate says about a request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::page::Reply;
 use crate::page::reply::MARK;
-use crate::state::{Scope, Window};
+use crate::page::{Reply, language};
+use crate::state::{PageSettings, Scope, Window};
 
 /// What a view says about itself, which overrides windows and rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Pass {
 
 /// A scheduled window that will cover what is asked for, with any method.
 ///
-/// `start`, `end` and `reason` are what visitors may be told, as on the page later. `name` and
+/// `start`, `end` and the reason are what visitors may be told, as on the page later. `name` and
 /// `scope` are words of the operators: decide by them, and do not print them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -60,24 +61,63 @@ pub struct Upcoming {
     pub end: Option<Timestamp>,
     /// When it is expected to be over.
     pub estimate: Option<Timestamp>,
-    /// The reason shown to visitors.
+    /// The reason shown to visitors who read none of the languages in `reasons`.
     pub reason: Option<String>,
+    /// The same in further languages, by BCP 47 tag in lower case: see [`Upcoming::reason_in`].
+    pub reasons: BTreeMap<String, String>,
+    /// The language of `reason`, which is that of the page: a BCP 47 tag in lower case.
+    pub language: String,
     /// Which requests it will cover.
     pub scope: Scope,
 }
 
 impl Upcoming {
     /// What there is to announce of a window; nothing if it opened at once.
-    pub(super) fn of(name: &Arc<str>, window: &Window) -> Option<Arc<Self>> {
+    pub(super) fn of(name: &Arc<str>, window: &Window, site: &PageSettings) -> Option<Arc<Self>> {
         let start = window.start?;
+        let own = window.page.language.as_deref().or(site.language.as_deref());
         Some(Arc::new(Self {
             name: name.clone(),
             start,
             end: window.promised_end(),
             estimate: window.estimate,
             reason: window.reason.clone(),
+            reasons: window.reasons.clone(),
+            language: own.unwrap_or(language::of_site(None).tag).to_owned(),
             scope: window.scope.clone(),
         }))
+    }
+
+    /// Returns the reason for a visitor, as the page will choose it. `languages`: what the
+    /// visitor reads, as `Accept-Language` has it (RFC 9110, 12.5.4), or the tag of the language
+    /// that the app has chosen. What depends on that field needs `Vary: Accept-Language`.
+    ///
+    /// ```
+    /// # let temp = tempfile::tempdir()?;
+    /// # let site = maint::Site::at(temp.path());
+    /// # use maint::gate::Gate;
+    /// # use maint::request::RequestParts;
+    /// # std::fs::write(temp.path().join("state.json"), r#"{ "version": 1, "revision": 1,
+    /// # "windows": { "default": { "opened_at": "2026-11-22T02:00:00Z", "start": "2999-11-22T02:00:00Z",
+    /// # "reason": "Bigger disks", "reasons": { "de": "Größere Platten" } } } }"#)?;
+    /// let gate = Gate::open(&site)?;
+    /// let next = gate.next(&RequestParts::new("GET", "/"), None).unwrap();
+    /// assert_eq!(next.reason_in("de-AT,de;q=0.9,en;q=0.8"), Some("Größere Platten"));
+    /// assert_eq!(next.reason_in("en-GB,de;q=0.5"), Some("Bigger disks"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn reason_in(&self, languages: &str) -> Option<&str> {
+        let (own, reasons) = (&*self.language, &self.reasons);
+        let tag = language::told(
+            |each| each(languages.as_bytes()),
+            self.reason.is_some().then_some(own),
+            own,
+            reasons,
+        );
+        language::lookup(tag.unwrap_or(own).as_bytes(), |tag| reasons.get(tag))
+            .or(self.reason.as_ref())
+            .map(String::as_str)
     }
 
     /// Whether only what changes something will be blocked.

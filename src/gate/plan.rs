@@ -15,9 +15,9 @@ use crate::request::field::is_token;
 use crate::request::path::PathForms;
 use crate::request::{Request, TrustedProxies, client, cookie, host};
 use crate::rules::method::SAFE;
-use crate::state::State;
 use crate::state::bypass;
 use crate::state::window::{Scope, Window};
+use crate::state::{PageSettings, State};
 use crate::time::has_come;
 
 /// What was decided about a request, and what decided it.
@@ -104,7 +104,8 @@ impl Plan {
 
     /// Compiles a state whose ignore rules are compiled already.
     pub(crate) fn with_rules(state: &State, rules: Arc<RulesPlan>) -> Result<Self> {
-        let windows = state.windows.iter().map(|(name, window)| WindowPlan::new(name, window));
+        let windows =
+            state.windows.iter().map(|(name, window)| WindowPlan::new(name, window, &state.page));
         let tokens = state.bypass.iter().map(|(id, token)| TokenPlan {
             id: id.as_str().into(),
             digest: token.sha256.clone(),
@@ -342,12 +343,12 @@ fn is_equal(one: &[u8], other: &[u8]) -> bool {
 }
 
 impl WindowPlan {
-    fn new(name: &str, window: &Window) -> Result<Self> {
+    fn new(name: &str, window: &Window, site: &PageSettings) -> Result<Self> {
         let paths = window.scope.paths.iter().map(|text| Ok((text.parse()?, 0)));
         let hosts = window.scope.hosts.iter().map(|text| Ok((text.parse()?, 0)));
         let name = name.into();
         Ok(Self {
-            upcoming: Upcoming::of(&name, window),
+            upcoming: Upcoming::of(&name, window, site),
             name,
             window: window.clone(),
             paths: PathIndex::new(paths.collect::<Result<Vec<_>>>()?)?,

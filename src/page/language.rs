@@ -1,9 +1,13 @@
 //! Which language a visitor gets (RFC 9110, 12.5.4, by lookup: RFC 4647, 3.4).
 
+use std::collections::BTreeMap;
+
 use super::accept::weight;
 use super::texts::{ENGLISH, LANGUAGES, Language};
-use crate::request::Request;
 use crate::request::field::trim;
+
+/// What a visitor reads.
+pub(crate) const FIELD: &str = "accept-language";
 
 /// How much of `Accept-Language` is looked at, in bytes. A browser sends a tenth of it.
 const MAX_FIELD: usize = 1_000;
@@ -37,18 +41,36 @@ pub(crate) fn of_site(tag: Option<&str>) -> &'static Language {
     tag.and_then(spoken).unwrap_or(ENGLISH)
 }
 
-/// What `find` has for the most preferred language of a request that it has something for, and
-/// `any` where the request names any language.
+/// In which language a visitor is told why: `own` is that of the reason without a tag, and `any`
+/// goes to those who read every language. `None` if there is nothing in any of theirs. `lines`
+/// are those of `Accept-Language`.
+pub(crate) fn told<'t>(
+    lines: impl FnOnce(&mut dyn FnMut(&[u8])),
+    own: Option<&'t str>,
+    any: &'t str,
+    reasons: &'t BTreeMap<String, String>,
+) -> Option<&'t str> {
+    if reasons.is_empty() {
+        return None;
+    }
+    preferred(lines, any, |tag| {
+        let other = || reasons.get_key_value(tag).map(|(tag, _)| tag.as_str());
+        own.filter(|own| *own == tag).or_else(other)
+    })
+}
+
+/// What `find` has for the most preferred language that it has something for, and `any` where
+/// any language is named. `lines` are those of `Accept-Language`.
 ///
 /// The heavier language goes first, then the earlier. What has the weight 0 counts for nothing.
 pub(crate) fn preferred<T: Copy>(
-    request: &impl Request,
+    lines: impl FnOnce(&mut dyn FnMut(&[u8])),
     any: T,
     find: impl Fn(&str) -> Option<T>,
 ) -> Option<T> {
     let mut best: Option<(u16, T)> = None;
     let mut left = MAX_FIELD;
-    request.header("accept-language", &mut |line| {
+    lines(&mut |line| {
         let line = &line[..line.len().min(left)];
         left -= line.len();
         for range in line.split(|&byte| byte == b',') {
@@ -92,14 +114,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::request::RequestParts;
+    use crate::request::{Request as _, RequestParts};
 
-    fn of(lines: &[&str]) -> &'static str {
+    fn accepted(request: &RequestParts) -> impl Fn(&mut dyn FnMut(&[u8])) {
+        |each| request.header(FIELD, each)
+    }
+
+    fn of(fields: &[&str]) -> &'static str {
         let mut request = RequestParts::new("GET", "/");
-        for line in lines {
+        for line in fields {
             request = request.with("Accept-Language", line);
         }
-        preferred(&request, "any", spoken_exactly).unwrap_or("none")
+        preferred(accepted(&request), "any", spoken_exactly).unwrap_or("none")
     }
 
     fn spoken_exactly(tag: &str) -> Option<&'static str> {
@@ -180,12 +206,12 @@ mod tests {
     proptest! {
         #[test]
         fn requirement_27_no_language_makes_the_reader_panic(
-            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 0..4),
+            odd in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..90), 0..4),
             shaped in r"((de|fr|xx|\*)(-[a-z0-9]{0,9}){0,4}[;, ]{0,2}(q=[0-9.eEinfa+-]{0,6})?[;, ]{0,2}){0,6}",
         ) {
             let mut request = RequestParts::new("GET", "/").with("accept-language", &shaped);
-            request.headers.extend(lines.into_iter().map(|line| ("Accept-Language".to_owned(), line)));
-            let found = preferred(&request, "any", spoken_exactly);
+            request.headers.extend(odd.into_iter().map(|line| ("Accept-Language".to_owned(), line)));
+            let found = preferred(accepted(&request), "any", spoken_exactly);
             prop_assert!(found.is_none_or(|tag| tag == "any" || spoken(tag).is_some()));
         }
     }

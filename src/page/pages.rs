@@ -13,7 +13,7 @@ use super::language;
 use super::policy;
 use super::render::{Context, Engine, Templates};
 use super::reply::{Body, Live, Made, Page, Reply};
-use super::scripts::{self, Asker};
+use super::scripts::{self, Asker, Showing};
 use super::texts::{LANGUAGES, Language};
 use crate::error::Error;
 use crate::format::Format;
@@ -234,60 +234,25 @@ impl Pages {
         }
         let finish =
             |page: &Arc<Page>| page.reply(self.window.as_ref(), retry_after, method == "HEAD");
-        let asker = Asker::of(request);
-        let Some(asker) = asker else { return finish(&self.page(request, method, now)) };
+        let page = || finish(&self.page(request, method, now));
         let is_read = is_read(method);
-        let here = || {
-            let field = if let Asker::Htmx { .. } = asker { "hx-current-url" } else { "referer" };
-            scripts::current(request, field).filter(|here| is_blocked(method, here))
-        };
-        // Where the visitor is, they can ask again when all is over.
-        let unsent = || {
-            let target = here().unwrap_or_else(|| scripts::target(request));
-            scripts::unsent(&target, method)
-        };
         let in_format = |format| {
             let spoken = self.preferred(request, format);
             self.form(spoken, Form { format, is_sent: !is_read, is_late: self.is_late(now) })
         };
-        let reply = finish(&self.page(request, method, now));
-        match &asker {
-            Asker::Htmx { is_boosted: true } if is_read => {
-                reply.with("hx-redirect", scripts::target(request))
-            }
-            Asker::Htmx { .. } if is_read => match here() {
-                Some(_) => reply.with("hx-refresh", "true".to_owned()),
-                None => reply,
-            },
-            Asker::Htmx { .. } => match unsent() {
-                Some(link) => reply.with("hx-redirect", link),
-                None => reply,
-            },
-            Asker::Inertia => {
-                let link = if is_read { Some(scripts::target(request)) } else { unsent() };
-                match link {
-                    Some(link) => reply.with_status(409).with("x-inertia-location", link),
-                    None => reply,
-                }
-            }
-            Asker::Turbo { frame, takes_stream, is_recent } => {
-                let is_part = frame.is_some() || *takes_stream;
-                let text = || in_format(Format::Txt).text(retry_after);
-                match frame {
-                    _ if is_read && is_part && *is_recent && here().is_some() => finish(
-                        &in_format(Format::Html).instead(scripts::STREAM, scripts::refresh()),
-                    ),
-                    // Turbo loads the page anew by itself.
-                    None if is_read && !is_part => finish(&in_format(Format::Txt)),
-                    _ if *takes_stream => finish(
-                        &in_format(Format::Html).instead(scripts::STREAM, scripts::notice(&text())),
-                    ),
-                    Some(id) => finish(
-                        &in_format(Format::Html)
-                            .instead(media_type(Format::Html), scripts::framed(&text(), id)),
-                    ),
-                    None => reply,
-                }
+        let html = || in_format(Format::Html);
+        let text = || in_format(Format::Txt).text(retry_after);
+        let asker = Asker::of(request);
+        match asker.map_or(Showing::Page, |asker| asker.showing(request, is_read, is_blocked)) {
+            Showing::Page => page(),
+            Showing::Field(name, value) => page().with(name, value),
+            Showing::Conflict(name, value) => page().with_status(409).with(name, value),
+            Showing::Text => finish(&in_format(Format::Txt)),
+            Showing::Refresh => finish(&html().instead(scripts::STREAM, scripts::refresh())),
+            Showing::Notice => finish(&html().instead(scripts::STREAM, scripts::notice(&text()))),
+            Showing::Frame(id) => {
+                let frame = scripts::framed(&text(), &id);
+                finish(&html().instead(media_type(Format::Html), frame))
             }
         }
     }
@@ -322,22 +287,15 @@ impl Pages {
     fn preferred(&self, request: &impl Request, format: Format) -> usize {
         let find = |tag: &str| self.spoken.iter().position(|spoken| *spoken.tag == *tag);
         let source = &self.source;
-        let told = if source.reasons.is_empty() {
-            None
-        } else {
-            // The reason without a tag is in the language of the site.
-            let own = source.context.reason.is_some().then_some(self.of_site);
-            let is_told = |tag: &str| source.reasons.contains_key(tag);
-            language::preferred(request, self.of_site, |tag| {
-                let own = own.filter(|own| *self.spoken[*own].tag == *tag);
-                own.or_else(|| find(tag).filter(|_| is_told(tag)))
-            })
-        };
-        told.or_else(|| {
-            let is_multilingual = source.speaks(format);
-            is_multilingual.then(|| language::preferred(request, self.of_site, find)).flatten()
-        })
-        .unwrap_or(self.of_site)
+        let of_site = &*self.spoken[self.of_site].tag;
+        // The reason without a tag is in the language of the site.
+        let own = source.context.reason.is_some().then_some(of_site);
+        let lines = |each: &mut dyn FnMut(&[u8])| request.header(language::FIELD, each);
+        let told = language::told(lines, own, of_site, &source.reasons);
+        let spoken = || language::preferred(lines, self.of_site, find);
+        told.and_then(find)
+            .or_else(|| source.speaks(format).then(spoken).flatten())
+            .unwrap_or(self.of_site)
     }
 
     /// The page in one form, which is made if nobody has asked for it yet.
@@ -360,12 +318,12 @@ impl Pages {
         has_come(self.estimate, now)
     }
 
-    /// The page that GET gets in a format and the language of the site, for those who show it
+    /// The answer to GET in a format and the language of the site, for those who show it
     /// without asking.
-    pub(crate) fn finished(&self, format: Format, now: Timestamp) -> Arc<[u8]> {
+    pub(crate) fn shown(&self, format: Format, now: Timestamp) -> Reply {
         let form = Form { format, is_sent: false, is_late: self.is_late(now) };
         let page = self.form(self.of_site, form);
-        page.reply(None, self.retry_after(now), false).into_body()
+        page.reply(self.window.as_ref(), self.retry_after(now), false)
     }
 
     /// Whole seconds until the expected end, at least one, at most a week.

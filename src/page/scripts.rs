@@ -64,6 +64,69 @@ impl Asker {
     }
 }
 
+/// What makes a library show that the site is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Showing {
+    /// The page, as a browser gets it.
+    Page,
+    /// The page with a field that the library obeys, by name and value.
+    Field(&'static str, String),
+    /// The same with the status 409, without which the field means nothing.
+    Conflict(&'static str, String),
+    /// The page as text, upon which the library loads the page anew by itself.
+    Text,
+    /// A [stream](refresh) that loads the page of the visitor anew.
+    Refresh,
+    /// A [stream](notice) that shows the text above it.
+    Notice,
+    /// The text in [what a frame shows](framed), by its id.
+    Frame(String),
+}
+
+impl Asker {
+    /// What makes the library show that a request is blocked. `is_blocked` says whether the same
+    /// visitor would be blocked with another method and target.
+    pub(super) fn showing(
+        self,
+        request: &impl Request,
+        is_read: bool,
+        is_blocked: &dyn Fn(&str, &str) -> bool,
+    ) -> Showing {
+        let method = request.method();
+        let field = if let Self::Htmx { .. } = self { "hx-current-url" } else { "referer" };
+        let here = || current(request, field).filter(|here| is_blocked(method, here));
+        // Where the visitor is, they can ask again when all is over.
+        let sent = || unsent(&here().unwrap_or_else(|| target(request)), method);
+        match self {
+            Self::Htmx { is_boosted: true } if is_read => {
+                Showing::Field("hx-redirect", target(request))
+            }
+            Self::Htmx { .. } if is_read => match here() {
+                Some(_) => Showing::Field("hx-refresh", "true".to_owned()),
+                None => Showing::Page,
+            },
+            Self::Htmx { .. } => match sent() {
+                Some(link) => Showing::Field("hx-redirect", link),
+                None => Showing::Page,
+            },
+            Self::Inertia => match if is_read { Some(target(request)) } else { sent() } {
+                Some(link) => Showing::Conflict("x-inertia-location", link),
+                None => Showing::Page,
+            },
+            Self::Turbo { frame, takes_stream, is_recent } => {
+                let is_part = frame.is_some() || takes_stream;
+                match frame {
+                    _ if is_read && is_part && is_recent && here().is_some() => Showing::Refresh,
+                    None if is_read && !is_part => Showing::Text,
+                    _ if takes_stream => Showing::Notice,
+                    Some(id) => Showing::Frame(id),
+                    None => Showing::Page,
+                }
+            }
+        }
+    }
+}
+
 /// Whether `Accept` names a Turbo stream.
 fn takes_stream(request: &impl Request) -> bool {
     let mut found = false;
@@ -77,7 +140,7 @@ fn takes_stream(request: &impl Request) -> bool {
 }
 
 /// Where the visitor is, as a header field says it: a path on this host, with its query.
-pub(super) fn current(request: &impl Request, field: &str) -> Option<String> {
+fn current(request: &impl Request, field: &str) -> Option<String> {
     let url = String::from_utf8(only_header(request, field)?).ok()?;
     let parts = UrlParts::of(&url);
     let is_here = parts.is_http()
@@ -92,7 +155,7 @@ pub(super) fn target(request: &impl Request) -> String {
 }
 
 /// A link to the page for what was sent by this method to a target.
-pub(super) fn unsent(target: &str, method: &str) -> Option<String> {
+fn unsent(target: &str, method: &str) -> Option<String> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mark = format!("{UNSENT}={method}");
     unsent_method(mark.as_bytes())?;

@@ -1,7 +1,8 @@
 use maint::gate::Pass;
 
-/// What stands at the top of a page while maintenance is to come.
-pub(crate) fn banner(pass: &Pass) -> String {
+/// What stands at the top of a page while maintenance is to come. `languages`: what the visitor
+/// reads, as `Accept-Language` says it.
+pub(crate) fn banner(pass: &Pass, languages: &str) -> String {
     let Some(next) = &pass.next else { return String::new() };
     let time = |time: jiff::Timestamp| {
         format!("<time datetime=\"{time}\">{}</time>", time.strftime("%Y-%m-%d %H:%M UTC"))
@@ -14,7 +15,7 @@ pub(crate) fn banner(pass: &Pass) -> String {
         "The shop is closed"
     };
     // It is text and not markup.
-    let reason = next.reason.as_deref().unwrap_or_default();
+    let reason = next.reason_in(languages).unwrap_or_default();
     let reason = reason.replace('&', "&amp;").replace('<', "&lt;");
     format!(
         r#"<aside class="maintenance"><p>{what} from {from}{until}. {reason}</p></aside>{SCRIPT}"#

@@ -253,6 +253,14 @@ fn requirement_83_every_door_of_laravel_is_closed_with_the_page() {
     let json = shop.ask("GET", "/", &[("Accept", "application/json")]);
     assert_eq!(json.header("content-type"), Some("application/problem+json"), "{json:?}");
     assert!(is_page(&json) && json.body.contains("Bigger shelves"), "{json:?}");
+    shop.maint(&["set", "--format", "json"]);
+    for (accept, kind) in
+        [("*/*", "application/problem+json"), ("text/html,*/*;q=0.8", "text/html; charset=utf-8")]
+    {
+        let answer = shop.ask("GET", "/", &[("Accept", accept)]);
+        assert_eq!(answer.header("content-type"), Some(kind), "{answer:?}");
+    }
+    shop.maint(&["set", "--format", "html"]);
 
     // While `composer install` replaces it.
     let (vendor, away) = (shop.folder.path().join("vendor"), shop.folder.path().join("away"));

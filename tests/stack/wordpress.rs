@@ -252,6 +252,16 @@ fn requirement_83_every_door_of_wordpress_is_closed_with_the_page() {
         assert!(is_page(&answer) && answer.body.contains("Bigger shelves"), "{answer:?}");
         assert_eq!(answer.header("content-type"), Some(kind), "{accept}");
     }
+    shop.maint(&["set", "--format", "json"]);
+    for (accept, kind) in [
+        ("*/*", "application/problem+json"),
+        ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("text/plain", "text/plain; charset=utf-8"),
+    ] {
+        let answer = shop.ask("GET", "/", &[("Accept", accept)]);
+        assert!(is_page(&answer) && answer.body.contains("Bigger shelves"), "{answer:?}");
+        assert_eq!(answer.header("content-type"), Some(kind), "{accept}");
+    }
     shop.maint(&["off"]);
     shop.is_open();
 }

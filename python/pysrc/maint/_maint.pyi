@@ -187,7 +187,7 @@ class Pass:
 class Upcoming:
     """A scheduled window that will cover what is asked for, with any method.
 
-    `start`, `end` and `reason` are what visitors may be told, as on the
+    `start`, `end` and the reason are what visitors may be told, as on the
     page later. `name` and `scope` are words of the operators: decide by
     them, and do not print them.
     """
@@ -208,7 +208,24 @@ class Upcoming:
         """When it is expected to be over, an aware `datetime` in UTC."""
     @property
     def reason(self) -> str | None:
-        """The reason shown to visitors."""
+        """The reason shown to visitors who read none of the languages in
+        `reasons`.
+        """
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The same in further languages, by BCP 47 tag in lower case."""
+    @property
+    def language(self) -> str:
+        """The language of `reason`, which is that of the page: a BCP 47 tag in
+        lower case.
+        """
+    def reason_in(self, languages: str, /) -> str | None:
+        """Returns the reason for a visitor, as the page will choose it.
+
+        `languages`: what the visitor reads, as `Accept-Language` has it, or
+        the tag of the language that the app has chosen. What depends on that
+        field needs `Vary: Accept-Language`.
+        """
     @property
     def is_read_only(self) -> bool:
         """Whether only what changes something will be blocked."""

@@ -632,6 +632,17 @@ def test_a_pass_says_what_is_read_only_and_what_is_to_come(tmp_path: Path) -> No
     assert gate.answer(maint.Request("GET", "/")).read_only is None
 
 
+def test_an_announcement_is_in_the_visitor_s_language(tmp_path: Path) -> None:
+    site = maint.Site(tmp_path)
+    site.on(start="2099-01-02T03:04:05Z", reason="Disks", reasons={"de": "Platten"})
+    next = maint.Gate(tmp_path).next(maint.Request("GET", "/"))
+    assert next is not None
+    assert (next.reason, next.reasons, next.language) == ("Disks", {"de": "Platten"}, "en")
+    languages = ("de-AT,en;q=0.9", "en,de;q=0.9", "de", "ja", "")
+    told = [next.reason_in(language) for language in languages]
+    assert told == ["Platten", "Disks", "Platten", "Disks", "Disks"]
+
+
 def test_the_gate_says_what_is_to_come_however_a_request_is_given(tmp_path: Path) -> None:
     site = maint.Site(tmp_path)
     gate = maint.Gate(tmp_path)

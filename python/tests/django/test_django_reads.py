@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from django.template import engines
 from django.test import AsyncClient, Client, RequestFactory
+from django.utils import translation
 
 from browser import find_browser, seen_in
 from maint.django.context_processors import maintenance_mode
@@ -56,6 +57,20 @@ def test_behind_the_middleware_templates_know_what_it_decided(visit, site):
     assert (maintenance.is_private, maintenance.read_only, maintenance.next) == (True, True, None)
     site.on("late", start=START)
     assert maintenance_mode(request)["maintenance"].next is None, "it asks once"
+
+
+def test_the_banner_is_in_the_language_of_the_page(site):
+    banner = shown("{% with next=maintenance.next %}")
+    assert render("{{ maintenance.next_reason }}") == ""
+    site.on(start=START, reason="Disks", reasons={"pt-br": "Discos"})
+    assert "Disks</p>" in render(banner)
+    with translation.override("pt-br"):
+        assert "Discos</p>" in render(banner)
+    with translation.override(None):
+        assert "Disks</p>" in render(banner)
+    site.off()
+    site.on(start=START)
+    assert render("{{ maintenance.next_reason }}") == ""
 
 
 def test_the_banner_of_the_guide_is_in_the_visitor_s_own_zone(site, tmp_path):

@@ -162,6 +162,18 @@ def test_fastapi_banner(fastapi: Load, maint_site: TemporarySite) -> None:
     assert '<time datetime="2099-01-04T03:00:00+00:00">2099-01-04 03:00 UTC</time>.' in page
 
 
+@pytest.mark.parametrize("framework", ["flask", "fastapi"])
+def test_the_banner_is_in_the_visitor_s_language(
+    request: pytest.FixtureRequest, framework: str, maint_site: TemporarySite
+) -> None:
+    app = request.getfixturevalue(framework)("banner").app
+    visitor = app.test_client() if framework == "flask" else client(app)
+    start = "2099-01-04T03:00:00Z"
+    maint_site.on(start=start, reason="Bigger disks", reasons={"de": "Größere Platten"})
+    for languages, said in {"de-AT": "Größere Platten", "en, de;q=0.9": "Bigger disks"}.items():
+        assert f"{said}</p>" in visitor.get("/", headers={"Accept-Language": languages}).text
+
+
 def _package() -> Path:
     return Path(maint.__file__).resolve().parent.parent
 

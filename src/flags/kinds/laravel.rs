@@ -21,7 +21,7 @@ pub(crate) static DEFINITION: Definition = Definition {
     kind: Kind::Laravel,
     path: "the root of the app, with `artisan`",
     on: "`storage/framework/down`, and `maintenance.php` beside it",
-    carries: &[Fact::Page, Fact::RetryAfter, Fact::Status, Fact::Redirect],
+    carries: &[Fact::Page, Fact::RetryAfter, Fact::Status, Fact::Format, Fact::Redirect],
     drive: Drive::Files { check, pieces, is_blank: |_| false },
 };
 

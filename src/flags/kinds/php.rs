@@ -29,6 +29,8 @@ pub(super) struct Answer {
     pub(super) estimate: Option<i64>,
     /// In microseconds since 1970.
     pub(super) promised_end: Option<i64>,
+    /// What those get who name no format.
+    pub(super) usual: &'static str,
     /// By the names `html`, `json` and `txt`.
     pub(super) pages: BTreeMap<&'static str, Page>,
 }
@@ -59,6 +61,7 @@ impl Answer {
             retry_after: notice.fallback_seconds(),
             estimate: notice.window.estimate.map(time),
             promised_end: notice.window.promised_end().map(time),
+            usual: notice.settings().format.unwrap_or(Format::Html).extension(),
             pages: [Format::Html, Format::Json, Format::Txt].into_iter().map(page).collect(),
         }
     }

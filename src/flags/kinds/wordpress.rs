@@ -32,6 +32,7 @@ pub(crate) static DEFINITION: Definition = Definition {
         Fact::Page,
         Fact::RetryAfter,
         Fact::Status,
+        Fact::Format,
         Fact::Addresses,
         Fact::Networks,
         Fact::Paths,

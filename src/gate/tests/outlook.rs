@@ -181,6 +181,53 @@ fn what_the_app_calls_a_read_passes_under_read_only_windows_alone() {
 }
 
 #[test]
+fn an_announcement_is_in_the_language_that_the_page_will_have() {
+    let (mut desk, mut revision) = (Desk::new(), 0);
+    let reasons = json!({ "de": "Platten", "pt-br": "Discos", "fr": "Disques" });
+    let mut both = |site: serde_json::Value, window: serde_json::Value, accepted: &str| {
+        let mut window = window;
+        window["opened_at"] = json!(OPENED);
+        window["start"] = json!("2026-11-22T04:00:00Z");
+        revision += 1;
+        desk.put(revision, &json!({ "page": site, "windows": { "w": window } }));
+        let request = get("/").with("Accept-Language", accepted).with("Accept", "text/plain");
+        let next = pass(&gate_at(&desk, "2026-11-22T03:00:00Z"), &request).next.unwrap();
+        let told = next.reason_in(accepted).map(str::to_owned);
+        let Answer::Reply(reply) = gate_at(&desk, "2026-11-22T04:00:00Z").answer(&request) else {
+            panic!("it is open")
+        };
+        let page = String::from_utf8(reply.body().to_vec()).unwrap();
+        for word in ["Disks", "Platten", "Discos", "Disques"] {
+            assert_eq!(page.contains(word), told.as_deref() == Some(word), "{accepted}: {page}");
+        }
+        told
+    };
+    let english = json!({ "reason": "Disks", "reasons": reasons });
+    for (accepted, expected) in [
+        ("", "Disks"),
+        ("de-AT,en;q=0.9", "Platten"),
+        ("en,de;q=0.9", "Disks"),
+        ("en-GB;q=0.1, fr;q=0.2", "Disques"),
+        ("pt-BR", "Discos"),
+        ("pt", "Disks"),
+        ("ja", "Disks"),
+        ("*", "Disks"),
+        ("ja, *;q=0.5", "Disks"),
+    ] {
+        let told = both(json!({}), english.clone(), accepted);
+        assert_eq!(told.as_deref(), Some(expected), "{accepted}");
+    }
+    // Of a site, or of a window, in another language.
+    let french = json!({ "language": "fr" });
+    let plain = json!({ "reason": "Disques", "reasons": { "en": "Disks" } });
+    assert_eq!(both(french.clone(), plain.clone(), "fr-CA,en").as_deref(), Some("Disques"));
+    assert_eq!(both(french.clone(), plain, "en,fr").as_deref(), Some("Disks"));
+    let of_window = json!({ "page": { "language": "de" }, "reasons": reasons });
+    assert_eq!(both(french.clone(), of_window, "ja").as_deref(), Some("Platten"));
+    assert_eq!(both(french, json!({}), "de"), None);
+}
+
+#[test]
 fn the_end_of_a_lease_is_not_announced() {
     let mut desk = Desk::new();
     desk.put(1, &json!({ "windows": { "w": {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from django.utils import translation
+
 from maint import Upcoming
 from maint.django.conf import configuration
 from maint.django.core import get_maintenance_mode
@@ -49,3 +51,10 @@ class Maintenance:
             return found
         # Not everybody has the middleware in front, as code that tests call directly.
         return configuration().gate.next_django(self._request)
+
+    @property
+    def next_reason(self) -> str:
+        """Why, in the language of the page that the app renders; empty if nothing is said."""
+        if self.next is None:
+            return ""
+        return self.next.reason_in(translation.get_language() or "") or ""

@@ -11,7 +11,8 @@ $maint_answer = static function ($down, $now) {
     };
 
     // A type that is named goes before a wildcard, then the heavier, then the earlier.
-    $format = 'html';
+    $usual = $of($down, 'usual');
+    $format = $usual === 'json' || $usual === 'txt' ? $usual : 'html';
     $heaviest = 0.0;
     foreach (explode(',', $server('HTTP_ACCEPT')) as $range) {
         $parts = array_map('trim', explode(';', strtolower($range)));
