@@ -4,6 +4,7 @@ Rules for users and logging out are in test_django_users.py, templates in
 test_django_templates.py, wrong values in test_django_bad_settings.py.
 """
 
+import html
 import ipaddress
 import json
 import os
@@ -123,7 +124,7 @@ def test_the_settings_say_what_every_page_says_unless_the_site_does(visit, site,
     )
     site.on()
     response = visit("/")
-    page = response.content.decode()
+    page = html.unescape(response.content.decode())
     assert "<title>The shop is moving</title>" in page
     assert 'href="mailto:help@example.com"' in page
     assert 'href="https://status.example.com/"' in page
