@@ -86,6 +86,7 @@ pub(crate) struct Request(pub(crate) RequestParts);
 impl Request {
     #[new]
     #[pyo3(signature = (method, target, *, host=None, peer=None, headers=None, user=None, is_https=None, is_read=false))]
+    #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn new(
         method: &str,
         target: &str,

@@ -587,7 +587,9 @@ impl Site {
         let given: Vec<PageSetting> =
             given.map(|(name, value)| PageSetting::read(name, &value)).collect::<PyResult<_>>()?;
         let changed = self.update(py, by, command, Purpose::Change, |state, _| {
-            given.iter().for_each(|setting| setting.put(&mut state.page));
+            for setting in &given {
+                setting.put(&mut state.page);
+            }
             state.page.validate()
         });
         changed.map(drop)

@@ -251,9 +251,10 @@ class Reader:
             return
         last = time.monotonic() + PATIENCE
         again = time.monotonic() + 3
-        while self._server_child() in (None, self._child) or not self._answers():
-            if time.monotonic() > again:
-                # It looks once a second, and not while it is starting: save again.
+        while (child := self._server_child()) in (None, self._child) or not self._answers():
+            if child == self._child and time.monotonic() > again:
+                # It looks once a second, and not while it is starting: save again. One that has
+                # restarted is left to start, or it would never be done on a busy machine.
                 again = time.monotonic() + 3
                 for path in edited:
                     os.utime(path)
