@@ -338,7 +338,7 @@ fn told(state: &serde_json::Value) -> serde_json::Value {
     let windows = state.get_mut("windows").and_then(serde_json::Value::as_object_mut);
     for window in windows.into_iter().flat_map(serde_json::Map::values_mut) {
         tell(window);
-        let estimate = window["end"].as_str().unwrap_or("2999-01-01T00:00:00Z").to_owned();
+        let estimate = window["end"].as_str().unwrap_or("9999-12-30T21:00:00Z").to_owned();
         window["estimate"] = estimate.into();
         window["reason"] = "Platten".into();
         window["reasons"] = serde_json::json!({ "en": "Disks", "pt-br": "Discos" });
