@@ -36,7 +36,7 @@ pub enum Decision<'p> {
     /// It passes: the visitor presents the bypass token of this id.
     Bypassed(&'p Arc<str>),
     /// It is blocked by the window of this name: of several that cover it, the one
-    /// that ends last. `None` if only the app's own settings block it.
+    /// that is expected to end last. `None` if only the app's own settings block it.
     Blocked(Option<&'p Arc<str>>),
 }
 

@@ -37,6 +37,9 @@ pub(super) fn html(text: &str) -> String {
 /// The longest URL that is looked for, in bytes, so that a text of beginnings costs little.
 const MAX_URL: usize = 2048;
 
+/// The longest host with its port that is looked for, in bytes.
+const MAX_HOST: usize = 300;
+
 /// How many brackets may end one that are none of it.
 const MAX_BRACKETS: usize = 4;
 
@@ -53,6 +56,14 @@ fn url(text: &str, colon: usize, from: usize) -> Option<(usize, usize)> {
         return None;
     }
     let is_part = |byte: &&u8| byte.is_ascii_graphic() && !b"\\\"<>`{}|^".contains(byte);
+    // The host goes first, since it is short: a text of hosts that are none costs little.
+    let authority = text.as_bytes()[colon + 1..].strip_prefix(b"//")?;
+    let is_host = |byte: &&u8| is_part(byte) && !b"/?#".contains(byte);
+    let length = authority.iter().take(MAX_HOST + 1).take_while(is_host).count();
+    let is_followed = authority.get(length).is_some_and(|byte| b"/?#".contains(byte));
+    if length > MAX_HOST || is_followed && validate_url(&text[start..colon + 3 + length]).is_err() {
+        return None;
+    }
     let length = text.as_bytes()[start..].iter().take(MAX_URL + 1).take_while(is_part).count();
     let url = without_punctuation(&text[start..start + length]);
     validate_url(url).ok()?;
@@ -177,6 +188,18 @@ mod tests {
             let rest = rest.replace("\" rel=\"noopener noreferrer\">", "");
             assert!(!rest.contains(['<', '>', '"', '\'']), "{text}: {html}");
         }
+    }
+
+    #[test]
+    fn a_url_is_given_up_at_its_host() {
+        for text in ["http://a.b:http://", "http://-/", "https://a..b/x"] {
+            assert_eq!(html(text), text);
+        }
+        let long = format!("http://{}.example/", "a".repeat(MAX_HOST));
+        assert_eq!(html(&long), long);
+        let port = "http://a.example:8080?x http://a.example:80.";
+        let expected = "[http://a.example:8080?x] [http://a.example:80].";
+        assert_eq!(marked(port), expected);
     }
 
     proptest! {

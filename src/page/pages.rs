@@ -4,6 +4,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -89,6 +90,40 @@ pub struct Pages {
     redirect: Option<(String, Arc<Page>)>,
     /// What is answered where the request does not say.
     usual: Option<Format>,
+    kept: Kept,
+}
+
+/// How many bytes of pages a site keeps beyond those in its own language. A window has some
+/// hundred forms of 12 kB, and visitors choose which of them are made; a site has up to 1000 windows.
+const MAX_KEPT: usize = 32 * 1024 * 1024;
+
+/// What the pages of a window have of the bytes that the site keeps.
+struct Kept {
+    of_site: Arc<AtomicUsize>,
+    own: AtomicUsize,
+}
+
+impl Kept {
+    /// Whether there is room for a page, which is then taken.
+    fn take(&self, bytes: usize) -> bool {
+        let with = |kept: usize| kept.checked_add(bytes).filter(|&kept| kept <= MAX_KEPT);
+        let is_room = self.of_site.fetch_update(Ordering::Relaxed, Ordering::Relaxed, with).is_ok();
+        if is_room {
+            self.own.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_room
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.of_site.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.of_site.fetch_sub(*self.own.get_mut(), Ordering::Relaxed);
+    }
 }
 
 /// What the pages of a window are made from.
@@ -205,6 +240,7 @@ impl Pages {
             grpc: grpc(context),
             redirect,
             usual: source.settings.format,
+            kept: Kept { of_site: source.templates.kept.clone(), own: AtomicUsize::new(0) },
             spoken,
             of_site,
             source,
@@ -298,7 +334,8 @@ impl Pages {
             .unwrap_or(self.of_site)
     }
 
-    /// The page in one form, which is made if nobody has asked for it yet.
+    /// The page in one form, which is made if nobody has asked for it yet, and each time while
+    /// the site keeps all that it may.
     fn form(&self, spoken: usize, form: Form) -> Arc<Page> {
         let spoken = &self.spoken[spoken];
         let form = if self.estimate.is_none() { Form { is_late: false, ..form } } else { form };
@@ -310,7 +347,11 @@ impl Pages {
         // the built-in page takes its place.
         let making = Making::new(&self.source.templates);
         let page = self.source.page(spoken, form, &making, &mut Vec::new());
-        made.store(Some(page.clone()));
+        let size = page.size();
+        // Another thread may have made the same one.
+        if self.kept.take(size) && made.swap(Some(page.clone())).is_some() {
+            self.kept.give_back(size);
+        }
         page
     }
 
@@ -618,6 +659,29 @@ mod tests {
         let mut parts = text.split("\n\n").map(str::to_owned);
         let title = parts.next().unwrap();
         (reply.header("content-language"), title, parts.next().unwrap_or_default())
+    }
+
+    #[test]
+    fn what_visitors_ask_for_fills_the_memory_up_to_a_bound() {
+        let templates = Templates::empty();
+        let kept = templates.kept.clone();
+        let now = || kept.load(Ordering::Relaxed);
+        let window =
+            json!({"opened_at": "2026-11-22T03:00:00Z", "estimate": "2026-11-22T03:20:00Z"});
+        let pages = pages_of(window, &PageSettings::new(), templates);
+        assert_eq!(now(), 0, "the language of the site is made anyway");
+        let french = asked(&pages, "fr");
+        let one = now();
+        assert!(one > french.1.len() && asked(&pages, "fr") == french && now() == one);
+        kept.store(MAX_KEPT - 1, Ordering::Relaxed);
+        for _ in 0..2 {
+            let (language, title, _) = asked(&pages, "de");
+            assert_eq!((language.as_deref(), &*title), (Some("de"), "Wartungsarbeiten"));
+            assert_eq!(now(), MAX_KEPT - 1, "nothing more is kept");
+        }
+        assert_eq!(asked(&pages, "fr"), french, "what is kept stays");
+        drop(pages);
+        assert_eq!(now(), MAX_KEPT - 1 - one, "a state that is over gives back what it had");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use jiff::Timestamp;
 use minijinja::value::Serde;
@@ -216,6 +217,8 @@ pub struct Templates {
     sources: Arc<BTreeMap<String, Source>>,
     /// Why templates were left out, by file name.
     broken: BTreeMap<String, String>,
+    /// How many bytes of pages are kept that visitors asked for, of all windows of the site.
+    pub(super) kept: Arc<AtomicUsize>,
 }
 
 /// A template whose text may be given to the engine.
@@ -252,7 +255,7 @@ impl Templates {
     /// Makes a set without templates.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sources: Arc::default(), broken: BTreeMap::new() }
+        Self { sources: Arc::default(), broken: BTreeMap::new(), kept: Arc::default() }
     }
 
     /// Reads the templates of a directory, and reports those that cannot be used.

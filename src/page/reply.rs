@@ -201,6 +201,13 @@ impl Page {
         Self { made: Some(made), ..self }
     }
 
+    /// How many bytes it takes, more or less.
+    pub(super) fn size(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        headers + self.body.at(0).len()
+    }
+
     /// The body as text.
     pub(super) fn text(&self, retry_after: u32) -> String {
         String::from_utf8_lossy(&self.body.at(retry_after)).into_owned()

@@ -44,8 +44,8 @@ impl State {
     ///
     /// [`Error::Unknown`] if there is no window of that name; [`Error::Conflict`] if it has
     /// ended, for another start of a window that is open, and for another end of one whose
-    /// holder moves the end; [`Error::Invalid`] if a setting is not acceptable, or if a new end
-    /// or estimate has passed.
+    /// holder moves the end; [`Error::Invalid`] if a setting is not acceptable, or if a new
+    /// start, end or estimate has passed.
     pub fn change_window(
         &mut self,
         name: &str,
@@ -63,9 +63,12 @@ impl State {
         if settings.end != before.end && window.lease.is_some() {
             return Err(moves_with_holder(name));
         }
-        for (what, new, old) in
-            [("end", settings.end, before.end), ("estimate", settings.estimate, before.estimate)]
-        {
+        // A start that has passed would open a window that was to come, perhaps for a slip of the pen.
+        for (what, new, old) in [
+            ("start", settings.start, before.start),
+            ("end", settings.end, before.end),
+            ("estimate", settings.estimate, before.estimate),
+        ] {
             if let Some(time) = new.filter(|&time| new != old && time <= now) {
                 return Err(Error::invalid(format!("the {what}, {time}, has passed")));
             }
@@ -248,6 +251,8 @@ mod tests {
         let mut state = with(&WindowSettings::new().start(at(100)).end(at(200)));
         set(&mut state, 50, |settings| settings.start = Some(at(120))).unwrap();
         assert!(set(&mut state, 50, |settings| settings.start = Some(at(200))).is_err());
+        let passed = set(&mut state, 50, |settings| settings.start = Some(at(49)));
+        assert!(matches!(passed, Err(Error::Invalid { .. })), "it would open: {passed:?}");
         assert_eq!(state.windows["w"].start, Some(at(120)));
         let refused = set(&mut state, 120, |settings| settings.start = Some(at(130)));
         assert!(matches!(refused, Err(Error::Conflict { .. })), "it would come up: {refused:?}");

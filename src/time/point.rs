@@ -78,6 +78,10 @@ pub fn parse_time_after(
 
 /// A time so long after now.
 fn after(text: &str, duration: &str, now: Timestamp, from: Timestamp) -> Result<Timestamp> {
+    // A duration may have a sign of its own.
+    if duration.trim_start().starts_with(['+', '-']) {
+        return Err(unreadable(text, text));
+    }
     let duration = parse_duration(duration)?;
     if from != now {
         return Err(Error::invalid_with(
@@ -160,9 +164,11 @@ impl Spoken {
         match self.day {
             Day::Next => {
                 let first = date_of(from);
-                match on(first) {
-                    Ok(time) if time <= from => on(tomorrow(first)?),
-                    other => other,
+                // A time that the clocks repeat has passed once the later one has.
+                let last = zone.to_ambiguous_zoned_datetime(first.to_datetime(self.time)).later();
+                match last {
+                    Ok(last) if last.timestamp() <= from => on(tomorrow(first)?),
+                    _ => on(first),
                 }
             }
             Day::Today => {
@@ -428,6 +434,7 @@ mod tests {
             "yesterday 03:00",
             "+",
             "+-5m",
+            "++5m",
         ] {
             assert!(parse_time(text, sunday(), &paris()).is_err(), "{text}");
         }
@@ -490,6 +497,18 @@ mod tests {
         let now = at("2026-01-01T00:00:00Z");
         let with_offset = parse_time("2026-10-25T02:30+01:00", now, &paris()).unwrap();
         assert_eq!(with_offset, at("2026-10-25T01:30:00Z"));
+    }
+
+    #[test]
+    fn a_time_that_the_clocks_skip_or_repeat_today_is_tomorrows_once_it_has_passed() {
+        for (now, expected) in [
+            ("2026-03-29T08:00:00Z", Some("2026-03-30T00:30:00Z")),
+            ("2026-10-25T00:45:00Z", None), // 02:45, and 02:30 comes again
+            ("2026-10-25T01:30:00Z", Some("2026-10-26T01:30:00Z")),
+            ("2026-10-25T08:00:00Z", Some("2026-10-26T01:30:00Z")),
+        ] {
+            assert_eq!(parse_time("2:30", at(now), &paris()).ok(), expected.map(at), "{now}");
+        }
     }
 
     #[test]
