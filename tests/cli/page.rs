@@ -54,14 +54,14 @@ fn a_message_is_for_everybody_or_for_a_language() {
     assert!(render("it").contains("\n\nBack at noon\n"), "{}", render("it"));
 
     for plain in ["a=b", "x=1 is what we wait for", " de=this is no tag", "v1.2=v1.3"] {
-        env.ok(&["on", "-m", plain]);
+        env.ok(&["on", "--yes", "-m", plain]);
         assert_eq!(env.state()["windows"]["default"]["reason"], plain);
         assert_eq!(env.state()["windows"]["default"].get("reasons"), None, "{plain}");
     }
     let before = env.state();
     for args in [
-        &["on", "-m", "Back", "-m", "at noon"][..],
-        &["on", "-m", "de=Zurück", "-m", "DE=Wieder da"],
+        &["on", "--yes", "-m", "Back", "-m", "at noon"][..],
+        &["on", "--yes", "-m", "de=Zurück", "-m", "DE=Wieder da"],
     ] {
         env.fails(2, args);
         assert_eq!(env.state(), before, "{args:?}");
