@@ -102,6 +102,8 @@ fn rules_scopes_and_tokens_work_as_with_a_real_app() {
     };
     ok("on --path '/shop/**'");
     assert_eq!((demo.get("/").status, demo.get("/shop/1").status), (200, 503));
+    ok("on --yes --read-only");
+    assert_eq!(demo.get("/").header("maint-decision"), Some("read-only"));
     ok("on --yes");
     ok("ignore add path /health");
     assert_eq!((demo.get("/").status, demo.get("/health").body.as_str()), (503, "ok\n"));

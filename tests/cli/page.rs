@@ -60,8 +60,8 @@ fn a_message_is_for_everybody_or_for_a_language() {
     }
     let before = env.state();
     for args in [
-        &["on", "-m", "Back", "-m", "at noon"][..],
-        &["on", "-m", "de=Zurück", "-m", "DE=Wieder da"],
+        &["on", "--yes", "-m", "Back", "-m", "at noon"][..],
+        &["on", "--yes", "-m", "de=Zurück", "-m", "DE=Wieder da"],
     ] {
         env.fails(2, args);
         assert_eq!(env.state(), before, "{args:?}");

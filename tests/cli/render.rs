@@ -62,6 +62,18 @@ fn the_page_that_is_printed_is_the_one_that_visitors_get() {
 }
 
 #[test]
+fn of_several_windows_it_prints_the_one_that_visitors_get() {
+    let env = TestEnv::new();
+    env.ok(&["on", "until", "-m", "Until", "--for", "20m"]);
+    for (estimate, shown) in [("10m", "until"), ("30m", "open")] {
+        env.ok(&["on", "open", "--yes", "-m", "Open", "--estimate", estimate]);
+        let printed = env.ok(&["template", "render", "--format", "txt"]);
+        assert_eq!(printed, body(&env, "GET", "text/plain"), "{shown}");
+        assert_eq!(printed.contains("\nOpen\n"), shown == "open", "{printed}");
+    }
+}
+
+#[test]
 fn it_says_what_the_page_was_made_from() {
     let env = with_page();
     let told = |args: &[&str]| {
@@ -134,6 +146,18 @@ fn a_window_that_is_too_much_for_a_template_is_told() {
     env.ok(&["on", "-m", &"x".repeat(maint::internal::page::MAX_PAGE_SIZE / 1_000)]);
     let error = env.fails(2, &["template", "render", "wide"]);
     assert!(error.contains("`wide.html` has a mistake: it makes more than"), "{error}");
+}
+
+#[test]
+fn a_mistake_in_one_language_fails_when_that_is_asked_for() {
+    let env = TestEnv::new();
+    env.write("page.html", "{% if language == 'de' %}\n{{ 1 // 0 }}{% endif %}{{ texts.since }}");
+    env.ok(&["template", "add", "odd", "page.html"]);
+    let render = |tag| env.run(&["template", "render", "odd", "--language", tag]);
+    assert_eq!(render("fr").stdout.trim(), "Début");
+    let ran = render("de");
+    assert!(ran.code != 0 && ran.stderr.contains("odd.html"), "{ran:?}");
+    assert_eq!(ran.stdout, "");
 }
 
 #[test]

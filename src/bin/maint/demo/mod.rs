@@ -186,6 +186,7 @@ impl App {
             let scripts = format!("script-src 'nonce-{}'; connect-src 'self'; ", self.nonce);
             Answer::html(200, self.page.clone(), &scripts)
         };
+        answer.headers.extend(pass.mark().map(|(name, value)| (name, value.to_owned())));
         if pass.is_private {
             const NAME: &str = "cache-control";
             let stays = |name| name != NAME && !Pass::overrides_cache_control(name);

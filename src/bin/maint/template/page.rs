@@ -104,6 +104,15 @@ pub(crate) fn make(
         request = request.with("accept-language", languages);
     }
     let reply = pages.reply(&request, question.now);
+    if let Some(file) = own
+        && reply.template().is_none()
+        && let Some(tag) = reply.header("content-language")
+    {
+        // It fails in the language of this visitor alone, who gets the built-in page.
+        let page = window.page.over(&settings).language(tag);
+        let context = Context::of(&window, state.name.as_deref(), &page);
+        templates.render(Some(&file.name), file.format, &context)?;
+    }
     Ok(Page { reply, template: name, is_own: own.is_some() })
 }
 
@@ -162,8 +171,8 @@ pub(crate) fn render(session: &Session, args: &TemplateRender) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The window to show: the one that was named, or else the one that ends last, as
-/// the gate chooses.
+/// The window to show: the one that was named, or else the one that is
+/// expected to end last, as the gate chooses.
 fn to_show<'s>(
     state: &'s State,
     named: Option<&str>,
@@ -171,7 +180,9 @@ fn to_show<'s>(
 ) -> maint::Result<Option<(&'s str, &'s Window)>> {
     let Some(name) = named else {
         let open = state.windows_in(Phase::Open, now);
-        return Ok(open.max_by_key(|(_, window)| window.end.unwrap_or(Timestamp::MAX)));
+        return Ok(
+            open.max_by_key(|(_, window)| window.expected_end(now).unwrap_or(Timestamp::MAX))
+        );
     };
     let found = state.windows.get_key_value(name);
     found.map(|(name, window)| Some((name.as_str(), window))).ok_or_else(|| Error::Unknown {
