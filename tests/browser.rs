@@ -98,7 +98,7 @@ impl Shop {
 
     fn open(&self, (words, reason): (&str, Option<&str>)) {
         let long = "A line with <script>alert(1)</script>\n".repeat(40) + &"o".repeat(4000);
-        let mut words: Vec<&str> = ["on"].into_iter().chain(words.split(' ')).collect();
+        let mut words: Vec<&str> = ["on", "--yes"].into_iter().chain(words.split(' ')).collect();
         if let Some(reason) = reason {
             words.extend(["-m", if reason == LONG { &long } else { reason }]);
         }
@@ -127,9 +127,9 @@ impl Shop {
 
     fn turn(&self, way: &str) {
         match way {
-            "all" => self.maint(&["on", "-m", "Back at noon"]),
-            "part" => self.maint(&["on", "--path", "/part/**"]),
-            "read-only" => self.maint(&["on", "--read-only"]),
+            "all" => self.maint(&["on", "--yes", "-m", "Back at noon"]),
+            "part" => self.maint(&["on", "--yes", "--path", "/part/**"]),
+            "read-only" => self.maint(&["on", "--yes", "--read-only"]),
             "on" => self.on(),
             "off" => self.maint(&["off", "--all"]),
             "writes" => {

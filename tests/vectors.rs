@@ -310,8 +310,9 @@ const TOLD_ON_THE_PAGE: [&str; 5] = ["format", "title", "contact", "status_url",
 fn untold(state: &serde_json::Value) -> serde_json::Value {
     let mut state = state.clone();
     let forget = |page: Option<&mut serde_json::Value>| {
-        let fields = page.and_then(serde_json::Value::as_object_mut);
-        fields.map(|page| page.retain(|name, _| !TOLD_ON_THE_PAGE.contains(&&**name)));
+        if let Some(page) = page.and_then(serde_json::Value::as_object_mut) {
+            page.retain(|name, _| !TOLD_ON_THE_PAGE.contains(&&**name));
+        }
     };
     forget(state.get_mut("page"));
     let windows = state.get_mut("windows").and_then(serde_json::Value::as_object_mut);
