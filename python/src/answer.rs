@@ -158,7 +158,6 @@ impl Upcoming {
     /// `languages`: what the visitor reads, as `Accept-Language` has it, or
     /// the tag of the language that the app has chosen. What depends on that
     /// field needs `Vary: Accept-Language`.
-    #[pyo3(signature = (languages, /))]
     fn reason_in(&self, languages: &str) -> Option<&str> {
         self.0.reason_in(languages)
     }

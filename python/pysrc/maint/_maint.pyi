@@ -219,7 +219,7 @@ class Upcoming:
         """The language of `reason`, which is that of the page: a BCP 47 tag in
         lower case.
         """
-    def reason_in(self, languages: str, /) -> str | None:
+    def reason_in(self, languages: str) -> str | None:
         """Returns the reason for a visitor, as the page will choose it.
 
         `languages`: what the visitor reads, as `Accept-Language` has it, or
