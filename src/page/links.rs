@@ -1,6 +1,7 @@
 //! Links in what the operator wrote: addresses of pages and of mail become links, and
 //! everything else stays text.
 
+use super::escape::escape;
 use crate::state::contact::is_address;
 use crate::state::link::validate_url;
 
@@ -112,19 +113,6 @@ fn address(text: &str, sign: usize, from: usize) -> Option<(usize, usize)> {
     // Names within a network are no addresses that visitors can write to.
     let is_public = text[sign + 1..end].contains('.');
     (is_public && is_address(&text[start..end])).then_some((start, end))
-}
-
-fn escape(text: &str, html: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#x27;"),
-            _ => html.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

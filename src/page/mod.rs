@@ -2,6 +2,7 @@
 
 mod accept;
 mod bounds;
+mod escape;
 pub(crate) mod language;
 mod links;
 pub(crate) mod loads;

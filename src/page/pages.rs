@@ -272,10 +272,7 @@ impl Pages {
             |page: &Arc<Page>| page.reply(self.window.as_ref(), retry_after, method == "HEAD");
         let page = || finish(&self.page(request, method, now));
         let is_read = is_read(method);
-        let in_format = |format| {
-            let spoken = self.preferred(request, format);
-            self.form(spoken, Form { format, is_sent: !is_read, is_late: self.is_late(now) })
-        };
+        let in_format = |format| self.in_format(request, format, now);
         let html = || in_format(Format::Html);
         let text = || in_format(Format::Txt).text(retry_after);
         let asker = Asker::of(request);
@@ -314,8 +311,14 @@ impl Pages {
             }
             format => format,
         };
+        self.in_format(request, format, now)
+    }
+
+    /// The page that a request gets in a format, whatever it asks for.
+    fn in_format(&self, request: &impl Request, format: Format, now: Timestamp) -> Arc<Page> {
         let spoken = self.preferred(request, format);
-        self.form(spoken, Form { format, is_sent: !is_read, is_late: self.is_late(now) })
+        let is_sent = !is_read(request.method());
+        self.form(spoken, Form { format, is_sent, is_late: self.is_late(now) })
     }
 
     /// The language that a visitor gets: the most preferred one that the window has a reason in,

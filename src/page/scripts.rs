@@ -8,6 +8,7 @@
 //! - Turbo 8 loads a page anew where a visit gets no HTML. A frame shows what has its id, and
 //!   every request takes a stream (<https://turbo.hotwired.dev/handbook/streams>).
 
+use super::escape::escape;
 use crate::request::Request;
 use crate::request::field::{only_header, trim};
 use crate::request::place::{parameters, place};
@@ -191,28 +192,20 @@ pub(super) fn notice(text: &str) -> String {
 /// A text in place of what a frame shows.
 pub(super) fn framed(text: &str, id: &str) -> String {
     let body = paragraphs(text);
-    format!("<turbo-frame id=\"{}\"><div role=\"status\">{body}</div></turbo-frame>\n", escape(id))
+    let mut frame = String::from("<turbo-frame id=\"");
+    escape(id, &mut frame);
+    frame + "\"><div role=\"status\">" + &body + "</div></turbo-frame>\n"
 }
 
 /// The paragraphs of a plain text.
 fn paragraphs(text: &str) -> String {
-    let texts = text.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
-    texts.map(|text| ["<p>", &escape(text), "</p>"].concat()).collect::<Vec<_>>().concat()
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            c => escaped.push(c),
-        }
+    let mut html = String::new();
+    for text in text.split("\n\n").map(str::trim).filter(|text| !text.is_empty()) {
+        html += "<p>";
+        escape(text, &mut html);
+        html += "</p>";
     }
-    escaped
+    html
 }
 
 #[cfg(test)]
