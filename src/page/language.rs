@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use super::accept::weight;
 use super::texts::{ENGLISH, LANGUAGES, Language};
 use crate::request::field::trim;
+use crate::state::language::MAX_TAG;
 
 /// What a visitor reads.
 pub(crate) const FIELD: &str = "accept-language";
 
 /// How much of `Accept-Language` is looked at, in bytes. A browser sends a tenth of it.
 const MAX_FIELD: usize = 1_000;
-
-/// The longest tag that is looked up, in bytes (RFC 5646, 4.4.1).
-const MAX_TAG: usize = 35;
 
 /// Tags that mean the same as another, or are best served by it.
 const ALIASES: [(&str, &str); 6] = [

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::State;
-use super::edit::WindowSettings;
+use super::edit::{WindowSettings, refuse_passed};
 use super::window::{Phase, Window};
 use crate::actor::Stamp;
 use crate::error::{Error, Result};
@@ -69,9 +69,7 @@ impl State {
             ("end", settings.end, before.end),
             ("estimate", settings.estimate, before.estimate),
         ] {
-            if let Some(time) = new.filter(|&time| new != old && time <= now) {
-                return Err(Error::invalid(format!("the {what}, {time}, has passed")));
-            }
+            refuse_passed(what, new.filter(|_| new != old), now)?;
         }
         let window = Window {
             reason: settings.reason,

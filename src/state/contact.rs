@@ -1,7 +1,7 @@
 //! How visitors reach the operator: a mail address, a telephone number, or a page.
 
 use crate::error::{Error, Result};
-use crate::state::link::validate_url;
+use crate::state::link::{names_one_host, validate_url};
 
 /// The longest contact accepted, in bytes.
 const MAX_CONTACT: usize = 320;
@@ -34,11 +34,7 @@ pub(crate) fn link(contact: &str) -> Result<String> {
 pub(crate) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"!$'*+-._~".contains(&byte);
-    let is_host = matches!(
-        domain.parse::<crate::rules::host::HostPattern>(),
-        Ok(crate::rules::host::HostPattern::Exact(_))
-    );
-    (1..=64).contains(&local.len()) && local.bytes().all(is_local) && is_host
+    (1..=64).contains(&local.len()) && local.bytes().all(is_local) && names_one_host(domain)
 }
 
 /// The digits of a telephone number, with its `+`.

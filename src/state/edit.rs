@@ -194,16 +194,8 @@ impl State {
         let Stamp { now, actor, .. } = stamp;
         window::validate_name(name)?;
         window::validate_order(settings.start, settings.end)?;
-        if let Some(end) = settings.end
-            && end <= now
-        {
-            return Err(Error::invalid(format!("the end, {end}, has passed")));
-        }
-        if let Some(estimate) = settings.estimate
-            && estimate <= now
-        {
-            return Err(Error::invalid(format!("the estimate, {estimate}, has passed")));
-        }
+        refuse_passed("end", settings.end, now)?;
+        refuse_passed("estimate", settings.estimate, now)?;
         let before = self.windows.get(name).filter(|window| window.phase(now) != Phase::Ended);
         let opened = before.map_or(Opened::New, |window| Opened::Replaced(window.phase(now)));
         let (opened_at, opened_by, extra) = match before {
@@ -535,6 +527,14 @@ impl State {
         }
         self.last_id = Some(number);
         format!("{letter}{number}")
+    }
+}
+
+/// Refuses a time of a window that is not to come.
+pub(super) fn refuse_passed(what: &str, time: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    match time.filter(|&time| time <= now) {
+        Some(time) => Err(Error::invalid(format!("the {what}, {time}, has passed"))),
+        None => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// The longest tag accepted, in bytes (RFC 5646, 4.4.1).
-const MAX_TAG: usize = 35;
+pub(crate) const MAX_TAG: usize = 35;
 
 /// Accepts a well-formed tag of BCP 47 in lower case: `de`, `pt-br`, `zh-hant` (RFC 5646, 2.1,
 /// without the irregular ones that it keeps for old texts).

@@ -36,10 +36,12 @@ pub(super) fn check_url(url: &str) -> std::result::Result<(), &'static str> {
     if !port.is_none_or(is_port) {
         return Err("its port is not a number");
     }
-    match host.parse::<HostPattern>() {
-        Ok(HostPattern::Exact(_)) => Ok(()),
-        _ => Err("its host is not a host name"),
-    }
+    if names_one_host(host) { Ok(()) } else { Err("its host is not a host name") }
+}
+
+/// Whether a text is the name or address of one host, and no pattern.
+pub(super) fn names_one_host(text: &str) -> bool {
+    matches!(text.parse::<HostPattern>(), Ok(HostPattern::Exact(_)))
 }
 
 /// Refuses what browsers and servers read in different ways.
