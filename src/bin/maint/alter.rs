@@ -101,7 +101,7 @@ fn show(
         json!({
             "dry_run": is_dry,
             "window": report::window_object(&name, window, now),
-            "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
+            "stays_up": report::stays_up(&window.scope),
         }),
     );
     if is_dry {
@@ -117,10 +117,7 @@ fn show(
     };
     text += report::window_text(&name, window, &session.clock);
     text += report::gaps_text(&window.scope);
-    text += report::lacks_text(&applied.flags.flags, |lack| {
-        let is_of_this = lack.window.as_ref().is_none_or(|window| *window == name);
-        is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
-    });
+    text += report::lacks_of_window(site, &applied.flags, &name);
     text += report::changes_text(&applied.changes, &session.clock);
     text += report::written(applied);
     session.output.done(&text, &object)

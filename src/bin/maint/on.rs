@@ -170,6 +170,7 @@ fn show(
     let Some(window) = window else {
         return Err(Error::conflict(format!("window `{name}` was closed again already")).into());
     };
+    let losses = applied.before.losses(&name, settings, now);
     let object = report::object(
         site,
         applied,
@@ -179,14 +180,13 @@ fn show(
             "opened": applied.value == Opened::New,
             "revoked": applied.revoked(),
             "window": report::window_object(&name, window, now),
-            "lost": applied.before.losses(&name, settings, now),
-            "stays_up": window.scope.gaps().iter().map(|gap| &gap.stays_up).collect::<Vec<_>>(),
+            "lost": losses,
+            "stays_up": report::stays_up(&window.scope),
         }),
     );
     if args.dry_run.dry_run {
         let mut text = report::dry_run_text(&applied.changes, &session.clock)
             + &report::gaps_text(&window.scope);
-        let losses = applied.before.losses(&name, settings, now);
         if !losses.is_empty() {
             text += say!("it would lose, and needs `--yes` without a terminal:\n");
             text += losses_text(session, &losses);
@@ -217,10 +217,7 @@ fn show(
     };
     text += report::window_text(&name, window, &session.clock);
     text += report::gaps_text(&window.scope);
-    text += report::lacks_text(&applied.flags.flags, |lack| {
-        let is_of_this = lack.window.as_ref().is_none_or(|window| *window == name);
-        is_of_this && !(lack.is_of_the_clock() && report::has_agent(site))
-    });
+    text += report::lacks_of_window(site, &applied.flags, &name);
     let revoked = applied.revoked();
     if !revoked.is_empty() {
         text += report::revoked_text(&revoked);

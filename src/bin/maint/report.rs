@@ -130,6 +130,19 @@ pub(crate) fn lacks_text(flags: &[Standing], is_shown: impl Fn(&Lack) -> bool) -
     text
 }
 
+/// What the flags of a site cannot carry of a window, apart from what an agent does for them.
+pub(crate) fn lacks_of_window(site: &Site, flags: &Report, window: &str) -> Text {
+    lacks_text(&flags.flags, |lack| {
+        let is_of_this = lack.window.as_ref().is_none_or(|of| *of == window);
+        is_of_this && !(lack.is_of_the_clock() && has_agent(site))
+    })
+}
+
+/// What a scope leaves up that somebody may take for covered, a line each.
+pub(crate) fn stays_up(scope: &Scope) -> Vec<String> {
+    scope.gaps().into_iter().map(|gap| gap.stays_up).collect()
+}
+
 /// `on`, `scheduled` or `off`.
 pub(crate) fn overall(state: &State, now: Timestamp) -> &'static str {
     if state.is_down(now) {
