@@ -25,6 +25,10 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration> {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
         return Err(bad("the unit is missing"));
     }
+    // jiff reads `12:00:00` as twelve hours.
+    if text.contains(':') {
+        return Err(bad("it could be a time of day"));
+    }
     let span: Span = text.trim().parse().map_err(|_| bad("it cannot be read"))?;
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
@@ -59,7 +63,21 @@ mod tests {
 
     #[test]
     fn durations_that_could_be_misread_are_refused() {
-        for text in ["", "30", "0s", "-5m", "1mo", "1y", "soon", "30x", "9999999d", "1e9h"] {
+        for text in [
+            "",
+            "30",
+            "0s",
+            "-5m",
+            "1mo",
+            "1y",
+            "soon",
+            "30x",
+            "9999999d",
+            "1e9h",
+            "3:00",
+            "12:00:00",
+            "1d, 12:00:00",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -489,7 +489,7 @@ def test_a_template_writes_times_as_django_does(shop: Shop, sync_or_async: str) 
         assert int(year) >= 2026
         assert iso == "2100-01-01T21:00:00+09:00"
         assert rest.startswith("1. Januar 2100 21:00 ")
-        shop.maint("on")
+        shop.maint("on", "--yes")
         assert Visitor(server).get("/").body.strip().startswith("20"), "an end may be missing"
 
 
