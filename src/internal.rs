@@ -61,6 +61,11 @@ pub mod rules {
     }
 }
 
+#[cfg(feature = "serve")]
+pub mod serve {
+    pub use crate::serve::{Address, Endpoint, Limits, Listener, Server, Users};
+}
+
 pub mod state {
     pub use crate::state::bypass::{digest, generate};
     pub use crate::state::language::is_language;

@@ -128,6 +128,8 @@ pub mod rules;
 #[cfg(test)]
 #[path = "../tests/common/say.rs"]
 mod say;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 pub mod site;
 pub mod state;

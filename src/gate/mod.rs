@@ -306,6 +306,12 @@ impl Current {
         self.snapshot.next(&self.gate.0.app, request, self.now)
     }
 
+    /// Returns the revision of the state that is in force.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.snapshot.content.revision()
+    }
+
     /// Whether the site is down, as [`Gate::is_down`] says.
     #[must_use]
     pub fn is_down(&self) -> bool {

@@ -158,6 +158,12 @@ fn node(text: &[u8], header: ProxyHeader) -> Option<IpAddr> {
     port.is_none_or(|port| is_port(port, header)).then(|| address.to_canonical())
 }
 
+/// Reads the address in one element of `X-Forwarded-For`.
+#[cfg(feature = "serve")]
+pub(crate) fn hop(element: &[u8]) -> Option<IpAddr> {
+    node(trim(element), ProxyHeader::XForwardedFor)
+}
+
 /// Whether a text is a port, which `Forwarded` may obfuscate (RFC 7239, 6).
 fn is_port(text: &str, header: ProxyHeader) -> bool {
     let number = text.len() <= 5

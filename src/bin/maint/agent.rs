@@ -1,7 +1,5 @@
 //! `maint agent`
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context as _, Result};
 use maint::Error;
 use maint::internal::agent::{Agent, Duty, FleetNote, Note, duty};
@@ -9,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Agent as Args, AgentCommand};
 use crate::exit::Exit;
+use crate::manager::Manager;
 use crate::session::Session;
 use crate::signals;
 use crate::text::{GREEN, RED, Text, YELLOW, duration, paint, say};
@@ -52,80 +51,13 @@ fn stay(session: &Session, host: Option<&str>) -> Result<Exit> {
         for line in said {
             session.output.note(say!("{}", line));
         }
-        manager.tell(agent.tally());
+        let (following, behind) = agent.tally();
+        manager.tell(&format!("{following} flags follow, {behind} do not"));
         agent.rest(pause);
     }
     Manager::leave();
     agent.leave();
     Ok(Exit::Done)
-}
-
-/// The service manager that began this process, if it asks to be told, see `sd_notify(3)`.
-struct Manager {
-    watchdog: Option<Duration>,
-    tell_at: Instant,
-    told: Option<(usize, usize)>,
-}
-
-impl Manager {
-    #[cfg(target_os = "linux")]
-    fn new() -> Self {
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        Self { watchdog, tell_at: Instant::now(), told: None }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn new() -> Self {
-        Self { watchdog: None, tell_at: Instant::now(), told: None }
-    }
-
-    /// Tells that the agent is ready and alive, and how many flags follow. Where nobody
-    /// listens, nothing happens.
-    fn tell(&mut self, tally: (usize, usize)) {
-        let is_alive_due = self.watchdog.is_some() && Instant::now() >= self.tell_at;
-        if let Some(interval) = self.watchdog.filter(|_| is_alive_due) {
-            self.tell_at = Instant::now() + interval;
-            Self::notify(&[State::Alive]);
-        }
-        if self.told != Some(tally) {
-            let (following, behind) = tally;
-            let status = format!("{following} flags follow, {behind} do not");
-            Self::notify(&[State::Ready, State::Status(&status)]);
-            self.told = Some(tally);
-        }
-    }
-
-    fn leave() {
-        Self::notify(&[State::Stopping]);
-    }
-
-    #[cfg(target_os = "linux")]
-    fn notify(states: &[State<'_>]) {
-        use sd_notify::NotifyState;
-        let states: Vec<NotifyState<'_>> = states
-            .iter()
-            .map(|state| match state {
-                State::Ready => NotifyState::Ready,
-                State::Alive => NotifyState::Watchdog,
-                State::Stopping => NotifyState::Stopping,
-                State::Status(text) => NotifyState::Status(text),
-            })
-            .collect();
-        // Whether the manager heard it is its affair.
-        let _ = sd_notify::notify(&states);
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn notify(_states: &[State<'_>]) {}
-}
-
-/// What a service manager can be told.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody listens"))]
-enum State<'a> {
-    Ready,
-    Alive,
-    Stopping,
-    Status(&'a str),
 }
 
 fn status(session: &Session) -> Result<Exit> {

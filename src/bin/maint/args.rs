@@ -167,6 +167,8 @@ pub(crate) enum Command {
     Snippet(Snippet),
     /// Stay, and make flags and this host of a fleet follow
     Agent(Agent),
+    /// Answer proxies that ask whether a request passes
+    Serve(Serve),
     /// Show, leave, fill or save the engine that this site follows
     #[command(subcommand)]
     Store(Store),
@@ -1140,6 +1142,62 @@ pub(crate) struct FlagRemove {
     /// Forget it though it cannot be cleared
     #[arg(long)]
     pub(crate) forget: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+It answers nginx at /auth and /page, and Caddy, Traefik and Envoy at /forward-auth;
+`maint snippet nginx --endpoint ADDRESS` prints what to paste. Monitors ask /status,
+/metrics, /livez and /readyz. docs/endpoint.md has each field and code.
+
+It believes what it is told of a request, so only the proxy may reach it: a Unix
+socket, which gets the mode 0660, or a port of this machine. Started by systemd with
+a socket, it takes that one.
+
+SIGTERM lets go: what was asked is answered, and nothing new is taken.
+
+Examples:
+  maint serve --listen unix:/run/maint/serve.sock --owner :www-data
+  maint serve --listen 127.0.0.1:8504 --user-field Remote-User
+  maint serve --listen 127.0.0.1:8504 shop=/srv/shop/.maint blog=/srv/blog/.maint
+  maint serve --listen 127.0.0.1:8504 --agent-check 127.0.0.1:8505")]
+pub(crate) struct Serve {
+    /// Several sites, told apart by path (/NAME/auth) or by the host that is asked for
+    #[arg(value_name = "NAME=DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) sites: Vec<PathBuf>,
+    /// Where to listen: unix:PATH or ADDRESS:PORT [default: the socket of systemd, or 127.0.0.1:8504]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<String>,
+    /// Answer HAProxy's agent-check there, for the site of this name
+    #[arg(long, value_name = "[NAME=]ADDRESS")]
+    pub(crate) agent_check: Vec<String>,
+    /// Let HAProxy drain connections in place of ending them
+    #[arg(long, requires = "agent_check")]
+    pub(crate) drain: bool,
+    /// The mode of a Unix socket
+    #[arg(long, value_name = "MODE", default_value = "0660")]
+    pub(crate) mode: String,
+    /// The owner of a Unix socket: USER, USER:GROUP or :GROUP
+    #[arg(long, value_name = "OWNER")]
+    pub(crate) owner: Option<String>,
+    /// How many threads answer
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) workers: u16,
+    /// The field by which the proxy tells who is logged in, such as Remote-User
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) user_field: Option<String>,
+    /// The field with the user's groups, such as Remote-Groups
+    #[arg(long, value_name = "FIELD", requires = "user_field")]
+    pub(crate) groups_field: Option<String>,
+    /// A group whose members are staff
+    #[arg(long, value_name = "GROUP", requires = "groups_field")]
+    pub(crate) staff_group: Vec<String>,
+    /// A group whose members are superusers
+    #[arg(long, value_name = "GROUP", requires = "groups_field")]
+    pub(crate) superuser_group: Vec<String>,
+    /// Listen at an address that other machines reach: whoever does can ask as anybody
+    #[arg(long)]
+    pub(crate) yes_public: bool,
 }
 
 #[derive(Debug, Subcommand)]

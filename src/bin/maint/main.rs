@@ -39,6 +39,7 @@ mod ignore;
 mod init;
 mod log;
 mod man;
+mod manager;
 mod off;
 mod on;
 mod output;
@@ -48,6 +49,8 @@ mod proxy;
 mod report;
 mod restore;
 mod run;
+#[cfg_attr(not(feature = "serve"), path = "no_serve.rs")]
+mod serve;
 mod session;
 mod signals;
 mod snippet;
@@ -135,6 +138,7 @@ fn dispatch(session: &Session, command: &Command) -> Result<Exit> {
         Command::Flag(args) => flag::run(session, args),
         Command::Snippet(args) => snippet::run(session, args),
         Command::Agent(args) => agent::run(session, args),
+        Command::Serve(args) => serve::run(session, args),
         Command::Store(args) => store::run(session, args),
         Command::Log(args) => log::run(session, args),
         Command::Restore(args) => restore::run(session, args),

@@ -1,0 +1,267 @@
+//! The answers to each question, whatever brings it here.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use super::question::{Question, WORDS};
+use super::told::{Manner, Told};
+use super::users::Users;
+use crate::error::{Error, Result};
+use crate::gate::{Answer, Gate, Override, Pass};
+use crate::page::Reply;
+use crate::page::reply::{MARK, REVISION};
+use crate::site::Site;
+use crate::sys;
+
+/// How often a proxy that tells too little is reported.
+const REPORTED_EVERY: Duration = Duration::from_secs(60);
+
+/// The gates of one or more sites, for proxies that ask.
+pub struct Endpoint {
+    sites: Sites,
+    users: Option<Users>,
+    reported_at: Mutex<Option<Instant>>,
+}
+
+enum Sites {
+    /// The only one, which needs no name.
+    One(Served),
+    Named(BTreeMap<String, Served>),
+}
+
+/// A site that is asked for.
+pub(super) struct Served {
+    pub(super) site: Site,
+    pub(super) gate: Gate,
+    pub(super) counts: Counts,
+}
+
+/// How many requests had which outcome.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) passed: AtomicU64,
+    pub(super) read_only: AtomicU64,
+    pub(super) blocked: AtomicU64,
+    /// Those of which too little was told.
+    pub(super) untold: AtomicU64,
+}
+
+/// An answer, or the work that it takes.
+pub(super) enum Step {
+    Now(Response<Bytes>),
+    /// It reads files, so it must not hold up others.
+    Later(Box<dyn FnOnce() -> Response<Bytes> + Send>),
+}
+
+impl Endpoint {
+    /// Answers for a site, by whatever name it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::open`].
+    pub fn of(site: &Site, users: Option<Users>) -> Result<Self> {
+        Ok(Self::with(Sites::One(Served::of(site)?), users))
+    }
+
+    /// Answers for several sites. A name is the first part of the path of a question, or the host
+    /// that is told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::open`]; and [`Error::Invalid`] for a name that cannot be asked for.
+    pub fn of_named(sites: Vec<(String, Site)>, users: Option<Users>) -> Result<Self> {
+        let mut named = BTreeMap::new();
+        for (name, site) in sites {
+            validate_name(&name)?;
+            if named.contains_key(&name) {
+                return Err(Error::invalid(format!("two sites have the name `{name}`")));
+            }
+            named.insert(name, Served::of(&site)?);
+        }
+        Ok(Self::with(Sites::Named(named), users))
+    }
+
+    fn with(sites: Sites, users: Option<Users>) -> Self {
+        Self { sites, users, reported_at: Mutex::new(None) }
+    }
+
+    /// Each site, with the name that it has if there are several.
+    pub(super) fn sites(&self) -> impl Iterator<Item = (&str, &Served)> {
+        let (one, named) = match &self.sites {
+            Sites::One(served) => (Some(("", served)), None),
+            Sites::Named(named) => (None, Some(named)),
+        };
+        let named = named.into_iter().flatten().map(|(name, served)| (name.as_str(), served));
+        one.into_iter().chain(named)
+    }
+
+    /// The site of a name, or of a host, or the only one.
+    pub(super) fn site(&self, name: Option<&str>, host: Option<&str>) -> Option<&Served> {
+        match (&self.sites, name.or(host)) {
+            (Sites::One(served), _) => name.is_none().then_some(served),
+            (Sites::Named(named), key) => named.get(key?),
+        }
+    }
+
+    /// Answers what is asked.
+    pub(super) fn answer(self: &Arc<Self>, asked: &Parts) -> Step {
+        // A target may be a URL, which proxies send to proxies alone.
+        let target = asked.uri.path_and_query().map_or("", |target| target.as_str());
+        let Some((name, question, behind)) = Question::read(target) else {
+            return Step::Now(plain(StatusCode::NOT_FOUND, "nothing is asked here"));
+        };
+        let decides = match question {
+            Question::Auth | Question::Page => Some(Manner::Original),
+            Question::ForwardAuth(manner) => Some(manner),
+            _ => None,
+        };
+        if let Some(manner) = decides {
+            return Step::Now(self.decide(asked, name, question, manner, behind));
+        }
+        if !matches!(asked.method, Method::GET | Method::HEAD) {
+            let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD ask here");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Step::Now(answer);
+        }
+        match question {
+            Question::Live => Step::Now(plain(StatusCode::OK, "alive")),
+            _ => Step::Now(plain(StatusCode::NOT_FOUND, "nothing is asked here")),
+        }
+    }
+
+    fn decide(
+        &self,
+        asked: &Parts,
+        name: Option<&str>,
+        question: Question,
+        manner: Manner,
+        target: &str,
+    ) -> Response<Bytes> {
+        let told = match Told::of(manner, asked, target, self.users.as_ref()) {
+            Ok(told) => told,
+            Err(missing) => {
+                if let Some(served) = self.site(name, None) {
+                    served.counts.untold.fetch_add(1, Ordering::Relaxed);
+                }
+                self.report(missing);
+                let text = format!("the proxy has to tell {missing}, once");
+                return plain(StatusCode::BAD_REQUEST, &text);
+            }
+        };
+        let host = told.named_host();
+        let Some(served) = self.site(name, host.as_deref()) else {
+            return plain(StatusCode::NOT_FOUND, "no site of this name is served");
+        };
+        // One look at the state file for all that is said of it.
+        let current = served.gate.current();
+        let revision = current.revision();
+        match current.answer(&told) {
+            Answer::Pass(_) if question == Question::Page => {
+                // The site has come back since the request was blocked.
+                match current.answer_overridden(&told, Override::On) {
+                    Answer::Reply(reply) => at_once(reply.into()),
+                    Answer::Pass(_) => passed(&Pass::default(), revision),
+                }
+            }
+            Answer::Pass(pass) => {
+                let counts = &served.counts;
+                let count =
+                    if pass.read_only.is_some() { &counts.read_only } else { &counts.passed };
+                count.fetch_add(1, Ordering::Relaxed);
+                passed(&pass, revision)
+            }
+            Answer::Reply(reply) => {
+                if question != Question::Page {
+                    served.counts.blocked.fetch_add(1, Ordering::Relaxed);
+                }
+                if question == Question::Auth { refused(&reply) } else { reply.into() }
+            }
+        }
+    }
+
+    /// Reports a proxy that tells too little, since its operators see no more than a status code.
+    fn report(&self, missing: &str) {
+        let mut reported_at = self.reported_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported_at.is_some_and(|at| at.elapsed() < REPORTED_EVERY) {
+            return;
+        }
+        *reported_at = Some(Instant::now());
+        sys::say(&format!(
+            "maint: a proxy asks, and does not tell {missing} once; see `maint snippet --endpoint`"
+        ));
+    }
+}
+
+impl Served {
+    fn of(site: &Site) -> Result<Self> {
+        Ok(Self { site: site.clone(), gate: Gate::open(site)?, counts: Counts::default() })
+    }
+}
+
+/// A name is one part of a path, and may be a host.
+fn validate_name(name: &str) -> Result<()> {
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+    if !name.is_empty()
+        && name.bytes().all(is_plain)
+        && !WORDS.contains(&name)
+        && !name.starts_with('.')
+    {
+        return Ok(());
+    }
+    Err(Error::invalid_with(
+        format!("`{name}` is no name of a site"),
+        "use a host, or lower-case letters, digits, `-`, `.` and `_`",
+    ))
+}
+
+/// The answer for a request that passes: what the app's answer should have is in the header
+/// fields.
+fn passed(pass: &Pass, revision: u64) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    let mark = pass.mark().map_or("pass", |(_, mark)| mark);
+    headers.insert(HeaderName::from_static(MARK), HeaderValue::from_static(mark));
+    headers.insert(HeaderName::from_static(REVISION), revision.into());
+    if pass.is_private {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
+    }
+    answer
+}
+
+/// The answer for a request that is blocked, to a proxy that cannot pass on more.
+fn refused(reply: &Reply) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::FORBIDDEN;
+    for name in [MARK, REVISION, RETRY_AFTER.as_str(), CACHE_CONTROL.as_str()] {
+        let value = reply.header(name).and_then(|value| HeaderValue::try_from(value).ok());
+        if let (Some(value), Ok(name)) = (value, HeaderName::try_from(name)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+/// Tells the client to come back at once.
+fn at_once(mut answer: Response<Bytes>) -> Response<Bytes> {
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// A line of text.
+pub(super) fn plain(status: StatusCode, text: &str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(format!("{text}\n")));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,178 @@
+//! The request that a proxy tells of, in the fields of its own request.
+//!
+//! Whoever reaches the endpoint is believed, so only a proxy may reach it. What a client can put
+//! into a field that the proxy does not replace is told by `docs/endpoint.md`, and is nothing
+//! that lets it through.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{HOST, HeaderName};
+use http::request::Parts;
+
+use super::users::Users;
+use crate::http_types::values;
+use crate::request::{Request, User, client, field, host};
+
+/// How a proxy tells of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// nginx, which is told what to send: `X-Original-Method`, `X-Original-URI`, and `Host`.
+    Original,
+    /// Caddy and Traefik: `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Host`.
+    Forwarded,
+    /// Envoy: it asks with the method and the host of the request, and with its target behind
+    /// that of the question.
+    Itself,
+}
+
+/// Addresses that the request came through, the client's first. Each proxy appends the one that
+/// it saw.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The scheme of the visitor's connection.
+const PROTO: &str = "x-forwarded-proto";
+
+/// A request, as a proxy tells of it.
+pub(super) struct Told<'r> {
+    headers: &'r HeaderMap,
+    method: &'r str,
+    path: &'r [u8],
+    query: Option<&'r [u8]>,
+    host: Option<&'r str>,
+    is_https: Option<bool>,
+    /// Who asked the proxy.
+    peer: Option<IpAddr>,
+    /// What the request came through before that.
+    before: Vec<u8>,
+    user: Option<User>,
+}
+
+impl<'r> Told<'r> {
+    /// Reads what a proxy tells. `target` is what follows the question's own path.
+    ///
+    /// # Errors
+    ///
+    /// The name of the field that is missing, occurs more than once, or is not text: nothing can
+    /// be decided then.
+    pub(super) fn of(
+        manner: Manner,
+        asked: &'r Parts,
+        target: &'r str,
+        users: Option<&Users>,
+    ) -> Result<Self, &'static str> {
+        let headers = &asked.headers;
+        let only = |name: &'static str| only(headers, name).ok_or(name);
+        let (method, target, host) = match manner {
+            Manner::Original => (
+                only("x-original-method")?,
+                only("x-original-uri")?,
+                host::agreed(None, headers.get_all(HOST).iter().map(|value| value.as_bytes())),
+            ),
+            Manner::Forwarded => (
+                only("x-forwarded-method")?,
+                only("x-forwarded-uri")?,
+                host::agreed(
+                    None,
+                    headers.get_all("x-forwarded-host").iter().map(|value| value.as_bytes()),
+                ),
+            ),
+            Manner::Itself => (
+                asked.method.as_str(),
+                target,
+                host::agreed(None, headers.get_all(HOST).iter().map(|value| value.as_bytes())),
+            ),
+        };
+        if !field::is_token(method) {
+            return Err("a method");
+        }
+        if target.is_empty() {
+            return Err("a target");
+        }
+        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        let (before, peer) = last_hop(headers);
+        Ok(Self {
+            headers,
+            method,
+            path: path.as_bytes(),
+            query: query.map(str::as_bytes),
+            host,
+            is_https: only(PROTO).ok().map(|scheme| scheme.eq_ignore_ascii_case("https")),
+            peer,
+            before,
+            user: users.map(|users| users.of(headers)),
+        })
+    }
+
+    /// The host that is asked for.
+    pub(super) fn named_host(&self) -> Option<String> {
+        self.host.and_then(host::read)
+    }
+}
+
+/// The only value of a field, as text.
+fn only<'r>(headers: &'r HeaderMap, name: &'static str) -> Option<&'r str> {
+    let mut all = headers.get_all(HeaderName::from_static(name)).iter();
+    let value = all.next()?;
+    if all.next().is_some() { None } else { str::from_utf8(value.as_bytes()).ok() }
+}
+
+/// Splits the address that asked the proxy from those before it. It comes last, since proxies
+/// append.
+fn last_hop(headers: &HeaderMap) -> (Vec<u8>, Option<IpAddr>) {
+    let mut joined: Vec<u8> = Vec::new();
+    for value in headers.get_all(FORWARDED_FOR) {
+        if !joined.is_empty() {
+            joined.push(b',');
+        }
+        joined.extend_from_slice(value.as_bytes());
+    }
+    let begin = joined.iter().rposition(|&byte| byte == b',');
+    let last = joined.split_off(begin.map_or(0, |comma| comma + 1));
+    if begin.is_some() {
+        joined.pop();
+    }
+    (joined, client::hop(&last))
+}
+
+impl Request for Told<'_> {
+    fn path(&self) -> &[u8] {
+        self.path
+    }
+
+    fn query(&self) -> Option<&[u8]> {
+        self.query
+    }
+
+    fn method(&self) -> &str {
+        self.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.host
+    }
+
+    fn is_https(&self) -> Option<bool> {
+        self.is_https
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        if name != FORWARDED_FOR {
+            values(self.headers, name, each);
+        } else if !self.before.is_empty() {
+            each(&self.before);
+        }
+    }
+
+    fn tells_user(&self) -> bool {
+        self.user.is_some()
+    }
+
+    fn user(&self) -> Option<User> {
+        self.user
+    }
+}
