@@ -459,6 +459,11 @@ impl Request for ActixRequest<'_> {
         }
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        self.request.headers().keys().for_each(|name| each(name.as_str().as_bytes()));
+        true
+    }
+
     fn format(&self) -> Option<Format> {
         self.settings.format.as_ref()?(self.request)
     }

@@ -111,6 +111,10 @@ impl Request for HttpRequest<'_> {
         values(self.headers, name, each);
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        names(self.headers, each)
+    }
+
     fn format(&self) -> Option<Format> {
         self.format
     }
@@ -149,6 +153,10 @@ impl Request for http::request::Parts {
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         values(&self.headers, name, each);
     }
+
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        names(&self.headers, each)
+    }
 }
 
 /// The host that a request is for, see [`host::agreed`].
@@ -162,6 +170,12 @@ pub(crate) fn values(headers: &HeaderMap, name: &str, each: &mut dyn FnMut(&[u8]
     for value in headers.get_all(name) {
         each(value.as_bytes());
     }
+}
+
+/// Calls `each` with the name of every field.
+pub(crate) fn names(headers: &HeaderMap, each: &mut dyn FnMut(&[u8])) -> bool {
+    headers.keys().for_each(|name| each(name.as_str().as_bytes()));
+    true
 }
 
 impl Pass {

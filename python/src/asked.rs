@@ -278,6 +278,10 @@ impl<S: Server> request::Request for Asked<'_, '_, S> {
         self.server.header(name, each);
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        self.server.header_names(each)
+    }
+
     fn format(&self) -> Option<Format> {
         let wanted = self.functions.format.as_ref()?;
         *self.format.get_or_init(|| match wanted {

@@ -17,6 +17,12 @@ pub(crate) trait Server {
     fn is_https(&self) -> bool;
     fn peer(&self) -> Option<IpAddr>;
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));
+
+    /// As `maint::request::Request::header_names` has it.
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        let _ = each;
+        false
+    }
 }
 
 /// A request of WSGI (PEP 3333).
@@ -122,6 +128,17 @@ impl Server for Scope<'_, '_> {
                 each(value.as_bytes());
             }
         }
+    }
+
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        each(b"upgrade");
+        let Some(fields) = self.item("headers") else { return true };
+        for field in fields.try_iter().into_iter().flatten().flatten() {
+            if let Ok(Ok(name)) = field.get_item(0).map(|name| name.cast_into::<PyBytes>()) {
+                each(name.as_bytes());
+            }
+        }
+        true
     }
 }
 

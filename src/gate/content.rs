@@ -93,6 +93,11 @@ impl Content {
         self.state.revision
     }
 
+    /// Why the last page that was made for a visitor is the built-in one, if nobody was told.
+    pub(crate) fn mishap(&self) -> Option<Error> {
+        self.templates.mishap()
+    }
+
     /// Whether it was made from these bytes.
     pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
         self.fingerprint == fingerprint(bytes)

@@ -154,12 +154,16 @@ struct Inner {
 }
 
 impl Inner {
-    /// Returns an answer, and reports what a rule could not know of the request.
+    /// Returns an answer, and reports what a rule could not know of the request, and a page that
+    /// could not be made for it.
     fn told(&self, snapshot: &Snapshot, request: &impl Request, answer: Answer) -> Answer {
-        if matches!(answer, Answer::Reply(_))
-            && let Some(untold) = snapshot.content.plan.untold(&self.app, request)
-        {
-            self.live.tell(untold);
+        if matches!(answer, Answer::Reply(_)) {
+            if let Some(untold) = snapshot.content.plan.untold(&self.app, request) {
+                self.live.tell(untold);
+            }
+            if let Some(mishap) = snapshot.content.mishap() {
+                self.live.tell_mishap(mishap);
+            }
         }
         answer
     }

@@ -189,6 +189,12 @@ impl Live {
         }
     }
 
+    /// Reports a page that could not be made when a visitor asked for it.
+    pub(super) fn tell_mishap(&self, mishap: Error) {
+        let problems = self.reload().trouble().of_pages(vec![mishap], Instant::now());
+        self.report(&problems);
+    }
+
     fn report(&self, problems: &[Problem]) {
         for problem in problems {
             match &self.on_problem {

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::request::Request;
 use crate::request::field::only_header;
+use crate::request::sieve::Sieve;
 use crate::request::url::UrlParts;
 use crate::state::page::{DEFAULT_STATUS, MAX_RETRY_AFTER, PageSettings};
 use crate::state::window::Window;
@@ -262,6 +263,7 @@ impl Pages {
         now: Timestamp,
         is_blocked: &dyn Fn(&str, &str) -> bool,
     ) -> Reply {
+        let request = &Sieve::of(request);
         let method = request.method();
         let retry_after = self.retry_after(now);
         if let Some(kind) = grpc_kind(request) {
@@ -347,9 +349,13 @@ impl Pages {
             return page.clone();
         }
         // The template was tried when the state was read. If it fails in this language alone,
-        // the built-in page takes its place.
+        // the built-in page takes its place, and the gate reports it.
         let making = Making::new(&self.source.templates);
-        let page = self.source.page(spoken, form, &making, &mut Vec::new());
+        let mut errors = Vec::new();
+        let page = self.source.page(spoken, form, &making, &mut errors);
+        if let Some(error) = errors.pop() {
+            self.source.templates.mishap.note(error);
+        }
         let size = page.size();
         // Another thread may have made the same one.
         if self.kept.take(size) && made.swap(Some(page.clone())).is_some() {

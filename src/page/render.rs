@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use super::bounds::{self, Facts};
 use super::template::{self, MAX_SIZE, Template};
-use super::texts::{Language, Texts};
+use super::texts::{LANGUAGES, Language, Texts};
 use super::{language, links};
 use crate::error::{Error, Result};
 use crate::format::Format;
@@ -219,6 +220,29 @@ pub struct Templates {
     broken: BTreeMap<String, String>,
     /// How many bytes of pages are kept that visitors asked for, of all windows of the site.
     pub(super) kept: Arc<AtomicUsize>,
+    /// Why the last page that a visitor asked for is the built-in one.
+    pub(super) mishap: Arc<Mishap>,
+}
+
+/// A page that could not be made when a visitor asked for it, until somebody is told.
+#[derive(Default)]
+pub(crate) struct Mishap {
+    is_there: AtomicBool,
+    error: ArcSwapOption<Error>,
+}
+
+impl Mishap {
+    pub(super) fn note(&self, error: Error) {
+        self.error.store(Some(Arc::new(error)));
+        self.is_there.store(true, Ordering::Release);
+    }
+
+    /// The last one, for one caller.
+    pub(crate) fn take(&self) -> Option<Error> {
+        let is_there =
+            self.is_there.load(Ordering::Relaxed) && self.is_there.swap(false, Ordering::Acquire);
+        if is_there { self.error.swap(None).and_then(Arc::into_inner) } else { None }
+    }
 }
 
 /// A template whose text may be given to the engine.
@@ -255,7 +279,12 @@ impl Templates {
     /// Makes a set without templates.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sources: Arc::default(), broken: BTreeMap::new(), kept: Arc::default() }
+        Self {
+            sources: Arc::default(),
+            broken: BTreeMap::new(),
+            kept: Arc::default(),
+            mishap: Arc::default(),
+        }
     }
 
     /// Reads the templates of a directory, and reports those that cannot be used.
@@ -414,7 +443,13 @@ impl Templates {
         Engine::new(self)
     }
 
-    /// Renders a template with and without every field that may be missing.
+    /// The last mishap of a page of these templates, if nobody was told yet.
+    pub(crate) fn mishap(&self) -> Option<Error> {
+        self.mishap.take()
+    }
+
+    /// Renders a template with and without every field that may be missing, and in each language
+    /// if it is written for several.
     ///
     /// # Errors
     ///
@@ -446,17 +481,45 @@ impl Templates {
             ));
         }
         for context in samples() {
-            let page = engine.render(Some(name), format, &context)?;
-            if format == Format::Json
-                && let Err(cause) = serde_json::from_str::<serde_json::Value>(&page)
-            {
-                return Err(Error::invalid_with(
-                    format!("the template `{file_name}` does not make JSON: {cause}"),
-                    "leave out the quotes: in a .json template `{{ reason }}` brings its own",
-                ));
+            Self::attempt_one(&mut engine, name, format, &context)?;
+        }
+        if self.are_multilingual() {
+            for spoken in &LANGUAGES {
+                let context = Context::sample().in_language(spoken, &PageSettings::default());
+                Self::attempt_one(&mut self.engine(), name, format, &context)
+                    .map_err(|error| in_words(error, spoken.tag))?;
             }
         }
         Ok(())
+    }
+
+    fn attempt_one(
+        engine: &mut Engine<'_>,
+        name: &str,
+        format: Format,
+        context: &Context,
+    ) -> Result<()> {
+        let page = engine.render(Some(name), format, context)?;
+        if format == Format::Json
+            && let Err(cause) = serde_json::from_str::<serde_json::Value>(&page)
+        {
+            let file_name = file_name(name, format);
+            return Err(Error::invalid_with(
+                format!("the template `{file_name}` does not make JSON: {cause}"),
+                "leave out the quotes: in a .json template `{{ reason }}` brings its own",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Adds in which language a page could not be made.
+fn in_words(error: Error, tag: &str) -> Error {
+    match error {
+        Error::Invalid { message, hint } => {
+            Error::Invalid { message: format!("{message} (in the language `{tag}`)"), hint }
+        }
+        other => other,
     }
 }
 

@@ -63,6 +63,10 @@ impl<R: Request> Request for Elsewhere<'_, R> {
         self.request.header(name, each);
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        self.request.header_names(each)
+    }
+
     fn format(&self) -> Option<Format> {
         self.request.format()
     }

@@ -9,6 +9,7 @@ mod parts;
 pub(crate) mod path;
 pub(crate) mod place;
 pub(crate) mod proxies;
+pub(crate) mod sieve;
 pub(crate) mod url;
 
 use std::net::IpAddr;
@@ -64,6 +65,14 @@ pub trait Request {
     /// Calls `each` with every value of a header field, in order. `name` is in lower
     /// case; field names are compared without case.
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8]));
+
+    /// Calls `each` with the name of every header field, in any case, and returns true; false,
+    /// without a call, where that is not easily told. The choice of a page then asks for a dozen
+    /// fields one by one.
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        let _ = each;
+        false
+    }
 
     /// The format of the page, whatever `Accept` says; `None` leaves the choice to the client.
     /// For an app that knows its routes: a script that sends `Accept: */*` to a JSON API wants

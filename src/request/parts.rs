@@ -123,6 +123,11 @@ impl Request for RequestParts {
         }
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        self.headers.iter().for_each(|(name, _)| each(name.as_bytes()));
+        true
+    }
+
     fn user(&self) -> Option<User> {
         self.user
     }

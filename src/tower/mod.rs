@@ -428,6 +428,10 @@ impl<B> request::Request for HttpRequest<'_, B> {
         crate::http_types::values(self.request.headers(), name, each);
     }
 
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        crate::http_types::names(self.request.headers(), each)
+    }
+
     fn format(&self) -> Option<Format> {
         self.layer.format.as_ref()?(self.request.uri(), self.request.headers())
     }

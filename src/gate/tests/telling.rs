@@ -179,6 +179,33 @@ fn a_page_that_fails_is_told_once_a_state_and_not_by_each_request() {
 }
 
 #[test]
+fn a_page_that_fails_in_the_language_of_a_visitor_is_told_once_it_is_asked_for() {
+    let mut desk = Desk::new();
+    fs::create_dir(desk.dir.join("templates")).unwrap();
+    let source = "{{ title }}{% if language == 'de' %}{{ 'x' - 1 }}{% endif %}";
+    desk.put_template("sorry.txt", source);
+    let mut parts = down("x");
+    parts["page"] = json!({ "template": "sorry" });
+    desk.put(1, &parts);
+    let gate = desk.gate();
+    let ask = |language: &str| {
+        let request = RequestParts::new("GET", "/").with("Accept", "text/plain");
+        let Answer::Reply(reply) = gate.answer(&request.with("Accept-Language", language)) else {
+            panic!("it is blocked");
+        };
+        reply.template().map(str::to_owned)
+    };
+    assert_eq!(ask("fr").as_deref(), Some("sorry"));
+    assert!(desk.told().is_empty());
+    for _ in 0..3 {
+        assert_eq!(ask("de"), None, "the built-in page");
+    }
+    let told = desk.told();
+    assert!(told.len() == 1 && told[0].contains("sorry.txt"), "{told:?}");
+    assert!(told[0].ends_with("visitors get the built-in page"), "{told:?}");
+}
+
+#[test]
 fn a_link_into_a_directory_that_is_gone_does_not_bring_the_site_up() {
     let mut desk = Desk::new();
     let shared = desk.dir.join("shared");

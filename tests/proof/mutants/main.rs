@@ -105,7 +105,7 @@ fn planted(only: &[&str]) -> Result<(), String> {
 
 /// How many commits in a row plant each fault once where the run is to be short. Each fault
 /// costs a build of the product.
-const TURNS: usize = 3;
+const TURNS: usize = 6;
 
 /// Whether this is a part of `make test`.
 fn is_short() -> bool {
@@ -120,7 +120,7 @@ fn turn() -> Result<usize, String> {
         .output()
         .map_err(|cause| format!("git: {cause}"))?;
     let text = String::from_utf8_lossy(&done.stdout);
-    // Without commits around it, in an unpacked archive, it is always the first third.
+    // Without commits around it, in an unpacked archive, it is always the first share.
     Ok(text.trim().parse::<usize>().unwrap_or_default() % TURNS)
 }
 
