@@ -1,5 +1,8 @@
 //! Runs the conformance vectors: `tests/vectors/README.md` describes them.
 
+#[cfg(all(unix, feature = "serve"))]
+#[path = "common/endpoint.rs"]
+mod endpoint;
 #[path = "common/say.rs"]
 mod say;
 
@@ -300,6 +303,37 @@ fn requirement_56_every_vector_decides_as_written() {
     let number = run(&files("tests/vectors"), |vector: &Vector| &vector.name, Vector::failure);
     assert!(number >= 300, "only {number} vectors");
     figure(&format!("{number} of {number} vectors decide as written"));
+}
+
+#[test]
+#[cfg(all(unix, feature = "serve"))]
+#[expect(clippy::disallowed_methods, reason = "the state of each vector")]
+fn requirement_84_every_vector_is_decided_the_same_through_the_endpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::at(directory.path());
+    let untold = std::cell::Cell::new(0);
+    let number = run(
+        &files("tests/vectors"),
+        |vector: &Vector| &vector.name,
+        |vector| {
+            let facts = vector.request.facts();
+            let case = endpoint::Case { facts: &facts, now: vector.now, site: &site };
+            if !case.can_be_told() {
+                untold.set(untold.get() + 1);
+                return None;
+            }
+            let mut state = vector.state.clone();
+            state["revision"] = 1.into();
+            fs::write(directory.path().join("state.json"), state.to_string()).unwrap();
+            case.difference(directory.path())
+        },
+    );
+    let told = number - untold.get();
+    assert!(told * 10 > number * 9, "{told} of {number} could be told");
+    figure(&format!(
+        "0 differences in {told} vectors by 2 protocols; {} are no request that a proxy passes on",
+        untold.get()
+    ));
 }
 
 /// What visitors are told, which decides nothing: of a window, and of a page.

@@ -120,6 +120,12 @@ impl Reply {
         Some(context)
     }
 
+    /// The same for a proxy that asks about HEAD by GET: it leaves out the body itself.
+    #[cfg(feature = "serve")]
+    pub(crate) fn with_body(self) -> Self {
+        Self { is_head: false, ..self }
+    }
+
     /// Tells which state it was made from.
     pub(crate) fn of_revision(self, revision: Option<u64>) -> Self {
         Self { revision, ..self }

@@ -67,7 +67,14 @@ impl Endpoint {
     ///
     /// As [`Gate::open`].
     pub fn of(site: &Site, users: Option<Users>) -> Result<Self> {
-        Ok(Self::with(Sites::One(Served::of(site)?), users))
+        Ok(Self::by(site, Gate::open(site)?, users))
+    }
+
+    /// Answers for a site by its gate.
+    #[must_use]
+    pub fn by(site: &Site, gate: Gate, users: Option<Users>) -> Self {
+        let served = Served { site: site.clone(), gate, counts: Counts::default() };
+        Self::with(Sites::One(served), users)
     }
 
     /// Answers for several sites. A name is the first part of the path of a question, or the host
@@ -166,7 +173,7 @@ impl Endpoint {
             Answer::Pass(_) if question == Question::Page => {
                 // The site has come back since the request was blocked.
                 match current.answer_overridden(&told, Override::On) {
-                    Answer::Reply(reply) => at_once(reply.into()),
+                    Answer::Reply(reply) => at_once(reply.with_body().into()),
                     Answer::Pass(_) => passed(&Pass::default(), revision),
                 }
             }
@@ -181,7 +188,7 @@ impl Endpoint {
                 if question != Question::Page {
                     served.counts.blocked.fetch_add(1, Ordering::Relaxed);
                 }
-                if question == Question::Auth { refused(&reply) } else { reply.into() }
+                if question == Question::Auth { refused(&reply) } else { reply.with_body().into() }
             }
         }
     }

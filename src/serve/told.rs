@@ -7,11 +7,11 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use http::header::{HOST, HeaderName};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::users::Users;
-use crate::http_types::values;
+use crate::http_types::{names, values};
 use crate::request::{Request, User, client, field, host};
 
 /// How a proxy tells of a request.
@@ -53,7 +53,7 @@ impl<'r> Told<'r> {
     ///
     /// # Errors
     ///
-    /// The name of the field that is missing, occurs more than once, or is not text: nothing can
+    /// The name of the field that is missing, occurs more than once, or makes no sense: nothing can
     /// be decided then.
     pub(super) fn of(
         manner: Manner,
@@ -63,41 +63,36 @@ impl<'r> Told<'r> {
     ) -> Result<Self, &'static str> {
         let headers = &asked.headers;
         let only = |name: &'static str| only(headers, name).ok_or(name);
+        let host = |name: HeaderName| {
+            host::agreed(None, headers.get_all(name).iter().map(HeaderValue::as_bytes))
+        };
         let (method, target, host) = match manner {
-            Manner::Original => (
-                only("x-original-method")?,
-                only("x-original-uri")?,
-                host::agreed(None, headers.get_all(HOST).iter().map(|value| value.as_bytes())),
-            ),
+            Manner::Original => (only("x-original-method")?, only("x-original-uri")?, host(HOST)),
             Manner::Forwarded => (
                 only("x-forwarded-method")?,
                 only("x-forwarded-uri")?,
-                host::agreed(
-                    None,
-                    headers.get_all("x-forwarded-host").iter().map(|value| value.as_bytes()),
-                ),
+                host(HeaderName::from_static("x-forwarded-host")),
             ),
-            Manner::Itself => (
-                asked.method.as_str(),
-                target,
-                host::agreed(None, headers.get_all(HOST).iter().map(|value| value.as_bytes())),
-            ),
+            Manner::Itself => (asked.method.as_str().as_bytes(), target.as_bytes(), host(HOST)),
         };
-        if !field::is_token(method) {
-            return Err("a method");
-        }
+        let method = str::from_utf8(method).ok().filter(|method| field::is_token(method));
+        let method = method.ok_or("a method")?;
         if target.is_empty() {
             return Err("a target");
         }
-        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        let mark = target.iter().position(|&byte| byte == b'?');
+        let (path, query) = match mark {
+            Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
+            None => (target, None),
+        };
         let (before, peer) = last_hop(headers);
         Ok(Self {
             headers,
             method,
-            path: path.as_bytes(),
-            query: query.map(str::as_bytes),
+            path,
+            query,
             host,
-            is_https: only(PROTO).ok().map(|scheme| scheme.eq_ignore_ascii_case("https")),
+            is_https: only(PROTO).ok().map(|scheme| scheme.eq_ignore_ascii_case(b"https")),
             peer,
             before,
             user: users.map(|users| users.of(headers)),
@@ -110,11 +105,11 @@ impl<'r> Told<'r> {
     }
 }
 
-/// The only value of a field, as text.
-fn only<'r>(headers: &'r HeaderMap, name: &'static str) -> Option<&'r str> {
+/// The only value of a field.
+fn only<'r>(headers: &'r HeaderMap, name: &'static str) -> Option<&'r [u8]> {
     let mut all = headers.get_all(HeaderName::from_static(name)).iter();
     let value = all.next()?;
-    if all.next().is_some() { None } else { str::from_utf8(value.as_bytes()).ok() }
+    if all.next().is_some() { None } else { Some(value.as_bytes()) }
 }
 
 /// Splits the address that asked the proxy from those before it. It comes last, since proxies
@@ -158,6 +153,10 @@ impl Request for Told<'_> {
 
     fn peer(&self) -> Option<IpAddr> {
         self.peer
+    }
+
+    fn header_names(&self, each: &mut dyn FnMut(&[u8])) -> bool {
+        names(self.headers, each)
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
