@@ -72,6 +72,7 @@
 //! | `tower` | no | `maint::tower`: a layer for axum, tonic, hyper and any other `tower::Service` |
 //! | `actix` | no | `maint::actix`: a middleware for actix-web |
 //! | `http` | no | for servers without either: `HttpRequest` and `http::request::Parts` are a [`request::Request`], an `http::Response` is made from a reply, and `Pass::keep_private` takes its fields |
+//! | `serve` | no | the endpoint of the command, `maint serve`; a library has no use for it |
 //! | `testing` | no | `maint::testing`: a temporary site and a clock to stop, for the tests of apps |
 //!
 //! ```toml

@@ -47,9 +47,9 @@ src/           page load replace identity
 src/           flags fleet
 src/           store gate watch live
 src/           doctor http_types actix testing agent
-src/           tower
+src/           tower serve
 src/           internal lib
-src/bin/maint/ exit text signals
+src/bin/maint/ exit text signals manager
 src/bin/maint/ complete clock
 src/bin/maint/ args
 src/bin/maint/ output
@@ -57,7 +57,7 @@ src/bin/maint/ session report failure http
 src/bin/maint/ fleet store
 src/bin/maint/ on agent bypass flag ignore wait
 src/bin/maint/ check completions demo doctor help init log
-src/bin/maint/ alter man off page path proxy restore run snippet status template
+src/bin/maint/ alter man off page path proxy restore run serve snippet status template
 src/bin/maint/ main
 python/        src
 python/pysrc/maint/ _asking
