@@ -263,15 +263,20 @@ impl Listener {
         }
     }
 
-    /// Makes room for the next process at this place: nobody finds the way here any more, and who
-    /// waits can still be accepted. The sockets of a service manager stay as they are.
+    /// Whether it is a Unix socket that this process made: it can refuse further connections
+    /// without losing those that wait.
+    pub(super) fn is_own_unix(&self) -> bool {
+        #[cfg(unix)]
+        return self.entry.is_some();
+        #[cfg(not(unix))]
+        false
+    }
+
+    /// Makes room for the next process at this place. The sockets of a service manager stay.
     pub(super) fn withdraw(&mut self) {
         #[cfg(unix)]
         if let Some(entry) = self.entry.take() {
             entry.remove();
-            if let Socket::Unix(listener) = &self.socket {
-                sys::refuse_further(listener);
-            }
         }
     }
 }

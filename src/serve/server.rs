@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Barrier, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::bounds::{Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
@@ -88,9 +88,12 @@ impl Server {
         if let Some((_, pulse)) = &self.pulse {
             pulse.expect(self.workers);
         }
+        let leaving: Vec<_> = self.listeners.iter().map(|it| it.leaving(self.workers)).collect();
         let mut workers = Vec::new();
         for number in 0..self.workers {
             let sockets = self.listeners.iter().map(|it| it.socket.shared());
+            let sockets =
+                sockets.zip(&leaving).map(|(socket, leaving)| Ok((socket?, leaving.clone())));
             let sockets = sockets.collect::<io::Result<_>>()?;
             let worker =
                 Worker { endpoint: self.endpoint.clone(), limits, phase: phase.subscribe() };
@@ -179,12 +182,13 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, sockets: Vec<Socket>) -> io::Result<()> {
+    async fn run(self, sockets: Vec<(Socket, Leaving)>) -> io::Result<()> {
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let accepting: Vec<_> = sockets
             .into_iter()
-            .map(|socket| {
-                Ok(tokio::spawn(self.clone().accept(Accepting::new(socket)?, room.clone())))
+            .map(|(socket, leaving)| {
+                let listener = Accepting::new(socket)?;
+                Ok(tokio::spawn(self.clone().accept(listener, leaving, room.clone())))
             })
             .collect::<io::Result<_>>()?;
         let mut phase = self.phase.clone();
@@ -205,7 +209,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn accept(self, listener: Accepting, room: Arc<Semaphore>) {
+    async fn accept(self, listener: Accepting, leaving: Leaving, room: Arc<Semaphore>) {
         let mut phase = self.phase.clone();
         let mut is_ending = std::pin::pin!(drains(&mut phase));
         loop {
@@ -230,6 +234,7 @@ impl Worker {
         }
         // Who has connected by now has been promised an answer.
         let Ok(listener) = listener.into_waiting() else { return };
+        leaving.refuse_further(&listener).await;
         while let Ok(place) = room.clone().acquire_owned().await {
             let Ok(stream) = listener.accept() else { return };
             self.begin(stream, place);
@@ -280,6 +285,30 @@ impl Worker {
             _ = connection.as_mut() => (),
             () = pace.stalls(self.limits.patience) => (),
         }
+    }
+}
+
+/// How the workers leave a socket that they share.
+#[derive(Clone)]
+struct Leaving {
+    all: Arc<Barrier>,
+    can_refuse: bool,
+}
+
+impl Leaving {
+    /// Refuses further connections where nobody who waits is lost by that. No worker may wait for
+    /// readiness then: tokio would find the socket ready for ever.
+    async fn refuse_further(&self, socket: &Socket) {
+        if self.can_refuse {
+            self.all.wait().await;
+            socket.refuse_further();
+        }
+    }
+}
+
+impl Listener {
+    fn leaving(&self, workers: usize) -> Leaving {
+        Leaving { all: Arc::new(Barrier::new(workers)), can_refuse: self.is_own_unix() }
     }
 }
 
@@ -353,6 +382,13 @@ impl Socket {
             #[cfg(unix)]
             Self::Unix(listener) => listener.try_clone().map(Self::Unix),
             Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+        }
+    }
+
+    fn refuse_further(&self) {
+        #[cfg(unix)]
+        if let Self::Unix(listener) = self {
+            sys::refuse_further(listener);
         }
     }
 
