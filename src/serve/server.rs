@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Barrier, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::bounds::{Limits, Pace};
+use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::{Listener, Socket};
 #[cfg(unix)]
@@ -268,7 +268,7 @@ impl Worker {
             .header_read_timeout(None)
             .max_buf_size(self.limits.head)
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Heard::new(stream, pace.clone())), service);
         let mut connection = std::pin::pin!(connection);
         let mut phase = self.phase.clone();
         tokio::select! {
@@ -279,7 +279,11 @@ impl Worker {
         // The next question may be on its way already.
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = tokio::time::sleep(LINGER) => connection.as_mut().graceful_shutdown(),
+            () = tokio::time::sleep(LINGER) => (),
+        }
+        // A part of it is waited for; its answer ends the connection.
+        if !pace.is_amid() {
+            connection.as_mut().graceful_shutdown();
         }
         tokio::select! {
             _ = connection.as_mut() => (),

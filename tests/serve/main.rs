@@ -17,6 +17,7 @@ mod rig;
 #[path = "../common/say.rs"]
 mod say;
 mod sockets;
+mod units;
 
 /// Makes a file.
 fn put(path: &std::path::Path, text: &str) {
