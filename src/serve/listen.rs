@@ -40,17 +40,23 @@ impl Address {
             let is_path = !path.is_empty() && !path.contains('\0');
             return if is_path { Ok(Self::Unix(path.into())) } else { Err(bad()) };
         }
-        let mut all: Vec<SocketAddr> = text.to_socket_addrs().map_err(|_| bad())?.collect();
+        let all = text.to_socket_addrs().map_err(|_| bad())?;
+        Self::of(text, all)?.ok_or_else(bad)
+    }
+
+    /// The address that a name has. `localhost` has two, and the first will do. Of others nobody
+    /// knows which one is meant, and whether all of them are as safe.
+    fn of(name: &str, all: impl Iterator<Item = SocketAddr>) -> Result<Option<Self>> {
+        let mut all: Vec<Self> = all.map(Self::Tcp).collect();
         all.dedup();
-        let addresses: Vec<Self> = all.into_iter().map(Self::Tcp).collect();
-        if addresses.len() > 1 && !addresses.iter().all(Self::is_private) {
-            let names: Vec<String> = addresses.iter().map(Self::to_string).collect();
+        if all.len() > 1 && !all.iter().all(Self::is_private) {
+            let names: Vec<String> = all.iter().map(Self::to_string).collect();
             return Err(Error::invalid_with(
-                format!("`{text}` is several addresses: {}", names.join(", ")),
+                format!("`{name}` is several addresses: {}", names.join(", ")),
                 "name the one that is meant",
             ));
         }
-        addresses.into_iter().next().ok_or_else(bad)
+        Ok(all.into_iter().next())
     }
 
     /// Whether only this machine reaches it.
@@ -284,5 +290,57 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.withdraw();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_shown() {
+        for text in ["unix:/run/maint/serve.sock", "unix:s", "127.0.0.1:8504", "[::1]:80"] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "unix:", "unix:a\0b", "127.0.0.1", "8504", "127.0.0.1:65536", "::1:80:x"] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn requirement_86_only_what_this_machine_alone_reaches_is_private() {
+        for text in ["unix:s", "127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(Address::parse(text).unwrap().is_private(), "{text}");
+        }
+        for text in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1"] {
+            assert!(!Address::parse(text).unwrap().is_private(), "{text}");
+        }
+    }
+
+    #[test]
+    fn requirement_86_a_name_of_several_addresses_is_private_only_if_all_of_them_are() {
+        let of = |all: &[&str]| Address::of("name:1", all.iter().map(|one| one.parse().unwrap()));
+        let first = Address::parse("127.0.0.1:1").unwrap();
+        assert_eq!(of(&["127.0.0.1:1", "[::1]:1"]).unwrap(), Some(first));
+        assert!(of(&["127.0.0.1:1", "10.0.0.1:1"]).is_err());
+        assert!(of(&["10.0.0.1:1", "10.0.0.2:1"]).is_err());
+        assert_eq!(of(&["10.0.0.1:1", "10.0.0.1:1"]).unwrap().unwrap().to_string(), "10.0.0.1:1");
+        assert_eq!(of(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_mode_is_octal_and_an_owner_is_known() {
+        let access = Access::parse("0640", Some("12:34")).unwrap();
+        assert_eq!((access.mode, access.uid, access.gid), (0o640, Some(12), Some(34)));
+        let access = Access::parse("777", Some(":34")).unwrap();
+        assert_eq!((access.mode, access.uid, access.gid), (0o777, None, Some(34)));
+        let access = Access::parse("0", Some("12")).unwrap();
+        assert_eq!((access.mode, access.uid, access.gid), (0, Some(12), None));
+        for mode in ["", "8", "-1", "+7", "0o7", "1777", " 7", "99999999999999"] {
+            assert!(Access::parse(mode, None).is_err(), "{mode}");
+        }
+        for owner in ["", ":", "no-such-user", "12:no-such-group", "12:34:56"] {
+            assert!(Access::parse("0660", Some(owner)).is_err(), "{owner}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::process::{PATIENCE, descriptors, memory, until};
-use crate::rig::{Answered, Serving};
+use crate::rig::Serving;
 use crate::say::figure;
 
 const FIELDS: &str = "Host: a\r\nX-Original-Method: GET\r\nX-Original-URI: /\r\n";
@@ -209,7 +209,7 @@ fn requirement_85_no_body_is_read() {
     }
     let mut stream = connect(&serving);
     write!(stream, "POST /auth HTTP/1.1\r\n{FIELDS}Content-Length: 1000000000\r\n\r\n").unwrap();
-    let chunk = [b'x'; 64 * 1024];
+    let chunk = vec![b'x'; 64 * 1024];
     let mut sent = 0;
     while sent < 1_000_000_000 && stream.write_all(&chunk).is_ok() {
         sent += chunk.len();
