@@ -97,6 +97,15 @@ pub enum Error {
         /// How to fix it.
         hint: Option<String>,
     },
+    /// The endpoint cannot listen where it should; nothing listens there now that did not before.
+    NotListening {
+        /// The address.
+        address: String,
+        /// Why not.
+        reason: String,
+        /// What to do about it, if known.
+        hint: Option<String>,
+    },
     /// Another writer held the lock for longer than this one was willing to wait.
     Busy {
         /// The lock file.
@@ -302,6 +311,9 @@ impl Error {
             Self::Refused { path, reason, .. } => {
                 write!(f, "refusing to write `{}`: {reason}", path.display())
             }
+            Self::NotListening { address, reason, .. } => {
+                write!(f, "could not listen at {address}: {reason}")
+            }
             Self::Busy { path, holder, waited } => {
                 write!(f, "lock `{}` is held{}", path.display(), by(holder.as_ref(), *waited))
             }
@@ -394,6 +406,7 @@ impl Error {
             Self::Io { .. }
             | Self::NotMade { .. }
             | Self::Refused { .. }
+            | Self::NotListening { .. }
             | Self::LastUnknown { .. }
             | Self::LockUnsupported { .. } => ErrorKind::NotApplied,
             Self::Busy { .. } => ErrorKind::Busy,
@@ -428,6 +441,7 @@ impl Error {
             | Self::TemplateInUse { .. }
             | Self::NoSite { .. }
             | Self::Store { .. }
+            | Self::NotListening { .. }
             | Self::Conflict { .. } => None,
         }
     }
@@ -437,9 +451,10 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Invalid { hint, .. } | Self::Refused { hint, .. } | Self::Store { hint, .. } => {
-                return hint.clone();
-            }
+            Self::Invalid { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::NotListening { hint, .. }
+            | Self::Store { hint, .. } => return hint.clone(),
             Self::Unconfirmed { is_root: true, .. } => {
                 "for the home page say `everything`; for a part of the site `/part/**`".to_owned()
             }

@@ -63,7 +63,7 @@ pub mod rules {
 
 #[cfg(feature = "serve")]
 pub mod serve {
-    pub use crate::serve::{Address, Endpoint, Limits, Listener, Server, Users};
+    pub use crate::serve::{Access, Address, Endpoint, Limits, Listener, Server, Users};
 }
 
 pub mod state {

@@ -3,14 +3,18 @@
 //! `docs/endpoint.md` has the contract. An [`Endpoint`] answers questions; a [`Server`] brings
 //! them there, within bounds.
 
+mod bounds;
 mod endpoint;
 mod listen;
 mod question;
 mod server;
+#[cfg(unix)]
+mod socket;
 mod told;
 mod users;
 
+pub use bounds::Limits;
 pub use endpoint::Endpoint;
-pub use listen::{Address, Listener};
-pub use server::{Limits, Server};
+pub use listen::{Access, Address, Listener};
+pub use server::Server;
 pub use users::Users;

@@ -2,47 +2,42 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
-use tokio_io_timeout::TimeoutStream;
+use tokio::sync::{Barrier, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
-use super::listen::Listener;
+use super::listen::{Listener, Socket};
+#[cfg(unix)]
+use crate::sys;
 
-/// What a client may take.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Limits {
-    /// How long it may take to ask, to take an answer, and to ask again.
-    pub patience: Duration,
-    /// How many bytes the head of a request may have; each connection has so much memory.
-    pub head: usize,
-    /// How many connections each worker serves at once.
-    pub connections: usize,
-    /// How long connections may go on once the server is to end.
-    pub drain: Duration,
-}
+/// How long a kept connection stays open for a question that is on its way when the server is to
+/// end. It is answered then, and the answer closes the connection.
+const LINGER: Duration = Duration::from_millis(250);
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(8),
-            head: 64 * 1024,
-            connections: 4096,
-            drain: Duration::from_secs(10),
-        }
-    }
+/// How many descriptors are for other things than connections.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// How far the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serves,
+    /// It answers what has been asked.
+    Drains,
+    /// It has no more time.
+    Ends,
 }
 
 /// An endpoint with the sockets where it is asked.
@@ -51,13 +46,15 @@ pub struct Server {
     listeners: Vec<Listener>,
     limits: Limits,
     workers: usize,
+    pulse: Option<(Duration, Arc<Pulse>)>,
 }
 
 impl Server {
     /// Makes a server with one worker.
     #[must_use]
     pub fn new(endpoint: Endpoint, listeners: Vec<Listener>) -> Self {
-        Self { endpoint: Arc::new(endpoint), listeners, limits: Limits::default(), workers: 1 }
+        let endpoint = Arc::new(endpoint);
+        Self { endpoint, listeners, limits: Limits::default(), workers: 1, pulse: None }
     }
 
     /// Sets what a client may take.
@@ -72,39 +69,107 @@ impl Server {
         Self { workers: workers.max(1), ..self }
     }
 
-    /// Answers until `ended` returns, and then what has been asked by then. `ended` waits in a
-    /// thread of its own.
+    /// Calls something now and then, as long as every worker is alive.
+    #[must_use]
+    pub fn while_alive(self, every: Duration, call: impl FnMut() + Send + 'static) -> Self {
+        let pulse = Pulse(Mutex::new(Beats { seen: Vec::new(), call: Box::new(call) }));
+        Self { pulse: Some((every, Arc::new(pulse))), ..self }
+    }
+
+    /// Answers until `ended` returns, and then what has been asked by then; if it returns a second
+    /// time, at most that. `ended` waits in a thread of its own.
     ///
     /// # Errors
     ///
     /// If a socket or a thread is not to be had.
-    pub fn run(self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let (end, _) = watch::channel(false);
+    pub fn run(mut self, mut ended: impl FnMut() + Send + 'static) -> io::Result<()> {
+        let (phase, _) = watch::channel(Phase::Serves);
+        let limits = self.limits_here();
+        if let Some((_, pulse)) = &self.pulse {
+            pulse.expect(self.workers);
+        }
+        let leaving: Vec<_> = self.listeners.iter().map(|it| it.leaving(self.workers)).collect();
         let mut workers = Vec::new();
         for number in 0..self.workers {
-            let listeners =
-                self.listeners.iter().map(Listener::shared).collect::<io::Result<_>>()?;
-            let worker = Worker {
-                endpoint: self.endpoint.clone(),
-                limits: self.limits,
-                ended: end.subscribe(),
-            };
+            let sockets = self.listeners.iter().map(|it| it.socket.shared());
+            let sockets =
+                sockets.zip(&leaving).map(|(socket, leaving)| Ok((socket?, leaving.clone())));
+            let sockets = sockets.collect::<io::Result<_>>()?;
+            let worker =
+                Worker { endpoint: self.endpoint.clone(), limits, phase: phase.subscribe() };
+            let pulse = self.pulse.clone();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
                 .enable_time()
                 .max_blocking_threads(2)
                 .build()?;
             let begun = thread::Builder::new().name(format!("serve-{number}"));
-            workers.push(begun.spawn(move || runtime.block_on(worker.run(listeners)))?);
+            workers.push(begun.spawn(move || {
+                let done = runtime.block_on(async {
+                    if let Some((every, pulse)) = pulse {
+                        tokio::spawn(pulse.beat(number, every));
+                    }
+                    worker.run(sockets).await
+                });
+                // A disk that hangs holds up nobody here.
+                runtime.shutdown_background();
+                done
+            })?);
         }
+        let mut listeners = std::mem::take(&mut self.listeners);
         thread::Builder::new().name("ended".to_owned()).spawn(move || {
             ended();
-            end.send_replace(true);
+            listeners.iter_mut().for_each(Listener::withdraw);
+            phase.send_replace(Phase::Drains);
+            // The workers close their own ends.
+            drop(listeners);
+            ended();
+            phase.send_replace(Phase::Ends);
         })?;
         for worker in workers {
             worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker has died")))?;
         }
         Ok(())
+    }
+
+    /// What a client may take of one worker, as far as this process may have descriptors.
+    fn limits_here(&self) -> Limits {
+        let mut connections = self.limits.connections;
+        #[cfg(unix)]
+        if let Some(most) = sys::raise_descriptors() {
+            let most = usize::try_from(most.saturating_sub(OTHER_DESCRIPTORS));
+            connections = connections.min(most.unwrap_or(usize::MAX));
+        }
+        Limits { connections: (connections / self.workers).max(1), ..self.limits }
+    }
+}
+
+/// What is called as long as every worker is alive.
+struct Pulse(Mutex<Beats>);
+
+struct Beats {
+    /// Which worker has shown itself since the last call.
+    seen: Vec<bool>,
+    call: Box<dyn FnMut() + Send>,
+}
+
+impl Pulse {
+    fn expect(&self, workers: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).seen = vec![false; workers];
+    }
+
+    async fn beat(self: Arc<Self>, worker: usize, every: Duration) {
+        loop {
+            {
+                let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                beats.seen[worker] = true;
+                if beats.seen.iter().all(|seen| *seen) {
+                    beats.seen.fill(false);
+                    (beats.call)();
+                }
+            }
+            tokio::time::sleep(every).await;
+        }
     }
 }
 
@@ -113,74 +178,147 @@ impl Server {
 struct Worker {
     endpoint: Arc<Endpoint>,
     limits: Limits,
-    ended: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 impl Worker {
-    async fn run(self, listeners: Vec<Listener>) -> io::Result<()> {
+    async fn run(self, sockets: Vec<(Socket, Leaving)>) -> io::Result<()> {
         let room = Arc::new(Semaphore::new(self.limits.connections));
-        let accepting: Vec<_> = listeners
+        let accepting: Vec<_> = sockets
             .into_iter()
-            .map(|listener| {
-                Ok(tokio::spawn(self.clone().accept(listener.into_async()?, room.clone())))
+            .map(|(socket, leaving)| {
+                let listener = Accepting::new(socket)?;
+                Ok(tokio::spawn(self.clone().accept(listener, leaving, room.clone())))
             })
             .collect::<io::Result<_>>()?;
-        for one in accepting {
-            let _ = one.await;
+        let mut phase = self.phase.clone();
+        let _ = phase.wait_for(|phase| *phase >= Phase::Drains).await;
+        let drained = async {
+            for one in accepting {
+                let _ = one.await;
+            }
+            // Every connection has given back its place.
+            let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+            let _ = room.acquire_many(all).await;
+        };
+        tokio::select! {
+            () = drained => (),
+            () = tokio::time::sleep(self.limits.drain) => (),
+            _ = phase.wait_for(|phase| *phase == Phase::Ends) => (),
         }
-        // Every connection has given back its place.
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(self.limits.drain, room.acquire_many(all)).await;
         Ok(())
     }
 
-    async fn accept(self, listener: Accepting, room: Arc<Semaphore>) {
-        let mut ended = self.ended.clone();
+    async fn accept(self, listener: Accepting, leaving: Leaving, room: Arc<Semaphore>) {
+        let mut phase = self.phase.clone();
+        let mut is_ending = std::pin::pin!(drains(&mut phase));
         loop {
-            let Ok(place) = room.clone().acquire_owned().await else { return };
+            // Nobody is accepted who would not be served.
+            let accepted = async {
+                let place = room.clone().acquire_owned().await.ok()?;
+                if let Ok(stream) = listener.accept().await {
+                    return Some((stream, place));
+                }
+                // None is left to be had, for now.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                None
+            };
             tokio::select! {
-                stream = listener.accept() => match stream {
-                    Ok(stream) => {
-                        let worker = self.clone();
-                        tokio::spawn(async move {
-                            worker.serve(stream).await;
-                            drop(place);
-                        });
+                accepted = accepted => {
+                    if let Some((stream, place)) = accepted {
+                        self.begin(stream, place);
                     }
-                    // None is left to be had, for now.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                },
-                () = has_ended(&mut ended) => return,
+                }
+                () = is_ending.as_mut() => break,
             }
+        }
+        // Who has connected by now has been promised an answer.
+        let Ok(listener) = listener.into_waiting() else { return };
+        leaving.refuse_further(&listener).await;
+        while let Ok(place) = room.clone().acquire_owned().await {
+            let Ok(stream) = listener.accept() else { return };
+            self.begin(stream, place);
         }
     }
 
-    async fn serve(mut self, stream: Stream) {
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.limits.patience));
-        let endpoint = self.endpoint.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let endpoint = endpoint.clone();
-            async move { Ok::<_, Infallible>(answer(&endpoint, request).await) }
+    fn begin(&self, stream: Stream, place: OwnedSemaphorePermit) {
+        let worker = self.clone();
+        tokio::spawn(async move {
+            worker.serve(stream).await;
+            drop(place);
+        });
+    }
+
+    async fn serve(self, stream: Stream) {
+        let pace = Pace::new();
+        let service = service_fn(|request: Request<Incoming>| {
+            pace.asks();
+            let endpoint = self.endpoint.clone();
+            let phase = self.phase.clone();
+            async move {
+                let mut answer = answer(&endpoint, request).await;
+                if *phase.borrow() >= Phase::Drains {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.patience)
+            // `Pace` bounds the head, and the rest.
+            .header_read_timeout(None)
             .max_buf_size(self.limits.head)
             .half_close(true)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
+            .serve_connection(TokioIo::new(Heard::new(stream, pace.clone())), service);
         let mut connection = std::pin::pin!(connection);
+        let mut phase = self.phase.clone();
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = has_ended(&mut self.ended) => connection.as_mut().graceful_shutdown(),
+            () = pace.stalls(self.limits.patience) => return,
+            () = drains(&mut phase) => (),
         }
-        let _ = connection.await;
+        // The next question may be on its way already.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(LINGER) => (),
+        }
+        // A part of it is waited for; its answer ends the connection.
+        if !pace.is_amid() {
+            connection.as_mut().graceful_shutdown();
+        }
+        tokio::select! {
+            _ = connection.as_mut() => (),
+            () = pace.stalls(self.limits.patience) => (),
+        }
+    }
+}
+
+/// How the workers leave a socket that they share.
+#[derive(Clone)]
+struct Leaving {
+    all: Arc<Barrier>,
+    can_refuse: bool,
+}
+
+impl Leaving {
+    /// Refuses further connections where nobody who waits is lost by that. No worker may wait for
+    /// readiness then: tokio would find the socket ready for ever.
+    async fn refuse_further(&self, socket: &Socket) {
+        if self.can_refuse {
+            self.all.wait().await;
+            socket.refuse_further();
+        }
+    }
+}
+
+impl Listener {
+    fn leaving(&self, workers: usize) -> Leaving {
+        Leaving { all: Arc::new(Barrier::new(workers)), can_refuse: self.is_own_unix() }
     }
 }
 
 /// Waits until the server is to end.
-async fn has_ended(ended: &mut watch::Receiver<bool>) {
-    let _ = ended.wait_for(|ended| *ended).await;
+async fn drains(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase >= Phase::Drains).await;
 }
 
 async fn answer(endpoint: &Arc<Endpoint>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -209,21 +347,39 @@ enum Accepting {
 }
 
 impl Accepting {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            #[cfg(unix)]
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                tokio::net::UnixListener::from_std(listener).map(Self::Unix)
+            }
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                tokio::net::TcpListener::from_std(listener).map(Self::Tcp)
+            }
+        }
+    }
+
     async fn accept(&self) -> io::Result<Stream> {
         match self {
             #[cfg(unix)]
             Self::Unix(listener) => Ok(Box::pin(listener.accept().await?.0)),
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // An answer is sent in one piece.
-                stream.set_nodelay(true)?;
-                Ok(Box::pin(stream))
-            }
+            Self::Tcp(listener) => Ok(tcp(listener.accept().await?.0)),
+        }
+    }
+
+    /// The same, for those who wait already: tokio knows of them only after it has looked.
+    fn into_waiting(self) -> io::Result<Socket> {
+        match self {
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.into_std().map(Socket::Unix),
+            Self::Tcp(listener) => listener.into_std().map(Socket::Tcp),
         }
     }
 }
 
-impl Listener {
+impl Socket {
     /// The same socket, for another worker.
     fn shared(&self) -> io::Result<Self> {
         match self {
@@ -233,17 +389,33 @@ impl Listener {
         }
     }
 
-    fn into_async(self) -> io::Result<Accepting> {
+    fn refuse_further(&self) {
+        #[cfg(unix)]
+        if let Self::Unix(listener) = self {
+            sys::refuse_further(listener);
+        }
+    }
+
+    /// Accepts one who waits, or fails at once.
+    fn accept(&self) -> io::Result<Stream> {
         match self {
             #[cfg(unix)]
             Self::Unix(listener) => {
-                listener.set_nonblocking(true)?;
-                tokio::net::UnixListener::from_std(listener).map(Accepting::Unix)
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(Box::pin(tokio::net::UnixStream::from_std(stream)?))
             }
             Self::Tcp(listener) => {
-                listener.set_nonblocking(true)?;
-                tokio::net::TcpListener::from_std(listener).map(Accepting::Tcp)
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(tcp(tokio::net::TcpStream::from_std(stream)?))
             }
         }
     }
+}
+
+fn tcp(stream: tokio::net::TcpStream) -> Stream {
+    // An answer is sent in one piece. Where that fails, the client is gone.
+    let _ = stream.set_nodelay(true);
+    Box::pin(stream)
 }

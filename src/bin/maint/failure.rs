@@ -201,6 +201,7 @@ fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Invalid { hint, .. }
         | Error::Refused { hint, .. }
+        | Error::NotListening { hint, .. }
         | Error::Store { hint: hint @ Some(_), .. }
         | Error::Store { hint, is_away: false, .. }
         | Error::Conflict { hint: hint @ Some(_), .. } => hint.clone(),

@@ -21,6 +21,12 @@ impl Manager {
         Self { watchdog: None, tell_at: Instant::now(), told: None }
     }
 
+    /// How often it wants to hear that this process is alive, if it does.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "an agent has its own turns"))]
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
     /// Tells that this process is ready and alive, and what it does.
     pub(crate) fn tell(&mut self, status: &str) {
         let is_alive_due = self.watchdog.is_some() && Instant::now() >= self.tell_at;

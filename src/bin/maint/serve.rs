@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use maint::internal::serve::{Address, Endpoint, Listener, Server, Users};
+use maint::internal::serve::{Access, Address, Endpoint, Listener, Server, Users};
 use maint::{Error, Site};
 
 use crate::args::Serve;
@@ -16,15 +16,22 @@ use crate::text::say;
 /// Where it listens unless it is told.
 const DEFAULT: &str = "127.0.0.1:8504";
 
+/// What it tells the service manager.
+const ANSWERING: &str = "answering";
+
 pub(crate) fn run(session: &Session, args: &Serve) -> Result<Exit> {
     let users = users(args)?;
     let endpoint = endpoint(session, args, users)?;
     let listeners = listeners(session, args)?;
-    let ended = signals::ending().context("could not watch signals")?;
+    let mut ended = signals::stopping().context("could not watch signals")?;
     let mut manager = Manager::new();
-    manager.tell("answering");
-    Server::new(endpoint, listeners)
-        .workers(args.workers.into())
+    manager.tell(ANSWERING);
+    let mut server = Server::new(endpoint, listeners).workers(args.workers.into());
+    if let Some(interval) = manager.interval() {
+        // Its thirds are hit as well where a call comes a little late.
+        server = server.while_alive(interval / 2, move || manager.tell(ANSWERING));
+    }
+    server
         .run(move || {
             ended();
             Manager::leave();
@@ -62,23 +69,38 @@ fn split(site: &Path) -> Option<(String, &Path)> {
     Some((name.to_owned(), Path::new(place)))
 }
 
+/// Nothing is bound before every address is known to be meant.
 fn listeners(session: &Session, args: &Serve) -> Result<Vec<Listener>> {
-    let default = [DEFAULT.to_owned()];
-    let wanted = if args.listen.is_empty() { &default[..] } else { &args.listen };
+    let access = Access::parse(&args.mode, args.owner.as_deref())?;
+    let mut wanted = args.listen.iter().map(|text| Address::parse(text)).collect::<Vec<_>>();
     let mut listeners = Vec::new();
-    for text in wanted {
-        let address = Address::parse(text)?;
-        if !args.yes_public && !address.is_private() {
-            return Err(Error::invalid_with(
-                format!("other machines reach {address}, and could ask as anybody"),
-                "listen at 127.0.0.1 or a Unix socket; `--yes-public` says that it is meant",
-            )
-            .into());
+    if wanted.is_empty() {
+        listeners = Listener::inherited()?;
+        if listeners.is_empty() {
+            wanted.push(Address::parse(DEFAULT));
         }
-        let listener = Listener::bind(&address)?;
-        let place = listener.address().map_or_else(|| address.to_string(), |it| it.to_string());
-        session.output.note(say!("answers at {}", place));
-        listeners.push(listener);
+    }
+    let wanted = wanted.into_iter().collect::<maint::Result<Vec<_>>>()?;
+    for address in wanted.iter().cloned().chain(listeners.iter().map(Listener::place)) {
+        refuse_public(&address, args)?;
+    }
+    for address in &wanted {
+        listeners.push(Listener::bind_for(address, access)?);
+    }
+    for listener in &listeners {
+        session.output.note(say!("answers at {}", listener.place().to_string()));
     }
     Ok(listeners)
+}
+
+/// Who reaches the endpoint is believed. So only this machine may, unless it is said.
+fn refuse_public(address: &Address, args: &Serve) -> Result<()> {
+    if args.yes_public || address.is_private() {
+        return Ok(());
+    }
+    Err(Error::invalid_with(
+        format!("other machines reach {address}, and could ask as anybody"),
+        "listen at 127.0.0.1 or a Unix socket; `--yes-public` says that it is meant",
+    )
+    .into())
 }

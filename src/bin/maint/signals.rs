@@ -26,24 +26,29 @@ mod unix {
     /// Takes over the signals that end a program, and calls `seen` with each until it
     /// returns false.
     pub(crate) fn watch(seen: impl Fn(i32) -> bool + Send + 'static) -> io::Result<()> {
-        let ignored = ignored();
-        let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
-            .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        let mut signals = Signals::new(wanted)?;
+        let all = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+        let mut signals = Signals::new(wanted(&all))?;
         thread::spawn(move || signals.forever().all(seen));
         Ok(())
     }
 
     /// Takes over the signals that end a program, and returns how to wait for one.
     pub(crate) fn ending() -> io::Result<impl FnOnce()> {
-        let ignored = ignored();
-        let wanted = [SIGHUP, SIGINT, SIGTERM]
-            .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        let mut signals = Signals::new(wanted)?;
+        let mut signals = Signals::new(wanted(&[SIGHUP, SIGINT, SIGTERM]))?;
         Ok(move || {
             signals.forever().next();
+        })
+    }
+
+    /// Takes over the signals that end a server, and returns how to wait for one, again and
+    /// again. Without a terminal SIGHUP changes nothing: it means "read it all again" there, and
+    /// that is done with each request.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "there is no server"))]
+    pub(crate) fn stopping() -> io::Result<impl FnMut()> {
+        let has_terminal = fs::File::open("/dev/tty").is_ok();
+        let mut signals = Signals::new(wanted(&[SIGHUP, SIGINT, SIGTERM]))?;
+        Ok(move || {
+            signals.forever().find(|signal| has_terminal || *signal != SIGHUP);
         })
     }
 
@@ -55,6 +60,13 @@ mod unix {
             signal_hook::flag::register(signal, seen.clone())?;
         }
         Ok(move || seen.load(Ordering::Relaxed))
+    }
+
+    /// These signals without those that our parent ignores.
+    fn wanted(signals: &[i32]) -> Vec<i32> {
+        let ignored = ignored();
+        let is_wanted = |signal: &i32| ignored & (1 << (signal - 1)) == 0;
+        signals.iter().copied().filter(is_wanted).collect()
     }
 
     /// The signals that our parent ignores, as nohup(1) does. The command inherits
@@ -103,6 +115,16 @@ mod other {
 
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
     pub(crate) fn ending() -> io::Result<impl FnOnce()> {
+        Ok(|| {
+            loop {
+                std::thread::park();
+            }
+        })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "there is no server"))]
+    pub(crate) fn stopping() -> io::Result<impl FnMut()> {
         Ok(|| {
             loop {
                 std::thread::park();

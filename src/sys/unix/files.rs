@@ -30,7 +30,7 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::R
     clippy::cast_possible_truncation,
     reason = "a mode has 16 bits on some platforms, and needs 12"
 )]
-fn permissions(mode: u32) -> Mode {
+pub(super) fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode((mode & 0o7777) as _)
 }
 

@@ -58,6 +58,13 @@ pub(crate) fn account(name: &str) -> Option<Account> {
     Some(Account { uid: user.uid.as_raw(), gids })
 }
 
+/// Looks a group up by name or number, as [`account`] does a user.
+#[cfg(feature = "serve")]
+pub(crate) fn group(name: &str) -> Option<u32> {
+    let group = nix::unistd::Group::from_name(name).ok().flatten();
+    group.map_or_else(|| name.parse().ok(), |group| Some(group.gid.as_raw()))
+}
+
 /// A user by its number. The primary group of one without an entry in the user database
 /// is `gid`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
