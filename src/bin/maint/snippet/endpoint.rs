@@ -55,6 +55,7 @@ pub(super) fn of(software: Software, asked: &Asked<'_>) -> Result<String, Error>
     for line in source.lines() {
         match line.strip_prefix("#?").map(str::trim) {
             Some("") => is_meant = true,
+            Some("nobody") => is_meant = user.is_empty(),
             Some("user") => is_meant = !user.is_empty(),
             Some("groups") => is_meant = !groups.is_empty(),
             Some(other) => is_meant = other == kind,
