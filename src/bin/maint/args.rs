@@ -1511,7 +1511,9 @@ The first lines of each snippet say where it goes, and what it does not do.
 Examples:
   maint snippet nginx
   maint snippet haproxy --flag web-2 > /etc/haproxy/maint.lua
-  maint snippet systemd")]
+  maint snippet systemd
+  maint snippet nginx --endpoint unix:/run/maint/serve.sock
+  maint snippet caddy --endpoint 127.0.0.1:8504 --user-field Remote-User")]
 pub(crate) struct Snippet {
     /// What is to obey
     #[arg(value_name = "SOFTWARE")]
@@ -1519,6 +1521,15 @@ pub(crate) struct Snippet {
     /// The flag to obey, as `maint flag list` shows it [default: the only one that fits]
     #[arg(long, value_name = "ID", add = ArgValueCandidates::new(complete::flags))]
     pub(crate) flag: Option<String>,
+    /// Ask the endpoint that `maint serve` has there: unix:PATH or ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "flag")]
+    pub(crate) endpoint: Option<String>,
+    /// The field by which the endpoint is told who is logged in
+    #[arg(long, value_name = "FIELD", requires = "endpoint")]
+    pub(crate) user_field: Option<String>,
+    /// The field with the user's groups
+    #[arg(long, value_name = "FIELD", requires = "user_field")]
+    pub(crate) groups_field: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -1541,6 +1552,8 @@ pub(crate) enum Software {
     Systemd,
     /// An nginx in the pod of the app
     Kubernetes,
+    /// A filter and a cluster, which ask an endpoint
+    Envoy,
 }
 
 impl Software {
@@ -1556,6 +1569,7 @@ impl Software {
             Self::Traefik => "traefik",
             Self::Systemd => "systemd",
             Self::Kubernetes => "kubernetes",
+            Self::Envoy => "envoy",
         }
     }
 }

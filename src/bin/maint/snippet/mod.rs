@@ -2,6 +2,7 @@
 //!
 //! The texts are configuration files beside this one, which can be read as such.
 
+mod endpoint;
 mod quote;
 mod text;
 
@@ -17,9 +18,13 @@ use crate::args::{Snippet, Software};
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::text::{lossy, say};
+use endpoint::Asked;
 use text::{FlagKind, Target};
 
 pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
+    if let Some(address) = &args.endpoint {
+        return asks(session, args, address);
+    }
     let site = session.site_here()?;
     let declared = flags::read(&site.current()?)?;
     let chosen = chosen(&declared, args)?;
@@ -47,6 +52,23 @@ pub(crate) fn run(session: &Session, args: &Snippet) -> Result<Exit> {
             "software": args.software.name(),
             "flag": chosen.map(|(id, _)| id),
             "path": lossy(&path),
+            "text": text,
+        });
+        session.output.object(&object)?;
+    } else {
+        session.output.content(text.as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints what asks an endpoint, which needs no site.
+fn asks(session: &Session, args: &Snippet, address: &str) -> Result<Exit> {
+    let (user, groups) = (args.user_field.as_deref(), args.groups_field.as_deref());
+    let text = endpoint::of(args.software, &Asked { address, user, groups })?;
+    if session.output.is_json() {
+        let object = json!({
+            "software": args.software.name(),
+            "endpoint": address,
             "text": text,
         });
         session.output.object(&object)?;

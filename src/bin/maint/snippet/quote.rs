@@ -38,6 +38,22 @@ pub(super) fn word(text: &str) -> Result<String, Error> {
     }
 }
 
+/// The path of a socket, which has to begin at the root.
+///
+/// # Errors
+///
+/// It has a character that means something to one of those who ask.
+pub(super) fn socket(software: Software, path: &str) -> Result<&str, Error> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.starts_with('/') && path.chars().all(is_plain) {
+        return Ok(path);
+    }
+    Err(Error::invalid_with(
+        format!("`{path}` is no place for a socket that {} asks", software.name()),
+        "take a path that begins with `/`, of letters, digits, `.`, `-` and `_`",
+    ))
+}
+
 fn refused(software: Software, what: &str) -> Error {
     Error::invalid_with(
         format!("{what}, which the configuration of {} cannot express", software.name()),
@@ -57,7 +73,7 @@ fn is_special(software: Software, c: char) -> bool {
         // A string ends at the quote and knows no escape.
         Software::Varnish => c == '"',
         Software::Systemd => c == '\\',
-        Software::Haproxy | Software::Lighttpd | Software::Kubernetes => false,
+        Software::Haproxy | Software::Lighttpd | Software::Kubernetes | Software::Envoy => false,
     }
 }
 
@@ -69,7 +85,11 @@ fn escaped(software: Software, c: char) -> String {
         | Software::Lighttpd
         | Software::Kubernetes => matches!(c, '"' | '\\'),
         Software::Systemd if c == '%' => return "%%".to_owned(),
-        Software::Apache | Software::Caddy | Software::Varnish | Software::Systemd => false,
+        Software::Apache
+        | Software::Caddy
+        | Software::Varnish
+        | Software::Systemd
+        | Software::Envoy => false,
     };
     if is_escaped { format!("\\{c}") } else { c.to_string() }
 }

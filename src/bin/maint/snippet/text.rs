@@ -50,8 +50,8 @@ impl FlagKind {
     }
 }
 
-fn source(software: Software) -> &'static str {
-    match software {
+fn source(software: Software) -> Result<&'static str, Error> {
+    Ok(match software {
         Software::Nginx => include_str!("nginx.conf"),
         Software::Apache => include_str!("apache.conf"),
         Software::Caddy => include_str!("Caddyfile"),
@@ -61,7 +61,13 @@ fn source(software: Software) -> &'static str {
         Software::Traefik => include_str!("traefik.yml"),
         Software::Systemd => include_str!("systemd.conf"),
         Software::Kubernetes => include_str!("kubernetes.yml"),
-    }
+        Software::Envoy => {
+            return Err(Error::invalid_with(
+                "Envoy looks at no flag",
+                "it asks an endpoint: `maint snippet envoy --endpoint ADDRESS`",
+            ));
+        }
+    })
 }
 
 /// Where a snippet that brings an nginx of its own mounts the folder of the flag.
@@ -98,7 +104,7 @@ pub(super) fn of(software: Software, target: &Target<'_>) -> Result<String, Erro
     ];
     let mut text = String::new();
     let mut is_meant = true;
-    for line in source(software).lines() {
+    for line in source(software)?.lines() {
         if let Some(kinds) = line.strip_prefix("#?") {
             is_meant = kinds.trim().is_empty() || kinds.split_whitespace().any(|it| it == kind);
         } else if let Some(before) = line.strip_suffix("@NGINX@") {
@@ -128,7 +134,7 @@ fn nginx(software: Software, target: &Target<'_>) -> Result<String, Error> {
 }
 
 /// Replaces every name once, from left to right, so that a path with `@` in it stays as it is.
-fn replaced(line: &str, names: &[(&str, String)]) -> String {
+pub(super) fn replaced(line: &str, names: &[(&str, String)]) -> String {
     let mut text = String::new();
     let mut rest = line;
     while let Some((at, name, value)) = names

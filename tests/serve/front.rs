@@ -1,0 +1,182 @@
+//! What a proxy has to show in front of an app, with the configuration that
+//! `maint snippet --endpoint` prints.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::app::{App, OURS};
+use crate::rig::Serving;
+use crate::say::{amount, figure};
+use crate::server::Server;
+use crate::wire::{Answer, Kept, ask, get, try_ask};
+
+/// Starts a proxy with a snippet in front of an app.
+pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
+
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MADEUP"];
+
+/// The snippet for an endpoint.
+pub(crate) fn snippet(serving: &Serving, software: &str, more: &[&str]) -> String {
+    let address = format!("127.0.0.1:{}", serving.port);
+    serving.maint(&[&["snippet", software, "--endpoint", &address], more].concat())
+}
+
+pub(crate) fn is_of_the_app(answer: &Answer) -> bool {
+    answer.status == 200 && answer.header(OURS).is_some()
+}
+
+pub(crate) fn is_refused(answer: &Answer) -> bool {
+    answer.status == 503
+        && answer.header(OURS).is_none()
+        && answer.header("maint-decision") == Some("block")
+        && answer.header("retry-after").is_some()
+}
+
+/// The form that stays open: the lines of it in place, without those that they replace.
+pub(crate) fn opened(snippet: &str) -> String {
+    let lines = snippet.lines().filter(|line| {
+        line.trim_start().starts_with("#open ")
+            || !(snippet.contains("#open reverse_proxy")
+                && line.trim().starts_with("reverse_proxy"))
+    });
+    lines.map(|line| line.replace("#open ", "") + "\n").collect()
+}
+
+/// A site that is up, down, down in part, and read-only, as visitors meet it.
+pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
+    let (serving, app) = (Serving::start(&["--user-field", "X-Who"]), App::start());
+    let front = start(&snippet(&serving, software, &["--user-field", "X-Who"]), app.port);
+    let port = front.port;
+    for method in METHODS {
+        let answer = ask(port, method, "/shop?id=7", &[]);
+        assert!(is_of_the_app(&answer), "up: {method}: {answer:?}");
+        assert_eq!(answer.header("cache-control"), None, "{answer:?}");
+    }
+    serving.maint(&["on", "-m", "The cellar is being swept"]);
+    for method in METHODS {
+        let answer = ask(port, method, "/shop?id=7", &[("Accept", "text/html")]);
+        assert!(is_refused(&answer), "down: {method}: {answer:?}");
+        assert_eq!(answer.body.contains("The cellar"), method != "HEAD", "{method}: {answer:?}");
+    }
+    let upgrade =
+        [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+    assert!(is_refused(&ask(port, "GET", "/socket", &upgrade)));
+
+    let link = serving.maint(&["bypass", "new", "--url", "http://shop.example.com/cart?a=b"]);
+    let link = link.lines().find_map(|line| line.trim().strip_prefix("http://shop.example.com"));
+    let answer = get(port, link.expect("a link"));
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/cart?a=b")), "{answer:?}");
+    let cookies = answer.cookies();
+    let passed = ask(port, "POST", "/cart", &[("Cookie", &cookies)]);
+    assert!(is_of_the_app(&passed), "{passed:?}");
+    assert_eq!(passed.header("cache-control"), Some("private, no-store"), "{passed:?}");
+    assert!(is_refused(&get(port, "/cart")));
+
+    serving.maint(&["ignore", "add", "ip", "127.0.0.1"]);
+    assert!(is_of_the_app(&get(port, "/")));
+    serving.maint(&["ignore", "clear"]);
+    serving.maint(&["off"]);
+
+    serving.maint(&["on", "--path", "/shop/**"]);
+    for (path, is_down) in [("/shop/1", true), ("/blog", false)] {
+        let answer = get(port, path);
+        assert_eq!(
+            (is_refused(&answer), is_of_the_app(&answer)),
+            (is_down, !is_down),
+            "{answer:?}"
+        );
+    }
+    serving.maint(&["off"]);
+    serving.maint(&["on", "--read-only"]);
+    for method in METHODS {
+        let answer = ask(port, method, "/", &[]);
+        let reads = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
+        let is_meant = if reads { is_of_the_app(&answer) } else { is_refused(&answer) };
+        assert!(is_meant || method == "PROPFIND", "read-only: {method}: {answer:?}");
+    }
+    serving.maint(&["off"]);
+    assert!(is_of_the_app(&get(port, "/")));
+}
+
+/// An endpoint that is not there, in both forms.
+pub(crate) fn fails_as_its_form_says(software: &str, closed: u16, start: Start<'_>) {
+    let app = App::start();
+    for is_open in [false, true] {
+        let serving = Serving::start(&[]);
+        let text = snippet(&serving, software, &[]);
+        let front = start(&if is_open { opened(&text) } else { text }, app.port);
+        serving.maint(&["on"]);
+        assert!(is_refused(&get(front.port, "/")), "open: {is_open}");
+        drop(serving);
+        for method in ["GET", "POST", "HEAD"] {
+            let answer = ask(front.port, method, "/", &[]);
+            if is_open {
+                assert!(is_of_the_app(&answer), "{method}: {answer:?}");
+            } else {
+                assert_eq!((answer.status, answer.header(OURS)), (closed, None), "{answer:?}");
+            }
+        }
+    }
+}
+
+/// A visit that began after a change had returned sees it, and none is lost.
+pub(crate) fn is_switched_among_visitors(software: &str, start: Start<'_>) {
+    let toggles = amount(40, 220);
+    let (serving, app) = (Serving::start(&[]), App::start());
+    let front = start(&snippet(&serving, software, &[]), app.port);
+    // When it began, when it ended, and whether it met the app.
+    let seen = Mutex::new(Vec::new());
+    let goes_on = AtomicBool::new(true);
+    let mut spans = Vec::new();
+    std::thread::scope(|scope| {
+        for number in 0..2 {
+            let (seen, goes_on, port) = (&seen, &goes_on, front.port);
+            scope.spawn(move || {
+                let mut kept = Kept::default();
+                while goes_on.load(Ordering::Relaxed) {
+                    let begun = Instant::now();
+                    let answer = match number {
+                        0 => try_ask(port, "GET", "/", &[]),
+                        _ => kept.get(port, "/"),
+                    };
+                    let met = match answer {
+                        Ok(answer) if is_of_the_app(&answer) => Ok(true),
+                        Ok(answer) if is_refused(&answer) => Ok(false),
+                        other => Err(format!("{other:?}")),
+                    };
+                    seen.lock().unwrap().push((begun, Instant::now(), met));
+                }
+            });
+        }
+        let visits = || seen.lock().unwrap().len();
+        for toggle in 0..toggles {
+            let is_up = toggle % 2 == 1;
+            serving.maint(&[if is_up { "off" } else { "on" }]);
+            let from = Instant::now();
+            let enough = visits() + 6;
+            while visits() < enough && from.elapsed().as_secs() < 60 {
+                std::thread::yield_now();
+            }
+            spans.push((from, Instant::now(), is_up));
+        }
+        goes_on.store(false, Ordering::Relaxed);
+    });
+    let seen = seen.into_inner().unwrap();
+    let lost: Vec<_> = seen.iter().filter_map(|(.., met)| met.as_ref().err()).collect();
+    assert!(lost.is_empty(), "{} lost, such as {:?}", lost.len(), lost.first());
+    let (mut fresh, mut stale) = (0, 0);
+    for (from, to, is_up) in spans {
+        for (.., met) in seen.iter().filter(|(begun, ended, _)| *begun > from && *ended < to) {
+            if met == &Ok(is_up) { fresh += 1 } else { stale += 1 }
+        }
+    }
+    figure(&format!(
+        "{software}: {toggles} toggles, {} visits, {fresh} begun after a change and answered \
+         before the next, {stale} stale, 0 lost",
+        seen.len()
+    ));
+    assert_eq!(stale, 0);
+    assert!(fresh > toggles, "{fresh}");
+}
