@@ -10,7 +10,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use super::metrics::Format;
 use super::question::{Question, WORDS};
+use super::seen::LastFound;
 use super::told::{Manner, Told};
 use super::users::Users;
 use crate::error::{Error, Result};
@@ -28,6 +30,8 @@ pub struct Endpoint {
     sites: Sites,
     users: Option<Users>,
     reported_at: Mutex<Option<Instant>>,
+    /// Requests of which so little was told that no site is known.
+    pub(super) unplaced: AtomicU64,
 }
 
 enum Sites {
@@ -41,6 +45,7 @@ pub(super) struct Served {
     pub(super) site: Site,
     pub(super) gate: Gate,
     pub(super) counts: Counts,
+    pub(super) last_found: LastFound,
 }
 
 /// How many requests had which outcome.
@@ -89,7 +94,7 @@ impl Endpoint {
     }
 
     fn with(sites: Sites, users: Option<Users>) -> Self {
-        Self { sites, users, reported_at: Mutex::new(None) }
+        Self { sites, users, reported_at: Mutex::new(None), unplaced: AtomicU64::new(0) }
     }
 
     /// Each site, with the name that it has if there are several.
@@ -132,8 +137,27 @@ impl Endpoint {
         }
         match question {
             Question::Live => Step::Now(plain(StatusCode::OK, "alive")),
+            Question::Status | Question::Metrics | Question::Ready => {
+                let (endpoint, name) = (self.clone(), name.map(str::to_owned));
+                let format = Format::accepted(&asked.headers);
+                Step::Later(Box::new(move || endpoint.seen(question, name.as_deref(), format)))
+            }
             _ => Step::Now(plain(StatusCode::NOT_FOUND, "nothing is asked here")),
         }
+    }
+
+    /// Answers monitors.
+    fn seen(&self, question: Question, name: Option<&str>, format: Format) -> Response<Bytes> {
+        let answer = match question {
+            Question::Status => {
+                self.status(name).map(|object| typed("application/json", format!("{object:#}\n")))
+            }
+            Question::Metrics => {
+                self.metrics(name, format).map(|text| typed(format.content_type(), text))
+            }
+            _ => self.ready(name),
+        };
+        answer.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "no site of this name is served"))
     }
 
     fn decide(
@@ -147,9 +171,9 @@ impl Endpoint {
         let told = match Told::of(manner, asked, target, self.users.as_ref()) {
             Ok(told) => told,
             Err(missing) => {
-                if let Some(served) = self.site(name, None) {
-                    served.counts.untold.fetch_add(1, Ordering::Relaxed);
-                }
+                let served = self.site(name, None);
+                let count = served.map_or(&self.unplaced, |served| &served.counts.untold);
+                count.fetch_add(1, Ordering::Relaxed);
                 self.report(missing);
                 let text = format!("the proxy has to tell {missing}, once");
                 return plain(StatusCode::BAD_REQUEST, &text);
@@ -201,7 +225,9 @@ impl Endpoint {
 
 impl Served {
     fn of(site: &Site) -> Result<Self> {
-        Ok(Self { site: site.clone(), gate: Gate::open(site)?, counts: Counts::default() })
+        let gate = Gate::open(site)?;
+        let (counts, last_found) = (Counts::default(), LastFound::default());
+        Ok(Self { site: site.clone(), gate, counts, last_found })
     }
 }
 
@@ -258,10 +284,16 @@ fn at_once(mut answer: Response<Bytes>) -> Response<Bytes> {
 
 /// A line of text.
 pub(super) fn plain(status: StatusCode, text: &str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from(format!("{text}\n")));
+    let mut answer = typed("text/plain; charset=utf-8", format!("{text}\n"));
     *answer.status_mut() = status;
+    answer
+}
+
+/// What is true for this moment alone.
+fn typed(content_type: &'static str, text: String) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(text));
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
+use super::agent_check::AgentCheck;
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::Listener;
 
@@ -49,6 +50,7 @@ impl Default for Limits {
 pub struct Server {
     endpoint: Arc<Endpoint>,
     listeners: Vec<Listener>,
+    agent_checks: Vec<AgentCheck>,
     limits: Limits,
     workers: usize,
 }
@@ -57,13 +59,20 @@ impl Server {
     /// Makes a server with one worker.
     #[must_use]
     pub fn new(endpoint: Endpoint, listeners: Vec<Listener>) -> Self {
-        Self { endpoint: Arc::new(endpoint), listeners, limits: Limits::default(), workers: 1 }
+        let (agent_checks, limits) = (Vec::new(), Limits::default());
+        Self { endpoint: Arc::new(endpoint), listeners, agent_checks, limits, workers: 1 }
     }
 
     /// Sets what a client may take.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets where `HAProxy` asks.
+    #[must_use]
+    pub fn agent_checks(self, agent_checks: Vec<AgentCheck>) -> Self {
+        Self { agent_checks, ..self }
     }
 
     /// Sets how many threads answer, each with connections of its own.
@@ -78,12 +87,14 @@ impl Server {
     /// # Errors
     ///
     /// If a socket or a thread is not to be had.
-    pub fn run(self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn run(mut self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (end, _) = watch::channel(false);
         let mut workers = Vec::new();
         for number in 0..self.workers {
             let listeners =
                 self.listeners.iter().map(Listener::shared).collect::<io::Result<_>>()?;
+            // They are few, so one thread answers all of them.
+            let agent_checks = std::mem::take(&mut self.agent_checks);
             let worker = Worker {
                 endpoint: self.endpoint.clone(),
                 limits: self.limits,
@@ -95,7 +106,8 @@ impl Server {
                 .max_blocking_threads(2)
                 .build()?;
             let begun = thread::Builder::new().name(format!("serve-{number}"));
-            workers.push(begun.spawn(move || runtime.block_on(worker.run(listeners)))?);
+            workers
+                .push(begun.spawn(move || runtime.block_on(worker.run(listeners, agent_checks)))?);
         }
         thread::Builder::new().name("ended".to_owned()).spawn(move || {
             ended();
@@ -117,7 +129,12 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, listeners: Vec<Listener>) -> io::Result<()> {
+    async fn run(self, listeners: Vec<Listener>, checks: Vec<AgentCheck>) -> io::Result<()> {
+        for check in checks {
+            let listener = check.listener.shared()?.into_async()?;
+            let (endpoint, ended) = (self.endpoint.clone(), self.ended.clone());
+            tokio::spawn(check.run(endpoint, listener, self.limits, ended));
+        }
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let accepting: Vec<_> = listeners
             .into_iter()
@@ -179,7 +196,7 @@ impl Worker {
 }
 
 /// Waits until the server is to end.
-async fn has_ended(ended: &mut watch::Receiver<bool>) {
+pub(super) async fn has_ended(ended: &mut watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
@@ -195,21 +212,21 @@ async fn answer(endpoint: &Arc<Endpoint>, request: Request<Incoming>) -> Respons
 }
 
 /// A connection of either kind.
-trait Connection: AsyncRead + AsyncWrite + Send {}
+pub(super) trait Connection: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Connection for S {}
 
-type Stream = std::pin::Pin<Box<dyn Connection>>;
+pub(super) type Stream = std::pin::Pin<Box<dyn Connection>>;
 
 /// A listener within a worker.
-enum Accepting {
+pub(super) enum Accepting {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
     Tcp(tokio::net::TcpListener),
 }
 
 impl Accepting {
-    async fn accept(&self) -> io::Result<Stream> {
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
         match self {
             #[cfg(unix)]
             Self::Unix(listener) => Ok(Box::pin(listener.accept().await?.0)),

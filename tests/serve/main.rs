@@ -2,7 +2,12 @@
 
 #![cfg(unix)]
 
+mod agent_check;
 mod asks;
+mod metrics;
+#[path = "../proxied/process.rs"]
+mod process;
 mod rig;
 #[path = "../common/say.rs"]
 mod say;
+mod status;
