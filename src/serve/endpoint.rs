@@ -11,12 +11,12 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::metrics::Format;
-use super::question::{Question, WORDS};
-use super::seen::LastFound;
+use super::question::Question;
+use super::sites::{Served, Sites, validate_name};
 use super::told::{Manner, Told};
 use super::users::Users;
 use crate::error::{Error, Result};
-use crate::gate::{Answer, Gate, Override, Pass};
+use crate::gate::{Answer, Override, Pass};
 use crate::page::Reply;
 use crate::page::reply::{MARK, REVISION};
 use crate::site::Site;
@@ -31,31 +31,7 @@ pub struct Endpoint {
     users: Option<Users>,
     reported_at: Mutex<Option<Instant>>,
     /// Requests of which so little was told that no site is known.
-    pub(super) unplaced: AtomicU64,
-}
-
-enum Sites {
-    /// The only one, which needs no name.
-    One(Served),
-    Named(BTreeMap<String, Served>),
-}
-
-/// A site that is asked for.
-pub(super) struct Served {
-    pub(super) site: Site,
-    pub(super) gate: Gate,
-    pub(super) counts: Counts,
-    pub(super) last_found: LastFound,
-}
-
-/// How many requests had which outcome.
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) passed: AtomicU64,
-    pub(super) read_only: AtomicU64,
-    pub(super) blocked: AtomicU64,
-    /// Those of which too little was told.
-    pub(super) untold: AtomicU64,
+    unplaced: AtomicU64,
 }
 
 /// An answer, or the work that it takes.
@@ -97,22 +73,9 @@ impl Endpoint {
         Self { sites, users, reported_at: Mutex::new(None), unplaced: AtomicU64::new(0) }
     }
 
-    /// Each site, with the name that it has if there are several.
-    pub(super) fn sites(&self) -> impl Iterator<Item = (&str, &Served)> {
-        let (one, named) = match &self.sites {
-            Sites::One(served) => (Some(("", served)), None),
-            Sites::Named(named) => (None, Some(named)),
-        };
-        let named = named.into_iter().flatten().map(|(name, served)| (name.as_str(), served));
-        one.into_iter().chain(named)
-    }
-
-    /// The site of a name, or of a host, or the only one.
-    pub(super) fn site(&self, name: Option<&str>, host: Option<&str>) -> Option<&Served> {
-        match (&self.sites, name.or(host)) {
-            (Sites::One(served), _) => name.is_none().then_some(served),
-            (Sites::Named(named), key) => named.get(key?),
-        }
+    /// The site of a name, or the only one.
+    pub(super) fn site(&self, name: Option<&str>) -> Option<&Served> {
+        self.sites.of(name, None)
     }
 
     /// Answers what is asked.
@@ -149,13 +112,18 @@ impl Endpoint {
     /// Answers monitors.
     fn seen(&self, question: Question, name: Option<&str>, format: Format) -> Response<Bytes> {
         let answer = match question {
-            Question::Status => {
-                self.status(name).map(|object| typed("application/json", format!("{object:#}\n")))
-            }
-            Question::Metrics => {
-                self.metrics(name, format).map(|text| typed(format.content_type(), text))
-            }
-            _ => self.ready(name),
+            Question::Status => self
+                .sites
+                .status(name)
+                .map(|object| typed("application/json", format!("{object:#}\n"))),
+            Question::Metrics => self
+                .sites
+                .metrics(name, format, self.unplaced.load(Ordering::Relaxed))
+                .map(|text| typed(format.content_type(), text)),
+            _ => self.sites.ready(name).map(|ready| match ready {
+                Ok(()) => plain(StatusCode::OK, "ready"),
+                Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
+            }),
         };
         answer.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "no site of this name is served"))
     }
@@ -171,7 +139,7 @@ impl Endpoint {
         let told = match Told::of(manner, asked, target, self.users.as_ref()) {
             Ok(told) => told,
             Err(missing) => {
-                let served = self.site(name, None);
+                let served = self.sites.of(name, None);
                 let count = served.map_or(&self.unplaced, |served| &served.counts.untold);
                 count.fetch_add(1, Ordering::Relaxed);
                 self.report(missing);
@@ -180,7 +148,7 @@ impl Endpoint {
             }
         };
         let host = told.named_host();
-        let Some(served) = self.site(name, host.as_deref()) else {
+        let Some(served) = self.sites.of(name, host.as_deref()) else {
             return plain(StatusCode::NOT_FOUND, "no site of this name is served");
         };
         // One look at the state file for all that is said of it.
@@ -221,31 +189,6 @@ impl Endpoint {
             "maint: a proxy asks, and does not tell {missing} once; see `maint snippet --endpoint`"
         ));
     }
-}
-
-impl Served {
-    fn of(site: &Site) -> Result<Self> {
-        let gate = Gate::open(site)?;
-        let (counts, last_found) = (Counts::default(), LastFound::default());
-        Ok(Self { site: site.clone(), gate, counts, last_found })
-    }
-}
-
-/// A name is one part of a path, and may be a host.
-fn validate_name(name: &str) -> Result<()> {
-    let is_plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-    if !name.is_empty()
-        && name.bytes().all(is_plain)
-        && !WORDS.contains(&name)
-        && !name.starts_with('.')
-    {
-        return Ok(());
-    }
-    Err(Error::invalid_with(
-        format!("`{name}` is no name of a site"),
-        "use a host, or lower-case letters, digits, `-`, `.` and `_`",
-    ))
 }
 
 /// The answer for a request that passes: what the app's answer should have is in the header

@@ -11,8 +11,8 @@ use http::HeaderMap;
 use http::header::ACCEPT;
 use jiff::Timestamp;
 
-use super::endpoint::{Endpoint, Served};
 use super::seen::Found;
+use super::sites::{Served, Sites};
 use crate::gate::Current;
 use crate::state::{Phase, Window};
 
@@ -57,20 +57,25 @@ struct Seen<'s> {
     found: Found,
 }
 
-impl Endpoint {
-    /// The metrics of one site, or of all.
-    pub(super) fn metrics(&self, name: Option<&str>, format: Format) -> Option<String> {
+impl Sites {
+    /// The metrics of one site, or of all, with the requests that told of no site.
+    pub(super) fn metrics(
+        &self,
+        name: Option<&str>,
+        format: Format,
+        unplaced: u64,
+    ) -> Option<String> {
         let now = Timestamp::now();
-        let asked: Vec<(&str, &Served)> = match (name, self.site(name, None)) {
+        let asked: Vec<(&str, &Served)> = match (name, self.of(name, None)) {
             (Some(name), Some(served)) => vec![(name, served)],
             (Some(_), None) => return None,
-            (None, _) => self.sites().collect(),
+            (None, _) => self.each().collect(),
         };
         let seen: Vec<Seen<'_>> = asked
             .into_iter()
             .map(|(name, served)| {
                 let current = served.gate.current();
-                let found = served.look(current.revision(), now);
+                let found = served.last_found.look(&served.site, current.revision(), now);
                 Seen { site: label(name, served), served, current, found }
             })
             .collect();
@@ -82,8 +87,8 @@ impl Endpoint {
         flags(&mut page, &seen);
         decisions(&mut page, &seen);
         if name.is_none() {
-            let untold = self.unplaced.load(Ordering::Relaxed);
-            page.sample("maint_decisions_total", &[("site", ""), ("outcome", "untold")], untold);
+            let labels = [("site", ""), ("outcome", "untold")];
+            page.sample("maint_decisions_total", &labels, unplaced);
         }
         if format == Format::OpenMetrics {
             page.text.push_str("# EOF\n");

@@ -11,6 +11,7 @@ mod question;
 mod ready;
 mod seen;
 mod server;
+mod sites;
 mod status;
 mod told;
 mod users;

@@ -2,18 +2,15 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
-use http::{Response, StatusCode};
+use super::sites::{Served, Sites};
 
-use super::endpoint::{Endpoint, Served, plain};
-
-impl Endpoint {
+impl Sites {
     /// Reports the sites whose state file cannot be used, and what holds there meanwhile.
-    pub(super) fn ready(&self, name: Option<&str>) -> Option<Response<Bytes>> {
-        let asked: Vec<(&str, &Served)> = match (self.site(name, None), name) {
+    pub(super) fn ready(&self, name: Option<&str>) -> Option<Result<(), String>> {
+        let asked: Vec<(&str, &Served)> = match (self.of(name, None), name) {
             (Some(served), _) => vec![(name.unwrap_or_default(), served)],
             (None, Some(_)) => return None,
-            (None, None) => self.sites().collect(),
+            (None, None) => self.each().collect(),
         };
         let mut text = String::new();
         for (name, served) in asked {
@@ -28,10 +25,6 @@ impl Endpoint {
                 );
             }
         }
-        Some(if text.is_empty() {
-            plain(StatusCode::OK, "ready")
-        } else {
-            plain(StatusCode::SERVICE_UNAVAILABLE, &text)
-        })
+        Some(if text.is_empty() { Ok(()) } else { Err(text) })
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::endpoint::Served;
 use crate::flags::{self, Standing};
 use crate::site::Site;
 use crate::store::agent::{Duty, duty};
@@ -26,18 +25,18 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct LastFound(Mutex<Option<(u64, Instant, Found)>>);
 
-impl Served {
+impl LastFound {
     /// Looks for what is not part of the state. One looks at a time, and others share what it
     /// finds.
-    pub(super) fn look(&self, revision: u64, now: Timestamp) -> Found {
-        let mut last = self.last_found.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn look(&self, site: &Site, revision: u64, now: Timestamp) -> Found {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, at, found)) = &*last
             && *of == revision
             && at.elapsed() < SHARED_FOR
         {
             return found.clone();
         }
-        let found = Found::of(&self.site, now);
+        let found = Found::of(site, now);
         *last = Some((revision, Instant::now(), found.clone()));
         found
     }

@@ -21,6 +21,10 @@ use super::agent_check::AgentCheck;
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::Listener;
 
+/// How many agent-checks are answered at once at each address. `HAProxy` has one for each of its
+/// servers, for a moment.
+const AGENT_CHECKS: usize = 64;
+
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -132,8 +136,7 @@ impl Worker {
     async fn run(self, listeners: Vec<Listener>, checks: Vec<AgentCheck>) -> io::Result<()> {
         for check in checks {
             let listener = check.listener.shared()?.into_async()?;
-            let (endpoint, ended) = (self.endpoint.clone(), self.ended.clone());
-            tokio::spawn(check.run(endpoint, listener, self.limits, ended));
+            tokio::spawn(self.clone().check(listener, check));
         }
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let accepting: Vec<_> = listeners
@@ -172,6 +175,32 @@ impl Worker {
         }
     }
 
+    /// Answers agent-checks. They have room of their own, so that no other client keeps them from
+    /// it, nor they others.
+    async fn check(mut self, listener: Accepting, check: AgentCheck) {
+        let check = Arc::new(check);
+        let room = Arc::new(Semaphore::new(AGENT_CHECKS));
+        loop {
+            let Ok(place) = room.clone().acquire_owned().await else { return };
+            tokio::select! {
+                stream = listener.accept() => match stream {
+                    Ok(stream) => {
+                        let (check, endpoint) = (check.clone(), self.endpoint.clone());
+                        let patience = self.limits.patience;
+                        tokio::spawn(async move {
+                            let told = check.tell(&endpoint, stream);
+                            let _ = tokio::time::timeout(patience, told).await;
+                            drop(place);
+                        });
+                    }
+                    // None is left to be had, for now.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                () = has_ended(&mut self.ended) => return,
+            }
+        }
+    }
+
     async fn serve(mut self, stream: Stream) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.patience));
@@ -196,7 +225,7 @@ impl Worker {
 }
 
 /// Waits until the server is to end.
-pub(super) async fn has_ended(ended: &mut watch::Receiver<bool>) {
+async fn has_ended(ended: &mut watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 
@@ -212,21 +241,21 @@ async fn answer(endpoint: &Arc<Endpoint>, request: Request<Incoming>) -> Respons
 }
 
 /// A connection of either kind.
-pub(super) trait Connection: AsyncRead + AsyncWrite + Send {}
+trait Connection: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Connection for S {}
 
-pub(super) type Stream = std::pin::Pin<Box<dyn Connection>>;
+type Stream = std::pin::Pin<Box<dyn Connection>>;
 
 /// A listener within a worker.
-pub(super) enum Accepting {
+enum Accepting {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
     Tcp(tokio::net::TcpListener),
 }
 
 impl Accepting {
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<Stream> {
         match self {
             #[cfg(unix)]
             Self::Unix(listener) => Ok(Box::pin(listener.accept().await?.0)),

@@ -6,24 +6,24 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Endpoint, Served};
+use super::sites::{Served, Sites};
 use crate::actor::Actor;
 use crate::flags::Standing;
 use crate::state::shown::{next_window, overall, window_object};
 use crate::state::{Mirror, PageSettings, Window};
 
-impl Endpoint {
+impl Sites {
     /// The object of one site, or of each by its name.
     pub(super) fn status(&self, name: Option<&str>) -> Option<Value> {
         let now = Timestamp::now();
-        if let Some(served) = self.site(name, None) {
+        if let Some(served) = self.of(name, None) {
             return Some(served.status(now));
         }
         if name.is_some() {
             return None;
         }
         let sites: Map<String, Value> =
-            self.sites().map(|(name, served)| (name.to_owned(), served.status(now))).collect();
+            self.each().map(|(name, served)| (name.to_owned(), served.status(now))).collect();
         Some(json!({ "sites": sites }))
     }
 }
@@ -32,7 +32,7 @@ impl Served {
     fn status(&self, now: Timestamp) -> Value {
         let current = self.gate.current();
         let state = current.state();
-        let found = self.look(current.revision(), now);
+        let found = self.last_found.look(&self.site, current.revision(), now);
         let windows: Vec<Value> =
             state.windows.iter().map(|(name, window)| public(name, window, now)).collect();
         json!({

@@ -81,6 +81,7 @@ fn the_word_is_drain_where_connections_may_go_on() {
 fn no_word_says_ready_because_a_state_cannot_be_read() {
     let (serving, port) = serving(&[]);
     serving.maint(&["on"]);
+    assert_eq!(word(port, ""), "maint\n");
     let broken = |dir: &Path| {
         let state = dir.join(".maint/state.json");
         fs::remove_file(&state).unwrap();

@@ -1,13 +1,13 @@
 //! Metrics, as Prometheus reads them, with the alerts and the board that stand on them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::rig::Serving;
+use crate::rig::{Serving, command};
 use crate::say::skip;
 
 const OPENMETRICS: (&str, &str) =
@@ -59,7 +59,7 @@ fn metrics_tell_what_is_down_until_when_and_what_does_not_follow() {
         let of = |name: &str, labels: &[&str]| value(&text, name, labels);
         assert_eq!(of("maint_down", &[]), 1.0);
         assert_eq!(of("maint_state_readable", &[]), 1.0);
-        assert_eq!(of("maint_state_revision", &[]), 2.0);
+        assert_eq!(of("maint_state_revision", &[]), 3.0);
         assert_eq!(of("maint_windows", &["phase=\"open\""]), 1.0);
         assert_eq!(of("maint_windows", &["phase=\"scheduled\""]), 1.0);
         assert!((0.0..300.0).contains(&of("maint_window_age_seconds", &["window=\"default\""])));
@@ -75,11 +75,14 @@ fn metrics_tell_what_is_down_until_when_and_what_does_not_follow() {
         assert_eq!(of("maint_decisions_total", &["outcome=\"pass\""]), 0.0);
         assert_eq!(of("maint_build_info", &["version="]), 1.0);
     }
+    // Somebody else removes the flag, and it shows with the next revision at the latest.
     fs::remove_file(serving.dir.path().join("down")).unwrap();
-    serving.maint(&["set", "-m", "Still bigger disks"]);
-    fs::remove_file(serving.dir.path().join("down")).unwrap();
-    serving.maint(&["page", "set", "--title", "Soon"]);
-    assert_eq!(value(&metrics(&serving, &[]), "maint_state_revision", &[]), 4.0);
+    File::create_new(serving.dir.path().join("down")).unwrap().write_all(b"theirs").unwrap();
+    let args = ["page", "set", "--title", "Soon"];
+    assert_eq!(command(&serving.dir).args(args).output().unwrap().status.code(), Some(10));
+    let text = metrics(&serving, &[]);
+    assert_eq!(value(&text, "maint_state_revision", &[]), 4.0);
+    assert_eq!(value(&text, "maint_flags_out_of_step", &[]), 1.0);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn readyz_says_which_site_cannot_be_read_and_what_holds_and_livez_does_not_care(
     let answer = serving.ask("GET", "/readyz", &[]);
     let text = String::from_utf8(answer.body).unwrap();
     assert_eq!(answer.status, 503);
-    assert_eq!(text, "the site: the state cannot be read; revision 1 stays in force\n");
+    assert_eq!(text, "the site: the state cannot be read; revision 2 stays in force\n");
     assert_eq!(serving.ask("GET", "/livez", &[]).status, 200);
     let object = object(&serving, "/status");
     assert_eq!((&object["readable"], &object["state"]), (&json!(false), &json!("on")));
