@@ -11,7 +11,7 @@ FLEET_TOOLS := etcd:etcd-server redis-server:redis-server openssl:openssl ip:ipr
 # Each tool, and the Debian package that has it.
 TOOLS := $(FLEET_TOOLS) strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
 	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
-	$(NOTO):fonts-noto-core php:php-cli /usr/share/doc/php-fpm/copyright:php-fpm \
+	$(NOTO):fonts-noto-core promtool:prometheus /usr/sbin/haproxy:haproxy php:php-cli /usr/share/doc/php-fpm/copyright:php-fpm \
 	/usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
 # The same for virtual machines, which only the long tests need.
 power-cut-tools: TOOLS := qemu-system-x86_64:qemu-system-x86 busybox:busybox-static /sbin/mkfs.ext4:e2fsprogs strace:strace \

@@ -63,7 +63,9 @@ pub mod rules {
 
 #[cfg(feature = "serve")]
 pub mod serve {
-    pub use crate::serve::{Access, Address, Endpoint, Limits, Listener, Server, Users};
+    pub use crate::serve::{
+        Access, Address, AgentCheck, Endpoint, Limits, Listener, Server, Users,
+    };
 }
 
 pub mod state {
@@ -73,6 +75,7 @@ pub mod state {
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };
     pub use crate::state::shadow::behind_proxies;
+    pub use crate::state::shown::{next_window, overall, window_object};
     pub use crate::state::{by_number, lease_end, read};
 }
 

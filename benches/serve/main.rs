@@ -99,7 +99,8 @@ impl Endpoint {
 }
 
 fn maint(dir: &Path, arguments: &[&str]) -> Result<()> {
-    let output = Command::new(env!("CARGO_BIN_EXE_maint")).args(arguments).current_dir(dir).output()?;
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_maint")).args(arguments).current_dir(dir).output()?;
     if output.status.success() {
         return Ok(());
     }
@@ -228,7 +229,10 @@ fn behind_nginx(place: &Place, rounds: usize) -> Result<()> {
     let verdict = if ratio >= 0.6 { "met" } else { "MISSED" };
     println!("\nnginx with {CLIENTS} clients, a file of 1 kB");
     println!("  that does not ask {:7.0} requests a second", median(&mut plain));
-    println!("  that asks         {:7.0}, {ratio:.2} ({range})  budget 0.6: {verdict}", median(&mut asked));
+    println!(
+        "  that asks         {:7.0}, {ratio:.2} ({range})  budget 0.6: {verdict}",
+        median(&mut asked)
+    );
     Ok(())
 }
 
@@ -238,7 +242,8 @@ fn turn(port: u16, path: &str) -> Result<f64> {
     let clients = (0..CLIENTS).map(|_| {
         let question = format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\n\r\n");
         std::thread::spawn(move || -> std::result::Result<u32, String> {
-            let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|cause| cause.to_string())?;
+            let stream =
+                TcpStream::connect(("127.0.0.1", port)).map_err(|cause| cause.to_string())?;
             let _ = stream.set_nodelay(true);
             let mut connection = Kept(BufReader::new(stream));
             let mut done = 0;

@@ -66,7 +66,7 @@ impl Source {
 pub(crate) struct Content {
     pub(crate) plan: Plan,
     /// All but the ignore rules.
-    state: State,
+    pub(super) state: State,
     rules_text: Arc<str>,
     /// The fingerprint of the bytes that it was read from.
     fingerprint: u64,

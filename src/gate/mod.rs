@@ -321,6 +321,18 @@ impl Current {
     pub fn is_down(&self) -> bool {
         self.snapshot.is_down(&self.gate.0.app, self.now)
     }
+
+    /// The state that is in force, without its ignore rules.
+    #[cfg(feature = "serve")]
+    pub(crate) fn state(&self) -> &State {
+        &self.snapshot.content.state
+    }
+
+    /// Whether that is what the state file says; otherwise the file cannot be used.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        self.snapshot.makeshift.is_none() && self.snapshot.failing.is_none()
+    }
 }
 
 impl Snapshot {

@@ -10,7 +10,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-use super::question::{Question, WORDS};
+use super::metrics::Format;
+use super::question::Question;
+use super::sites::{Served, Sites, validate_name};
 use super::told::{Manner, Told};
 use super::users::Users;
 use crate::error::{Error, Result};
@@ -28,29 +30,8 @@ pub struct Endpoint {
     sites: Sites,
     users: Option<Users>,
     reported_at: Mutex<Option<Instant>>,
-}
-
-enum Sites {
-    /// The only one, which needs no name.
-    One(Served),
-    Named(BTreeMap<String, Served>),
-}
-
-/// A site that is asked for.
-pub(super) struct Served {
-    pub(super) site: Site,
-    pub(super) gate: Gate,
-    pub(super) counts: Counts,
-}
-
-/// How many requests had which outcome.
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) passed: AtomicU64,
-    pub(super) read_only: AtomicU64,
-    pub(super) blocked: AtomicU64,
-    /// Those of which too little was told.
-    pub(super) untold: AtomicU64,
+    /// Requests of which so little was told that no site is known.
+    unplaced: AtomicU64,
 }
 
 /// An answer, or the work that it takes.
@@ -73,8 +54,7 @@ impl Endpoint {
     /// Answers for a site by its gate.
     #[must_use]
     pub fn by(site: &Site, gate: Gate, users: Option<Users>) -> Self {
-        let served = Served { site: site.clone(), gate, counts: Counts::default() };
-        Self::with(Sites::One(served), users)
+        Self::with(Sites::One(Served::by(site, gate)), users)
     }
 
     /// Answers for several sites. A name is the first part of the path of a question, or the host
@@ -96,25 +76,12 @@ impl Endpoint {
     }
 
     fn with(sites: Sites, users: Option<Users>) -> Self {
-        Self { sites, users, reported_at: Mutex::new(None) }
+        Self { sites, users, reported_at: Mutex::new(None), unplaced: AtomicU64::new(0) }
     }
 
-    /// Each site, with the name that it has if there are several.
-    pub(super) fn sites(&self) -> impl Iterator<Item = (&str, &Served)> {
-        let (one, named) = match &self.sites {
-            Sites::One(served) => (Some(("", served)), None),
-            Sites::Named(named) => (None, Some(named)),
-        };
-        let named = named.into_iter().flatten().map(|(name, served)| (name.as_str(), served));
-        one.into_iter().chain(named)
-    }
-
-    /// The site of a name, or of a host, or the only one.
-    pub(super) fn site(&self, name: Option<&str>, host: Option<&str>) -> Option<&Served> {
-        match (&self.sites, name.or(host)) {
-            (Sites::One(served), _) => name.is_none().then_some(served),
-            (Sites::Named(named), key) => named.get(key?),
-        }
+    /// The site of a name, or the only one.
+    pub(super) fn site(&self, name: Option<&str>) -> Option<&Served> {
+        self.sites.of(name, None)
     }
 
     /// Answers what is asked.
@@ -139,8 +106,32 @@ impl Endpoint {
         }
         match question {
             Question::Live => Step::Now(plain(StatusCode::OK, "alive")),
+            Question::Status | Question::Metrics | Question::Ready => {
+                let (endpoint, name) = (self.clone(), name.map(str::to_owned));
+                let format = Format::accepted(&asked.headers);
+                Step::Later(Box::new(move || endpoint.seen(question, name.as_deref(), format)))
+            }
             _ => Step::Now(plain(StatusCode::NOT_FOUND, "nothing is asked here")),
         }
+    }
+
+    /// Answers monitors.
+    fn seen(&self, question: Question, name: Option<&str>, format: Format) -> Response<Bytes> {
+        let answer = match question {
+            Question::Status => self
+                .sites
+                .status(name)
+                .map(|object| typed("application/json", format!("{object:#}\n"))),
+            Question::Metrics => self
+                .sites
+                .metrics(name, format, self.unplaced.load(Ordering::Relaxed))
+                .map(|text| typed(format.content_type(), text)),
+            _ => self.sites.ready(name).map(|ready| match ready {
+                Ok(()) => plain(StatusCode::OK, "ready"),
+                Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
+            }),
+        };
+        answer.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "no site of this name is served"))
     }
 
     fn decide(
@@ -154,16 +145,16 @@ impl Endpoint {
         let told = match Told::of(manner, asked, target, self.users.as_ref()) {
             Ok(told) => told,
             Err(missing) => {
-                if let Some(served) = self.site(name, None) {
-                    served.counts.untold.fetch_add(1, Ordering::Relaxed);
-                }
+                let served = self.sites.of(name, None);
+                let count = served.map_or(&self.unplaced, |served| &served.counts.untold);
+                count.fetch_add(1, Ordering::Relaxed);
                 self.report(missing);
                 let text = format!("the proxy has to tell {missing}, once");
                 return plain(StatusCode::BAD_REQUEST, &text);
             }
         };
         let host = told.named_host();
-        let Some(served) = self.site(name, host.as_deref()) else {
+        let Some(served) = self.sites.of(name, host.as_deref()) else {
             return plain(StatusCode::NOT_FOUND, "no site of this name is served");
         };
         // One look at the state file for all that is said of it.
@@ -206,29 +197,6 @@ impl Endpoint {
     }
 }
 
-impl Served {
-    fn of(site: &Site) -> Result<Self> {
-        Ok(Self { site: site.clone(), gate: Gate::open(site)?, counts: Counts::default() })
-    }
-}
-
-/// A name is one part of a path, and may be a host.
-fn validate_name(name: &str) -> Result<()> {
-    let is_plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-    if !name.is_empty()
-        && name.bytes().all(is_plain)
-        && !WORDS.contains(&name)
-        && !name.starts_with('.')
-    {
-        return Ok(());
-    }
-    Err(Error::invalid_with(
-        format!("`{name}` is no name of a site"),
-        "use a host, or lower-case letters, digits, `-`, `.` and `_`",
-    ))
-}
-
 /// The answer for a request that passes: what the app's answer should have is in the header
 /// fields.
 fn passed(pass: &Pass, revision: u64) -> Response<Bytes> {
@@ -265,10 +233,16 @@ fn at_once(mut answer: Response<Bytes>) -> Response<Bytes> {
 
 /// A line of text.
 pub(super) fn plain(status: StatusCode, text: &str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from(format!("{text}\n")));
+    let mut answer = typed("text/plain; charset=utf-8", format!("{text}\n"));
     *answer.status_mut() = status;
+    answer
+}
+
+/// What is true for this moment alone.
+fn typed(content_type: &'static str, text: String) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(text));
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

@@ -3,16 +3,23 @@
 //! `docs/endpoint.md` has the contract. An [`Endpoint`] answers questions; a [`Server`] brings
 //! them there, within bounds.
 
+mod agent_check;
 mod bounds;
 mod endpoint;
 mod listen;
+mod metrics;
 mod question;
+mod ready;
+mod seen;
 mod server;
+mod sites;
 #[cfg(unix)]
 mod socket;
+mod status;
 mod told;
 mod users;
 
+pub use agent_check::AgentCheck;
 pub use bounds::Limits;
 pub use endpoint::Endpoint;
 pub use listen::{Access, Address, Listener};

@@ -17,11 +17,16 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Barrier, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::agent_check::AgentCheck;
 use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::{Listener, Socket};
 #[cfg(unix)]
 use crate::sys;
+
+/// How many agent-checks are answered at once at each address. `HAProxy` has one for each of its
+/// servers, for a moment.
+const AGENT_CHECKS: usize = 64;
 
 /// How long a kept connection stays open for a question that is on its way when the server is to
 /// end. It is answered then, and the answer closes the connection.
@@ -44,6 +49,7 @@ enum Phase {
 pub struct Server {
     endpoint: Arc<Endpoint>,
     listeners: Vec<Listener>,
+    agent_checks: Vec<AgentCheck>,
     limits: Limits,
     workers: usize,
     pulse: Option<(Duration, Arc<Pulse>)>,
@@ -54,13 +60,20 @@ impl Server {
     #[must_use]
     pub fn new(endpoint: Endpoint, listeners: Vec<Listener>) -> Self {
         let endpoint = Arc::new(endpoint);
-        Self { endpoint, listeners, limits: Limits::default(), workers: 1, pulse: None }
+        let (agent_checks, limits) = (Vec::new(), Limits::default());
+        Self { endpoint, listeners, agent_checks, limits, workers: 1, pulse: None }
     }
 
     /// Sets what a client may take.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets where `HAProxy` asks.
+    #[must_use]
+    pub fn agent_checks(self, agent_checks: Vec<AgentCheck>) -> Self {
+        Self { agent_checks, ..self }
     }
 
     /// Sets how many threads answer, each with connections of its own.
@@ -98,6 +111,8 @@ impl Server {
             let worker =
                 Worker { endpoint: self.endpoint.clone(), limits, phase: phase.subscribe() };
             let pulse = self.pulse.clone();
+            // They are few, so one thread answers all of them.
+            let agent_checks = std::mem::take(&mut self.agent_checks);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
                 .enable_time()
@@ -109,7 +124,7 @@ impl Server {
                     if let Some((every, pulse)) = pulse {
                         tokio::spawn(pulse.beat(number, every));
                     }
-                    worker.run(sockets).await
+                    worker.run(sockets, agent_checks).await
                 });
                 // A disk that hangs holds up nobody here.
                 runtime.shutdown_background();
@@ -182,7 +197,11 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, sockets: Vec<(Socket, Leaving)>) -> io::Result<()> {
+    async fn run(self, sockets: Vec<(Socket, Leaving)>, checks: Vec<AgentCheck>) -> io::Result<()> {
+        for check in checks {
+            let listener = Accepting::new(check.listener.socket.shared()?)?;
+            tokio::spawn(self.clone().check(listener, check));
+        }
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let accepting: Vec<_> = sockets
             .into_iter()
@@ -238,6 +257,33 @@ impl Worker {
         while let Ok(place) = room.clone().acquire_owned().await {
             let Ok(stream) = listener.accept() else { return };
             self.begin(stream, place);
+        }
+    }
+
+    /// Answers agent-checks. They have room of their own, so that no other client keeps them from
+    /// it, nor they others.
+    async fn check(self, listener: Accepting, check: AgentCheck) {
+        let check = Arc::new(check);
+        let room = Arc::new(Semaphore::new(AGENT_CHECKS));
+        let mut phase = self.phase.clone();
+        loop {
+            let Ok(place) = room.clone().acquire_owned().await else { return };
+            tokio::select! {
+                stream = listener.accept() => match stream {
+                    Ok(stream) => {
+                        let (check, endpoint) = (check.clone(), self.endpoint.clone());
+                        let patience = self.limits.patience;
+                        tokio::spawn(async move {
+                            let told = check.tell(&endpoint, stream);
+                            let _ = tokio::time::timeout(patience, told).await;
+                            drop(place);
+                        });
+                    }
+                    // None is left to be had, for now.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                () = drains(&mut phase) => return,
+            }
         }
     }
 

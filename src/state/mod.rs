@@ -19,6 +19,7 @@ pub(crate) mod parts;
 #[cfg(test)]
 pub(crate) mod schema_test;
 pub(crate) mod shadow;
+pub(crate) mod shown;
 mod strict;
 mod text;
 pub(crate) mod window;

@@ -5,9 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{PATIENCE, descriptors, memory, until};
 use crate::rig::Serving;
 use crate::say::figure;
+use crate::watched::{PATIENCE, descriptors, memory, until};
 
 const FIELDS: &str = "Host: a\r\nX-Original-Method: GET\r\nX-Original-URI: /\r\n";
 

@@ -12,10 +12,10 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::meanwhile::Meanwhile;
-use crate::nginx::Nginx;
-use crate::process::{PATIENCE, ended, signal, until};
+use crate::nginx_server::Nginx;
 use crate::rig::{Answered, Serving, command, maint, program};
 use crate::say::{amount, figure};
+use crate::watched::{PATIENCE, ended, signal, until};
 
 const QUESTION: &[u8] =
     b"GET /auth HTTP/1.1\r\nHost: a\r\nX-Original-Method: GET\r\nX-Original-URI: /\r\n\r\n";

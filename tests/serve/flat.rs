@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
 
-use crate::process::{PATIENCE, descriptors, memory, until};
 use crate::rig::Serving;
 use crate::say::{amount, figure};
+use crate::watched::{PATIENCE, descriptors, memory, until};
 
 const QUESTION: &[u8] =
     b"GET /auth HTTP/1.1\r\nHost: a\r\nX-Original-Method: GET\r\nX-Original-URI: /\r\n\r\n";

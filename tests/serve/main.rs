@@ -2,40 +2,44 @@
 
 #![cfg(unix)]
 
+mod agent_check;
 #[allow(dead_code, reason = "shared with the target `stack`")]
 #[path = "../stack/app.rs"]
 mod app;
 mod asks;
 mod bounds;
+mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod drain;
 mod flat;
-#[path = "../common/meanwhile.rs"]
-mod meanwhile;
-#[path = "../common/nginx.rs"]
-mod nginx;
-mod caddy;
 mod forged;
 mod front;
 mod haproxy;
+#[path = "../common/meanwhile.rs"]
+mod meanwhile;
+mod metrics;
 mod nginx;
+#[path = "../common/nginx.rs"]
+mod nginx_server;
 #[path = "../proxied/process.rs"]
 mod process;
 mod rig;
 #[path = "../common/say.rs"]
 mod say;
+#[allow(dead_code, reason = "shared with the target `stack`")]
+#[path = "../stack/server.rs"]
+mod server;
+mod snippets;
 mod sockets;
+mod status;
 mod units;
+mod watched;
+#[path = "../stack/wire.rs"]
+mod wire;
 
 /// Makes a file.
 fn put(path: &std::path::Path, text: &str) {
     use std::io::Write as _;
     std::fs::File::create_new(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
-#[allow(dead_code, reason = "shared with the target `stack`")]
-#[path = "../stack/server.rs"]
-mod server;
-mod snippets;
-#[path = "../stack/wire.rs"]
-mod wire;

@@ -11,8 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::can::can_be_others;
-use crate::process::{PATIENCE, ended, signal, until};
 use crate::rig::{Answered, command, maint, program};
+use crate::watched::{PATIENCE, ended, signal, until};
 
 /// A process of a test, which ends with it.
 struct Started(Child);

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::process::{PATIENCE, ended, signal};
 use crate::rig::{command, maint, program};
 use crate::say::{figure, skip};
+use crate::watched::{PATIENCE, ended, signal};
 
 /// The most exposed that systemd may find the unit, in tenths; an ordinary service has 96.
 const EXPOSURE: &str = "20";

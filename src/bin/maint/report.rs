@@ -7,13 +7,15 @@ use maint::flags::{Lack, Report, Standing};
 use maint::fleet::following;
 use maint::internal::agent::{Duty, duty};
 use maint::internal::page::status_of_sending;
+use maint::internal::state::next_window;
+pub(crate) use maint::internal::state::{overall, window_object};
 use maint::internal::time::has_come;
 use maint::internal::word;
 use maint::site::Found;
 use maint::state::{Change, DEFAULT_WINDOW, Gap, Phase, Scope, ScopeList, Window};
 use maint::store::Applied;
 use maint::{Site, State};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::text::{
@@ -143,45 +145,13 @@ pub(crate) fn stays_up(scope: &Scope) -> Vec<String> {
     scope.gaps().into_iter().map(|gap| gap.stays_up).collect()
 }
 
-/// `on`, `scheduled` or `off`.
-pub(crate) fn overall(state: &State, now: Timestamp) -> &'static str {
-    if state.is_down(now) {
-        "on"
-    } else if state.windows_in(Phase::Scheduled, now).next().is_some() {
-        "scheduled"
-    } else {
-        "off"
-    }
-}
-
 fn names(state: &State, phase: Phase, now: Timestamp) -> Vec<&str> {
     state.windows_in(phase, now).map(|(name, _)| name).collect()
 }
 
-/// A window with its name and what follows from the time.
-pub(crate) fn window_object(name: &str, window: &Window, now: Timestamp) -> Value {
-    let mut object = Map::new();
-    object.insert("name".to_owned(), json!(name));
-    object.insert("phase".to_owned(), json!(window.phase(now)));
-    object.insert("since".to_owned(), json!(window.since()));
-    // The file leaves out what is not set; a program wants every field.
-    for field in ["reason", "start", "end", "estimate", "lease", "run"] {
-        object.insert(field.to_owned(), Value::Null);
-    }
-    object.insert("late".to_owned(), json!(window.is_late(now)));
-    for field in ["reasons", "scope", "page"] {
-        object.insert(field.to_owned(), json!({}));
-    }
-    if let Ok(Value::Object(fields)) = serde_json::to_value(window) {
-        object.extend(fields);
-    }
-    Value::Object(object)
-}
-
 /// The window that begins next, whatever it covers; null if none is to come.
 pub(crate) fn next_object(state: &State, now: Timestamp) -> Option<Value> {
-    let coming = state.windows_in(Phase::Scheduled, now);
-    let (name, window) = coming.min_by_key(|(_, window)| window.start)?;
+    let (name, window) = next_window(state, now)?;
     Some(window_object(name, window, now))
 }
 

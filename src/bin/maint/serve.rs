@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use maint::internal::serve::{Access, Address, Endpoint, Listener, Server, Users};
+use maint::internal::serve::{Access, Address, AgentCheck, Endpoint, Listener, Server, Users};
 use maint::{Error, Site};
 
 use crate::args::Serve;
@@ -23,10 +23,12 @@ pub(crate) fn run(session: &Session, args: &Serve) -> Result<Exit> {
     let users = users(args)?;
     let endpoint = endpoint(session, args, users)?;
     let listeners = listeners(session, args)?;
+    let agent_checks = agent_checks(session, args, &endpoint)?;
     let mut ended = signals::stopping().context("could not watch signals")?;
     let mut manager = Manager::new();
     manager.tell(ANSWERING);
-    let mut server = Server::new(endpoint, listeners).workers(args.workers.into());
+    let mut server =
+        Server::new(endpoint, listeners).agent_checks(agent_checks).workers(args.workers.into());
     if let Some(interval) = manager.interval() {
         // Its thirds are hit as well where a call comes a little late.
         server = server.while_alive(interval / 2, move || manager.tell(ANSWERING));
@@ -103,4 +105,23 @@ fn refuse_public(address: &Address, args: &Serve) -> Result<()> {
         "listen at 127.0.0.1 or a Unix socket; `--yes-public` says that it is meant",
     )
     .into())
+}
+
+fn agent_checks(session: &Session, args: &Serve, endpoint: &Endpoint) -> Result<Vec<AgentCheck>> {
+    let mut checks = Vec::new();
+    for text in &args.agent_check {
+        let (name, address) = match text.split_once('=') {
+            Some((name, address)) => (Some(name.to_owned()), address),
+            None => (None, text.as_str()),
+        };
+        let address = Address::parse(address)?;
+        refuse_public(&address, args)?;
+        let listener = Listener::bind(&address)?;
+        let place = listener.place();
+        let check = AgentCheck::new(listener, name, args.drain);
+        check.validate(endpoint)?;
+        session.output.note(say!("answers agent-checks at {}", place.to_string()));
+        checks.push(check);
+    }
+    Ok(checks)
 }
