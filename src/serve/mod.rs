@@ -3,6 +3,7 @@
 //! `docs/endpoint.md` has the contract. An [`Endpoint`] answers questions; a [`Server`] brings
 //! them there, within bounds.
 
+mod address;
 mod bounds;
 mod endpoint;
 mod listen;
@@ -13,8 +14,9 @@ mod socket;
 mod told;
 mod users;
 
+pub use address::{Access, Address};
 pub use bounds::Limits;
 pub use endpoint::Endpoint;
-pub use listen::{Access, Address, Listener};
+pub use listen::Listener;
 pub use server::Server;
 pub use users::Users;
