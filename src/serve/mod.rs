@@ -3,6 +3,7 @@
 //! `docs/endpoint.md` has the contract. An [`Endpoint`] answers questions; a [`Server`] brings
 //! them there, within bounds.
 
+mod address;
 mod agent_check;
 mod bounds;
 mod endpoint;
@@ -19,9 +20,10 @@ mod status;
 mod told;
 mod users;
 
+pub use address::{Access, Address};
 pub use agent_check::AgentCheck;
 pub use bounds::Limits;
 pub use endpoint::Endpoint;
-pub use listen::{Access, Address, Listener};
+pub use listen::Listener;
 pub use server::Server;
 pub use users::Users;

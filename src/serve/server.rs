@@ -324,6 +324,8 @@ impl Worker {
         }
         // The next question may be on its way already.
         tokio::select! {
+            // Where both are due, as on a busy machine, the question comes first.
+            biased;
             _ = connection.as_mut() => return,
             () = tokio::time::sleep(LINGER) => (),
         }

@@ -1,4 +1,4 @@
-//! Sockets in the file system, and those of a service manager.
+//! Sockets in the file system.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use listenfd::ListenFd;
-
-use super::listen::{Access, Address, Listener, Socket};
-use crate::error::{Error, Result, describe};
+use super::address::{Access, Address};
+use crate::error::{Result, describe};
 use crate::identity;
 use crate::sys::{self, FileKey};
 
@@ -148,22 +146,4 @@ fn open(address: &Address, new: &Path, access: Access) -> Result<FileKey> {
     })?;
     let found = fs::symlink_metadata(new).map_err(|cause| address.failed(&cause))?;
     Ok(sys::key(&found))
-}
-
-/// Takes one of the sockets that a service manager hands over.
-pub(super) fn inherited(handed: &mut ListenFd, number: usize) -> Result<Listener> {
-    let unix = handed.take_unix_listener(number).ok().flatten().map(Socket::Unix);
-    let socket = match unix {
-        Some(socket) => Some(socket),
-        None => handed.take_tcp_listener(number).ok().flatten().map(Socket::Tcp),
-    };
-    let listens = |socket: &Socket| match socket {
-        Socket::Unix(listener) => sys::does_listen(listener),
-        Socket::Tcp(listener) => sys::does_listen(listener),
-    };
-    socket.filter(listens).map(Listener::lent).ok_or_else(|| Error::NotListening {
-        address: format!("socket {number} of the service manager"),
-        reason: "it is none that listens for streams".to_owned(),
-        hint: Some("its unit has `ListenStream=`, and `Accept=no`".to_owned()),
-    })
 }
