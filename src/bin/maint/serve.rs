@@ -22,9 +22,10 @@ const ANSWERING: &str = "answering";
 pub(crate) fn run(session: &Session, args: &Serve) -> Result<Exit> {
     let users = users(args)?;
     let endpoint = endpoint(session, args, users)?;
+    // Whoever is told where it answers may end it at once, and is let go in order.
+    let mut ended = signals::stopping().context("could not watch signals")?;
     let listeners = listeners(session, args)?;
     let agent_checks = agent_checks(session, args, &endpoint)?;
-    let mut ended = signals::stopping().context("could not watch signals")?;
     let mut manager = Manager::new();
     manager.tell(ANSWERING);
     let mut server =
