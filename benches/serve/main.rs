@@ -250,7 +250,7 @@ fn turn(port: u16, path: &str) -> Result<f64> {
             while begun.elapsed() < TURN {
                 match connection.ask(question.as_bytes()) {
                     Ok(200) => done += 1,
-                    Ok(status) => return Err(format!("{path}: {status}")),
+                    Ok(status) => return Err(format!("{status} where 200 was expected")),
                     Err(cause) => return Err(cause.to_string()),
                 }
             }

@@ -1,6 +1,6 @@
 //! `/metrics`, for Prometheus and whatever reads its formats.
 //!
-//! It is written here and not by `prometheus-client`, which knows OpenMetrics alone: scrapers
+//! It is written here and not by `prometheus-client`, which knows `OpenMetrics` alone: scrapers
 //! that ask for the older text name counters and information in another way. All but the counts
 //! of decisions is made anew for each scrape, so a registry would hold nothing.
 

@@ -64,8 +64,8 @@ impl Serving {
     pub(crate) fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Answered {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let fields: String =
-            fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let fields = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        let fields = fields.collect::<Vec<_>>().concat();
         write!(stream, "{method} {target} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
