@@ -94,7 +94,11 @@ impl Case<'_> {
         let server = Server::new(Endpoint::by(self.site, gate, users), vec![listener]);
         let (end, ended) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
-            let serving = scope.spawn(|| server.run(move || drop(ended.recv())));
+            let serving = scope.spawn(|| {
+                server.run(move || {
+                    let _ = ended.recv();
+                })
+            });
             let difference = MANNERS.iter().find_map(|(question, names)| {
                 let answer = ask(&socket, &self.question(question, *names));
                 differs(&expected, question, &answer).map(|why| format!("{question}: {why}"))

@@ -12,6 +12,7 @@ mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod drain;
+mod examples;
 mod flat;
 mod forged;
 mod front;
