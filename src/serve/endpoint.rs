@@ -192,7 +192,8 @@ impl Endpoint {
         }
         *reported_at = Some(Instant::now());
         sys::say(&format!(
-            "maint: a proxy asks, and does not tell {missing} once; see `maint snippet --endpoint`"
+            "maint: a proxy asks, and does not tell {missing} once; `maint snippet nginx --endpoint …` \
+             prints what it should tell\n"
         ));
     }
 }
