@@ -217,7 +217,7 @@ fn the_units_of_systemd_are_sound() {
         env.write(&name, &text);
         units.push(env.dir().join(name));
     }
-    assert_eq!(units.len(), 3);
+    assert_eq!(units.len(), 5);
     let mut command = std::process::Command::new("systemd-analyze");
     let Ok(done) = command.arg("verify").arg("--man=no").args(&units).output() else {
         return crate::say::skip("systemd-analyze is not installed");
