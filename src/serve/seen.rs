@@ -23,13 +23,15 @@ pub(super) struct Found {
 
 /// What was found last: at which revision, and when.
 #[derive(Default)]
-pub(super) struct LastFound(Mutex<Option<(u64, Instant, Found)>>);
+pub(super) struct LastFound {
+    last: Mutex<Option<(u64, Instant, Found)>>,
+}
 
 impl LastFound {
     /// Looks for what is not part of the state. One looks at a time, and others share what it
     /// finds.
     pub(super) fn look(&self, site: &Site, revision: u64, now: Timestamp) -> Found {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, at, found)) = &*last
             && *of == revision
             && at.elapsed() < SHARED_FOR

@@ -85,7 +85,7 @@ impl Server {
     /// Calls something now and then, as long as every worker is alive.
     #[must_use]
     pub fn while_alive(self, every: Duration, call: impl FnMut() + Send + 'static) -> Self {
-        let pulse = Pulse(Mutex::new(Beats { seen: Vec::new(), call: Box::new(call) }));
+        let pulse = Pulse { beats: Mutex::new(Beats { seen: Vec::new(), call: Box::new(call) }) };
         Self { pulse: Some((every, Arc::new(pulse))), ..self }
     }
 
@@ -160,7 +160,9 @@ impl Server {
 }
 
 /// What is called as long as every worker is alive.
-struct Pulse(Mutex<Beats>);
+struct Pulse {
+    beats: Mutex<Beats>,
+}
 
 struct Beats {
     /// Which worker has shown itself since the last call.
@@ -170,13 +172,13 @@ struct Beats {
 
 impl Pulse {
     fn expect(&self, workers: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).seen = vec![false; workers];
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).seen = vec![false; workers];
     }
 
     async fn beat(self: Arc<Self>, worker: usize, every: Duration) {
         loop {
             {
-                let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
                 beats.seen[worker] = true;
                 if beats.seen.iter().all(|seen| *seen) {
                     beats.seen.fill(false);

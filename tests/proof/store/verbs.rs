@@ -49,8 +49,9 @@ pub(crate) const CHANGING: [(&[&str], usize); 34] = [
 pub(crate) const BEGINNING: &str = "init";
 
 /// Commands that leave the site unchanged. `tests/cli/preview.rs` and `demo.rs` look at
-/// what serves; here a preview finds nothing to serve, and a demo refuses this site.
-pub(crate) const READING: [&[&str]; 32] = [
+/// what serves; here a preview finds nothing to serve, a demo refuses
+/// this site, and an endpoint refuses that address.
+pub(crate) const READING: [&[&str]; 33] = [
     &["demo"],
     &["status"],
     &["wait", "off"],
@@ -68,6 +69,7 @@ pub(crate) const READING: [&[&str]; 32] = [
     &["flag", "kinds"],
     &["snippet", "nginx"],
     &["agent", "status"],
+    &["serve", "--listen", "0.0.0.0:1"],
     &["store", "show"],
     &["store", "export"],
     &["log"],
