@@ -328,13 +328,33 @@ impl Templates {
     ///
     /// As [`template::read`], [`Templates::add`] and [`Templates::try_out`].
     pub fn try_file(&self, file: &Template) -> Result<()> {
+        self.with_file(file, Self::try_out)
+    }
+
+    /// Tries a file as [`Templates::try_file`] does, in the language of the site alone: for who
+    /// looks at a page in one language.
+    ///
+    /// # Errors
+    ///
+    /// As [`Templates::try_file`].
+    pub fn try_file_in_one_language(&self, file: &Template) -> Result<()> {
+        self.with_file(file, |templates, name, format| {
+            templates.attempt(name, format).map_err(|error| templates.explain(error))
+        })
+    }
+
+    fn with_file(
+        &self,
+        file: &Template,
+        attempt: impl Fn(&Self, &str, Format) -> Result<()>,
+    ) -> Result<()> {
         if self.has(&file.name, file.format) {
-            return self.try_out(&file.name, file.format);
+            return attempt(self, &file.name, file.format);
         }
         // It was left out. Adding it again gives the reason.
         let mut templates = self.clone();
         templates.add(file.file_name(), template::read(&file.path)?)?;
-        templates.try_out(&file.name, file.format)
+        attempt(&templates, &file.name, file.format)
     }
 
     /// Adds a template, or replaces it.
@@ -456,7 +476,18 @@ impl Templates {
     /// [`Error::Invalid`] if it asks for a field that does not exist, if it
     /// fails, or if it should make JSON and makes something else.
     pub fn try_out(&self, name: &str, format: Format) -> Result<()> {
-        self.attempt(name, format).map_err(|error| self.explain(error))
+        let in_all = || {
+            self.attempt(name, format)?;
+            if self.are_multilingual() {
+                for spoken in &LANGUAGES {
+                    let context = Context::sample().in_language(spoken, &PageSettings::default());
+                    Self::attempt_one(&mut self.engine(), name, format, &context)
+                        .map_err(|error| in_words(error, spoken.tag))?;
+                }
+            }
+            Ok(())
+        };
+        in_all().map_err(|error| self.explain(error))
     }
 
     /// Adds as a hint why a template that another one needs was left out.
@@ -482,13 +513,6 @@ impl Templates {
         }
         for context in samples() {
             Self::attempt_one(&mut engine, name, format, &context)?;
-        }
-        if self.are_multilingual() {
-            for spoken in &LANGUAGES {
-                let context = Context::sample().in_language(spoken, &PageSettings::default());
-                Self::attempt_one(&mut self.engine(), name, format, &context)
-                    .map_err(|error| in_words(error, spoken.tag))?;
-            }
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ pub(crate) fn make(
     let (templates, _) = Templates::read(&site.templates());
     let own = files.iter().find(|file| file.format == question.format);
     if let Some(file) = own {
-        templates.try_file(file)?;
+        templates.try_file_in_one_language(file)?;
         // The facts of this window may break a template that passes the trial.
         let page = window.page.over(&settings);
         let mut context = Context::of(&window, state.name.as_deref(), &page);
