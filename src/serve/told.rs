@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 
-use super::users::Users;
+use super::users::{Users, only};
 use crate::http_types::{names, values};
 use crate::request::{Request, User, client, field, host};
 
@@ -62,7 +62,7 @@ impl<'r> Told<'r> {
         users: Option<&Users>,
     ) -> Result<Self, &'static str> {
         let headers = &asked.headers;
-        let only = |name: &'static str| only(headers, name).ok_or(name);
+        let only = |name| only(headers, &HeaderName::from_static(name)).ok_or(name);
         let host = |name: HeaderName| {
             host::agreed(None, headers.get_all(name).iter().map(HeaderValue::as_bytes))
         };
@@ -103,13 +103,6 @@ impl<'r> Told<'r> {
     pub(super) fn named_host(&self) -> Option<String> {
         self.host.and_then(host::read)
     }
-}
-
-/// The only value of a field.
-fn only<'r>(headers: &'r HeaderMap, name: &'static str) -> Option<&'r [u8]> {
-    let mut all = headers.get_all(HeaderName::from_static(name)).iter();
-    let value = all.next()?;
-    if all.next().is_some() { None } else { Some(value.as_bytes()) }
 }
 
 /// Splits the address that asked the proxy from those before it. It comes last, since proxies

@@ -43,10 +43,11 @@ impl Users {
 
     /// The user of a request. A field that occurs twice tells nothing.
     pub(super) fn of(&self, headers: &HeaderMap) -> User {
-        if only(headers, &self.user).is_none_or(|name| name.trim().is_empty()) {
+        let text = |name| only(headers, name).and_then(|value| str::from_utf8(value).ok());
+        if text(&self.user).is_none_or(|name| name.trim().is_empty()) {
             return User::anonymous();
         }
-        let groups = self.groups.as_ref().and_then(|name| only(headers, name)).unwrap_or_default();
+        let groups = self.groups.as_ref().and_then(text).unwrap_or_default();
         let is_in = |wanted: &[String]| {
             let mut groups = groups.split([',', ' ', '\t']).filter(|group| !group.is_empty());
             groups.any(|group| wanted.iter().any(|wanted| wanted == group))
@@ -55,10 +56,11 @@ impl Users {
     }
 }
 
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+/// The only value of a field.
+pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
     let mut all = headers.get_all(name).iter();
     let value = all.next()?;
-    if all.next().is_some() { None } else { str::from_utf8(value.as_bytes()).ok() }
+    if all.next().is_some() { None } else { Some(value.as_bytes()) }
 }
 
 fn field(name: &str) -> Result<HeaderName> {
