@@ -134,7 +134,7 @@ impl Server for Scope<'_, '_> {
         each(b"upgrade");
         let Some(fields) = self.item("headers") else { return true };
         for field in fields.try_iter().into_iter().flatten().flatten() {
-            if let Ok(Ok(name)) = field.get_item(0).map(|name| name.cast_into::<PyBytes>()) {
+            if let Ok(Ok(name)) = field.get_item(0).map(Bound::cast_into::<PyBytes>) {
                 each(name.as_bytes());
             }
         }
