@@ -26,7 +26,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
 .PHONY: weight help test test-stack test-fleet test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
-	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python install dist
+	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python bench-static install release release-test reproducible
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -90,7 +90,7 @@ check: ## Format, lints, documentation, and who imports whom
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/build release/same tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
@@ -136,8 +136,8 @@ python-venv:
 	as_root=; [ "$$(id -u)" = 0 ] || as_root='sudo -n'; $$as_root apt-get install -y -qq python3-venv >/dev/null
 
 python-check:
-	cd python && ../$(VENV)/bin/ruff format --check --config pyproject.toml . ../tests/structure.py
-	cd python && ../$(VENV)/bin/ruff check --config pyproject.toml . ../tests/structure.py
+	cd python && ../$(VENV)/bin/ruff format --check --config pyproject.toml . ../tests/structure.py ../release
+	cd python && ../$(VENV)/bin/ruff check --config pyproject.toml . ../tests/structure.py ../release
 	cargo fmt --check --manifest-path python/Cargo.toml
 	PYO3_PYTHON=$(abspath $(VENV)/bin/python) cargo clippy --locked --manifest-path python/Cargo.toml --target-dir $(PYTHON_TARGET) -- -D warnings
 
@@ -211,16 +211,21 @@ bench-python: python-tools ## Measure the middleware for Django, Starlette, Fast
 	$(VENV)/bin/python python/benches/middleware.py
 	$(VENV)/bin/python python/benches/frameworks.py
 
+release: ## Build all that people install, from what is committed, into dist/VERSION/
+	release/build
+
+# What makes bare systems, and what looks at packages and other architectures.
+release-test: TOOLS := debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring lintian:lintian \
+	rpm:rpm unzip:unzip qemu-aarch64-static:qemu-user-static /lib/ld-musl-x86_64.so.1:musl chromium:chromium
+release-test: tools ## Install what `make release` built on bare systems, and use it there, as root [BEFORE=REV]
+	$(PYTHON) release/try.py $(PARTS)
+
+reproducible: ## Build a release twice, elsewhere and later, and compare each file
+	release/same $(PARTS)
+
 MUSL := x86_64-unknown-linux-musl
-dist: ## The static binary with its pages and completions, in dist/, measured
-	@if rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL); then \
-		cargo build --release --locked --target $(MUSL); \
-		rm -rf dist; mkdir -p dist; \
-		cp "$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/maint" README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/; \
-		cp -r man completions dist/; \
-		ls -l dist/maint; ldd dist/maint || true; \
-		MAINT_BENCH_BINARY=dist/maint cargo bench --locked --bench command; \
-	else echo "SKIPPED: the target $(MUSL) cannot be added here, so there is no static binary"; fi
+bench-static: ## Measure the static binary that `make release` built
+	MAINT_BENCH_BINARY="$${CARGO_TARGET_DIR:-target}/$(MUSL)/release/maint" cargo bench --locked --bench command
 
 install: ## Install the command
 	cargo install --path . --locked

@@ -16,16 +16,16 @@ use crate::env::{MAINT, TestSite, at, write};
 use crate::say::figure;
 
 /// The time at which the windows of these states are open.
-const NOW: &str = "2026-11-22T03:30:00Z";
+pub(crate) const NOW: &str = "2026-11-22T03:30:00Z";
 
 /// The token of every state that has one.
 const TOKEN: &str = "maint_0123456789abcdef0123456789abcdef01234567";
 
-fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The file written by this version.
+/// The state written by this version.
 fn written() -> PathBuf {
     directory().join(concat!("written-", env!("CARGO_PKG_VERSION"), ".json"))
 }
@@ -113,7 +113,7 @@ fn obeyed(gate: &Gate, name: &str, when: &str) -> usize {
     decisions.len()
 }
 
-fn maint(site: &TestSite, now: &str, args: &[&str], stdin: &str) -> String {
+pub(crate) fn maint(site: &TestSite, now: &str, args: &[&str], stdin: &str) -> String {
     // It finds the site from the working directory, so that the arguments, which are
     // kept, do not name it.
     let mut child = Command::new(MAINT)
@@ -184,8 +184,8 @@ fn requirement_26_golden_states_are_obeyed_and_changed_without_losing_a_word() {
     ));
 }
 
-/// What this version of the command writes, with the same names on every host.
-fn written_today() -> String {
+/// A site with whatever this version of the command writes.
+pub(crate) fn written_today() -> TestSite {
     let site = TestSite::new();
     let steps: [(&str, &[&str], &str); 12] = [
         ("03:00:00", &["init", "--name", "Example Shop"], ""),
@@ -237,16 +237,34 @@ fn written_today() -> String {
     for (time, args, stdin) in steps {
         maint(&site, &format!("2026-11-22T{time}Z"), args, stdin);
     }
-    let mut state: Value = serde_json::from_slice(&fs::read(site.state_file()).unwrap()).unwrap();
-    anonymous(&mut state);
-    serde_json::to_string_pretty(&state).unwrap() + "\n"
+    site
+}
+
+/// The golden file has what is written today; `MAINT_REGENERATE=1` writes it.
+pub(crate) fn is_golden(file: &Path, today: &str) {
+    if std::env::var_os("MAINT_REGENERATE").is_some() {
+        write(file, today);
+    }
+    let golden = fs::read_to_string(file).unwrap_or_default();
+    let hint = "MAINT_REGENERATE=1 cargo test --test gate golden";
+    assert_eq!(
+        golden,
+        today,
+        "{} is stale: check the difference, and run `{hint}`",
+        file.display()
+    );
 }
 
 /// Replaces what differs between hosts.
-fn anonymous(value: &mut Value) {
+pub(crate) fn anonymous(value: &mut Value) {
+    for value in value.as_array_mut().into_iter().flatten() {
+        anonymous(value);
+    }
     for (name, value) in value.as_object_mut().into_iter().flatten() {
         match name.as_str() {
-            "by" | "opened_by" => *value = json!({ "user": "deploy", "host": "web1", "pid": 1 }),
+            "actor" | "by" | "opened_by" => {
+                *value = json!({ "user": "deploy", "host": "web1", "pid": 1 })
+            }
             "added_by" => *value = json!("deploy@web1"),
             "sha256" => *value = json!(bypass::digest(TOKEN)),
             _ => anonymous(value),
@@ -256,11 +274,8 @@ fn anonymous(value: &mut Value) {
 
 #[test]
 fn requirement_26_the_golden_state_of_this_version_is_what_it_writes() {
-    let today = written_today();
-    if std::env::var_os("MAINT_REGENERATE").is_some() {
-        write(&written(), &today);
-    }
-    let golden = fs::read_to_string(written()).unwrap_or_default();
-    let hint = "MAINT_REGENERATE=1 cargo test --test gate golden";
-    assert_eq!(golden, today, "stale: check the difference, and run `{hint}`");
+    let site = written_today();
+    let mut state: Value = serde_json::from_slice(&fs::read(site.state_file()).unwrap()).unwrap();
+    anonymous(&mut state);
+    is_golden(&written(), &(serde_json::to_string_pretty(&state).unwrap() + "\n"));
 }

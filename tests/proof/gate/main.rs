@@ -19,6 +19,7 @@ mod links;
 mod payloads;
 mod places;
 mod quiet;
+mod released;
 mod roles;
 #[path = "../../common/say.rs"]
 mod say;
