@@ -556,20 +556,15 @@ def try_wheel() -> None:
 
 
 def pip_of(root: Root) -> None:
-    """The index that this machine takes packages from."""
-    for file in [
-        Path("/etc/pip.conf"),
-        Path.home() / ".config/pip/pip.conf",
-        Path.home() / ".pip/pip.conf",
-    ]:
-        if file.is_file():
-            shutil.copy(file, root.path / "etc/pip.conf")
-    settings = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
-    if settings:
-        lines = [
-            f"{key[4:].lower().replace('_', '-')} = {value}" for key, value in settings.items()
-        ]
-        (root.path / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
+    """The index that this machine takes packages from, and whom it trusts."""
+    shown = run(sys.executable, "-m", "pip", "config", "list", stderr=subprocess.DEVNULL)
+    lines = re.findall(r"^[^.]*\.(index-url|extra-index-url|trusted-host)='(.*)'$", shown, re.M)
+    authorities = Path("/etc/ssl/certs/ca-certificates.crt")
+    if authorities.is_file():
+        shutil.copy(authorities, root.path / "etc/authorities.crt")
+        lines.append(("cert", "/etc/authorities.crt"))
+    settings = "".join(f"{name} = {value}\n" for name, value in lines)
+    (root.path / "etc/pip.conf").write_text(f"[global]\n{settings}")
 
 
 def python_of(version: str) -> str | None:
