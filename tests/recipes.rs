@@ -7,10 +7,10 @@ mod say;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::say::{figure, skip};
 
@@ -199,12 +199,12 @@ fn a_new_version_is_written_to_every_place_and_nowhere_else() {
             .collect::<Vec<_>>()
     };
     let before = lines(&tree);
-    for new in ["77.8.9", "77.9.0-rc.1", VERSION] {
+    for new in ["77.8.9", "77.10.0", VERSION] {
         assert_eq!(said(tree.script("version").arg(new)).trim(), new);
         let changed = before.iter().zip(lines(&tree)).filter(|(old, now)| *old != now).count();
         assert_eq!(changed, if new == VERSION { 0 } else { places().len() }, "{new}");
     }
-    for wrong in ["", "1", "1.2", "v1.2.3", "1.2.3 4"] {
+    for wrong in ["", "1", "1.2", "v1.2.3", "1.2.3 4", "1.2.3-rc.1"] {
         assert!(refused(tree.script("version").arg(wrong)).contains("is no version"), "{wrong}");
     }
 }
@@ -531,9 +531,9 @@ impl Image {
             "maint",
             ".",
         ]);
-        let config =
-            buildah(&["inspect", "--type", "image", "--format", "{{json .OCIv1.Config}}", "maint"]);
-        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        let image: serde_json::Value =
+            serde_json::from_str(&buildah(&["inspect", "--type", "image", "maint"])).unwrap();
+        let config = &image["OCIv1"]["config"];
         assert_eq!(config["User"], "65532:65532");
         assert_eq!(config["Entrypoint"], serde_json::json!(["/usr/bin/maint"]));
         assert!(config["Env"].as_array().unwrap().contains(&"MAINT_SITE=/site".into()), "{config}");
@@ -557,7 +557,13 @@ impl Image {
         let dist = temp.join("dist");
         let name = format!("maint-{VERSION}-{}-linux", ARCHITECTURE.0);
         let folder = temp.join(&name);
-        copy(Path::new(env!("CARGO_BIN_EXE_maint")), &folder.join("maint"));
+        fs::create_dir(&folder).unwrap();
+        // Without what is for debuggers, which is most of it and slow to pack.
+        said(
+            Command::new("sh")
+                .args(["-c", "strip -o \"$1\" \"$0\" 2>/dev/null || cp \"$0\" \"$1\""])
+                .args([Path::new(env!("CARGO_BIN_EXE_maint")), &folder.join("maint")]),
+        );
         for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
             copy(&root().join(file), &folder.join(file));
         }
@@ -587,7 +593,11 @@ impl Image {
     fn maint(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("chroot");
         command.args(["--userspec=65532:65532", "--groups="]).arg(&self.root).arg("/usr/bin/maint");
-        command.args(arguments).env_clear().env("MAINT_SITE", "/site");
+        command
+            .args(arguments)
+            .env_clear()
+            .env("MAINT_SITE", "/site")
+            .env("PATH", std::env::var("PATH").unwrap());
         command
     }
 }
@@ -614,24 +624,41 @@ fn the_image_runs_without_a_shell_and_without_root() {
     image.temp.close().unwrap();
 }
 
+/// Ends with the test, however that ends.
+struct Endpoint(Child);
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What the endpoint answers at a Unix socket of the image.
 fn asked(image: &Image) -> String {
-    let socket = image.root.join("site/serve.sock");
-    let mut endpoint =
-        image.maint(&["serve", "--listen", "unix:/site/serve.sock"]).spawn().unwrap();
+    // The path of a socket has a hundred bytes.
+    let site = image.temp.path().join("site");
+    std::os::unix::fs::symlink(image.root.join("site"), &site).unwrap();
+    let socket = site.join("serve.sock");
+    let mut serve = image.maint(&["serve", "--listen", "unix:/site/serve.sock"]);
+    let mut endpoint = Endpoint(serve.stderr(Stdio::null()).spawn().unwrap());
     let mut connect = || loop {
         match UnixStream::connect(&socket) {
             Ok(stream) => return stream,
-            Err(cause) => assert!(endpoint.try_wait().unwrap().is_none(), "{cause}"),
+            Err(cause) => {
+                assert!(
+                    matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused),
+                    "{cause}"
+                );
+                assert!(endpoint.0.try_wait().unwrap().is_none(), "the endpoint has ended");
+            }
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     };
     let mut stream = connect();
-    stream.write_all(b"GET /auth HTTP/1.1\r\nHost: example.com\r\nX-Original-URI: /\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET /auth HTTP/1.1\r\nHost: example.com\r\nX-Original-URI: /\r\nX-Original-Method: GET\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    endpoint.kill().unwrap();
-    endpoint.wait().unwrap();
     answer
 }
 
