@@ -11,6 +11,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use crate::say::{figure, skip};
 
@@ -317,7 +318,7 @@ fn the_recipes_get_the_digest_of_the_crate() {
     let tree = Tree::new();
     stand_ins(&tree);
     let sums = tree.read("built/SHA256SUMS");
-    let line = sums.lines().find(|line| line.ends_with(".crate")).unwrap();
+    let line = sums.lines().find(|line| line.ends_with(&format!("-{VERSION}.crate"))).unwrap();
     let sum = line.split(' ').next().unwrap();
     said(tree.script("recipes").arg(tree.path("built")));
     assert!(
@@ -335,17 +336,23 @@ struct Sources {
     temp: tempfile::TempDir,
 }
 
-impl Sources {
-    /// What is in the crate. It needs `cargo`, and no network.
-    fn new() -> Self {
-        let sources = Self { temp: tempfile::tempdir().unwrap() };
-        let packed = said(
+/// What is in the crate. It needs `cargo`, and no network.
+fn packed() -> &'static str {
+    static PACKED: OnceLock<String> = OnceLock::new();
+    PACKED.get_or_init(|| {
+        said(
             Command::new(env!("CARGO"))
                 .args(["package", "--list", "--allow-dirty", "--offline", "--manifest-path"])
                 .arg(root().join("Cargo.toml")),
-        );
+        )
+    })
+}
+
+impl Sources {
+    fn new() -> Self {
+        let sources = Self { temp: tempfile::tempdir().unwrap() };
         let folders = ["man/", "completions/", "contrib/"];
-        for file in packed.lines().filter(|file| {
+        for file in packed().lines().filter(|file| {
             folders.iter().any(|folder| file.starts_with(folder)) || !file.contains(['/', '\\'])
         }) {
             if root().join(file).is_file() {
@@ -662,7 +669,7 @@ fn asked(image: &Image) -> String {
     answer
 }
 
-/// PyPI shows these pages without the files beside them.
+/// An index shows these pages without the files beside them.
 #[test]
 fn the_pages_on_pypi_have_no_relative_link() {
     for name in ["python/README.md", "python/compat/README.md"] {
