@@ -125,22 +125,22 @@ impl Tree {
     /// One that may be released as this version.
     fn ready() -> Self {
         let tree = Self::new();
-        tree.change(
-            "CHANGELOG.md",
-            "## Unreleased\n",
-            &format!("## Unreleased\n\n## {VERSION} - 2026-12-24\n"),
+        put(
+            &tree.path("CHANGELOG.md"),
+            &format!("# Changelog\n\n## Unreleased\n\n## {VERSION} - 2026-12-24\n\n- All of it\n"),
         );
-        tree.change(
-            "Cargo.toml",
-            "\nlicense = ",
-            "\nrepository = \"https://example.com/maint\"\nlicense = ",
-        );
-        for file in ["homebrew/maint.rb", "arch/PKGBUILD"] {
-            tree.change(&format!("contrib/packaging/{file}"), "repository.invalid", "example.com");
+        let manifest = tree.read("Cargo.toml");
+        if !manifest.contains("\nrepository = ") {
+            let with = "repository = \"https://example.com/maint\"\nlicense = ";
+            put(&tree.path("Cargo.toml"), &manifest.replacen("license = ", with, 1));
         }
-        let date =
-            said(tree.script("version").arg(VERSION).env("MAINT_RELEASE_DATE", "2026-12-24"));
-        assert_eq!(date.trim(), VERSION);
+        for file in ["homebrew/maint.rb", "arch/PKGBUILD"] {
+            let path = tree.path(&format!("contrib/packaging/{file}"));
+            let recipe = fs::read_to_string(&path).unwrap();
+            put(&path, &recipe.replace("repository.invalid", "example.com"));
+        }
+        let mut version = tree.script("version");
+        said(version.arg(VERSION).env("MAINT_RELEASE_DATE", "2026-12-24"));
         tree
     }
 
@@ -154,10 +154,7 @@ impl Tree {
 
     fn change(&self, file: &str, from: &str, to: &str) {
         let text = self.read(file);
-        if from == "\nlicense = " && text.contains("\nrepository = ") {
-            return;
-        }
-        assert!(text.contains(from) || from == "repository.invalid", "{file} has no `{from}`");
+        assert!(text.contains(from), "{file} has no `{from}`");
         put(&self.path(file), &text.replace(from, to));
     }
 
