@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # As much of Nix as package.nix uses: `bash nix.sh PACKAGE.NIX OUT`, in the source; `cargo` has put the binary into OUT.
 set -euo pipefail
 package=$1 out=$2 TMPDIR=$(mktemp -d)
