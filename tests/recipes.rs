@@ -346,15 +346,22 @@ fn packed() -> &'static str {
 }
 
 impl Sources {
-    fn new() -> Self {
+    /// Those in the crate.
+    fn packed() -> Self {
+        Self::new(packed().lines().filter(|file| !file.starts_with("src/")))
+    }
+
+    /// Those in the repository, as far as a recipe installs them.
+    fn cloned() -> Self {
+        let files = names("man", "man").into_iter().chain(names("completions", "completions"));
+        Self::new(files.collect::<Vec<_>>().iter().map(String::as_str))
+    }
+
+    fn new<'a>(files: impl Iterator<Item = &'a str>) -> Self {
         let sources = Self { temp: tempfile::tempdir().unwrap() };
-        let folders = ["man/", "completions/", "contrib/"];
-        for file in packed().lines().filter(|file| {
-            folders.iter().any(|folder| file.starts_with(folder)) || !file.contains(['/', '\\'])
-        }) {
-            if root().join(file).is_file() {
-                copy(&root().join(file), &sources.source().join(file));
-            }
+        // Cargo adds some of its own.
+        for file in files.filter(|file| root().join(file).is_file()) {
+            copy(&root().join(file), &sources.source().join(file));
         }
         let cargo = format!(
             "#!/bin/sh\nset -e\ncase $1 in\n\
@@ -402,8 +409,18 @@ impl Sources {
         )
     }
 
+    /// What is installed. Pages are those of the repository, word for word.
     fn installed(&self) -> BTreeSet<String> {
-        files(&self.path("installed"))
+        let found = files(&self.path("installed"));
+        for page in found.iter().filter(|file| file.contains("/man1/")) {
+            let written = fs::read_to_string(self.path("installed").join(page)).unwrap();
+            assert_eq!(
+                written,
+                read(&format!("man/{}", page.rsplit('/').next().unwrap())),
+                "{page}"
+            );
+        }
+        found
     }
 }
 
@@ -417,7 +434,7 @@ fn the_formula_installs_every_page_and_its_test_passes() {
     if !has("ruby") {
         return;
     }
-    let sources = Sources::new();
+    let sources = Sources::packed();
     let recipe = root().join("contrib/packaging/homebrew/maint.rb");
     sources.run("ruby", "brew.rb", &[&recipe, &sources.source(), &sources.path("installed")]);
     let expected = with(
@@ -433,22 +450,18 @@ fn the_formula_installs_every_page_and_its_test_passes() {
 }
 
 #[test]
-fn the_package_of_arch_has_every_page_and_unit() {
-    let sources = Sources::new();
+fn the_package_of_arch_has_every_page() {
+    let sources = Sources::packed();
     let recipe = root().join("contrib/packaging/arch/PKGBUILD");
     sources.run("bash", "arch.sh", &[&recipe, sources.temp.path(), &sources.path("installed")]);
     let expected = with(
-        names("man", "usr/share/man/man1")
-            .into_iter()
-            .chain(names("contrib/systemd", "usr/lib/systemd/system"))
-            .collect(),
+        names("man", "usr/share/man/man1"),
         &[
             "usr/bin/maint",
             "usr/share/bash-completion/completions/maint",
             "usr/share/zsh/site-functions/_maint",
             "usr/share/fish/vendor_completions.d/maint.fish",
             "usr/share/doc/maint/README.md",
-            "usr/share/doc/maint/CHANGELOG.md",
             "usr/share/licenses/maint/LICENSE-MIT",
             "usr/share/licenses/maint/LICENSE-APACHE",
         ],
@@ -474,7 +487,7 @@ fn the_package_of_nix_has_every_page() {
     if !has("nix-instantiate") || !has("node") {
         return;
     }
-    let sources = Sources::new();
+    let sources = Sources::cloned();
     fs::create_dir(sources.path("installed/bin")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_maint"), sources.path("installed/bin/maint"))
         .unwrap();

@@ -49,6 +49,14 @@ class Formula
     ["--locked", "--root", PREFIX.to_s, "--path", "."]
   end
 
+  def generate_completions_from_executable(program, *arguments)
+    { "bash" => bash_completion + "maint", "zsh" => zsh_completion + "_maint",
+      "fish" => fish_completion + "maint.fish" }.each do |shell, file|
+      FileUtils.mkdir_p(file.dirname)
+      file.write(shell_output("#{program} #{arguments.join(" ")} #{shell}"))
+    end
+  end
+
   def system(program, *arguments)
     Kernel.system(program.to_s, *arguments.map(&:to_s), exception: true)
   end

@@ -11,10 +11,9 @@ class Maint < Formula
 
   def install
     system "cargo", "install", *std_cargo_args, "--features", "full"
-    man1.install Dir["man/*.1"]
-    bash_completion.install "completions/maint.bash" => "maint"
-    zsh_completion.install "completions/_maint"
-    fish_completion.install "completions/maint.fish"
+    generate_completions_from_executable(bin/"maint", "completions")
+    man1.mkpath
+    system bin/"maint", "man", man1
   end
 
   test do
