@@ -10,7 +10,7 @@ NOTO := /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 FLEET_TOOLS := etcd:etcd-server redis-server:redis-server openssl:openssl ip:iproute2
 # Each tool, and the Debian package that has it.
 TOOLS := $(FLEET_TOOLS) strace:strace vim.tiny:vim-tiny ed:ed zsh:zsh fish:fish mandoc:mandoc setfacl:acl btrfs:btrfs-progs \
-	shellcheck:shellcheck c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
+	shellcheck:shellcheck ruby:ruby nix-instantiate:nix-bin buildah:buildah c++:g++ nginx:nginx-light varnishd:varnish chromium:chromium node:nodejs npm:npm \
 	$(NOTO):fonts-noto-core promtool:prometheus /usr/sbin/haproxy:haproxy php:php-cli /usr/share/doc/php-fpm/copyright:php-fpm \
 	/usr/share/php/Illuminate/Foundation/Application.php:php-laravel-framework
 # The same for virtual machines, which only the long tests need.
@@ -26,7 +26,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
 .PHONY: weight help test test-stack test-fleet test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
-	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python bench-static install release release-test reproducible
+	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python bench-static install release release-test reproducible check-workflows
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -90,7 +90,7 @@ check: ## Format, lints, documentation, and who imports whom
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/build release/same tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/{build,bundles,check-tag,notes,recipes,same,version,workflows} tests/recipes/*.sh tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
@@ -219,6 +219,9 @@ release-test: TOOLS := debootstrap:debootstrap /usr/share/keyrings/debian-archiv
 	rpm:rpm unzip:unzip qemu-aarch64-static:qemu-user-static /lib/ld-musl-x86_64.so.1:musl chromium:chromium
 release-test: tools ## Install what `make release` built on bare systems, and use it there, as root [BEFORE=REV]
 	$(PYTHON) release/try.py $(PARTS)
+
+check-workflows: ## Lint the workflows of GitHub, and plant faults that have to be found
+	release/workflows
 
 reproducible: ## Build a release twice, elsewhere and later, and compare each file
 	release/same $(PARTS)

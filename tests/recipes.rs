@@ -454,8 +454,10 @@ fn the_package_of_arch_has_every_page() {
     let sources = Sources::packed();
     let recipe = root().join("contrib/packaging/arch/PKGBUILD");
     sources.run("bash", "arch.sh", &[&recipe, sources.temp.path(), &sources.path("installed")]);
+    let mut pages = names("man", "usr/share/man/man1");
+    pages.append(&mut names("contrib/systemd", "usr/lib/systemd/system"));
     let expected = with(
-        names("man", "usr/share/man/man1"),
+        pages,
         &[
             "usr/bin/maint",
             "usr/share/bash-completion/completions/maint",
