@@ -170,7 +170,7 @@ fn a_flag_that_cannot_be_looked_at_in_time_is_unknown_and_holds_up_no_monitor() 
     let check = format!("while test -e {}; do sleep 0.1; done; false", hangs.display());
     serving.maint(&["flag", "add", "exec", "--on", "true", "--off", "true", "--check", &check]);
     assert_eq!(object(&serving, "/status")["flags"][0]["in_step"], true);
-    File::create(&hangs).unwrap();
+    crate::put(&hangs, "");
     // What was found last holds good for a moment.
     until("it is unknown", || object(&serving, "/status")["flags"].is_null());
     std::thread::scope(|scope| {
