@@ -55,17 +55,21 @@ impl AgentCheck {
         if open.any(|(_, window)| window.scope.is_whole()) { self.down } else { b"ready up\n" }
     }
 
-    /// Says the word to one who has connected.
+    /// Says the word to one who has connected. It has room in a new socket, so this waits for
+    /// nobody.
     pub(super) async fn tell(
         &self,
         endpoint: &Endpoint,
-        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        stream: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<()> {
         stream.write_all(self.word(endpoint)).await?;
-        stream.shutdown().await?;
-        // A socket that is closed before all is read resets the connection, and the word is lost.
-        let mut sent = Vec::new();
-        stream.take(MAX_SENT).read_to_end(&mut sent).await?;
-        Ok(())
+        stream.shutdown().await
     }
+}
+
+/// Waits until a client that was told the word is gone. A socket that is closed before all is
+/// read resets the connection, and the word is lost.
+pub(super) async fn linger(stream: impl AsyncRead + Unpin) {
+    let mut sent = Vec::new();
+    let _ = stream.take(MAX_SENT).read_to_end(&mut sent).await;
 }

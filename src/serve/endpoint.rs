@@ -106,7 +106,9 @@ impl Endpoint {
         }
         match question {
             Question::Live => Step::Now(plain(StatusCode::OK, "alive")),
-            Question::Status | Question::Metrics | Question::Ready => {
+            // It looks at no more than a decision does, and so waits for no more.
+            Question::Ready => Step::Now(self.seen(question, name, Format::Text)),
+            Question::Status | Question::Metrics => {
                 let (endpoint, name) = (self.clone(), name.map(str::to_owned));
                 let format = Format::accepted(&asked.headers);
                 Step::Later(Box::new(move || endpoint.seen(question, name.as_deref(), format)))

@@ -1,6 +1,7 @@
 //! What monitors see of a site: the state in force, and what has to be looked for on the disk.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use crate::store::agent::{Duty, duty};
 /// How long what was found holds good, so that many monitors cost no more than one.
 const SHARED_FOR: Duration = Duration::from_secs(1);
 
+/// How long a monitor waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What was found on the disk.
 #[derive(Clone, Default)]
 pub(super) struct Found {
@@ -21,26 +25,77 @@ pub(super) struct Found {
     pub(super) has_agent: Option<bool>,
 }
 
-/// What was found last: at which revision, and when.
+/// What was found last.
 #[derive(Default)]
 pub(super) struct LastFound {
-    last: Mutex<Option<(u64, Instant, Found)>>,
+    looks: Arc<Looks>,
+}
+
+#[derive(Default)]
+struct Looks {
+    last: Mutex<Last>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct Last {
+    /// At which revision, and when.
+    found: Option<(u64, Instant, Found)>,
+    is_looking: bool,
 }
 
 impl LastFound {
     /// Looks for what is not part of the state. One looks at a time, and others share what it
-    /// finds.
+    /// finds. A disk or a command of a flag that takes long is waited for no longer than monitors
+    /// wait: nothing is known then.
     pub(super) fn look(&self, site: &Site, revision: u64, now: Timestamp) -> Found {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, at, found)) = &*last
-            && *of == revision
-            && at.elapsed() < SHARED_FOR
-        {
-            return found.clone();
+        let until = Instant::now() + PATIENCE;
+        let mut last = self.looks.lock();
+        loop {
+            if let Some((of, at, found)) = &last.found
+                && *of == revision
+                && at.elapsed() < SHARED_FOR
+            {
+                return found.clone();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Found::default();
+            }
+            if !last.is_looking {
+                let (looks, site) = (self.looks.clone(), site.clone());
+                let look = move || looks.look(&site, revision, now);
+                if thread::Builder::new().name("look".to_owned()).spawn(look).is_err() {
+                    return Found::default();
+                }
+                last.is_looking = true;
+            }
+            let waited = self.looks.done.wait_timeout_while(last, left, |last| last.is_looking);
+            last = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl Looks {
+    fn lock(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, site: &Site, revision: u64, now: Timestamp) {
+        // The next one looks, whatever becomes of this.
+        let _done = Done(self);
         let found = Found::of(site, now);
-        *last = Some((revision, Instant::now(), found.clone()));
-        found
+        self.lock().found = Some((revision, Instant::now(), found));
+    }
+}
+
+/// The end of a look.
+struct Done<'l>(&'l Looks);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_looking = false;
+        self.0.done.notify_all();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connections, and what bounds them.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,24 +17,32 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Barrier, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
 
-use super::agent_check::AgentCheck;
+use super::agent_check::{AgentCheck, linger};
 use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::{Listener, Socket};
 #[cfg(unix)]
 use crate::sys;
 
-/// How many agent-checks are answered at once at each address. `HAProxy` has one for each of its
-/// servers, for a moment.
+/// How many clients may stay at each address after an agent-check. `HAProxy` has one for each of
+/// its servers, for a moment.
 const AGENT_CHECKS: usize = 64;
 
 /// How long a kept connection stays open for a question that is on its way when the server is to
 /// end. It is answered then, and the answer closes the connection.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// How many descriptors are for other things than connections.
-const OTHER_DESCRIPTORS: u64 = 64;
+/// How many descriptors are for other things than connections and workers: state files above all.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// How many descriptors a worker has besides its ends of the sockets.
+const WORKER_DESCRIPTORS: usize = 4;
+
+/// How many header fields a question may have: more than any client sends, and few enough to be
+/// sorted into a map.
+const MAX_FIELDS: usize = 1000;
 
 /// How far the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,8 +161,12 @@ impl Server {
         let mut connections = self.limits.connections;
         #[cfg(unix)]
         if let Some(most) = sys::raise_descriptors() {
-            let most = usize::try_from(most.saturating_sub(OTHER_DESCRIPTORS));
-            connections = connections.min(most.unwrap_or(usize::MAX));
+            // Connections never take what the workers and the files that they read need.
+            let workers = self.workers * (WORKER_DESCRIPTORS + self.listeners.len());
+            let checks = self.agent_checks.len() * AGENT_CHECKS;
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let other = OTHER_DESCRIPTORS + workers + checks;
+            connections = connections.min(most.saturating_sub(other));
         }
         Limits { connections: (connections / self.workers).max(1), ..self.limits }
     }
@@ -263,23 +276,25 @@ impl Worker {
     }
 
     /// Answers agent-checks. They have room of their own, so that no other client keeps them from
-    /// it, nor they others.
+    /// it, nor they others; and whoever stays after the word makes room for the next.
     async fn check(self, listener: Accepting, check: AgentCheck) {
-        let check = Arc::new(check);
-        let room = Arc::new(Semaphore::new(AGENT_CHECKS));
+        let mut lingering: VecDeque<AbortHandle> = VecDeque::new();
         let mut phase = self.phase.clone();
         loop {
-            let Ok(place) = room.clone().acquire_owned().await else { return };
             tokio::select! {
                 stream = listener.accept() => match stream {
-                    Ok(stream) => {
-                        let (check, endpoint) = (check.clone(), self.endpoint.clone());
-                        let patience = self.limits.patience;
-                        tokio::spawn(async move {
-                            let told = check.tell(&endpoint, stream);
-                            let _ = tokio::time::timeout(patience, told).await;
-                            drop(place);
-                        });
+                    Ok(mut stream) => {
+                        if check.tell(&self.endpoint, &mut stream).await.is_err() {
+                            continue;
+                        }
+                        lingering.retain(|one| !one.is_finished());
+                        if lingering.len() >= AGENT_CHECKS
+                            && let Some(oldest) = lingering.pop_front()
+                        {
+                            oldest.abort();
+                        }
+                        let gone = tokio::time::timeout(self.limits.patience, linger(stream));
+                        lingering.push_back(tokio::spawn(gone).abort_handle());
                     }
                     // None is left to be had, for now.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -315,6 +330,7 @@ impl Worker {
             // `Pace` bounds the head, and the rest.
             .header_read_timeout(None)
             .max_buf_size(self.limits.head)
+            .max_headers(MAX_FIELDS)
             .half_close(true)
             .serve_connection(TokioIo::new(Heard::new(stream, pace.clone())), service);
         let mut connection = std::pin::pin!(connection);

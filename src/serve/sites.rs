@@ -73,6 +73,8 @@ pub(super) fn validate_name(name: &str) -> Result<()> {
         && name.bytes().all(is_plain)
         && !WORDS.contains(&name)
         && !name.starts_with('.')
+        // No host ends in one by the time that it is looked for.
+        && !name.ends_with('.')
     {
         return Ok(());
     }

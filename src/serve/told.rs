@@ -17,7 +17,8 @@ use crate::request::{Request, User, client, field, host};
 /// How a proxy tells of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// nginx, which is told what to send: `X-Original-Method`, `X-Original-URI`, and `Host`.
+    /// nginx, which is told what to send: `X-Original-Method`, `X-Original-URI`, `Host`, and
+    /// `X-Original-Host`.
     Original,
     /// Caddy and Traefik: `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Host`.
     Forwarded,
@@ -32,6 +33,9 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The scheme of the visitor's connection.
 const PROTO: &str = "x-forwarded-proto";
+
+/// The `Host` of the client, as it was sent.
+const SENT_HOST: &str = "x-original-host";
 
 /// A request, as a proxy tells of it.
 pub(super) struct Told<'r> {
@@ -67,7 +71,10 @@ impl<'r> Told<'r> {
             host::agreed(None, headers.get_all(name).iter().map(HeaderValue::as_bytes))
         };
         let (method, target, host) = match manner {
-            Manner::Original => (only("x-original-method")?, only("x-original-uri")?, host(HOST)),
+            Manner::Original => {
+                let host = host(HOST).filter(|host| is_as_sent(headers, host));
+                (only("x-original-method")?, only("x-original-uri")?, host)
+            }
             Manner::Forwarded => (
                 only("x-forwarded-method")?,
                 only("x-forwarded-uri")?,
@@ -103,6 +110,15 @@ impl<'r> Told<'r> {
     pub(super) fn named_host(&self) -> Option<String> {
         self.host.and_then(host::read)
     }
+}
+
+/// Whether a host is the one in the client's `Host`, if the proxy tells of that: a URL in the
+/// request line goes before it, and the app may look at either.
+fn is_as_sent(headers: &HeaderMap, told: &str) -> bool {
+    let mut sent = headers.get_all(SENT_HOST).iter();
+    let Some(first) = sent.next() else { return true };
+    let read = first.to_str().ok().and_then(host::read);
+    sent.next().is_none() && read.is_some() && read == host::read(told)
 }
 
 /// Splits the address that asked the proxy from those before it. It comes last, since proxies

@@ -47,6 +47,16 @@ fn word(port: u16, sent: &str) -> String {
 }
 
 #[test]
+fn clients_that_stay_keep_the_word_from_nobody() {
+    let (serving, port) = serving(&[]);
+    assert_eq!(word(port, ""), "ready up\n");
+    let staying: Vec<_> = (0..1_000).map(|_| TcpStream::connect(("127.0.0.1", port))).collect();
+    serving.maint(&["on"]);
+    assert_eq!(word(port, ""), "maint\n");
+    assert!(staying.iter().all(Result::is_ok));
+}
+
+#[test]
 fn the_word_is_maint_while_the_whole_site_is_down_and_for_no_part_of_it() {
     let (serving, port) = serving(&[]);
     assert_eq!(word(port, ""), "ready up\n");

@@ -23,6 +23,7 @@ mod metrics;
 mod nginx;
 #[path = "../common/nginx.rs"]
 mod nginx_server;
+mod odd;
 #[path = "../proxied/process.rs"]
 mod process;
 mod rig;

@@ -23,6 +23,12 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
                 listen 127.0.0.1:{port};
                 {server}
                 location / {{ proxy_pass http://127.0.0.1:{app}; }}
+                location /socket {{
+                    proxy_pass http://127.0.0.1:{app};
+                    proxy_http_version 1.1;
+                    proxy_set_header Upgrade $http_upgrade;
+                    proxy_set_header Connection upgrade;
+                }}
                 location /own-403 {{ deny all; }}
             }} }}"
         );

@@ -37,7 +37,21 @@ impl Serving {
 
     /// Serves the site of a project.
     pub(crate) fn of(dir: TempDir, arguments: &[&str]) -> Self {
-        let mut process = command(&dir)
+        let command = command(&dir);
+        Self::by(command, dir, arguments)
+    }
+
+    /// Serves a new site, with so many descriptors at most.
+    pub(crate) fn with_descriptors(most: usize, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        maint(&dir, &["init", "."]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -n $0; exec \"$@\"", &most.to_string()]).arg(program());
+        Self::by(here(limited, &dir), dir, arguments)
+    }
+
+    fn by(mut command: Command, dir: TempDir, arguments: &[&str]) -> Self {
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stderr(Stdio::piped())
@@ -102,7 +116,10 @@ impl Answered {
 
 /// The command in a project, with nothing of this environment that could change it.
 pub(crate) fn command(dir: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_maint"));
+    here(Command::new(program()), dir)
+}
+
+fn here(mut command: Command, dir: &TempDir) -> Command {
     command.current_dir(dir.path()).env_remove("MAINT_SITE").env_remove("MAINT_STORE");
     command.stdin(Stdio::null());
     command
@@ -117,7 +134,6 @@ pub(crate) fn maint(dir: &TempDir, arguments: &[&str]) -> String {
 }
 
 /// The command itself.
-#[allow(dead_code, reason = "for servers that start it")]
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_maint").into()
 }

@@ -311,3 +311,29 @@ fn the_sockets_of_the_service_manager_are_taken_and_stay_its_own() {
     let _serving = activated(&dir, public, unix, &["--yes-public"]);
     assert_eq!(ask(&mut TcpStream::connect(("127.0.0.1", port)).unwrap()), 204);
 }
+
+#[test]
+fn somebody_who_locks_the_directory_keeps_nobody_from_listening_there() {
+    let dir = project();
+    let place = dir.path().join("run");
+    fs::create_dir(&place).unwrap();
+    let directory = fs::File::open(&place).unwrap();
+    fs2::FileExt::lock_exclusive(&directory).unwrap();
+    let _serving = start(&dir, &["--listen", "unix:run/s.sock"]);
+    assert_eq!(asked(&place.join("s.sock")), 204);
+}
+
+#[test]
+fn which_sites_are_meant_is_said_in_one_way_and_each_can_be_asked_for() {
+    let dir = project();
+    for (arguments, said) in [
+        (&["--site", ".maint", "a=.maint"][..], "both say which sites"),
+        (&["a.example.com.=.maint"], "is no name of a site"),
+        (&["--workers", "0"], "0 is not in 1..=256"),
+        (&["--workers", "65535"], "65535 is not in 1..=256"),
+    ] {
+        let (code, stderr) = refused(&dir, &[&["--listen", "127.0.0.1:0"], arguments].concat());
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+}

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use crate::rig::{Serving, command, maint};
+use crate::watched::until;
 
 fn object(serving: &Serving, target: &str) -> Value {
     let answer = serving.ask("GET", target, &[]);
@@ -160,4 +161,33 @@ fn requirement_86_no_answer_tells_a_note_an_actor_an_address_or_a_token() {
     {
         assert!(told.contains(secret), "{secret}: {told}");
     }
+}
+
+#[test]
+fn a_flag_that_cannot_be_looked_at_in_time_is_unknown_and_holds_up_no_monitor() {
+    let serving = Serving::start(&[]);
+    let hangs = serving.dir.path().join("hangs");
+    let check = format!("while test -e {}; do sleep 0.1; done; false", hangs.display());
+    serving.maint(&["flag", "add", "exec", "--on", "true", "--off", "true", "--check", &check]);
+    assert_eq!(object(&serving, "/status")["flags"][0]["in_step"], true);
+    crate::put(&hangs, "");
+    // What was found last holds good for a moment.
+    until("it is unknown", || object(&serving, "/status")["flags"].is_null());
+    std::thread::scope(|scope| {
+        let many = [0; 3].map(|_| scope.spawn(|| object(&serving, "/status")));
+        assert_eq!(serving.ask("GET", "/readyz", &[]).status, 200);
+        for one in many {
+            let object = one.join().unwrap();
+            assert_eq!((&object["state"], &object["flags"]), (&json!("off"), &Value::Null));
+        }
+    });
+    let metrics = String::from_utf8(serving.ask("GET", "/metrics", &[]).body).unwrap();
+    assert!(
+        metrics
+            .lines()
+            .any(|line| { line.starts_with("maint_flags_readable{") && line.ends_with(" 0") }),
+        "{metrics}"
+    );
+    fs::remove_file(&hangs).unwrap();
+    until("it is known again", || object(&serving, "/status")["flags"].is_array());
 }

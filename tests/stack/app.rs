@@ -52,23 +52,35 @@ pub(crate) fn answers_at(port: u16, app: u16) -> bool {
     answer.is_ok_and(|it| it.header(OURS) == Some(&app.to_string()))
 }
 
-/// Answers one request. `/own-503` is an error of the app itself.
+/// One line of a request, whatever bytes it has.
+fn line(connection: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = Vec::new();
+    connection.read_until(b'\n', &mut line).ok()?;
+    Some(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Answers one request. `/own-503` is an error of the app itself, and what comes over a WebSocket
+/// goes back as it is.
 fn answer(stream: TcpStream, port: u16) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut connection = BufReader::new(stream);
-    let mut first = String::new();
-    connection.read_line(&mut first).ok()?;
+    let first = line(&mut connection)?;
     let mut length = 0;
+    let mut is_websocket = false;
     loop {
-        let mut field = String::new();
-        connection.read_line(&mut field).ok()?;
-        match field.trim_end().split_once(':') {
+        match line(&mut connection)?.trim_end().split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("upgrade") => {
+                is_websocket = value.trim().eq_ignore_ascii_case("websocket");
+            }
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.trim().parse().ok()?;
             }
             Some(_) => {}
             None => break,
         }
+    }
+    if is_websocket {
+        return echo(connection, port);
     }
     connection.read_exact(&mut vec![0; length]).ok()?;
     let mut words = first.split(' ');
@@ -84,4 +96,18 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
     );
     let body = if method == "HEAD" { "" } else { &body };
     connection.get_mut().write_all(format!("{head}{body}").as_bytes()).ok()
+}
+
+/// Takes a WebSocket. Proxies look at no more than these fields, and pass on bytes.
+fn echo(mut connection: BufReader<TcpStream>, port: u16) -> Option<()> {
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         {OURS}: {port}\r\n\r\n"
+    );
+    connection.get_mut().write_all(head.as_bytes()).ok()?;
+    let mut byte = [0];
+    while connection.read_exact(&mut byte).is_ok() {
+        connection.get_mut().write_all(&byte).ok()?;
+    }
+    Some(())
 }

@@ -1181,7 +1181,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "OWNER")]
     pub(crate) owner: Option<String>,
     /// How many threads answer
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(
+        long, value_name = "NUMBER", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=256),
+    )]
     pub(crate) workers: u16,
     /// The field by which the proxy tells who is logged in, such as Remote-User
     #[arg(long, value_name = "FIELD")]

@@ -54,6 +54,10 @@ fn endpoint(session: &Session, args: &Serve, users: Option<Users>) -> Result<End
     if args.sites.is_empty() {
         return Ok(Endpoint::of(&session.site_here()?, users)?);
     }
+    if session.given_site().is_some() {
+        let hint = "give it as `NAME=DIR` as well, or leave out the others";
+        return Err(Error::invalid_with("`--site` and NAME=DIR both say which sites", hint).into());
+    }
     let sites = args.sites.iter().map(|site| {
         let (name, place) = split(site).ok_or_else(|| {
             Error::invalid_with(
