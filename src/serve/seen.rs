@@ -50,7 +50,7 @@ impl LastFound {
     /// wait: nothing is known then.
     pub(super) fn look(&self, site: &Site, revision: u64, now: Timestamp) -> Found {
         let until = Instant::now() + PATIENCE;
-        let mut last = self.looks.lock();
+        let mut last = self.looks.last();
         loop {
             if let Some((of, at, found)) = &last.found
                 && *of == revision
@@ -77,7 +77,7 @@ impl LastFound {
 }
 
 impl Looks {
-    fn lock(&self) -> MutexGuard<'_, Last> {
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +85,7 @@ impl Looks {
         // The next one looks, whatever becomes of this.
         let _done = Done(self);
         let found = Found::of(site, now);
-        self.lock().found = Some((revision, Instant::now(), found));
+        self.last().found = Some((revision, Instant::now(), found));
     }
 }
 
@@ -94,7 +94,7 @@ struct Done<'l>(&'l Looks);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.lock().is_looking = false;
+        self.0.last().is_looking = false;
         self.0.done.notify_all();
     }
 }
