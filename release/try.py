@@ -429,9 +429,8 @@ def try_tarball() -> None:
         shutil.chown(root.path / "srv", 65532, 65532)
         (root.path / "tmp").chmod(0o1777)
         site = ["/bin/maint", "--site", "/srv/.maint"]
-        for verb in [["on", "-m", "x"], ["status"], ["off"], ["doctor"]]:
-            words = ["chroot", "--userspec=65532:65532", root.path, *site, *verb]
-            run(*words, env=CLEAN, ok=verb != ["doctor"])
+        for verb in [["init"], ["on", "-m", "x"], ["status"], ["off"], ["doctor"]]:
+            root.run(*site, *verb, user="65532:65532", ok=verb != ["doctor"])
         seen(archive, "an empty root", f"{len(names)} entries; on, status, off as user 65532")
 
 
@@ -447,6 +446,7 @@ def try_aarch64() -> None:
             tar.extractall(folder, filter="data")
         (binary,) = Path(folder).glob("*/maint")
         site = [emulator, binary, "--site", f"{folder}/.maint"]
+        run(*site, "init")
         run(*site, "on", "-m", "x")
         assert json.loads(run(*site, "status", "--json"))["down"] is True
         run(*site, "off")
@@ -470,6 +470,7 @@ def try_rpm() -> None:
         files = run("rpm", "--root", root.path, "--query", "--list", "maint").split()
         assert "/usr/bin/maint" in files, files
         (root.path / "srv").mkdir()
+        root.run("/usr/bin/maint", "--site", "/srv/.maint", "init")
         root.run("/usr/bin/maint", "--site", "/srv/.maint", "on", "-m", "x")
         assert "x" in root.run("/usr/bin/maint", "--site", "/srv/.maint", "status")
         before_removal = contents(root.path / "srv")
