@@ -248,9 +248,9 @@ def switch(root: Root, maint: str = "maint", user: str = "deploy", cwd: str = "/
     where = {"user": user, "cwd": cwd}
     root.run(maint, "on", "-m", "Zurück um zwölf", **where)
     status = json.loads(root.run(maint, "status", "--json", **where))
-    assert status["down"] is True, status
+    assert status["state"] == "on", status
     root.run(maint, "off", **where)
-    assert json.loads(root.run(maint, "status", "--json", **where))["down"] is False
+    assert json.loads(root.run(maint, "status", "--json", **where))["state"] == "off"
 
 
 COMPLETE = """
@@ -392,7 +392,7 @@ def try_upgrade() -> None:
                 assert contents(root.path / "srv") == before_upgrade, "the upgrade changed the site"
                 assert answer(page)[0] == 503, "open after the upgrade"
                 status = json.loads(root.run("maint", "status", "--json", **here))
-                assert status["down"] is True, status
+                assert status["state"] == "on", status
                 assert "/health" in root.run("maint", "ignore", "list", **here)
                 root.run("maint", "set", "-m", "After", **here)
                 until(lambda: "After" in answer(page)[1], "the endpoint before reads what is new")
@@ -448,7 +448,7 @@ def try_aarch64() -> None:
         site = [emulator, binary, "--site", f"{folder}/.maint"]
         run(*site, "init")
         run(*site, "on", "-m", "x")
-        assert json.loads(run(*site, "status", "--json"))["down"] is True
+        assert json.loads(run(*site, "status", "--json"))["state"] == "on"
         run(*site, "off")
     seen(archive, "qemu-aarch64", "on, status, off")
     deb = artefact("maint_*_arm64.deb")
