@@ -21,7 +21,6 @@ use super::agent_check::AgentCheck;
 use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::{Listener, Socket};
-#[cfg(unix)]
 use crate::sys;
 
 /// How many agent-checks are answered at once at each address. `HAProxy` has one for each of its
@@ -150,7 +149,6 @@ impl Server {
     /// What a client may take of one worker, as far as this process may have descriptors.
     fn limits_here(&self) -> Limits {
         let mut connections = self.limits.connections;
-        #[cfg(unix)]
         if let Some(most) = sys::raise_descriptors() {
             let most = usize::try_from(most.saturating_sub(OTHER_DESCRIPTORS));
             connections = connections.min(most.unwrap_or(usize::MAX));
@@ -439,6 +437,7 @@ impl Socket {
         }
     }
 
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "only Unix sockets can refuse"))]
     fn refuse_further(&self) {
         #[cfg(unix)]
         if let Self::Unix(listener) = self {
