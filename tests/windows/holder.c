@@ -2,6 +2,7 @@
  *
  *     holder keep FILE STOP SHARE   keeps it open until STOP exists; SHARE as in winnt.h
  *     holder read FILE STOP         reads it again and again, and counts what it saw
+ *     holder stay                   keeps Wine running until its standard input ends
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +55,18 @@ static int read_again(const char *path, const char *stop)
             broken++;
         }
         CloseHandle(file);
+        Sleep(4);
     }
     printf("%lu %lu\n", whole, broken);
+    return 0;
+}
+
+static int stay(void)
+{
+    /* Wine starts what draws windows, which inherits the standard output of this process. */
+    GetDesktopWindow();
+    while (getchar() != EOF) {
+    }
     return 0;
 }
 
@@ -66,6 +77,9 @@ int main(int count, char **words)
     }
     if (count == 4 && strcmp(words[1], "read") == 0) {
         return read_again(words[2], words[3]);
+    }
+    if (count == 2 && strcmp(words[1], "stay") == 0) {
+        return stay();
     }
     return 2;
 }

@@ -1,6 +1,7 @@
 //! Wine, and the programs that run under it.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -32,8 +33,8 @@ impl Wine {
         }
         fs::copy(&command, wine.command())
             .map_err(|cause| format!("cannot take `{}`: {cause}", Path::new(&command).display()))?;
-        wine.of("wineboot.exe").arg("--init").output().map_err(|cause| cause.to_string())?;
-        build("holder.c", &wine.holder(), &[])?;
+        build("holder.c", &wine.holder(), &["-luser32"])?;
+        wine.stay().map_err(|cause| cause.to_string())?;
         let library = wine.0.join("bcryptprimitives.dll");
         let _ = fs::remove_file(&library);
         if !wine.works() {
@@ -44,6 +45,22 @@ impl Wine {
         }
         figure(&format!("under {}", String::from_utf8_lossy(&version.stdout).trim()));
         Ok(wine)
+    }
+
+    /// Keeps Wine running until this process ends. What serves the others is started here, and
+    /// has none of the pipes that a test reads to their end.
+    fn stay(&self) -> io::Result<()> {
+        let quiet = |command: &mut Command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        };
+        let mut boot = self.of("wineboot.exe");
+        quiet(boot.arg("--init"));
+        boot.status()?;
+        let mut stays = self.bare(self.holder());
+        quiet(stays.arg("stay").stdin(Stdio::piped()));
+        // Its input ends with this process.
+        std::mem::forget(stays.spawn()?);
+        Ok(())
     }
 
     fn works(&self) -> bool {
