@@ -68,9 +68,8 @@ fn exchange_by_links(one: &std::path::Path, other: &std::path::Path) -> std::io:
     // The name of a leftover, should this process be killed here.
     let third = other.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random)));
     link(other, &third)?;
-    if let Err(cause) = rename(one, other) {
-        let _ = unlink(&third);
-        return Err(cause);
-    }
-    rename(&third, one)
+    let exchanged = rename(one, other).and_then(|()| rename(&third, one));
+    // rename(2) between two names of one file does nothing and leaves both.
+    let _ = unlink(&third);
+    exchanged
 }

@@ -299,6 +299,20 @@ pub(crate) fn acts_for_another() -> bool {
     false
 }
 
+/// A command of the shell, ready to run.
+pub(crate) fn shell(text: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("cmd");
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+        // `cmd` takes the rest of the line between the outer quotes as it is.
+        command.raw_arg(format!("/S /C \"{text}\""));
+    }
+    #[cfg(not(windows))]
+    command.arg(text);
+    command
+}
+
 pub(crate) fn lead_group(_command: &mut std::process::Command) {}
 
 pub(crate) fn kill_group(leader: &mut std::process::Child) {

@@ -166,6 +166,23 @@ fn a_flag_follows_the_window() {
 }
 
 #[test]
+fn the_commands_of_a_flag_are_those_of_cmd() {
+    let Some(site) = Site::new() else { return };
+    let [on, off] = ["echo down> \"is down\"", "if exist \"is down\" del \"is down\""];
+    let declared = ["flag", "add", "exec", "--on", on, "--off", off];
+    site.ok(&[&declared[..], &["--check", "if not exist \"is down\" exit 1"]].concat());
+    let is_down = || {
+        let folders = [site.root().to_owned(), site.root().join(".maint")];
+        folders.iter().any(|folder| folder.join("is down").exists())
+    };
+    assert!(!is_down());
+    site.ok(&["on"]);
+    assert!(is_down());
+    site.ok(&["off"]);
+    assert!(!is_down());
+}
+
+#[test]
 fn doctor_finds_nothing_wrong_with_a_new_site() {
     let Some(site) = Site::new() else { return };
     let ran = site.run(&["doctor"]);

@@ -18,6 +18,13 @@ pub(crate) fn acts_for_another() -> bool {
     (getuid(), getgid()) != (geteuid(), getegid())
 }
 
+/// A command of the shell, ready to run.
+pub(crate) fn shell(text: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(text);
+    command
+}
+
 /// Makes a program the leader of a process group of its own.
 pub(crate) fn lead_group(command: &mut Command) {
     command.process_group(0);
