@@ -6,25 +6,20 @@ use std::time::Duration;
 
 use crate::numbers::Numbers;
 use crate::say::{amount, figure};
-use crate::site::Site;
+use crate::site::{Site, is_a};
 
 /// Where a writer is when it is killed, by what it has done to the files.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    HasTheLock,
-    HasItsTurn,
-    HasWritten,
-    HasReplaced,
-    HasRecorded,
+    Locked,
+    InTurn,
+    Written,
+    Replaced,
+    Recorded,
 }
 
-const MOMENTS: [Moment; 5] = [
-    Moment::HasTheLock,
-    Moment::HasItsTurn,
-    Moment::HasWritten,
-    Moment::HasReplaced,
-    Moment::HasRecorded,
-];
+const MOMENTS: [Moment; 5] =
+    [Moment::Locked, Moment::InTurn, Moment::Written, Moment::Replaced, Moment::Recorded];
 
 /// What a look at the files shows.
 #[derive(PartialEq)]
@@ -47,11 +42,11 @@ impl Look {
 
     fn shows(&self, moment: Moment, before: &Self) -> bool {
         match moment {
-            Moment::HasTheLock => self.lock != before.lock,
-            Moment::HasItsTurn => self.leftovers.iter().any(|name| name.ends_with(".turn")),
-            Moment::HasWritten => self.leftovers.iter().any(|name| name.ends_with(".tmp")),
-            Moment::HasReplaced => self.state != before.state,
-            Moment::HasRecorded => self.history != before.history,
+            Moment::Locked => self.lock != before.lock,
+            Moment::InTurn => self.leftovers.iter().any(|name| is_a(name, "turn")),
+            Moment::Written => self.leftovers.iter().any(|name| is_a(name, "tmp")),
+            Moment::Replaced => self.state != before.state,
+            Moment::Recorded => self.history != before.history,
         }
     }
 }

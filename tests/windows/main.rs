@@ -6,6 +6,7 @@
 //! NTFS does, nobody sees here.
 
 #![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "tests write files as others do")]
 
 mod holders;
 mod kills;

@@ -29,6 +29,11 @@ pub(crate) fn on_z(path: &Path) -> String {
     format!("Z:{}", path.display()).replace('/', "\\")
 }
 
+/// Whether a name ends like this.
+pub(crate) fn is_a(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 impl Site {
     /// `None` where there is no Wine.
     pub(crate) fn new() -> Option<Self> {
@@ -95,7 +100,7 @@ impl Site {
         let names = fs::read_dir(self.root().join(".maint")).unwrap();
         let mut names: Vec<String> =
             names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name.ends_with(".tmp") || name.ends_with(".turn"));
+        names.retain(|name| is_a(name, "tmp") || is_a(name, "turn"));
         names
     }
 
