@@ -170,11 +170,28 @@ mutants-all: ## Every mutant of the code that locks, writes and decides: hours, 
 		|| { echo "SKIPPED: requirement_57_cargo_mutants: cargo-mutants cannot be installed here" >&2; exit 0; }; \
 	cargo test -q --locked --all-features --test mutants -- all
 
-platforms: ## Type-check for macOS, Windows and FreeBSD, where it has never been run
+platforms: ## Type-check for macOS, Windows and FreeBSD
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \
 		if rustup target add $$target 2>/dev/null; then cargo clippy --locked --target $$target -- -D warnings; \
 		else echo "SKIPPED: the target $$target cannot be added here"; fi; \
 	done
+
+# The command for Windows, as it is released, driven under Wine.
+WINDOWS := x86_64-pc-windows-gnu
+.PHONY: windows
+windows: TOOLS := x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine /usr/lib/wine/wine64:wine64
+windows: tools ## Run the command for Windows under Wine: verbs, writers at once, kills, readers [MAINT_PROOF=long]
+	@if ! rustup target add $(WINDOWS) 2>/dev/null; then \
+		echo "SKIPPED: the target $(WINDOWS) cannot be added here"; \
+	elif ! command -v x86_64-w64-mingw32-gcc >/dev/null; then \
+		echo "SKIPPED: x86_64-w64-mingw32-gcc, which links for Windows, is not here"; \
+	elif ! command -v wine >/dev/null; then \
+		echo "SKIPPED: Wine is not here"; \
+	else \
+		cargo build --locked --features full --target $(WINDOWS) --bin maint; \
+		MAINT_WINDOWS_COMMAND="$(abspath $(or $(CARGO_TARGET_DIR),target))/$(WINDOWS)/debug/maint.exe" \
+			cargo test --locked --all-features --test windows; \
+	fi
 
 generate: ## Rewrite completions, man pages, schema, picture, the README's help, the reports
 	MAINT_REGENERATE=1 cargo test --locked --bin maint generated

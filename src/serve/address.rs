@@ -106,6 +106,7 @@ impl fmt::Display for Address {
 
 /// Who may connect to a Unix socket.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "there are no Unix sockets"))]
 pub struct Access {
     pub(super) mode: u32,
     pub(super) uid: Option<u32>,

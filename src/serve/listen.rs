@@ -1,7 +1,5 @@
 //! Sockets that listen, whoever made them.
 
-#[cfg(not(unix))]
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
@@ -58,7 +56,8 @@ impl Listener {
             #[cfg(not(unix))]
             Address::Unix(_) => {
                 let _ = access;
-                Err(address.failed(&io::ErrorKind::Unsupported.into()))
+                let hint = "write it like `127.0.0.1:8504`";
+                Err(address.refused("there are no Unix sockets here", Some(hint.to_owned())))
             }
             Address::Tcp(at) => {
                 let listener = TcpListener::bind(at).map_err(|cause| address.failed(&cause))?;
@@ -122,6 +121,7 @@ impl Listener {
 
     /// Whether it is a Unix socket that this process made: it can refuse further connections
     /// without losing those that wait.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "there are no Unix sockets"))]
     pub(super) fn is_own_unix(&self) -> bool {
         #[cfg(unix)]
         return self.entry.is_some();
@@ -130,6 +130,7 @@ impl Listener {
     }
 
     /// Makes room for the next process at this place. The sockets of a service manager stay.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "there are no Unix sockets"))]
     pub(super) fn withdraw(&mut self) {
         #[cfg(unix)]
         if let Some(entry) = self.entry.take() {

@@ -23,7 +23,6 @@ use super::agent_check::{AgentCheck, linger};
 use super::bounds::{Heard, Limits, Pace};
 use super::endpoint::{Endpoint, Step, plain};
 use super::listen::{Listener, Socket};
-#[cfg(unix)]
 use crate::sys;
 
 /// How many clients may stay at each address after an agent-check. `HAProxy` has one for each of
@@ -159,7 +158,6 @@ impl Server {
     /// What a client may take of one worker, as far as this process may have descriptors.
     fn limits_here(&self) -> Limits {
         let mut connections = self.limits.connections;
-        #[cfg(unix)]
         if let Some(most) = sys::raise_descriptors() {
             // Connections never take what the workers and the files that they read need.
             let workers = self.workers * (WORKER_DESCRIPTORS + self.listeners.len());
@@ -455,6 +453,7 @@ impl Socket {
         }
     }
 
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "only Unix sockets can refuse"))]
     fn refuse_further(&self) {
         #[cfg(unix)]
         if let Self::Unix(listener) = self {

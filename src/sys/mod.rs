@@ -57,3 +57,19 @@ impl Ownership {
         self.mode & 0o002 != 0
     }
 }
+
+/// Lets two names change their files where the kernel cannot. The other name has a file at
+/// every moment.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn exchange_by_links(one: &std::path::Path, other: &std::path::Path) -> std::io::Result<()> {
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|cause| std::io::Error::other(cause.to_string()))?;
+    let name = other.file_name().unwrap_or_default().to_string_lossy();
+    // The name of a leftover, should this process be killed here.
+    let third = other.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random)));
+    link(other, &third)?;
+    let exchanged = rename(one, other).and_then(|()| rename(&third, one));
+    // rename(2) between two names of one file does nothing and leaves both.
+    let _ = unlink(&third);
+    exchanged
+}

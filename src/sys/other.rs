@@ -2,21 +2,71 @@
 //!
 //! Replacement is atomic and locks are real; owners, modes, access lists and
 //! directory syncing have no counterpart here and are left to the system.
+//!
+//! On Windows a file that somebody has open may refuse to be replaced, removed or opened
+//! for that moment. Such a call is repeated for a bounded time.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{FileKey, Look, Ownership};
+use super::{FileKey, Look, Ownership, exchange_by_links};
 use crate::visible::visible_lines;
 
+/// How long a writer waits for those who have a file open. Readers of ours close it within
+/// microseconds; a scanner of viruses takes longer.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a reader waits for a writer. A request may be waiting for it.
+const READER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The pauses between two attempts, doubling from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(16);
+
+/// Repeats a call that fails because another process has the file open.
+fn patiently<T>(patience: Duration, call: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match call() {
+            Err(cause) if is_in_use(&cause) && begun.elapsed() < patience => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether a file may be free in a moment. What lacks a permission fails in the same way, and
+/// so does a name whose file is being deleted.
+fn is_in_use(cause: &io::Error) -> bool {
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    cfg!(windows) && matches!(cause.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
+}
+
 pub(crate) fn open_read(path: &Path) -> io::Result<File> {
-    File::open(path)
+    patiently(READER_PATIENCE, || open_file_or_directory(path))
+}
+
+fn open_file_or_directory(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        /// Without it no directory can be opened.
+        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+        options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    }
+    options.open(path)
 }
 
 pub(crate) fn open_read_here(path: &Path) -> io::Result<File> {
-    File::open(path)
+    open_read(path)
 }
 
 pub(crate) fn is_link(_cause: &io::Error) -> bool {
@@ -24,15 +74,16 @@ pub(crate) fn is_link(_cause: &io::Error) -> bool {
 }
 
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+    patiently(WRITER_PATIENCE, || OpenOptions::new().write(true).create_new(true).open(path))
 }
 
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).open(path)
+    patiently(WRITER_PATIENCE, || OpenOptions::new().read(true).append(true).open(path))
 }
 
 pub(crate) fn open_lock(path: &Path) -> io::Result<(File, bool)> {
-    OpenOptions::new().read(true).write(true).open(path).map(|file| (file, true))
+    patiently(WRITER_PATIENCE, || OpenOptions::new().read(true).write(true).open(path))
+        .map(|file| (file, true))
 }
 
 pub(crate) fn write_all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -93,18 +144,25 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "this is the write path's own rename")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
+    patiently(WRITER_PATIENCE, || fs::rename(from, to))
 }
 
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    if to.exists() {
-        return Err(io::ErrorKind::AlreadyExists.into());
+    match link(from, to) {
+        Ok(()) => {
+            let _ = unlink(from);
+            Ok(())
+        }
+        Err(cause) if to.symlink_metadata().is_ok() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, cause))
+        }
+        // No hard links here (FAT, some network file systems).
+        Err(_) => rename(from, to),
     }
-    rename(from, to)
 }
 
-pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    exchange_by_links(one, other)
 }
 
 pub(crate) fn names(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
@@ -116,7 +174,7 @@ pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn unlink(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
+    patiently(WRITER_PATIENCE, || fs::remove_file(path))
 }
 
 pub(crate) fn is_lock_unsupported(cause: &io::Error) -> bool {
@@ -162,7 +220,7 @@ pub(crate) fn coarse_clock() -> u64 {
 }
 
 pub(crate) fn same_file(_one: &Metadata, _other: &Metadata) -> bool {
-    // On Windows an open file cannot be deleted or replaced.
+    // The standard library does not say which file it is.
     true
 }
 
@@ -241,6 +299,20 @@ pub(crate) fn acts_for_another() -> bool {
     false
 }
 
+/// A command of the shell, ready to run.
+pub(crate) fn shell(text: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("cmd");
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+        // `cmd` takes the rest of the line between the outer quotes as it is.
+        command.raw_arg(format!("/S /C \"{text}\""));
+    }
+    #[cfg(not(windows))]
+    command.arg(text);
+    command
+}
+
 pub(crate) fn lead_group(_command: &mut std::process::Command) {}
 
 pub(crate) fn kill_group(leader: &mut std::process::Child) {
@@ -249,4 +321,9 @@ pub(crate) fn kill_group(leader: &mut std::process::Child) {
 
 pub(crate) fn connect(_path: &Path) -> io::Result<std::net::TcpStream> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(feature = "serve")]
+pub(crate) fn raise_descriptors() -> Option<u64> {
+    None
 }

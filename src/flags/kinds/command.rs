@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -52,8 +52,8 @@ impl fmt::Display for Ended {
 impl Command<'_> {
     /// Runs it to its end, or kills it with all that it started.
     pub(super) fn run(&self) -> io::Result<Ended> {
-        let mut command = process::Command::new("/bin/sh");
-        command.arg("-c").arg(self.text).current_dir(self.directory);
+        let mut command = sys::shell(self.text);
+        command.current_dir(self.directory);
         command.env_remove(PASSWORD).envs(self.environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::lead_group(&mut command);

@@ -222,8 +222,7 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     {
-        let _ = (one, other);
-        Err(io::ErrorKind::Unsupported.into())
+        crate::sys::exchange_by_links(one, other)
     }
 }
 

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Uid};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{Shutdown, SocketAddrUnix};
 use rustix::process::{Resource, Rlimit};
 
 use super::files::{permissions, retry};
+use super::process::socket;
 
 /// How many connections may wait to be accepted, as far as the system allows.
 const BACKLOG: i32 = 4096;
@@ -24,8 +25,7 @@ pub(crate) fn is_socket_path(path: &Path) -> bool {
 /// Makes a socket at a path, to which nobody but root can connect before it gets a mode.
 pub(crate) fn listen_closed(path: &Path) -> io::Result<UnixListener> {
     let address = SocketAddrUnix::new(path)?;
-    let flags = SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = socket()?;
     // Linux takes over the mode of a socket without a name. Elsewhere the umask has to do.
     let _ = rustix::fs::fchmod(&socket, permissions(0));
     retry(|| rustix::net::bind(&socket, &address))?;
@@ -58,9 +58,15 @@ pub(crate) fn refuse_further(listener: impl AsFd) {
     let _ = rustix::net::shutdown(listener, Shutdown::Read);
 }
 
-/// Whether a socket waits for connections.
+/// Whether a socket waits for connections. Apple's systems do not say.
 pub(crate) fn does_listen(socket: impl AsFd) -> bool {
-    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false)
+    #[cfg(not(target_vendor = "apple"))]
+    return rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false);
+    #[cfg(target_vendor = "apple")]
+    {
+        let _ = socket;
+        true
+    }
 }
 
 /// Whether a failure to connect shows that no process has the socket any more.
