@@ -82,7 +82,7 @@ check: ## Format, lints, documentation, and who imports whom
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --all-features --locked -- -D warnings
-	cargo clippy --test mutants --test proof --all-features --locked -- -D warnings
+	cargo clippy --test mutants --test proof --test windows --all-features --locked -- -D warnings
 	for features in '' $(if $(filter short,$(MAINT_PROOF)),,actix http testing tower); do \
 		cargo clippy --lib --no-default-features --features "$$features" --locked -- -D warnings || exit; \
 		RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --no-default-features --features "$$features" --locked || exit; \
