@@ -72,11 +72,10 @@ def artefact(pattern: str) -> Path:
 
 def run(*command: object, ok: bool = True, **options) -> str:
     """What a command prints; with `ok` it has to succeed."""
-    options = {"timeout": LONGEST, "stdin": subprocess.DEVNULL} | options
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    options = {"timeout": LONGEST, "stdin": subprocess.DEVNULL} | both | options
     words = [str(word) for word in command]
-    done = subprocess.run(
-        words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options
-    )
+    done = subprocess.run(words, text=True, check=False, **options)
     assert not ok or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}"
     return done.stdout
 
@@ -156,7 +155,8 @@ class Root:
     def words(self, command: tuple[object, ...], user: str, cwd: str) -> list[str]:
         there = ["sh", "-c", 'cd "$0" && exec "$@"', cwd] if cwd != "/" else []
         who = [] if user == "root" else [f"--userspec={user}"]
-        return ["chroot", *who, str(self.path), *there, *map(str, command)]
+        home = ["env", f"HOME=/home/{user}"] if user == "deploy" else []
+        return ["chroot", *who, str(self.path), *home, *there, *map(str, command)]
 
     def put(self, *files: Path) -> list[str]:
         for file in files:
@@ -246,6 +246,7 @@ def first_minute(root: Root, started: float, maint: str = "maint") -> float:
 def switch(root: Root, maint: str = "maint", user: str = "deploy", cwd: str = "/srv/shop") -> None:
     """On, status, off, by a user in the directory of a project."""
     where = {"user": user, "cwd": cwd}
+    root.run(maint, "init", **where)
     root.run(maint, "on", "-m", "Zurück um zwölf", **where)
     status = json.loads(root.run(maint, "status", "--json", **where))
     assert status["state"] == "on", status
@@ -380,6 +381,7 @@ def try_upgrade() -> None:
         earlier, later = root.put(packed(binary, deb, Path(folder)), deb)
         root.run("dpkg", "--install", earlier)
         here = {"user": "deploy", "cwd": "/srv/shop"}
+        root.run("maint", "init", **here)
         root.run("maint", "on", "-m", "Before", "--bypass", **here)
         root.run("maint", "ignore", "add", "path", "/health", **here)
         before_upgrade = contents(root.path / "srv")
