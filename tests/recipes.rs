@@ -707,3 +707,14 @@ fn every_action_is_pinned_by_digest_with_its_version_beside_it() {
         }
     }
 }
+
+/// flit packs a link as a link, which leads nowhere.
+#[test]
+fn each_distribution_carries_the_licences() {
+    for folder in ["python", "python/compat"] {
+        for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            assert_eq!(read(&format!("{folder}/{name}")), read(name), "{folder}");
+        }
+    }
+    assert!(root().join("python/compat/LICENSE-MIT").symlink_metadata().unwrap().is_file());
+}
