@@ -235,8 +235,15 @@ pub(crate) fn durable_write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// The processor time a process has used, to the nanosecond where
 /// /proc/PID/schedstat is kept.
 pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
-    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut sum = Duration::ZERO;
+    for thread in threads {
+        // One may have ended in the meantime.
+        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).unwrap_or_default();
+        let used = text.split(' ').next()?.parse().unwrap_or(0);
+        sum += Duration::from_nanos(used);
+    }
+    Some(sum)
 }
 
 /// A command with the same small environment for every contender.

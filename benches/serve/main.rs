@@ -5,6 +5,9 @@
 //! is taken in turns within one run. No timing ever fails this program, but an unexpected answer
 //! does.
 //!
+//! What a question costs at least is shown by a **bare endpoint**: this program, started to read,
+//! to look at the state file, and to write 204, in a thread for each connection, and nothing else.
+//!
 //! - `MAINT_BENCH_ROUNDS`: the number of rounds (20)
 //! - `MAINT_BENCH_DIR`: where to work (the target directory)
 //! - an argument: only the parts whose name contains it: `kept`, `nginx`
@@ -18,22 +21,29 @@ mod say;
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Place, Result, median, print_machine, processor_time, rounds};
 
-/// How many questions a turn has, so that ticks of the kernel's clock matter little.
+/// How many questions a turn has.
 const QUESTIONS: u32 = 20_000;
 
 /// How long nginx is asked in a turn, by this many clients.
 const TURN: Duration = Duration::from_millis(500);
 const CLIENTS: usize = 8;
 
+/// Names the folder of a bare endpoint, in a process that is to be one.
+const BARE: &str = "MAINT_BENCH_BARE";
+
 fn main() -> ExitCode {
-    match bench() {
+    let done = match std::env::var_os(BARE) {
+        Some(dir) => bare(Path::new(&dir)),
+        None => bench(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("serve: {error}");
@@ -57,6 +67,25 @@ fn bench() -> Result<()> {
     Ok(())
 }
 
+/// Answers every question with 204.
+fn bare(dir: &Path) -> Result<()> {
+    let listener = UnixListener::bind(dir.join("socket"))?;
+    println!("answers at");
+    for stream in listener.incoming() {
+        let (mut stream, state) = (stream?, dir.join(".maint/state.json"));
+        std::thread::spawn(move || {
+            let mut question = [0; 8192];
+            while stream.read(&mut question).is_ok_and(|length| length > 0) {
+                let _ = std::fs::metadata(&state);
+                if stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
 /// An endpoint of a site in a directory of its own.
 struct Endpoint {
     process: Child,
@@ -75,22 +104,36 @@ impl Endpoint {
     fn start(place: &Place, name: &str) -> Result<Self> {
         let dir = place.dir.join(name);
         std::fs::create_dir(&dir)?;
-        let socket = dir.join("socket");
         maint(&dir, &["init", "."])?;
-        let listen = format!("unix:{}", socket.display());
-        let mut process = Command::new(env!("CARGO_BIN_EXE_maint"))
-            .args(["serve", "--mode", "0666", "--listen", &listen])
-            .current_dir(&dir)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut said = BufReader::new(process.stderr.take().ok_or("no standard error")?).lines();
+        let listen = format!("unix:{}", dir.join("socket").display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maint"));
+        command.args(["serve", "--mode", "0666", "--listen", &listen]).stderr(Stdio::piped());
+        let process = command.current_dir(&dir).stdin(Stdio::null()).spawn()?;
+        Self::of(process, dir)
+    }
+
+    fn bare(place: &Place, name: &str) -> Result<Self> {
+        let dir = place.dir.join(name);
+        std::fs::create_dir(&dir)?;
+        maint(&dir, &["init", "."])?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.env(BARE, &dir).stdin(Stdio::null()).stdout(Stdio::piped());
+        Self::of(command.spawn()?, dir)
+    }
+
+    /// Waits until it answers.
+    fn of(mut process: Child, dir: PathBuf) -> Result<Self> {
+        let said: Box<dyn Read + Send> = match process.stderr.take() {
+            Some(said) => Box::new(said),
+            None => Box::new(process.stdout.take().ok_or("no output")?),
+        };
+        let mut said = BufReader::new(said).lines();
         let is_up = said.by_ref().any(|line| line.is_ok_and(|line| line.starts_with("answers at")));
         if !is_up {
             return Err("the endpoint does not start".into());
         }
         std::thread::spawn(move || said.for_each(drop));
-        Ok(Self { process, socket, dir })
+        Ok(Self { process, socket: dir.join("socket"), dir })
     }
 
     fn time(&self) -> Result<Duration> {
@@ -143,6 +186,7 @@ fn kept(place: &Place, rounds: usize) -> Result<()> {
         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
         Accept-Language: de-AT,de;q=0.9,en;q=0.7\r\nCookie: session=0123456789abcdef; theme=dark\r\n";
     let endpoint = Endpoint::start(place, "kept")?;
+    let least = Endpoint::bare(place, "least")?;
     println!("\nA question on a kept connection: processor time of the endpoint");
     for (name, change, path, expected) in [
         ("/auth, up", None, "/auth", 204),
@@ -152,72 +196,111 @@ fn kept(place: &Place, rounds: usize) -> Result<()> {
         if let Some(verb) = change {
             maint(&endpoint.dir, &[verb])?;
         }
-        let mut connection = Kept(BufReader::new(UnixStream::connect(&endpoint.socket)?));
         let question = format!("GET {path} HTTP/1.1\r\n{FIELDS}\r\n");
-        let mut times = Vec::new();
+        let (mut times, mut of_bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            let before = endpoint.time()?;
-            for _ in 0..QUESTIONS {
-                let status = connection.ask(question.as_bytes())?;
-                if status != expected {
-                    return Err(format!("{name}: {status}").into());
-                }
-            }
-            let taken = endpoint.time()?.saturating_sub(before);
-            times.push(taken.as_secs_f64() / f64::from(QUESTIONS));
+            times.push(asked(&endpoint, &question, expected)?);
+            of_bare.push(asked(&least, &question, 204)?);
+            ratios.push(times[times.len() - 1] / of_bare[of_bare.len() - 1]);
         }
-        let time = median(&mut times);
+        let (time, bare, ratio) = (median(&mut times), median(&mut of_bare), median(&mut ratios));
         let verdict = if time <= 15e-6 { "met" } else { "MISSED" };
-        println!("  {name:14} {:6.1} µs  budget 15 µs: {verdict}", time * 1e6);
+        println!(
+            "  {name:14} {:5.1} µs  budget 15 µs: {verdict}; a bare endpoint {:.1} µs, {ratio:.2} times that",
+            time * 1e6,
+            bare * 1e6,
+        );
     }
     Ok(())
+}
+
+/// The processor time of a question, in seconds.
+fn asked(endpoint: &Endpoint, question: &str, expected: u16) -> Result<f64> {
+    let mut connection = Kept(BufReader::new(UnixStream::connect(&endpoint.socket)?));
+    // What a connection costs is no part of it.
+    connection.ask(question.as_bytes())?;
+    let before = endpoint.time()?;
+    for _ in 0..QUESTIONS {
+        let status = connection.ask(question.as_bytes())?;
+        if status != expected {
+            return Err(format!("{status} where {expected} was expected").into());
+        }
+    }
+    let taken = endpoint.time()?.saturating_sub(before);
+    Ok(taken.as_secs_f64() / f64::from(QUESTIONS))
 }
 
 /// The throughput of nginx that asks, to that of nginx that does not, and its processor time.
 fn behind_nginx(place: &Place, rounds: usize) -> Result<()> {
     let endpoint = Endpoint::start(place, "asked")?;
+    let least = Endpoint::bare(place, "asked-least")?;
     let files = place.dir.join("files");
     std::fs::create_dir(&files)?;
-    for folder in ["plain", "asked"] {
+    for folder in ["plain", "asked", "least"] {
         std::fs::create_dir(files.join(folder))?;
         let file = files.join(folder).join("page");
         std::fs::File::create_new(file)?.write_all(&[b'x'; 1024])?;
     }
     let http = format!(
-        "upstream maint {{ server unix:{}; keepalive 16; }} open_file_cache max=10;",
-        endpoint.socket.display()
+        "upstream maint {{ server unix:{}; keepalive 16; }}
+        upstream least {{ server unix:{}; keepalive 16; }}
+        open_file_cache max=10;",
+        endpoint.socket.display(),
+        least.socket.display()
     );
+    let asks = |upstream: &str| {
+        format!(
+            "location = /ask-{upstream} {{
+                internal;
+                proxy_pass http://{upstream}/auth;
+                proxy_http_version 1.1;
+                proxy_set_header Connection \"\";
+                proxy_pass_request_body off;
+                proxy_set_header Content-Length \"\";
+                proxy_set_header Host $host;
+                proxy_set_header X-Original-Method $request_method;
+                proxy_set_header X-Original-URI $request_uri;
+                proxy_set_header X-Forwarded-For $remote_addr;
+                proxy_set_header X-Forwarded-Proto $scheme;
+            }}"
+        )
+    };
     let server = format!(
         "root {};
         location /plain/ {{ }}
-        location /asked/ {{ auth_request /maint-auth; }}
-        location = /maint-auth {{
-            internal;
-            proxy_pass http://maint/auth;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_pass_request_body off;
-            proxy_set_header Content-Length \"\";
-            proxy_set_header Host $host;
-            proxy_set_header X-Original-Method $request_method;
-            proxy_set_header X-Original-URI $request_uri;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }}",
-        files.display()
+        location /asked/ {{ auth_request /ask-maint; }}
+        location /least/ {{ auth_request /ask-least; }}
+        {}
+        {}",
+        files.display(),
+        asks("maint"),
+        asks("least"),
     );
     let Some(nginx) = nginx::Nginx::start(&["http_auth_request_module"], &http, &server) else {
         return Ok(());
     };
-    let mut ratios = Vec::new();
+    let (mut ratios, mut of_bare) = (Vec::new(), Vec::new());
     let (mut plain, mut asked) = (Vec::new(), Vec::new());
+    let (mut of_nginx, mut of_endpoint) = ([Vec::new(), Vec::new()], Vec::new());
+    let time_of_nginx = || processor_time(nginx.id()).ok_or("no processor time of nginx");
     // One round warms up.
     for round in 0..=rounds {
-        let rates = [turn(nginx.port, "/plain/page")?, turn(nginx.port, "/asked/page")?];
+        let before = [time_of_nginx()?];
+        let without = turn(nginx.port, "/plain/page")?;
+        let before = [before[0], time_of_nginx()?, endpoint.time()?];
+        let with = turn(nginx.port, "/asked/page")?;
+        let after = [time_of_nginx()?, endpoint.time()?];
+        let bare = turn(nginx.port, "/least/page")?;
+        let rates = [without.rate, with.rate];
         if round > 0 {
+            let of = |used: Duration, turn: &Turn| used.as_secs_f64() / f64::from(turn.requests);
+            of_nginx[0].push(of(before[1] - before[0], &without));
+            of_nginx[1].push(of(after[0] - before[1], &with));
+            of_endpoint.push(of(after[1] - before[2], &with));
             plain.push(rates[0]);
             asked.push(rates[1]);
             ratios.push(rates[1] / rates[0]);
+            of_bare.push(bare.rate / rates[0]);
         }
     }
     let span = |values: &[f64]| {
@@ -234,11 +317,24 @@ fn behind_nginx(place: &Place, rounds: usize) -> Result<()> {
         "  that asks         {:7.0}, {ratio:.2} ({range})  budget 0.6: {verdict}",
         median(&mut asked)
     );
+    let (range, ratio) = (span(&of_bare), median(&mut of_bare));
+    println!("  that asks a bare endpoint  {ratio:.2} ({range})");
+    let [before, after] = of_nginx.map(|mut times| median(&mut times) * 1e6);
+    let endpoint = median(&mut of_endpoint) * 1e6;
+    println!(
+        "  processor time a request: nginx {before:.1} µs, then {after:.1} µs; the endpoint {endpoint:.1} µs"
+    );
     Ok(())
 }
 
-/// How many requests a second are answered.
-fn turn(port: u16, path: &str) -> Result<f64> {
+/// What was answered in a turn.
+struct Turn {
+    requests: u32,
+    /// In a second.
+    rate: f64,
+}
+
+fn turn(port: u16, path: &str) -> Result<Turn> {
     let begun = Instant::now();
     let clients = (0..CLIENTS).map(|_| {
         let question = format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\n\r\n");
@@ -262,5 +358,5 @@ fn turn(port: u16, path: &str) -> Result<f64> {
     for client in clients.collect::<Vec<_>>() {
         all += client.join().map_err(|_| "a client has died")??;
     }
-    Ok(f64::from(all) / begun.elapsed().as_secs_f64())
+    Ok(Turn { requests: all, rate: f64::from(all) / begun.elapsed().as_secs_f64() })
 }

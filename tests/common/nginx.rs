@@ -49,6 +49,12 @@ impl Nginx {
         panic!("nginx does not start: {complaints}");
     }
 
+    /// Its only process.
+    #[allow(dead_code, reason = "only the bench counts its time")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether this nginx answers, and not another server on that port.
     fn is_ready(&self) -> bool {
         let path = own_path(self.temp.path());

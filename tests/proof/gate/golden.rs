@@ -263,7 +263,7 @@ pub(crate) fn anonymous(value: &mut Value) {
     for (name, value) in value.as_object_mut().into_iter().flatten() {
         match name.as_str() {
             "actor" | "by" | "opened_by" => {
-                *value = json!({ "user": "deploy", "host": "web1", "pid": 1 })
+                *value = json!({ "user": "deploy", "host": "web1", "pid": 1 });
             }
             "added_by" => *value = json!("deploy@web1"),
             "sha256" => *value = json!(bypass::digest(TOKEN)),
