@@ -294,9 +294,9 @@ fn behind_nginx(place: &Place, rounds: usize) -> Result<()> {
         let rates = [without.rate, with.rate];
         if round > 0 {
             let of = |used: Duration, turn: &Turn| used.as_secs_f64() / f64::from(turn.requests);
-            of_nginx[0].push(of(before[1] - before[0], &without));
-            of_nginx[1].push(of(after[0] - before[1], &with));
-            of_endpoint.push(of(after[1] - before[2], &with));
+            of_nginx[0].push(of(before[1].saturating_sub(before[0]), &without));
+            of_nginx[1].push(of(after[0].saturating_sub(before[1]), &with));
+            of_endpoint.push(of(after[1].saturating_sub(before[2]), &with));
             plain.push(rates[0]);
             asked.push(rates[1]);
             ratios.push(rates[1] / rates[0]);
