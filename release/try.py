@@ -27,6 +27,7 @@ import time
 import traceback
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -668,6 +669,21 @@ def try_sdist() -> None:
         run(f"{folder}/venv/bin/python", "-c", "import maint; maint.Site")
         assert VERSION in run(f"{folder}/venv/bin/maint", "--version")
     seen(sdist, "unpacked, without a network", "a wheel is built; module and command run")
+
+
+def try_contents() -> None:
+    """Every wheel has licences and SBOMs of both of its programs, and no path of this machine."""
+    for wheel in DIST.glob("maint-*.whl"):
+        with zipfile.ZipFile(wheel) as packed:
+            names = [name.rpartition(".dist-info/")[2] for name in packed.namelist()]
+            for needed in ["MIT", "APACHE", "THIRD-PARTY-command.md", "THIRD-PARTY-module.md"]:
+                assert f"licenses/LICENSE-{needed}" in names, f"{wheel.name}: {needed}"
+            bills = [name for name in packed.namelist() if "/sboms/" in name]
+            assert len(bills) == 2, bills
+            for name in [*bills, *(name for name in packed.namelist() if name.endswith(".so"))]:
+                for place in [str(TARGET), str(REPOSITORY), str(Path.home() / ".cargo")]:
+                    assert place.encode() not in packed.read(name), f"{wheel.name}: {name}: {place}"
+        seen(wheel, "read", f"{len(names)} files; licences, two SBOMs, no path of this machine")
 
 
 def try_sums() -> None:
