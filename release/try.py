@@ -286,9 +286,13 @@ def try_debian() -> None:
                 assert "SYNOPSIS" in root.run("man", "--pager=cat", page), page
             assert "status" in root.run("bash", "-c", COMPLETE).split(), "no completion"
             units = sorted((root.path / "usr/lib/systemd/system").glob("maint-*"))
-            names = [re.sub("@", "@shop", unit.name) for unit in units]
+            names = [unit.name.replace("@", "@shop") for unit in units]
             said = root.run("systemd-analyze", "verify", *names, ok=False)
-            assert not re.search("maint-", said), said
+            assert "maint-" not in said, said
+            planted = root.path / "etc/systemd/system/maint-planted.service"
+            planted.write_text("[Service]\nExecStart=nowhere\n")
+            assert planted.name in root.run("systemd-analyze", "verify", planted.name, ok=False)
+            planted.unlink()
             seen(deb, name, f"man, completion of bash, {len(units)} units verified")
             removed(root, deb, name)
 
@@ -299,19 +303,8 @@ def removed(root: Root, deb: Path, name: str) -> None:
     before = contents(root.path / "srv")
     root.run("dpkg", "--purge", "maint")
     assert contents(root.path / "srv") == before
-    left = root.run(
-        "find",
-        "/usr",
-        "/etc",
-        "/var",
-        "-path",
-        "/var/cache",
-        "-prune",
-        "-o",
-        "-name",
-        "*maint*",
-        "-print",
-    )
+    search = "/usr /etc /var -path /var/cache -prune -o -name *maint* -print"
+    left = root.run("find", *search.split())
     own = [line for line in left.split() if re.search(r"/_?maint([-@./]|$)", line)]
     assert not own, own
     seen(deb, name, f"purged: {len(before)} files of a site as they were, nothing left")
@@ -319,43 +312,32 @@ def removed(root: Root, deb: Path, name: str) -> None:
 
 def before() -> tuple[str, Path] | None:
     """The command of the version before: the last tag, or what `BEFORE` names."""
-    tag = run(
-        "git",
-        "-C",
-        REPOSITORY,
-        "describe",
-        "--tags",
-        "--abbrev=0",
-        "--match",
-        "v*",
-        "HEAD^",
-        ok=False,
-    )
-    revision = os.environ.get("BEFORE") or (tag.strip() if tag.startswith("v") else "")
+    describe = "describe --tags --abbrev=0 --match v* HEAD^"
+    tag = run("git", "-C", REPOSITORY, *describe.split(), ok=False, stderr=subprocess.DEVNULL)
+    revision = os.environ.get("BEFORE") or tag.strip()
     if not revision:
         return None
-    source = TARGET / "before"
+    source, built = TARGET / "before", TARGET / "before-target"
     shutil.rmtree(source, ignore_errors=True)
     run("git", "clone", "--quiet", REPOSITORY, source)
     run("git", "-C", source, "checkout", "--quiet", revision)
-    cargo = ["cargo", "build", "--quiet", "--locked", "--no-default-features", "--features"]
+    # Quickly, since it is only to be followed by this one.
     triple = f"{platform.machine()}-unknown-linux-musl"
-    features = "full" if re.search("^full = ", (source / "Cargo.toml").read_text(), re.M) else "cli"
-    tools = f"{TARGET}/release-tools/venv/bin:{TARGET}/release-tools/bin:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": tools, "CARGO_TARGET_DIR": str(TARGET / "before-target")}
-    cargo[1] = "zigbuild"
+    features = "full" if "\nfull = " in (source / "Cargo.toml").read_text() else "cli"
+    build = ["cargo", "zigbuild", "--quiet", "--locked", "--bin", "maint", "--no-default-features"]
+    path = f"{TARGET}/release-tools/venv/bin:{TARGET}/release-tools/bin:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "CARGO_TARGET_DIR": str(built)}
     run(
-        *cargo,
+        *build,
+        "--features",
         features,
-        "--bin",
-        "maint",
         "--target",
         triple,
         cwd=source,
         env=environment,
         timeout=3600,
     )
-    return revision, TARGET / "before-target" / triple / "debug" / "maint"
+    return revision, built / triple / "debug" / "maint"
 
 
 def packed(binary: Path, deb: Path, folder: Path) -> Path:
