@@ -176,8 +176,14 @@ fn requirement_93_a_host_that_is_cut_off_keeps_what_it_has_and_comes_back_by_its
     hosts.until_all_have(&["h0", "h1"], revision);
     let waited = network
         .within(Place::Lan, || hosts.run("ci", &["wait", "off", "--all", "--timeout", "2s"]));
-    assert_eq!(waited.code, 1, "{waited:?}");
-    assert!(waited.stdout.contains("h2 has revision"), "{waited:?}");
+    if waited.code == 0 {
+        // A host that has been silent for 35 s is not waited for; a busy machine takes as long.
+        assert!(cut.elapsed() > Duration::from_secs(20), "{waited:?}");
+        assert!(waited.stderr.contains("heard of for a while: h2"), "{waited:?}");
+    } else {
+        assert_eq!(waited.code, 1, "{waited:?}");
+        assert!(waited.stdout.contains("h2 has revision"), "{waited:?}");
+    }
     let asked = Instant::now();
     network.within(Place::Host(2), || holds(&hosts, &["h2"], &readers, Duration::ZERO));
     let held = asked.elapsed();
