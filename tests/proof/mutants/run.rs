@@ -90,7 +90,11 @@ impl<'a> Tests<'a> {
     fn build(&self, target: &str) -> Result<PathBuf, String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // Engines take long to build, and no other target has to do with them.
-        let features = if target == "fleet" { "fleet,tower" } else { "tower" };
+        let features = match target {
+            "fleet" => "fleet,tower",
+            "serve" => "serve,tower",
+            _ => "tower",
+        };
         cargo.args(["test", "--no-run", "--locked", "--features", features]);
         cargo.args(["--message-format", "json-render-diagnostics"]);
         match target {
