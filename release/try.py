@@ -35,7 +35,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target").absolute()
-VERSION = re.search(r'^version = "(.+)"', (REPOSITORY / "Cargo.toml").read_text(), re.M)[1]
+VERSION = subprocess.check_output([REPOSITORY / "release/version"], text=True).strip()
 DIST = Path(os.environ.get("MAINT_RELEASE_DIST") or REPOSITORY / "dist").absolute() / VERSION
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -45,7 +45,6 @@ LONGEST = 120
 
 rows: list[tuple[str, str, str]] = []
 skipped: list[str] = []
-figures: list[str] = []
 
 
 def seen(artefact: Path | str, where: str, what: str) -> None:
@@ -60,7 +59,6 @@ def skip(what: str) -> None:
 
 
 def figure(text: str) -> None:
-    figures.append(text)
     print(f"figure: {text}", flush=True)
 
 
@@ -224,35 +222,35 @@ def machine() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 
 
-def first_minute(root: Root, started: float, maint: str = "maint") -> float:
+def first_minute(root: Root, started: float) -> float:
     """`maint demo`, down and up again; the seconds until a browser shows the page."""
-    with root.running(maint, "demo", "--port", "0", "--no-browser", user="deploy") as printed:
+    with root.running("maint", "demo", "--port", "0", "--no-browser", user="deploy") as printed:
         until(lambda: "Ctrl-C" in printed.read_text(), "maint demo")
         text = printed.read_text()
         url = re.search(r"http://\S+", text)[0]
         site = re.search(r"--site (\S+)", text)[1]
         assert answer(url)[0] == 200
-        root.run(maint, "--site", site, "on", "-m", "Back at noon", user="deploy")
+        root.run("maint", "--site", site, "on", "-m", "Back at noon", user="deploy")
         page = in_a_browser(url)
         took = time.monotonic() - started
         assert "Back at noon" in page, page
         status, _ = answer(url)
         assert status == 503, status
-        root.run(maint, "--site", site, "off", user="deploy")
+        root.run("maint", "--site", site, "off", user="deploy")
         assert answer(url)[0] == 200
     assert not (root.path / site.lstrip("/")).exists(), "the demo left its site behind"
     return took
 
 
-def switch(root: Root, maint: str = "maint", user: str = "deploy", cwd: str = "/srv/shop") -> None:
+def switch(root: Root) -> None:
     """On, status, off, by a user in the directory of a project."""
-    where = {"user": user, "cwd": cwd}
-    root.run(maint, "init", **where)
-    root.run(maint, "on", "-m", "Zurück um zwölf", **where)
-    status = json.loads(root.run(maint, "status", "--json", **where))
+    where = {"user": "deploy", "cwd": "/srv/shop"}
+    root.run("maint", "init", **where)
+    root.run("maint", "on", "-m", "Zurück um zwölf", **where)
+    status = json.loads(root.run("maint", "status", "--json", **where))
     assert status["state"] == "on", status
-    root.run(maint, "off", **where)
-    assert json.loads(root.run(maint, "status", "--json", **where))["state"] == "off"
+    root.run("maint", "off", **where)
+    assert json.loads(root.run("maint", "status", "--json", **where))["state"] == "off"
 
 
 COMPLETE = """

@@ -115,10 +115,13 @@ impl<'r> Told<'r> {
 /// Whether a host is the one in the client's `Host`, if the proxy tells of that: a URL in the
 /// request line goes before it, and the app may look at either.
 fn is_as_sent(headers: &HeaderMap, told: &str) -> bool {
-    let mut sent = headers.get_all(SENT_HOST).iter();
-    let Some(first) = sent.next() else { return true };
-    let read = first.to_str().ok().and_then(host::read);
-    sent.next().is_none() && read.is_some() && read == host::read(told)
+    let name = HeaderName::from_static(SENT_HOST);
+    if !headers.contains_key(&name) {
+        return true;
+    }
+    let sent = only(headers, &name).and_then(|sent| str::from_utf8(sent).ok());
+    let sent = sent.and_then(host::read);
+    sent.is_some() && sent == host::read(told)
 }
 
 /// Splits the address that asked the proxy from those before it. It comes last, since proxies
