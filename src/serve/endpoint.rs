@@ -22,6 +22,9 @@ use crate::page::reply::{MARK, REVISION};
 use crate::site::Site;
 use crate::sys;
 
+static MARK_NAME: HeaderName = HeaderName::from_static(MARK);
+static REVISION_NAME: HeaderName = HeaderName::from_static(REVISION);
+
 /// How often a proxy that tells too little is reported.
 const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -81,7 +84,7 @@ impl Endpoint {
 
     /// The site of a name, or the only one.
     pub(super) fn site(&self, name: Option<&str>) -> Option<&Served> {
-        self.sites.of(name, None)
+        self.sites.of(name)
     }
 
     /// Answers what is asked.
@@ -147,7 +150,7 @@ impl Endpoint {
         let told = match Told::of(manner, asked, target, self.users.as_ref()) {
             Ok(told) => told,
             Err(missing) => {
-                let served = self.sites.of(name, None);
+                let served = self.sites.of(name);
                 let count = served.map_or(&self.unplaced, |served| &served.counts.untold);
                 count.fetch_add(1, Ordering::Relaxed);
                 self.report(missing);
@@ -155,8 +158,7 @@ impl Endpoint {
                 return plain(StatusCode::BAD_REQUEST, &text);
             }
         };
-        let host = told.named_host();
-        let Some(served) = self.sites.of(name, host.as_deref()) else {
+        let Some(served) = self.sites.of_host(name, || told.named_host()) else {
             return plain(StatusCode::NOT_FOUND, "no site of this name is served");
         };
         // One look at the state file for all that is said of it.
@@ -207,8 +209,8 @@ fn passed(pass: &Pass, revision: u64) -> Response<Bytes> {
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
     let mark = pass.mark().map_or("pass", |(_, mark)| mark);
-    headers.insert(HeaderName::from_static(MARK), HeaderValue::from_static(mark));
-    headers.insert(HeaderName::from_static(REVISION), revision.into());
+    headers.insert(&MARK_NAME, HeaderValue::from_static(mark));
+    headers.insert(&REVISION_NAME, revision.into());
     if pass.is_private {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(Pass::CACHE_CONTROL));
     }

@@ -66,7 +66,7 @@ impl Sites {
         unplaced: u64,
     ) -> Option<String> {
         let now = Timestamp::now();
-        let asked: Vec<(&str, &Served)> = match (name, self.of(name, None)) {
+        let asked: Vec<(&str, &Served)> = match (name, self.of(name)) {
             (Some(name), Some(served)) => vec![(name, served)],
             (Some(_), None) => return None,
             (None, _) => self.each().collect(),

@@ -7,7 +7,7 @@ use super::sites::{Served, Sites};
 impl Sites {
     /// Reports the sites whose state file cannot be used, and what holds there meanwhile.
     pub(super) fn ready(&self, name: Option<&str>) -> Option<Result<(), String>> {
-        let asked: Vec<(&str, &Served)> = match (self.of(name, None), name) {
+        let asked: Vec<(&str, &Served)> = match (self.of(name), name) {
             (Some(served), _) => vec![(name.unwrap_or_default(), served)],
             (None, Some(_)) => return None,
             (None, None) => self.each().collect(),

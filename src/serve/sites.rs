@@ -45,11 +45,22 @@ impl Sites {
         one.into_iter().chain(named)
     }
 
-    /// The site of a name, or of a host, or the only one.
-    pub(super) fn of(&self, name: Option<&str>, host: Option<&str>) -> Option<&Served> {
-        match (self, name.or(host)) {
-            (Sites::One(served), _) => name.is_none().then_some(served),
-            (Sites::Named(named), key) => named.get(key?),
+    /// The site of a name, or the only one.
+    pub(super) fn of(&self, name: Option<&str>) -> Option<&Served> {
+        self.of_host(name, || None)
+    }
+
+    /// The site of a name, or else of a host, or the only one. Reading a host takes time, so it is
+    /// read where it matters.
+    pub(super) fn of_host(
+        &self,
+        name: Option<&str>,
+        host: impl FnOnce() -> Option<String>,
+    ) -> Option<&Served> {
+        match (self, name) {
+            (Sites::One(served), name) => name.is_none().then_some(served),
+            (Sites::Named(named), Some(name)) => named.get(name),
+            (Sites::Named(named), None) => named.get(&host()?),
         }
     }
 }

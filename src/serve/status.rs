@@ -16,7 +16,7 @@ impl Sites {
     /// The object of one site, or of each by its name.
     pub(super) fn status(&self, name: Option<&str>) -> Option<Value> {
         let now = Timestamp::now();
-        if let Some(served) = self.of(name, None) {
+        if let Some(served) = self.of(name) {
             return Some(served.status(now));
         }
         if name.is_some() {

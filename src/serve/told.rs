@@ -29,13 +29,20 @@ pub(super) enum Manner {
 
 /// Addresses that the request came through, the client's first. Each proxy appends the one that
 /// it saw.
-const FORWARDED_FOR: &str = "x-forwarded-for";
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The scheme of the visitor's connection.
-const PROTO: &str = "x-forwarded-proto";
+static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The `Host` of the client, as it was sent.
-const SENT_HOST: &str = "x-original-host";
+static SENT_HOST: HeaderName = HeaderName::from_static("x-original-host");
+
+// What names the request, by nginx and by the others.
+static ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+static ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+static FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+static FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// A request, as a proxy tells of it.
 pub(super) struct Told<'r> {
@@ -66,21 +73,19 @@ impl<'r> Told<'r> {
         users: Option<&Users>,
     ) -> Result<Self, &'static str> {
         let headers = &asked.headers;
-        let only = |name| only(headers, &HeaderName::from_static(name)).ok_or(name);
-        let host = |name: HeaderName| {
+        let only = |name: &'static HeaderName| only(headers, name).ok_or(name.as_str());
+        let host = |name: &HeaderName| {
             host::agreed(None, headers.get_all(name).iter().map(HeaderValue::as_bytes))
         };
         let (method, target, host) = match manner {
             Manner::Original => {
-                let host = host(HOST).filter(|host| is_as_sent(headers, host));
-                (only("x-original-method")?, only("x-original-uri")?, host)
+                let host = host(&HOST).filter(|host| is_as_sent(headers, host));
+                (only(&ORIGINAL_METHOD)?, only(&ORIGINAL_URI)?, host)
             }
-            Manner::Forwarded => (
-                only("x-forwarded-method")?,
-                only("x-forwarded-uri")?,
-                host(HeaderName::from_static("x-forwarded-host")),
-            ),
-            Manner::Itself => (asked.method.as_str().as_bytes(), target.as_bytes(), host(HOST)),
+            Manner::Forwarded => {
+                (only(&FORWARDED_METHOD)?, only(&FORWARDED_URI)?, host(&FORWARDED_HOST))
+            }
+            Manner::Itself => (asked.method.as_str().as_bytes(), target.as_bytes(), host(&HOST)),
         };
         let method = str::from_utf8(method).ok().filter(|method| field::is_token(method));
         let method = method.ok_or("a method")?;
@@ -99,7 +104,7 @@ impl<'r> Told<'r> {
             path,
             query,
             host,
-            is_https: only(PROTO).ok().map(|scheme| scheme.eq_ignore_ascii_case(b"https")),
+            is_https: only(&PROTO).ok().map(|scheme| scheme.eq_ignore_ascii_case(b"https")),
             peer,
             before,
             user: users.map(|users| users.of(headers)),
@@ -115,11 +120,10 @@ impl<'r> Told<'r> {
 /// Whether a host is the one in the client's `Host`, if the proxy tells of that: a URL in the
 /// request line goes before it, and the app may look at either.
 fn is_as_sent(headers: &HeaderMap, told: &str) -> bool {
-    let name = HeaderName::from_static(SENT_HOST);
-    if !headers.contains_key(&name) {
+    if !headers.contains_key(&SENT_HOST) {
         return true;
     }
-    let sent = only(headers, &name).and_then(|sent| str::from_utf8(sent).ok());
+    let sent = only(headers, &SENT_HOST).and_then(|sent| str::from_utf8(sent).ok());
     let sent = sent.and_then(host::read);
     sent.is_some() && sent == host::read(told)
 }
@@ -128,7 +132,7 @@ fn is_as_sent(headers: &HeaderMap, told: &str) -> bool {
 /// append.
 fn last_hop(headers: &HeaderMap) -> (Vec<u8>, Option<IpAddr>) {
     let mut joined: Vec<u8> = Vec::new();
-    for value in headers.get_all(FORWARDED_FOR) {
+    for value in headers.get_all(&FORWARDED_FOR) {
         if !joined.is_empty() {
             joined.push(b',');
         }
@@ -172,7 +176,7 @@ impl Request for Told<'_> {
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        if name != FORWARDED_FOR {
+        if name != FORWARDED_FOR.as_str() {
             values(self.headers, name, each);
         } else if !self.before.is_empty() {
             each(&self.before);
