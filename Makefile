@@ -240,8 +240,8 @@ release-test: tools ## Install what `make release` built on bare systems, and us
 check-workflows: ## Lint the workflows of GitHub, and plant faults that have to be found
 	release/workflows
 
-reproducible: ## Build a release twice, elsewhere and later, and compare each file
-	release/same $(PARTS)
+reproducible: ## Build a release twice, elsewhere and later, and compare each file [AGAINST=dist]
+	AGAINST=$(AGAINST) release/same $(PARTS)
 
 MUSL := x86_64-unknown-linux-musl
 bench-static: ## Measure the static binary that `make release` built

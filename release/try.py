@@ -11,215 +11,43 @@ everything with them when it ends.
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import json
 import os
 import platform
 import re
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import traceback
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target").absolute()
-VERSION = subprocess.check_output([REPOSITORY / "release/version"], text=True).strip()
-DIST = Path(os.environ.get("MAINT_RELEASE_DIST") or REPOSITORY / "dist").absolute() / VERSION
-SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
+import report
+from bare import (
+    CLEAN,
+    EMULATOR,
+    SUITES,
+    Root,
+    answer,
+    apt,
+    contents,
+    debian,
+    emulated,
+    in_a_browser,
+    machine,
+    pip_of,
+    python_of,
+    run,
+    until,
+)
+from report import DIST, REPOSITORY, TARGET, VERSION, artefact, figure, seen, skip
+
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-#: Bare: no cargo, no compiler, no variable of the caller.
-CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
-LONGEST = 120
-
-rows: list[tuple[str, str, str]] = []
-skipped: list[str] = []
-
-
-def seen(artefact: Path | str, where: str, what: str) -> None:
-    """A line of the table: what was installed where, and what ran."""
-    rows.append((getattr(artefact, "name", str(artefact)), where, what))
-    print(f"release-test: {rows[-1][0]}, {where}: {what}", flush=True)
-
-
-def skip(what: str) -> None:
-    skipped.append(what)
-    print(f"SKIPPED: {what}", flush=True)
-
-
-def figure(text: str) -> None:
-    print(f"figure: {text}", flush=True)
-
-
-def artefact(pattern: str) -> Path:
-    """The only file of the release with such a name."""
-    found = sorted(DIST.glob(pattern))
-    assert len(found) == 1, f"{pattern} in {DIST}: {[file.name for file in found]}"
-    return found[0]
-
-
-def run(*command: object, ok: bool = True, **options) -> str:
-    """What a command prints; with `ok` it has to succeed."""
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    options = {"timeout": LONGEST, "stdin": subprocess.DEVNULL} | both | options
-    words = [str(word) for word in command]
-    done = subprocess.run(words, text=True, check=False, **options)
-    assert not ok or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}"
-    return done.stdout
-
-
-def until(fact: Callable[[], Any], what: str) -> Any:
-    """Waits until something is so."""
-    end = time.monotonic() + LONGEST
-    while not (value := fact()):
-        assert time.monotonic() < end, f"not within {LONGEST} s: {what}"
-        time.sleep(0.02)
-    return value
-
-
-def answer(url: str) -> tuple[int, str]:
-    """The status and the body of an answer; 0 if there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as got:
-            return got.status, got.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
-def in_a_browser(url: str) -> str:
-    """What a browser makes of a page, or curl's kin where there is none."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        skip("no Chromium here: pages were fetched without a browser")
-        return answer(url)[1]
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    return run(chromium, *flags, "--dump-dom", url, stderr=subprocess.DEVNULL)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """The digest of each file below a folder."""
-    return {
-        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
-
-
-@dataclass
-class Root:
-    """A root directory to install into and to run in."""
-
-    path: Path
-
-    def run(self, *command: object, user: str = "root", cwd: str = "/", ok: bool = True, **options):
-        return run(*self.words(command, user, cwd), env=CLEAN, ok=ok, **options)
-
-    @contextlib.contextmanager
-    def running(self, *command: object, user: str = "root", cwd: str = "/") -> Iterator[Path]:
-        """A process that goes on meanwhile, and the file with what it prints."""
-        printed = Path(tempfile.mkstemp(prefix="printed-", dir=self.path.parent)[1])
-        with printed.open("w") as output:
-            process = subprocess.Popen(
-                self.words(command, user, cwd),
-                env=CLEAN,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            yield printed
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(20)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
-    def words(self, command: tuple[object, ...], user: str, cwd: str) -> list[str]:
-        there = ["sh", "-c", 'cd "$0" && exec "$@"', cwd] if cwd != "/" else []
-        who = [] if user == "root" else [f"--userspec={user}"]
-        home = ["env", f"HOME=/home/{user}"] if user == "deploy" else []
-        return ["chroot", *who, str(self.path), *home, *there, *map(str, command)]
-
-    def put(self, *files: Path) -> list[str]:
-        for file in files:
-            shutil.copy(file, self.path / "tmp")
-        return [f"/tmp/{file.name}" for file in files]
-
-
-def mirror() -> str:
-    """Where this machine takes Debian from."""
-    for file in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
-        text = file.read_text() if file.is_file() else ""
-        if found := re.search(
-            r"^(?:URIs:|deb(?: \[.*?\])?) *(http\S+/debian/?)(?:\s|$)", text, re.M
-        ):
-            return found[1]
-    return "http://deb.debian.org/debian"
-
-
-@functools.cache
-def pristine(suite: str) -> Path:
-    """A bare Debian, kept from one run to the next."""
-    path = TARGET / "bare" / suite
-    if not (path / "made").exists():
-        shutil.rmtree(path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        run("debootstrap", "--variant=minbase", suite, path, mirror(), timeout=1800)
-        (path / "made").touch()
-    return path
-
-
-@contextlib.contextmanager
-def debian(suite: str) -> Iterator[Root]:
-    """A bare Debian to install into, with two users."""
-    with tempfile.TemporaryDirectory(
-        prefix=f"maint-{suite}-", ignore_cleanup_errors=True
-    ) as folder:
-        root = Root(Path(folder) / "root")
-        run("cp", "-a", "--reflink=auto", pristine(suite), root.path)
-        run("mount", "-t", "proc", "proc", root.path / "proc")
-        run("mount", "--rbind", "/dev", root.path / "dev")
-        for file in ["resolv.conf", "hosts"]:
-            shutil.copy(Path("/etc") / file, root.path / "etc" / file)
-        # The addresses of a machine that is behind a proxy, as this one may be.
-        for file in Path("/etc/apt/apt.conf.d").glob("*proxy*"):
-            shutil.copy(file, root.path / "etc/apt/apt.conf.d")
-        for tool in ["cargo", "rustc", "gcc", "cc", "maint"]:
-            assert root.run("sh", "-c", f"command -v {tool}", ok=False) == "", f"{tool} is there"
-        root.run("useradd", "--create-home", "deploy")
-        root.run("install", "--directory", "--owner=deploy", "/srv/shop")
-        try:
-            yield root
-        finally:
-            run("umount", "--recursive", "--lazy", root.path / "dev", root.path / "proc", ok=False)
-
-
-def apt(root: Root, *packages: str) -> None:
-    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    root.run(*environment, "apt-get", "update", "-qq", timeout=600)
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-    root.run(*environment, *install, *packages, timeout=1200)
-
-
-def machine() -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 
 
 def first_minute(root: Root, started: float) -> float:
@@ -417,18 +245,24 @@ def try_tarball() -> None:
         seen(archive, "an empty root", f"{len(names)} entries; on, status, off as user 65532")
 
 
+def is_emulated() -> bool:
+    """Whether what is for the other architecture can run here."""
+    can = shutil.which(EMULATOR) is not None and platform.machine() != "aarch64"
+    if not can:
+        skip(f"aarch64: {EMULATOR} is not here (Debian: qemu-user-static)")
+    return can
+
+
 def try_aarch64() -> None:
-    """The binary for the other architecture, emulated."""
-    emulator = shutil.which("qemu-aarch64-static")
-    if emulator is None or platform.machine() == "aarch64":
-        skip("aarch64: qemu-aarch64-static is not here (Debian: qemu-user-static)")
+    """What is for the other architecture, emulated."""
+    if not is_emulated():
         return
     archive = artefact("maint-*-aarch64-linux.tar.gz")
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
         (binary,) = Path(folder).glob("*/maint")
-        site = [emulator, binary, "--site", f"{folder}/.maint"]
+        site = [EMULATOR, binary, "--site", f"{folder}/.maint"]
         run(*site, "init")
         run(*site, "on", "-m", "x")
         assert json.loads(run(*site, "status", "--json"))["state"] == "on"
@@ -438,6 +272,32 @@ def try_aarch64() -> None:
     assert "usr/bin/maint" in run("dpkg-deb", "--contents", deb)
     assert run("dpkg-deb", "--field", deb, "Architecture").strip() == "arm64"
     seen(deb, "looked into", "architecture and contents; not installed")
+    wheel = artefact("maint-*-manylinux*_aarch64.whl")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = emulated_environment(Path(folder), "django", wheel)
+        page = django(environment, None, 18530)
+        assert "Back at noon" in page, page
+        python = run(environment / "bin/python", "--version").strip()
+    seen(wheel, f"qemu-aarch64, {python} of Debian 12", "Django down, the page in a browser")
+
+
+def emulated_environment(folder: Path, *packages: object) -> Path:
+    """Packages for aarch64, with a `bin` whose commands run them."""
+    site = folder / "site"
+    options = ["--only-binary=:all:", "--platform=manylinux2014_aarch64", "--python-version=3.11"]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--target", site]
+    run(*pip, *options, *packages, timeout=600)
+    python = shlex.join(emulated("/usr/bin/python3.11"))
+    (folder / "bin").mkdir()
+    for name, words in {
+        "python": python,
+        "django-admin": f"{python} -m django",
+        "maint": f"{EMULATOR} {site}/bin/maint",
+    }.items():
+        command = folder / "bin" / name
+        command.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {words} "$@"\n')
+        command.chmod(0o755)
+    return folder
 
 
 def try_rpm() -> None:
@@ -539,45 +399,33 @@ def try_wheel() -> None:
         )
 
 
-def pip_of(root: Root) -> None:
-    """The index that this machine takes packages from, and whom it trusts."""
-    shown = run(sys.executable, "-m", "pip", "config", "list", stderr=subprocess.DEVNULL)
-    lines = re.findall(r"^[^.]*\.(index-url|extra-index-url|trusted-host)='(.*)'$", shown, re.M)
-    authorities = Path("/etc/ssl/certs/ca-certificates.crt")
-    if authorities.is_file():
-        shutil.copy(authorities, root.path / "etc/authorities.crt")
-        lines.append(("cert", "/etc/authorities.crt"))
-    settings = "".join(f"{name} = {value}\n" for name, value in lines)
-    (root.path / "etc/pip.conf").write_text(f"[global]\n{settings}")
-
-
-def python_of(version: str) -> str | None:
-    """Such a Python, of pyenv or of the system."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python3"))]
-    return found[-1] if found else shutil.which(f"python{version}")
-
-
 def try_musl() -> None:
-    """The module of the musl wheel finds all but Python's own in musl."""
-    wheel = artefact(f"maint-*-musllinux*_{platform.machine()}.whl")
-    loader = Path(f"/lib/ld-musl-{platform.machine()}.so.1")
-    if not loader.exists():
+    """The modules of the musl wheels find all but Python's own in musl."""
+    own = platform.machine()
+    loader = Path(f"/lib/ld-musl-{own}.so.1")
+    if loader.exists():
+        links(own, [loader], [])
+    else:
         skip("musl is not here (Debian: musl)")
-        return
+    if is_emulated():
+        links("aarch64", emulated("/lib/ld-musl-aarch64.so.1"), [EMULATOR])
+
+
+def links(architecture: str, loader: Sequence[object], runs: Sequence[object]) -> None:
+    wheel = artefact(f"maint-*-musllinux*_{architecture}.whl")
     with tempfile.TemporaryDirectory() as folder:
         run("unzip", "-q", wheel, "-d", folder)
         (module,) = Path(folder).rglob("_maint*.so")
-        said = run(loader, "--list", module, ok=False)
+        said = run(*loader, "--list", module, ok=False)
         missing = set(re.findall(r"relocating \S+: (\S+): symbol not found", said))
         foreign = {symbol for symbol in missing if not symbol.lstrip("_").startswith("Py")}
         assert missing and not foreign, said
         (command,) = Path(folder).rglob("scripts/maint")
         command.chmod(0o755)
-        assert VERSION in run(command, "--version")
+        assert VERSION in run(*runs, command, "--version")
     seen(
         wheel,
-        "musl's loader",
+        f"musl's loader for {architecture}",
         f"links: all but {len(missing)} symbols of Python; no Python for musl is here",
     )
 
@@ -695,14 +543,6 @@ PARTS = {
 }
 
 
-def table() -> str:
-    lines = ["| file | kB | where | what was seen |", "| --- | --: | --- | --- |"]
-    for name, where, what in rows:
-        size = (DIST / name).stat().st_size / 1000
-        lines.append(f"| `{name}` | {size:.0f} | {where} | {what} |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     if os.geteuid() != 0:
         print("SKIPPED: release-test has to be root, to make root directories and enter them")
@@ -721,9 +561,9 @@ def main() -> int:
             traceback.print_exc()
             failed.append(part)
         print(f"release-test: {part}: {time.monotonic() - started:.0f} s", flush=True)
-    print(table())
+    print(report.table())
     passed = len(parts) - len(failed)
-    print(f"release-test: {passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+    print(f"release-test: {passed} passed, {len(failed)} failed, {len(report.skipped)} skipped")
     return bool(failed)
 
 
