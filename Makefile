@@ -90,7 +90,7 @@ check: ## Format, lints, documentation, and who imports whom
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --locked --document-private-items
 	$(PYTHON) tests/structure.py
 	tests/proof/supply crates
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/{build,bundles,check-tag,notes,recipes,same,version,workflows} tests/recipes/*.sh tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/{build,bundles,check-tag,notes,recipes,same,units.sh,version,workflows} tests/recipes/*.sh tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
 unit: ## Every test, with and without the command
@@ -233,7 +233,8 @@ release: ## Build all that people install, from what is committed, into dist/VER
 
 # What makes bare systems, and what looks at packages and other architectures.
 release-test: TOOLS := debootstrap:debootstrap /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring lintian:lintian \
-	rpm:rpm unzip:unzip qemu-aarch64-static:qemu-user-static /lib/ld-musl-x86_64.so.1:musl chromium:chromium
+	rpm:rpm unzip:unzip qemu-aarch64-static:qemu-user-static /lib/ld-musl-x86_64.so.1:musl chromium:chromium \
+	systemd-nspawn:systemd-container
 release-test: tools ## Install what `make release` built on bare systems, and use it there, as root [BEFORE=REV]
 	$(PYTHON) release/try.py $(PARTS)
 

@@ -169,7 +169,12 @@ def debian(suite: str) -> Iterator[Root]:
         try:
             yield root
         finally:
-            run("umount", "--recursive", "--lazy", root.path / "dev", root.path / "proc", ok=False)
+            unmount(root)
+
+
+def unmount(root: Root) -> None:
+    """Takes away what programs inside see of this machine."""
+    run("umount", "--recursive", "--lazy", root.path / "dev", root.path / "proc", ok=False)
 
 
 @functools.cache

@@ -43,6 +43,7 @@ from bare import (
     pip_of,
     python_of,
     run,
+    unmount,
     until,
 )
 from report import DIST, REPOSITORY, TARGET, VERSION, artefact, figure, seen, skip
@@ -136,6 +137,43 @@ def removed(root: Root, deb: Path, name: str) -> None:
     seen(deb, name, f"purged: {len(before)} files of a site as they were, nothing left")
 
 
+BOOTED = """
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/root/units.sh
+ExecStopPost=systemctl exit $EXIT_STATUS
+StandardOutput=append:/root/said
+StandardError=inherit
+TimeoutStartSec=900
+[Install]
+WantedBy=graphical.target
+"""
+
+
+def try_units() -> None:
+    """The units of the .deb under a systemd that runs."""
+    if shutil.which("systemd-nspawn") is None:
+        skip("units: systemd-nspawn is not here (Debian: systemd-container)")
+        return
+    deb = artefact(f"maint_*_{machine()}.deb")
+    with debian("bookworm") as root:
+        root.run("dpkg", "--install", *root.put(deb))
+        apt(root, "systemd", "systemd-sysv", "dbus", "curl")
+        shutil.copy(REPOSITORY / "release/units.sh", root.path / "root")
+        (root.path / "etc/systemd/system/trial.service").write_text(BOOTED)
+        root.run("systemctl", "enable", "trial.service")
+        unmount(root)
+        boot = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network"]
+        run(*boot, "--console=pipe", "--boot", "-D", root.path, ok=False, timeout=1200)
+        said = root.path / "root/said"
+        assert said.exists(), "it does not boot"
+        facts = re.findall("(?m)^fact: (.*)$", said.read_text())
+        assert facts and facts[-1] == "no unit has failed", said.read_text()
+    seen(deb, "Debian 12, booted", "; ".join(facts))
+
+
 def before() -> tuple[str, Path] | None:
     """The command of the version before: the last tag, or what `BEFORE` names."""
     describe = "describe --tags --abbrev=0 --match v* HEAD^"
@@ -172,7 +210,7 @@ def packed(binary: Path, deb: Path, folder: Path) -> Path:
     shutil.copy(binary, folder / "unpacked/usr/bin/maint")
     control = folder / "unpacked/DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*", "Version: 0.0.9-1", control.read_text(), flags=re.M))
-    (folder / "unpacked/DEBIAN/md5sums").unlink()
+    (folder / "unpacked/DEBIAN/md5sums").unlink(missing_ok=True)
     package = folder / "before.deb"
     run("dpkg-deb", "--root-owner-group", "--build", folder / "unpacked", package)
     return package
