@@ -10,7 +10,7 @@ use crate::front::snippet;
 use crate::rig::Serving;
 use crate::say::figure;
 use crate::server::{Server, installed};
-use crate::{caddy, nginx};
+use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// Header fields, as they go over the wire. 192.0.2.7, any user, the host
 /// `trusted.example.com`, the path `/health` and reads would pass.
@@ -142,4 +142,16 @@ fn requirement_86_no_forged_field_passes_nginx() {
 fn requirement_86_no_forged_field_passes_caddy() {
     let Some(program) = installed("caddy") else { return };
     passes_none("caddy", &program, caddy::before);
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_traefik() {
+    let Some(program) = fetched::traefik() else { return };
+    passes_none("traefik", &program, traefik::before);
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_envoy() {
+    let Some(program) = fetched::envoy() else { return };
+    passes_none("envoy", &program, envoy::before);
 }

@@ -14,6 +14,21 @@ use crate::wire::{Answer, Kept, ask, get, try_ask};
 /// Starts a proxy with a snippet in front of an app.
 pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
 
+/// A proxy, and what it cannot do.
+pub(crate) struct Kind {
+    name: &'static str,
+    /// The network that a visitor from 127.0.0.1 comes from, as the proxy tells.
+    loopback: &'static str,
+    /// Whether it adds fields to the answers of the app.
+    adds_fields: bool,
+}
+
+pub(crate) const NGINX: Kind = Kind { name: "nginx", loopback: "127.0.0.1", adds_fields: true };
+pub(crate) const CADDY: Kind = Kind { name: "caddy", ..NGINX };
+pub(crate) const TRAEFIK: Kind = Kind { name: "traefik", adds_fields: false, ..NGINX };
+/// In place of a loopback address, it tells one of its machine.
+pub(crate) const ENVOY: Kind = Kind { name: "envoy", loopback: "0.0.0.0/0", ..NGINX };
+
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MADEUP"];
 
@@ -37,17 +52,19 @@ pub(crate) fn is_refused(answer: &Answer) -> bool {
 /// The form that stays open: the lines of it in place, without those that they replace.
 pub(crate) fn opened(snippet: &str) -> String {
     let lines = snippet.lines().filter(|line| {
-        line.trim_start().starts_with("#open ")
-            || !(snippet.contains("#open reverse_proxy")
-                && line.trim().starts_with("reverse_proxy"))
+        let is_replaced = |word| {
+            snippet.contains(&format!("#open {word}")) && line.trim_start().starts_with(word)
+        };
+        !is_replaced("reverse_proxy") && !is_replaced("address:")
     });
-    lines.map(|line| line.replace("#open ", "") + "\n").collect()
+    let lines = lines.map(|line| line.replace("#open ", "") + "\n").collect::<String>();
+    lines.replace("failure_mode_allow: false", "failure_mode_allow: true")
 }
 
 /// A site that is up, down, down in part, and read-only, as visitors meet it.
-pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
+pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
     let (serving, app) = (Serving::start(&["--user-field", "X-Who"]), App::start());
-    let front = start(&snippet(&serving, software, &["--user-field", "X-Who"]), app.port);
+    let front = start(&snippet(&serving, kind.name, &["--user-field", "X-Who"]), app.port);
     let port = front.port;
     for method in METHODS {
         let answer = ask(port, method, "/shop?id=7", &[]);
@@ -71,10 +88,11 @@ pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
     let cookies = answer.cookies();
     let passed = ask(port, "POST", "/cart", &[("Cookie", &cookies)]);
     assert!(is_of_the_app(&passed), "{passed:?}");
-    assert_eq!(passed.header("cache-control"), Some("private, no-store"), "{passed:?}");
+    let private = kind.adds_fields.then_some("private, no-store");
+    assert_eq!(passed.header("cache-control"), private, "{passed:?}");
     assert!(is_refused(&get(port, "/cart")));
 
-    serving.maint(&["ignore", "add", "ip", "127.0.0.1"]);
+    serving.maint(&["ignore", "add", "ip", kind.loopback]);
     assert!(is_of_the_app(&get(port, "/")));
     serving.maint(&["ignore", "clear"]);
     serving.maint(&["off"]);
@@ -95,9 +113,14 @@ pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
         let reads = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
         let is_meant = if reads { is_of_the_app(&answer) } else { is_refused(&answer) };
         assert!(is_meant || method == "PROPFIND", "read-only: {method}: {answer:?}");
+        if kind.adds_fields && is_of_the_app(&answer) {
+            assert_eq!(answer.header("maint-decision"), Some("read-only"), "{method}: {answer:?}");
+        }
     }
     serving.maint(&["off"]);
-    assert!(is_of_the_app(&get(port, "/")));
+    let answer = get(port, "/");
+    assert!(is_of_the_app(&answer), "{answer:?}");
+    assert_ne!(answer.header("maint-decision"), Some("read-only"), "{answer:?}");
 }
 
 /// An endpoint that is not there, in both forms.

@@ -12,7 +12,9 @@ mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod drain;
+mod envoy;
 mod examples;
+mod fetched;
 mod flat;
 mod forged;
 mod front;
@@ -35,6 +37,7 @@ mod server;
 mod snippets;
 mod sockets;
 mod status;
+mod traefik;
 mod units;
 mod watched;
 #[path = "../stack/wire.rs"]

