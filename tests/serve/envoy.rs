@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::app::{App, FOR};
 use crate::fetched;
-use crate::front;
+use crate::front::{self, is_of_the_app, is_refused, snippet};
+use crate::rig::Serving;
 use crate::server::{Server, put};
-use crate::wire::try_ask;
+use crate::wire::{ask, get, try_ask};
 
 /// What stands below a key of the snippet, further to the right.
 fn part(snippet: &str, key: &str, indent: usize) -> String {
@@ -86,4 +88,33 @@ fn envoy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
 fn envoy_follows_each_toggle_among_visitors() {
     let Some(program) = fetched::envoy() else { return };
     front::is_switched_among_visitors("envoy", &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn behind_another_proxy_envoy_tells_of_the_client() {
+    let Some(program) = fetched::envoy() else { return };
+    let (serving, app) = (Serving::start(&[]), App::start());
+    let front = before(&program, &snippet(&serving, "envoy", &[]), app.port);
+    // In place of a loopback address, it tells one of its machine.
+    let answer = get(front.port, "/");
+    serving.maint(&["proxy", "add", answer.header(FOR).expect("the app is told")]);
+    serving.maint(&["ignore", "add", "ip", "192.0.2.7"]);
+    serving.maint(&["on"]);
+    let of = |chain: &str| ask(front.port, "GET", "/", &[("X-Forwarded-For", chain)]);
+    assert!(is_of_the_app(&of("192.0.2.7")));
+    assert!(is_of_the_app(&of("192.0.2.8, 192.0.2.7")));
+    assert!(is_refused(&of("192.0.2.7, 192.0.2.8")));
+    assert!(is_refused(&get(front.port, "/")));
+}
+
+#[test]
+fn envoy_asks_at_a_unix_socket() {
+    let Some(program) = fetched::envoy() else { return };
+    let (serving, app) = (Serving::start(&["--listen", "unix:s.sock"]), App::start());
+    let socket = format!("unix:{}", serving.dir.path().join("s.sock").display());
+    let text = serving.maint(&["snippet", "envoy", "--endpoint", &socket]);
+    let front = before(&program, &text, app.port);
+    assert!(is_of_the_app(&get(front.port, "/")));
+    serving.maint(&["on"]);
+    assert!(is_refused(&get(front.port, "/")));
 }

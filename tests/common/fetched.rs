@@ -1,4 +1,6 @@
-//! Proxies that Debian does not have: `make proxies` fetches those of `proxies.txt`.
+//! Proxies that Debian does not have: `make proxies` fetches those of `proxies.txt` in here.
+
+#![allow(dead_code, reason = "shared by several test targets, and no one of them needs all")]
 
 use std::path::{Path, PathBuf};
 
