@@ -36,6 +36,13 @@ fn caddy_obeys_the_endpoint() {
 }
 
 #[test]
+fn caddy_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = installed("caddy") else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::CADDY, &start);
+}
+
+#[test]
 fn caddy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
     let Some(program) = installed("caddy") else { return };
     front::fails_as_its_form_says("caddy", 502, &|text, app| before(&program, text, app));

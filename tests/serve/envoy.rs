@@ -79,6 +79,13 @@ fn envoy_obeys_the_endpoint() {
 }
 
 #[test]
+fn envoy_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = fetched::envoy() else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::ENVOY, &start);
+}
+
+#[test]
 fn envoy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
     let Some(program) = fetched::envoy() else { return };
     front::fails_as_its_form_says("envoy", 503, &|text, app| before(&program, text, app));

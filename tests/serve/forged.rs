@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::{App, OURS};
-use crate::front::snippet;
+use crate::front::{self, snippet};
 use crate::rig::Serving;
 use crate::say::figure;
 use crate::server::{Server, installed};
@@ -148,6 +148,15 @@ fn requirement_86_no_forged_field_passes_caddy() {
 fn requirement_86_no_forged_field_passes_traefik() {
     let Some(program) = fetched::traefik() else { return };
     passes_none("traefik", &program, traefik::before);
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_traefik_in_its_open_form() {
+    let Some(program) = fetched::traefik() else { return };
+    // There it asks by way of itself.
+    passes_none("traefik", &program, |program, text, app| {
+        traefik::before(program, &front::opened(text), app)
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::app::{App, FOR, OURS};
+use crate::app::{App, DECISION, FOR, OURS};
 use crate::rig::Serving;
 use crate::say::{amount, figure};
 use crate::server::Server;
@@ -17,16 +17,19 @@ pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
 /// A proxy, and what it cannot do.
 pub(crate) struct Kind {
     name: &'static str,
+    /// Whether it tells the app what was decided.
+    tells_app: bool,
     /// Whether it adds fields to the answers of the app.
     adds_fields: bool,
     /// Whether it knows the usual methods alone, and refuses others by itself.
     is_strict: bool,
 }
 
-pub(crate) const NGINX: Kind = Kind { name: "nginx", adds_fields: true, is_strict: false };
-pub(crate) const CADDY: Kind = Kind { name: "caddy", ..NGINX };
-pub(crate) const TRAEFIK: Kind = Kind { name: "traefik", adds_fields: false, ..NGINX };
-pub(crate) const ENVOY: Kind = Kind { name: "envoy", is_strict: true, ..NGINX };
+pub(crate) const NGINX: Kind =
+    Kind { name: "nginx", tells_app: false, adds_fields: true, is_strict: false };
+pub(crate) const CADDY: Kind = Kind { name: "caddy", tells_app: true, ..NGINX };
+pub(crate) const TRAEFIK: Kind = Kind { name: "traefik", adds_fields: false, ..CADDY };
+pub(crate) const ENVOY: Kind = Kind { name: "envoy", is_strict: true, ..CADDY };
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MADEUP"];
@@ -121,7 +124,17 @@ pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
             assert_eq!(answer.header("maint-decision"), Some("read-only"), "{method}: {answer:?}");
         }
     }
+    let told = |meant: &str| {
+        let answer = ask(port, "GET", "/", &[("Maint-Decision", "block")]);
+        assert_eq!(answer.header(DECISION), Some(meant), "{answer:?}");
+    };
+    if kind.tells_app {
+        told("read-only");
+    }
     serving.maint(&["off"]);
+    if kind.tells_app {
+        told("pass");
+    }
     let answer = get(port, "/");
     assert!(is_of_the_app(&answer), "{answer:?}");
     assert_ne!(answer.header("maint-decision"), Some("read-only"), "{answer:?}");

@@ -47,6 +47,13 @@ fn nginx_obeys_the_endpoint() {
 }
 
 #[test]
+fn nginx_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = installed("nginx") else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::NGINX, &start);
+}
+
+#[test]
 fn nginx_without_the_endpoint_is_closed_or_open_as_its_form_says() {
     let Some(program) = installed("nginx") else { return };
     front::fails_as_its_form_says("nginx", 500, &|text, app| before(&program, text, app));

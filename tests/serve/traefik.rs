@@ -15,6 +15,13 @@ fn traefik_obeys_the_endpoint() {
 }
 
 #[test]
+fn traefik_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = fetched::traefik() else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::TRAEFIK, &start);
+}
+
+#[test]
 fn traefik_without_the_endpoint_is_closed_or_open_as_its_form_says() {
     let Some(program) = fetched::traefik() else { return };
     front::fails_as_its_form_says("traefik", 500, &|text, app| before(&program, text, app));
