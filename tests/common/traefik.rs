@@ -21,7 +21,8 @@ pub(crate) fn with(program: &Path, snippet: &str, entry_point: &str, app: u16) -
         let snippet = snippet.replace("127.0.0.1:8599", &format!("127.0.0.1:{free}"));
         let is_open = snippet.contains("\n    maint-open:");
         let shown = snippet.lines().filter_map(|line| line.strip_prefix("#     "));
-        let shown: String = shown.filter(|_| is_open).map(|line| format!("{line}\n")).collect();
+        let shown: Vec<_> = shown.filter(|_| is_open).collect();
+        let shown = shown.join("\n") + "\n";
         let text = format!(
             "entryPoints:
   web:

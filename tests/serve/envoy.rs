@@ -14,7 +14,8 @@ use crate::wire::{ask, get, try_ask};
 fn part(snippet: &str, key: &str, indent: usize) -> String {
     let lines = snippet.lines().skip_while(|line| *line != format!("{key}:")).skip(1);
     let lines = lines.take_while(|line| line.starts_with(' '));
-    lines.map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+    let lines: Vec<_> = lines.map(|line| format!("{}{line}\n", " ".repeat(indent))).collect();
+    lines.concat()
 }
 
 /// One that hands everything to the app.
@@ -82,6 +83,17 @@ fn envoy_obeys_the_endpoint() {
 fn envoy_obeys_the_endpoint_in_its_open_form() {
     let Some(program) = fetched::envoy() else { return };
     let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::ENVOY, &start);
+}
+
+#[test]
+fn envoy_obeys_the_endpoint_by_a_prefix_as_before_1_38() {
+    let Some(program) = fetched::envoy() else { return };
+    let start = |text: &str, app: u16| {
+        let text = text.replace("path_override: /ext-authz", "path_prefix: /ext-authz");
+        assert!(text.contains("path_prefix"), "{text}");
+        before(&program, &text, app)
+    };
     front::is_obeyed(&front::ENVOY, &start);
 }
 

@@ -43,6 +43,34 @@ fn passes_who_is_verified(serving: &Serving, text: &str, start: Start<'_>) {
     assert!(!is_of_the_app(&get(front.port, "/")), "the proxy's own refusal stays");
 }
 
+/// An endpoint that reads a field, and a proxy that was not told so.
+fn believes_nobody(software: &str, start: Start<'_>) {
+    let (serving, app) = (Serving::start(&["--user-field", "Remote-User"]), App::start());
+    let front = start(&snippet(&serving, software, &[]), app.port);
+    serving.maint(&["ignore", "add", "user", "authenticated"]);
+    serving.maint(&["on"]);
+    for name in ["Remote-User", "remote-user"] {
+        let answer = ask(front.port, "GET", "/", &[(name, "ann")]);
+        assert!(is_refused(&answer), "{software}: {answer:?}");
+    }
+}
+
+#[test]
+fn requirement_86_a_proxy_that_knows_of_no_user_passes_on_none() {
+    if let Some(program) = installed("nginx") {
+        believes_nobody("nginx", &|text, app| nginx::before(&program, text, app));
+    }
+    if let Some(program) = installed("caddy") {
+        believes_nobody("caddy", &|text, app| caddy::before(&program, text, app));
+    }
+    if let Some(program) = fetched::traefik() {
+        believes_nobody("traefik", &|text, app| traefik::before(&program, text, app));
+    }
+    if let Some(program) = fetched::envoy() {
+        believes_nobody("envoy", &|text, app| envoy::before(&program, text, app));
+    }
+}
+
 #[test]
 fn a_user_whom_nginx_verifies_passes_by_a_rule_and_one_who_says_so_does_not() {
     let Some(program) = installed("nginx") else { return };
