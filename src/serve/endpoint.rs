@@ -96,7 +96,8 @@ impl Endpoint {
         };
         let decides = match question {
             Question::Auth | Question::Page => Some(Manner::Original),
-            Question::ForwardAuth(manner) => Some(manner),
+            Question::ForwardAuth => Some(Manner::Forwarded),
+            Question::ExtAuthz(manner) => Some(manner),
             _ => None,
         };
         if let Some(manner) = decides {
@@ -177,13 +178,22 @@ impl Endpoint {
                 let count =
                     if pass.read_only.is_some() { &counts.read_only } else { &counts.passed };
                 count.fetch_add(1, Ordering::Relaxed);
-                passed(&pass, revision)
+                let mut answer = passed(&pass, revision);
+                if matches!(question, Question::ExtAuthz(_)) {
+                    // Envoy takes any other code for a refusal.
+                    *answer.status_mut() = StatusCode::OK;
+                }
+                answer
             }
             Answer::Reply(reply) => {
                 if question != Question::Page {
                     served.counts.blocked.fetch_add(1, Ordering::Relaxed);
                 }
-                if question == Question::Auth { refused(&reply) } else { reply.with_body().into() }
+                match question {
+                    Question::Auth => refused(&reply),
+                    Question::ExtAuthz(_) => no_failure(reply.with_body().into()),
+                    _ => reply.with_body().into(),
+                }
             }
         }
     }
@@ -226,6 +236,16 @@ fn refused(reply: &Reply) -> Response<Bytes> {
         if let (Some(value), Ok(name)) = (value, HeaderName::try_from(name)) {
             answer.headers_mut().insert(name, value);
         }
+    }
+    answer
+}
+
+/// The answer for a request that is blocked, to a proxy that takes a 5xx for a failure of the
+/// endpoint: it would drop the page, or let everybody pass. Robots take this code as they take
+/// 503, so a proxy that does not turn it back does no harm.
+fn no_failure(mut answer: Response<Bytes>) -> Response<Bytes> {
+    if answer.status().is_server_error() {
+        *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     }
     answer
 }

@@ -1,4 +1,4 @@
-//! What is asked: `/auth`, `/shop/auth`, `/forward-auth/cart?id=7`.
+//! What is asked: `/auth`, `/shop/auth`, `/ext-authz/cart?id=7`.
 
 use super::told::Manner;
 
@@ -8,7 +8,10 @@ pub(super) enum Question {
     /// Whether a request passes; the answer has no body.
     Auth,
     /// Whether a request passes, and otherwise what its client gets.
-    ForwardAuth(Manner),
+    ForwardAuth,
+    /// The same for Envoy, which takes nothing but 200 for a yes, and a 5xx for a failure of the
+    /// endpoint.
+    ExtAuthz(Manner),
     /// The page for a request that was blocked.
     Page,
     Status,
@@ -18,8 +21,8 @@ pub(super) enum Question {
 }
 
 /// The words that questions begin with, which are no names of sites.
-pub(super) const WORDS: [&str; 7] =
-    ["auth", "forward-auth", "page", "status", "metrics", "livez", "readyz"];
+pub(super) const WORDS: [&str; 8] =
+    ["auth", "forward-auth", "ext-authz", "page", "status", "metrics", "livez", "readyz"];
 
 impl Question {
     /// Reads a path: the name of the site, if it begins with one, the question, and the
@@ -42,8 +45,9 @@ impl Question {
         // A query of the question's own means nothing.
         let question = match (word, behind.starts_with('/')) {
             ("auth", false) => Self::Auth,
-            ("forward-auth", false) => Self::ForwardAuth(Manner::Forwarded),
-            ("forward-auth", true) => Self::ForwardAuth(Manner::Itself),
+            ("forward-auth", false) => Self::ForwardAuth,
+            ("ext-authz", false) => Self::ExtAuthz(Manner::Forwarded),
+            ("ext-authz", true) => Self::ExtAuthz(Manner::Itself),
             ("page", false) => Self::Page,
             ("status", false) => Self::Status,
             ("metrics", false) => Self::Metrics,
@@ -61,16 +65,18 @@ mod tests {
 
     #[test]
     fn a_question_is_told_from_the_name_of_a_site_and_from_what_is_behind_it() {
-        let itself = Question::ForwardAuth(Manner::Itself);
+        let itself = Question::ExtAuthz(Manner::Itself);
         for (target, read) in [
             ("/auth", Some((None, Question::Auth, ""))),
             ("/auth?x", Some((None, Question::Auth, "?x"))),
             ("/shop/page", Some((Some("shop"), Question::Page, ""))),
-            ("/forward-auth", Some((None, Question::ForwardAuth(Manner::Forwarded), ""))),
-            ("/forward-auth/", Some((None, itself, "/"))),
-            ("/forward-auth/auth?a=/b", Some((None, itself, "/auth?a=/b"))),
-            ("/forward-auth//auth", Some((None, itself, "//auth"))),
-            ("/shop/forward-auth/x", Some((Some("shop"), itself, "/x"))),
+            ("/forward-auth", Some((None, Question::ForwardAuth, ""))),
+            ("/forward-auth/", None),
+            ("/ext-authz", Some((None, Question::ExtAuthz(Manner::Forwarded), ""))),
+            ("/ext-authz/", Some((None, itself, "/"))),
+            ("/ext-authz/auth?a=/b", Some((None, itself, "/auth?a=/b"))),
+            ("/ext-authz//auth", Some((None, itself, "//auth"))),
+            ("/shop/ext-authz/x", Some((Some("shop"), itself, "/x"))),
             ("/auth/", None),
             ("/shop", None),
             ("/shop/", None),

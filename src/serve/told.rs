@@ -20,10 +20,10 @@ pub(super) enum Manner {
     /// nginx, which is told what to send: `X-Original-Method`, `X-Original-URI`, `Host`, and
     /// `X-Original-Host`.
     Original,
-    /// Caddy and Traefik: `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Host`.
+    /// Caddy, Traefik and Envoy: `X-Forwarded-Method`, `X-Forwarded-Uri`, `X-Forwarded-Host`.
     Forwarded,
-    /// Envoy: it asks with the method and the host of the request, and with its target behind
-    /// that of the question.
+    /// Envoy before 1.38: it asks with the method and the host of the request, and with its
+    /// target behind that of the question.
     Itself,
 }
 

@@ -11,9 +11,10 @@ use maint::internal::serve::{Address, Endpoint, Listener, Server, Users};
 use maint::request::{RequestParts, User};
 
 /// How a proxy tells of a request: the question, and the fields for method, target and host.
-const MANNERS: [(&str, [&str; 3]); 2] = [
+const MANNERS: [(&str, [&str; 3]); 3] = [
     ("/auth", ["X-Original-Method", "X-Original-URI", "Host"]),
     ("/forward-auth", ["X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"]),
+    ("/ext-authz", ["X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"]),
 ];
 
 /// Fields that a proxy sets in place of the client's own.
@@ -160,22 +161,26 @@ fn differs(expected: &Answer, question: &str, answer: &[u8]) -> Option<String> {
     let is_status = |wanted: u16| {
         (status != wanted.to_string()).then(|| format!("{wanted} expected, {status} found: {head}"))
     };
+    let is_envoy = question == "/ext-authz";
     match expected {
-        Answer::Pass(pass) => is_status(204).or_else(|| {
+        Answer::Pass(pass) => is_status(if is_envoy { 200 } else { 204 }).or_else(|| {
             let shared = !head.contains("cache-control");
             (shared == pass.is_private).then(|| format!("private: {} in {head}", pass.is_private))
         }),
         Answer::Reply(_) if question == "/auth" => {
             is_status(403).or_else(|| lacks("maint-decision", "block"))
         }
-        Answer::Reply(reply) => is_status(reply.status())
-            .or_else(|| reply.headers().find_map(|(name, value)| lacks(name, &value)))
-            // A proxy that asks about HEAD by GET leaves out the body itself.
-            .or_else(|| {
-                let body = &answer[end + 4..];
-                let is_whole = reply.header("content-length") == Some(body.len().to_string());
-                let is_same = reply.body() == body || reply.body().is_empty() && is_whole;
-                (!is_same).then(|| "another body".to_owned())
-            }),
+        Answer::Reply(reply) => is_status(match reply.status() {
+            500.. if is_envoy => 429,
+            status => status,
+        })
+        .or_else(|| reply.headers().find_map(|(name, value)| lacks(name, &value)))
+        // A proxy that asks about HEAD by GET leaves out the body itself.
+        .or_else(|| {
+            let body = &answer[end + 4..];
+            let is_whole = reply.header("content-length") == Some(body.len().to_string());
+            let is_same = reply.body() == body || reply.body().is_empty() && is_whole;
+            (!is_same).then(|| "another body".to_owned())
+        }),
     }
 }

@@ -38,7 +38,6 @@ fn who_passes_by_a_rule_is_kept_out_of_caches() {
 #[test]
 fn forward_auth_and_page_answer_with_what_the_client_gets() {
     let serving = Serving::start(&[]);
-    serving.maint(&["on", "-m", "Bigger disks"]);
     let caddy = [
         ("X-Forwarded-Method", "GET"),
         ("X-Forwarded-Uri", "/cart"),
@@ -47,12 +46,20 @@ fn forward_auth_and_page_answer_with_what_the_client_gets() {
     ];
     let nginx = [NGINX[0], NGINX[1], ("Accept", "text/plain")];
     let envoy = [("Host", "shop.example.com"), ("Accept", "text/plain")];
-    for answer in [
-        serving.ask("GET", "/forward-auth", &caddy),
-        serving.ask("GET", "/forward-auth/cart?id=7", &envoy),
-        serving.ask("GET", "/page", &nginx),
+    for (status, question) in [(204, "/forward-auth"), (200, "/ext-authz")] {
+        let answer = serving.ask("GET", question, &caddy);
+        assert_eq!((answer.status, answer.field("maint-decision")), (status, Some("pass")));
+    }
+    serving.maint(&["on", "-m", "Bigger disks"]);
+    for (status, answer) in [
+        (503, serving.ask("GET", "/forward-auth", &caddy)),
+        // Envoy would take a 5xx for a failure of the endpoint.
+        (429, serving.ask("GET", "/ext-authz", &caddy)),
+        (429, serving.ask("GET", "/ext-authz/cart?id=7", &envoy)),
+        (503, serving.ask("GET", "/page", &nginx)),
     ] {
-        assert_eq!((answer.status, answer.field("maint-decision")), (503, Some("block")));
+        assert_eq!((answer.status, answer.field("maint-decision")), (status, Some("block")));
+        assert_eq!(answer.field("retry-after"), Some("120"));
         assert!(String::from_utf8_lossy(&answer.body).contains("Bigger disks"));
     }
 }

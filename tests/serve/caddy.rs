@@ -32,7 +32,14 @@ http://127.0.0.1:{free} {{\n respond 204\n}}\n"
 #[test]
 fn caddy_obeys_the_endpoint() {
     let Some(program) = installed("caddy") else { return };
-    front::is_obeyed("caddy", &|text, app| before(&program, text, app));
+    front::is_obeyed(&front::CADDY, &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn caddy_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = installed("caddy") else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::CADDY, &start);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::{App, OURS};
-use crate::front::snippet;
+use crate::front::{self, snippet};
 use crate::rig::Serving;
 use crate::say::figure;
 use crate::server::{Server, installed};
-use crate::{caddy, nginx};
+use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// Header fields, as they go over the wire. 192.0.2.7, any user, the host
 /// `trusted.example.com`, the path `/health` and reads would pass.
@@ -74,7 +74,7 @@ const REQUESTS: [(&str, &str); 8] = [
 ];
 
 /// The whole answer, as text.
-fn exchange(port: u16, request: &str) -> String {
+pub(crate) fn exchange(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -142,4 +142,25 @@ fn requirement_86_no_forged_field_passes_nginx() {
 fn requirement_86_no_forged_field_passes_caddy() {
     let Some(program) = installed("caddy") else { return };
     passes_none("caddy", &program, caddy::before);
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_traefik() {
+    let Some(program) = fetched::traefik() else { return };
+    passes_none("traefik", &program, traefik::before);
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_traefik_in_its_open_form() {
+    let Some(program) = fetched::traefik() else { return };
+    // There it asks by way of itself.
+    passes_none("traefik", &program, |program, text, app| {
+        traefik::before(program, &front::opened(text), app)
+    });
+}
+
+#[test]
+fn requirement_86_no_forged_field_passes_envoy() {
+    let Some(program) = fetched::envoy() else { return };
+    passes_none("envoy", &program, envoy::before);
 }

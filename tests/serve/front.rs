@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::app::{App, OURS};
+use crate::app::{App, DECISION, FOR, OURS};
 use crate::rig::Serving;
 use crate::say::{amount, figure};
 use crate::server::Server;
@@ -13,6 +13,23 @@ use crate::wire::{Answer, Kept, ask, get, try_ask};
 
 /// Starts a proxy with a snippet in front of an app.
 pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
+
+/// A proxy, and what it cannot do.
+pub(crate) struct Kind {
+    name: &'static str,
+    /// Whether it tells the app what was decided.
+    tells_app: bool,
+    /// Whether it adds fields to the answers of the app.
+    adds_fields: bool,
+    /// Whether it knows the usual methods alone, and refuses others by itself.
+    is_strict: bool,
+}
+
+pub(crate) const NGINX: Kind =
+    Kind { name: "nginx", tells_app: false, adds_fields: true, is_strict: false };
+pub(crate) const CADDY: Kind = Kind { name: "caddy", tells_app: true, ..NGINX };
+pub(crate) const TRAEFIK: Kind = Kind { name: "traefik", adds_fields: false, ..CADDY };
+pub(crate) const ENVOY: Kind = Kind { name: "envoy", is_strict: true, ..CADDY };
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MADEUP"];
@@ -37,25 +54,32 @@ pub(crate) fn is_refused(answer: &Answer) -> bool {
 /// The form that stays open: the lines of it in place, without those that they replace.
 pub(crate) fn opened(snippet: &str) -> String {
     let lines = snippet.lines().filter(|line| {
-        line.trim_start().starts_with("#open ")
-            || !(snippet.contains("#open reverse_proxy")
-                && line.trim().starts_with("reverse_proxy"))
+        let is_replaced = |word| {
+            snippet.contains(&format!("#open {word}")) && line.trim_start().starts_with(word)
+        };
+        !is_replaced("reverse_proxy") && !is_replaced("address:")
     });
-    lines.map(|line| line.replace("#open ", "") + "\n").collect()
+    let lines = lines.map(|line| line.replace("#open ", "") + "\n").collect::<String>();
+    lines.replace("failure_mode_allow: false", "failure_mode_allow: true")
 }
 
 /// A site that is up, down, down in part, and read-only, as visitors meet it.
-pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
+pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
     let (serving, app) = (Serving::start(&["--user-field", "X-Who"]), App::start());
-    let front = start(&snippet(&serving, software, &["--user-field", "X-Who"]), app.port);
+    let front = start(&snippet(&serving, kind.name, &["--user-field", "X-Who"]), app.port);
     let port = front.port;
-    for method in METHODS {
+    let methods = METHODS.iter().filter(|method| !(kind.is_strict && **method == "MADEUP"));
+    let methods: Vec<&str> = methods.copied().collect();
+    for &method in &methods {
         let answer = ask(port, method, "/shop?id=7", &[]);
         assert!(is_of_the_app(&answer), "up: {method}: {answer:?}");
         assert_eq!(answer.header("cache-control"), None, "{answer:?}");
     }
+    // In place of a loopback address, Envoy tells one of its machine.
+    let own = get(port, "/").header(FOR).filter(|it| !it.is_empty()).map(str::to_owned);
+    let own = own.unwrap_or_else(|| "127.0.0.1".to_owned());
     serving.maint(&["on", "-m", "The cellar is being swept"]);
-    for method in METHODS {
+    for &method in &methods {
         let answer = ask(port, method, "/shop?id=7", &[("Accept", "text/html")]);
         assert!(is_refused(&answer), "down: {method}: {answer:?}");
         assert_eq!(answer.body.contains("The cellar"), method != "HEAD", "{method}: {answer:?}");
@@ -71,10 +95,11 @@ pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
     let cookies = answer.cookies();
     let passed = ask(port, "POST", "/cart", &[("Cookie", &cookies)]);
     assert!(is_of_the_app(&passed), "{passed:?}");
-    assert_eq!(passed.header("cache-control"), Some("private, no-store"), "{passed:?}");
+    let private = kind.adds_fields.then_some("private, no-store");
+    assert_eq!(passed.header("cache-control"), private, "{passed:?}");
     assert!(is_refused(&get(port, "/cart")));
 
-    serving.maint(&["ignore", "add", "ip", "127.0.0.1"]);
+    serving.maint(&["ignore", "add", "ip", &own]);
     assert!(is_of_the_app(&get(port, "/")));
     serving.maint(&["ignore", "clear"]);
     serving.maint(&["off"]);
@@ -90,14 +115,29 @@ pub(crate) fn is_obeyed(software: &str, start: Start<'_>) {
     }
     serving.maint(&["off"]);
     serving.maint(&["on", "--read-only"]);
-    for method in METHODS {
+    for &method in &methods {
         let answer = ask(port, method, "/", &[]);
         let reads = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
         let is_meant = if reads { is_of_the_app(&answer) } else { is_refused(&answer) };
         assert!(is_meant || method == "PROPFIND", "read-only: {method}: {answer:?}");
+        if kind.adds_fields && is_of_the_app(&answer) {
+            assert_eq!(answer.header("maint-decision"), Some("read-only"), "{method}: {answer:?}");
+        }
+    }
+    let told = |meant: &str| {
+        let answer = ask(port, "GET", "/", &[("Maint-Decision", "block")]);
+        assert_eq!(answer.header(DECISION), Some(meant), "{answer:?}");
+    };
+    if kind.tells_app {
+        told("read-only");
     }
     serving.maint(&["off"]);
-    assert!(is_of_the_app(&get(port, "/")));
+    if kind.tells_app {
+        told("pass");
+    }
+    let answer = get(port, "/");
+    assert!(is_of_the_app(&answer), "{answer:?}");
+    assert_ne!(answer.header("maint-decision"), Some("read-only"), "{answer:?}");
 }
 
 /// An endpoint that is not there, in both forms.

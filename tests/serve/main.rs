@@ -6,17 +6,22 @@ mod agent_check;
 #[allow(dead_code, reason = "shared with the target `stack`")]
 #[path = "../stack/app.rs"]
 mod app;
+mod as_seen;
 mod asks;
 mod bounds;
 mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod drain;
+mod envoy;
 mod examples;
+#[path = "../common/fetched.rs"]
+mod fetched;
 mod flat;
 mod forged;
 mod front;
 mod haproxy;
+mod http2;
 #[path = "../common/meanwhile.rs"]
 mod meanwhile;
 mod metrics;
@@ -35,7 +40,11 @@ mod server;
 mod snippets;
 mod sockets;
 mod status;
+mod traefik;
+#[path = "../common/traefik.rs"]
+mod traefik_server;
 mod units;
+mod users;
 mod watched;
 #[path = "../stack/wire.rs"]
 mod wire;

@@ -43,7 +43,14 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
 #[test]
 fn nginx_obeys_the_endpoint() {
     let Some(program) = installed("nginx") else { return };
-    front::is_obeyed("nginx", &|text, app| before(&program, text, app));
+    front::is_obeyed(&front::NGINX, &|text, app| before(&program, text, app));
+}
+
+#[test]
+fn nginx_obeys_the_endpoint_in_its_open_form() {
+    let Some(program) = installed("nginx") else { return };
+    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
+    front::is_obeyed(&front::NGINX, &start);
 }
 
 #[test]

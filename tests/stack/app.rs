@@ -12,6 +12,15 @@ use crate::wire::try_ask;
 /// The header field that every answer of the app has, and nobody else's: the port of the app.
 pub(crate) const OURS: &str = "x-app";
 
+/// The header field of an answer that repeats the `Host` of the request.
+pub(crate) const HOST: &str = "x-app-host";
+
+/// The one that repeats `X-Forwarded-For`.
+pub(crate) const FOR: &str = "x-app-for";
+
+/// The one that repeats `Maint-Decision`.
+pub(crate) const DECISION: &str = "x-app-decision";
+
 /// It answers until this is dropped.
 pub(crate) struct App {
     pub(crate) port: u16,
@@ -67,6 +76,8 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
     let first = line(&mut connection)?;
     let mut length = 0;
     let mut is_websocket = false;
+    let mut repeated = [(HOST, "host"), (FOR, "x-forwarded-for"), (DECISION, "maint-decision")]
+        .map(|(as_what, name)| (as_what, name, String::new()));
     loop {
         match line(&mut connection)?.trim_end().split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("upgrade") => {
@@ -75,7 +86,13 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.trim().parse().ok()?;
             }
-            Some(_) => {}
+            Some((name, value)) => {
+                for (_, repeats, found) in &mut repeated {
+                    if name.eq_ignore_ascii_case(repeats) {
+                        value.trim().clone_into(found);
+                    }
+                }
+            }
             None => break,
         }
     }
@@ -89,8 +106,10 @@ fn answer(stream: TcpStream, port: u16) -> Option<()> {
         "/own-503" => ("503 Service Unavailable", "the app is busy\n".to_owned()),
         _ => ("200 OK", format!("the app: {method} {path}\n")),
     };
+    let repeated = repeated.map(|(name, _, value)| format!("{name}: {value}\r\n")).concat();
     let head = format!(
         "HTTP/1.1 {status}\r\n{OURS}: {port}\r\nContent-Type: text/plain\r\n\
+         {repeated}\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );

@@ -1,5 +1,5 @@
-//! What cannot be run here, Traefik and Kubernetes: each snippet is read by a parser of YAML,
-//! and the nginx in it is run.
+//! Traefik and Kubernetes: each snippet is read by a parser of YAML, and the nginx in it is run;
+//! Traefik as well, where `make proxies` could fetch it.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,11 +8,13 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::app::{App, answers_at};
+use crate::fetched;
 use crate::nginx::start;
 use crate::obeys::{HTML, MESSAGE, is_of, is_refused};
 use crate::say::skip;
 use crate::server::installed;
 use crate::site::TestSite;
+use crate::traefik;
 use crate::wire::{ask, get, try_ask};
 
 /// The documents of a text in YAML, as Python reads them; `None`, and a line, without Python's
@@ -81,6 +83,44 @@ fn requirement_83_the_nginx_that_traefik_asks_obeys() {
     assert!(!is_passed("203.0.113.7", "/.well-known/acme-challenge/../shop"));
     site.off();
     assert!(is_passed("203.0.113.7", "/shop"));
+}
+
+#[test]
+fn requirement_83_traefik_obeys_by_way_of_nginx() {
+    let (Some(nginx), Some(program)) = (installed("nginx"), fetched::traefik()) else { return };
+    let (site, app) = (TestSite::new(), App::start());
+    site.add_flag();
+    let snippet = site.maint(&["snippet", "traefik"]);
+    let head = snippet.lines().skip_while(|line| *line != "# server {");
+    let head = head.map_while(|line| line.strip_prefix('#')).collect::<Vec<_>>().join("\n");
+    let servers = |port: u16| head.replace("127.0.0.1:8504", &format!("127.0.0.1:{port}"));
+    let is_up = |port| try_ask(port, "GET", "/", &[]).is_ok_and(|answer| answer.status == 204);
+    let asked = start(&nginx, &servers, &is_up);
+    let snippet = snippet.replace("127.0.0.1:8504", &format!("127.0.0.1:{}", asked.port));
+    let front = traefik::before(&program, &snippet, app.port);
+    site.on(MESSAGE);
+    for method in ["GET", "POST", "DELETE"] {
+        let answer = ask(front.port, method, "/shop", &HTML);
+        is_refused(&answer, method);
+        assert!(answer.body.contains(MESSAGE), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("120"), "{answer:?}");
+    }
+    // What a client says of itself is no address and no path.
+    site.allow("203.0.113.9");
+    for field in [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Real-Ip", "203.0.113.9"),
+        ("X-Forwarded-Uri", "/.well-known/acme-challenge/token"),
+    ] {
+        is_refused(&ask(front.port, "GET", "/shop", &[HTML[0], field]), field.0);
+    }
+    is_of(&app, &get(front.port, "/.well-known/acme-challenge/token"));
+    site.allow("127.0.0.1");
+    is_of(&app, &get(front.port, "/shop"));
+    site.off();
+    is_of(&app, &get(front.port, "/shop"));
+    drop(asked);
+    assert_eq!(get(front.port, "/").status, 500);
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod caddy;
 #[path = "../common/can.rs"]
 mod can;
 mod django;
+#[path = "../common/fetched.rs"]
+mod fetched;
 mod guides;
 mod haproxy;
 mod laravel;
@@ -34,6 +36,8 @@ mod server;
 mod session;
 mod site;
 mod systemd;
+#[path = "../common/traefik.rs"]
+mod traefik;
 mod turnout;
 mod varnish;
 mod visitors;

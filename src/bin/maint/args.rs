@@ -1146,9 +1146,9 @@ pub(crate) struct FlagRemove {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
-It answers nginx at /auth and /page, and Caddy, Traefik and Envoy at /forward-auth;
-`maint snippet nginx --endpoint ADDRESS` prints what to paste. Monitors ask /status,
-/metrics, /livez and /readyz. docs/endpoint.md has each field and code.
+It answers nginx at /auth and /page, Caddy and Traefik at /forward-auth, and Envoy at
+/ext-authz; `maint snippet nginx --endpoint ADDRESS` prints what to paste. Monitors ask
+/status, /metrics, /livez and /readyz. docs/endpoint.md has each field and code.
 
 It believes what it is told of a request, so only the proxy may reach it: a Unix
 socket, which gets the mode 0660, or a port of this machine. Started by systemd with
