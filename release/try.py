@@ -17,6 +17,7 @@ import platform
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -589,6 +590,8 @@ def main() -> int:
         inside = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         environment = os.environ | {"MAINT_RELEASE_INSIDE": "1"}
         return subprocess.call([*inside, sys.executable, *sys.argv], env=environment)
+    # A shell that starts this in the background has it ignored, and programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parts = sys.argv[1:] or list(PARTS)
     failed = []
     for part in parts:
