@@ -498,8 +498,8 @@ impl WindowArgs {
         Ok(settings)
     }
 
-    /// Changes what is given, and leaves the rest.
-    pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+    /// Changes the messages that are given, and leaves those in other languages.
+    pub(crate) fn change_messages(&self, settings: &mut WindowSettings) -> maint::Result<()> {
         let Messages { reason, reasons } = messages(&self.message)?;
         if let Some(reason) = reason {
             settings.reason = said(reason);
@@ -508,6 +508,12 @@ impl WindowArgs {
             settings.reasons.remove(&language);
             settings.reasons.extend(said(reason).map(|reason| (language, reason)));
         }
+        Ok(())
+    }
+
+    /// Changes what is given, and leaves the rest.
+    pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+        self.change_messages(settings)?;
         let given = Scope::new().paths(&self.path)?.methods(&self.method)?.hosts(&self.host)?;
         let (scope, page) = (&mut settings.scope, &mut settings.page);
         for (list, given) in [
