@@ -61,9 +61,8 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         .context("could not watch signals")?;
     let claim = session.claim(&site)?;
     let asked = asked.run(claim.id());
-    let opened = session.apply(&site, false, |state, stamp| {
-        open(state, &site, &name, &asked, args, stamp)
-    });
+    let opened =
+        session.apply(&site, false, |state, stamp| open(state, &site, &name, &asked, args, stamp));
     let opened = opened.inspect_err(|_| claim.remove())?;
     sweep(&site, &opened.after);
     session.output.note(say!("window `{}` is open", name));
@@ -434,6 +433,7 @@ impl Hold<'_> {
             } else {
                 Text::default()
             };
+            let what = self.session.clock.in_words(what);
             output.error_line(failure::mistake(&say!("{}{}", what, stays)));
             if is_open {
                 // The next run of that name would be refused.
