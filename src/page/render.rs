@@ -697,12 +697,11 @@ impl<'t> Engine<'t> {
             Some(name) => file_name(name, format),
             None => file_name(BUILTIN, format),
         };
-        let template = match name {
-            Some(_) => self.find(&file_name),
-            None => {
-                let found = self.builtins.get_template(&file_name);
-                found.map_err(|cause| self.mistake(&file_name, &cause))
-            }
+        let template = if name.is_some() {
+            self.find(&file_name)
+        } else {
+            let found = self.builtins.get_template(&file_name);
+            found.map_err(|cause| self.mistake(&file_name, &cause))
         };
         let template = match template {
             Ok(template) => template,
@@ -768,7 +767,7 @@ fn samples() -> [Context; 3] {
 
 /// Where a byte of a text is: `line 3, column 7`, each counted from one.
 fn place(text: &str, at: usize) -> String {
-    let before = &text[..text.floor_char_boundary(at)];
+    let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("line {line}, column {column}")
