@@ -71,6 +71,7 @@ pub mod serve {
 pub mod state {
     pub use crate::state::bypass::{digest, generate};
     pub use crate::state::language::is_language;
+    pub use crate::state::link::check_url;
     pub use crate::state::page::{
         validate_redirect, validate_retry_after, validate_status, validate_template_name,
     };

@@ -504,10 +504,11 @@ impl Templates {
         let mut unknown = engine.unknown_names(&file_name)?;
         unknown.sort();
         if let Some(first) = unknown.first() {
-            let line = line_of(&self.sources[&file_name].text, first);
-            let line = line.map_or_else(String::new, |line| format!(" on line {line}"));
+            let source = &self.sources[&file_name].text;
+            let place = first_use(source, first)
+                .map_or_else(String::new, |at| format!(" on {},", place(source, at)));
             return Err(Error::invalid_with(
-                format!("the template `{file_name}` asks for `{first}`{line}, which no page has"),
+                format!("the template `{file_name}` asks for `{first}`{place} which no page has"),
                 format!("it may use {}", Context::FIELDS.join(", ")),
             ));
         }
@@ -645,7 +646,7 @@ impl<'t> Engine<'t> {
         if let Some(message) = conflict(sources, file_name, source) {
             return Err(Error::invalid_with(message, "give the other one another name"));
         }
-        self.environment.get_template(file_name).map_err(|cause| mistake(file_name, &cause))
+        self.environment.get_template(file_name).map_err(|cause| self.mistake(file_name, &cause))
     }
 
     /// The names that a template asks for and no page has.
@@ -696,11 +697,11 @@ impl<'t> Engine<'t> {
             Some(name) => file_name(name, format),
             None => file_name(BUILTIN, format),
         };
-        let template = match name {
-            Some(_) => self.find(&file_name),
-            None => {
-                self.builtins.get_template(&file_name).map_err(|cause| mistake(&file_name, &cause))
-            }
+        let template = if name.is_some() {
+            self.find(&file_name)
+        } else {
+            let found = self.builtins.get_template(&file_name);
+            found.map_err(|cause| self.mistake(&file_name, &cause))
         };
         let template = match template {
             Ok(template) => template,
@@ -708,8 +709,32 @@ impl<'t> Engine<'t> {
         };
         match template.render_captured_to(Serde(context), page) {
             Ok(done) => (Ok(()), done.state().fuel_levels().map(|(used, _)| used)),
-            Err(cause) => (Err(mistake(&file_name, &cause)), None),
+            Err(cause) => (Err(self.mistake(&file_name, &cause)), None),
         }
+    }
+
+    /// What is wrong with a template, with its name and where in it.
+    fn mistake(&self, file_name: &str, cause: &minijinja::Error) -> Error {
+        // Where one template builds on another, the innermost error is the most precise.
+        let mut innermost = cause;
+        while let Some(inner) =
+            std::error::Error::source(innermost).and_then(<dyn std::error::Error>::downcast_ref)
+        {
+            innermost = inner;
+        }
+        let name = innermost.name().unwrap_or(file_name);
+        let source = self.templates.sources.get(name);
+        let place = match (source, innermost.range(), innermost.line()) {
+            (Some(source), Some(range), _) => format!(" on {}", place(&source.text, range.start)),
+            (_, _, Some(line)) => format!(" on line {line}"),
+            _ => String::new(),
+        };
+        let detail = match innermost.kind() {
+            ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
+            ErrorKind::WriteFailure => format!("it makes more than {MAX_PAGE_SIZE} bytes"),
+            kind => innermost.detail().map_or_else(|| kind.to_string(), str::to_owned),
+        };
+        Error::invalid(format!("the template `{name}` has a mistake{place}: {detail}"))
     }
 }
 
@@ -740,8 +765,16 @@ fn samples() -> [Context; 3] {
     [full, late, bare]
 }
 
-/// The line on which Jinja first meets a name, counted from one.
-fn line_of(source: &str, name: &str) -> Option<usize> {
+/// Where a byte of a text is: `line 3, column 7`, each counted from one.
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}")
+}
+
+/// Where Jinja first meets a name.
+fn first_use(source: &str, name: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let mut from = 0;
     while let Some(start) = source[from..].find('{').map(|at| from + at + 1) {
@@ -757,7 +790,7 @@ fn line_of(source: &str, name: &str) -> Option<usize> {
             !tag[..at].ends_with(is_part) && !tag[at + name.len()..].starts_with(is_part)
         };
         if let Some((at, _)) = tag.match_indices(name).find(|(at, _)| is_whole(*at)) {
-            return Some(source[..start + at].matches('\n').count() + 1);
+            return Some(start + at);
         }
         from = end;
     }
@@ -769,25 +802,6 @@ fn refused(file_name: &str, refusal: &bounds::Refusal) -> Error {
     let bounds::Refusal { line, why, hint } = refusal;
     let message = format!("the template `{file_name}` is refused for line {line}: {why}");
     Error::Invalid { message, hint: hint.clone() }
-}
-
-/// What is wrong with a template, with its name and line.
-fn mistake(file_name: &str, cause: &minijinja::Error) -> Error {
-    // Where one template builds on another, the innermost error is the most precise.
-    let mut innermost = cause;
-    while let Some(inner) =
-        std::error::Error::source(innermost).and_then(<dyn std::error::Error>::downcast_ref)
-    {
-        innermost = inner;
-    }
-    let name = innermost.name().unwrap_or(file_name);
-    let line = innermost.line().map_or_else(String::new, |line| format!(" on line {line}"));
-    let detail = match innermost.kind() {
-        ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
-        ErrorKind::WriteFailure => format!("it makes more than {MAX_PAGE_SIZE} bytes"),
-        kind => innermost.detail().map_or_else(|| kind.to_string(), str::to_owned),
-    };
-    Error::invalid(format!("the template `{name}` has a mistake{line}: {detail}"))
 }
 
 /// A buffer that holds no more than [`MAX_PAGE_SIZE`].
@@ -965,28 +979,41 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_file_and_line() {
+    fn a_mistake_is_told_with_its_file_line_and_column() {
         let message = |source: &str| {
             let added = Templates::empty().add("x.html".to_owned(), source.to_owned());
             added.map_or_else(|error| error.to_string(), |()| tried("x.html", source))
         };
         assert!(
-            message("<p>{{ reason }}</p>\n{% if %}").contains("`x.html` has a mistake on line 2")
+            message("<p>{{ reason }}</p>\n{% if %}")
+                .contains("`x.html` has a mistake on line 2, column 7: ")
         );
-        assert!(message("\n\n{{ 1 / 0 }}").contains("`x.html` has a mistake on line 3"));
+        assert!(
+            message("\n\n{{ 1 / 0 }}").contains("`x.html` has a mistake on line 3, column 4: ")
+        );
+        let umlauts = message("\n<p>\u{e4}\u{f6}\u{fc} {{ 1 / 0 }}");
+        assert!(
+            umlauts.contains("on line 2, column 11: "),
+            "characters, as editors count: {umlauts}"
+        );
         let prose = "resaon\n{# resaon #}\n{{ my_resaon }}\n{% if title == resaon %}{% endif %}";
         assert!(
-            message(prose).contains("`x.html` asks for `my_resaon` on line 3"),
+            message(prose)
+                .contains("`x.html` asks for `my_resaon` on line 3, column 4, which no page has"),
             "{}",
             message(prose)
         );
         let prose = prose.replace("{{ my_resaon }}", "{{ title }} resaon");
-        assert!(message(&prose).contains("asks for `resaon` on line 4"), "{}", message(&prose));
+        assert!(
+            message(&prose).contains("asks for `resaon` on line 4, column 16, which"),
+            "{}",
+            message(&prose)
+        );
         assert!(message(&"x".repeat(MAX_SIZE + 1)).contains("has at most 262144 bytes"));
         let mut templates = with("base.html", "\n{{ 1 / 0 }}");
         templates.add("x.html".to_owned(), "{% include 'base.html' %}".to_owned()).unwrap();
         let error = templates.try_out("x", Format::Html).unwrap_err().to_string();
-        assert!(error.contains("`base.html` has a mistake on line 2"), "{error}");
+        assert!(error.contains("`base.html` has a mistake on line 2, column 4: "), "{error}");
     }
 
     #[test]

@@ -12,9 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::digest::hexadecimal;
 use crate::error::Error;
-use crate::sys::{self, FileKey, Ownership};
+use crate::sys::{self, FileKey, Ownership, leftover_of};
 
 /// The mode of a new file: everyone may read it, whatever the umask.
 pub(crate) const NEW_FILE: u32 = 0o644;
@@ -248,15 +247,9 @@ pub(crate) fn mounted(path: &Path) -> Error {
     }
 }
 
-/// `.NAME.RANDOM.tmp`, beside the file. Random, since every container may use the
-/// same process id.
+/// A name for a new version of a file, beside it.
 pub(crate) fn temporary_name(path: &Path) -> crate::error::Result<PathBuf> {
-    let mut random = [0_u8; 8];
-    getrandom::fill(&mut random).map_err(|cause| {
-        Error::io("name a new version of", path, io::Error::other(cause.to_string()))
-    })?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{}.tmp", hexadecimal(&random))))
+    sys::temporary_name(path).map_err(|cause| Error::io("name a new version of", path, cause))
 }
 
 /// The temporary files that killed writers left in a directory, for the files
@@ -269,13 +262,6 @@ pub(crate) fn leftovers(directory: &Path, is_ours: impl Fn(&str) -> bool) -> Vec
         .map(|name| directory.join(name))
         .filter(|path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()))
         .collect()
-}
-
-/// The name of the file that a temporary file was to become, if it is one of ours.
-fn leftover_of(name: &str) -> Option<&str> {
-    let (of, random) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
-    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_random.then_some(of)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct WindowSettings {
     pub reason: Option<String>,
     /// The same in further languages, by BCP 47 tag in lower case.
     pub reasons: BTreeMap<String, String>,
-    /// When it begins; at once if absent.
+    /// When it begins; at once if absent. One that has passed says since when it is down.
     pub start: Option<Timestamp>,
     /// When it ends by itself; never if absent.
     pub end: Option<Timestamp>,

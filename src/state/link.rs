@@ -20,7 +20,11 @@ pub(crate) fn validate_url(url: &str) -> Result<()> {
 }
 
 /// Says why a text is no `http` or `https` URL that every browser reads alike.
-pub(super) fn check_url(url: &str) -> std::result::Result<(), &'static str> {
+///
+/// # Errors
+///
+/// Why not, as what follows `it`.
+pub fn check_url(url: &str) -> std::result::Result<(), &'static str> {
     refuse_odd(url)?;
     let parts = UrlParts::of(url);
     if !parts.is_http() {

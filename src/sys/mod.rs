@@ -4,6 +4,9 @@
 //! `rustix`; an interrupted one is repeated a bounded number of times, so that no
 //! fault can make a writer hang.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod no_attributes;
 #[cfg(not(unix))]
@@ -58,15 +61,28 @@ impl Ownership {
     }
 }
 
+/// `.NAME.RANDOM.tmp`, beside the file: what a writer that is killed leaves has such a name.
+/// Random, since every container may use the same process id.
+pub(crate) fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|cause| io::Error::other(cause.to_string()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_be_bytes(random))))
+}
+
+/// The name of the file that a temporary file was to become, if it is one of ours.
+pub(crate) fn leftover_of(name: &str) -> Option<&str> {
+    let (of, random) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_random.then_some(of)
+}
+
 /// Lets two names change their files where the kernel cannot. The other name has a file at
 /// every moment.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn exchange_by_links(one: &std::path::Path, other: &std::path::Path) -> std::io::Result<()> {
-    let mut random = [0_u8; 8];
-    getrandom::fill(&mut random).map_err(|cause| std::io::Error::other(cause.to_string()))?;
-    let name = other.file_name().unwrap_or_default().to_string_lossy();
+fn exchange_by_links(one: &Path, other: &Path) -> io::Result<()> {
     // The name of a leftover, should this process be killed here.
-    let third = other.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random)));
+    let third = temporary_name(other)?;
     link(other, &third)?;
     let exchanged = rename(one, other).and_then(|()| rename(&third, one));
     // rename(2) between two names of one file does nothing and leaves both.

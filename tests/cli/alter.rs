@@ -85,7 +85,11 @@ fn set_moves_a_window_that_is_to_come_and_not_one_that_is_open() {
     assert_eq!(nightly["end"], "2026-11-22T06:30:00Z");
     assert_eq!(nightly["estimate"], "2026-11-22T04:50:00Z", "from the start");
     let error = env.fails(2, &["set", "nightly", "--at", "07:00"]);
-    assert!(error.contains("is not after the start"), "{error}");
+    assert_eq!(
+        error,
+        "maint: the end, 06:30 UTC, is not after the start, 07:00 UTC\n\
+         hint: give the end as well: `--for DURATION`, `--until TIME` or `--no-end`\n"
+    );
     env.ok(&["on"]);
     let error = env.fails(5, &["set", "--at", "04:00"]);
     assert!(error.contains("window `default` is open already"), "{error}");
@@ -170,10 +174,12 @@ fn extend_refuses_what_would_not_be_longer() {
         let error = env.fails(code, args);
         assert!(error.contains(why), "{args:?}: {error}");
     }
+    let error = env.fails(5, &["extend", "endless", "30m"]);
+    assert!(error.contains("hint: `maint set endless --for 30m` gives it an end"), "{error}");
     assert_eq!(before, env.files());
     env.set_now("2026-11-22T04:00:00Z");
     let error = env.fails(5, &["extend", "30m"]);
-    assert!(error.contains("ended at"), "{error}");
+    assert!(error.contains("ended at 04:00 UTC\n"), "{error}");
     env.ok(&["on", "disks"]);
     let error = env.fails(2, &["extend", "disks"]);
     assert_eq!(

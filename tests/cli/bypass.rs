@@ -114,6 +114,10 @@ fn a_link_to_no_page_of_a_site_is_refused_before_there_is_a_token() {
         "https://h/\u{e9}",
         "javascript:alert(1)",
         "https://h/\n",
+        // What browsers read in different ways, as in every other link.
+        "https://h\\@evil.example/",
+        "https://h:+80/",
+        "https://*.example.com/",
     ] {
         let error = env.fails(2, &["bypass", "new", "--url", url]);
         assert!(error.contains("hint: write it as in a browser"), "{url}: {error}");

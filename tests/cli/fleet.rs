@@ -214,6 +214,15 @@ fn requirement_93_while_the_engine_is_away_nothing_changes_and_one_host_can_stil
     eventually("it follows again", || fleet.said("one").contains("follows the fleet again"));
     fleet.ok("one", &["off", "--all"]);
     assert_eq!(fleet.windows("one"), ["disk.local"], "this host's own stays");
+    for args in [&["off", "disk.local"][..], &["off", "disk"], &["extend", "disk", "30m"]] {
+        let error = fleet.fails("one", 2, args);
+        assert!(
+            error.contains("hint: it is one of this host alone: write `disk --local`"),
+            "{error}"
+        );
+    }
+    let error = fleet.fails("one", 2, &["off", "x.local"]);
+    assert!(error.contains("no window named `x.local`\nhint: there is none"), "{error}");
     fleet.ok("one", &["off", "disk", "--local"]);
     assert!(fleet.windows("one").is_empty());
 }

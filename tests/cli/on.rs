@@ -333,6 +333,39 @@ fn requirement_37_an_end_that_is_not_after_the_start_is_refused() {
 }
 
 #[test]
+fn a_start_that_has_passed_is_refused_unless_it_is_meant() {
+    let mut env = TestEnv::new();
+    let before = env.files();
+    for args in
+        [&["on", "--at", "2026-11-22T02:58:59Z"][..], &["on", "-n", "--at", "2026-11-21 04:00"]]
+    {
+        let error = env.fails(2, args);
+        assert!(error.contains("has passed\nhint: without `--at` it opens now"), "{error}");
+    }
+    assert_eq!(before, env.files());
+    env.ok(&["on", "a-moment-ago", "--at", "2026-11-22T02:59:00Z"]);
+    env.ok(&["on", "meant", "--at", "2026-11-22T02:00:00Z", "--yes"]);
+    assert_eq!(env.state()["windows"]["meant"]["start"], "2026-11-22T02:00:00Z");
+    let again =
+        ["on", "nightly", "--at", "2026-11-22T03:30:00Z", "--until", "2026-11-22T05:00:00Z"];
+    env.ok(&again);
+    env.set_now("2026-11-22T04:00:00Z");
+    // A script says the same again.
+    env.ok(&again);
+    assert_eq!(env.state()["windows"]["nightly"]["start"], "2026-11-22T03:30:00Z");
+}
+
+#[test]
+fn an_error_shows_times_in_the_time_zone_of_the_reader_and_to_programs_in_utc() {
+    let env = TestEnv::new();
+    let run = |args: &[&str]| Ran::from(env.command(args).env("TZ", "EST5").output().unwrap());
+    let error = run(&["on", "--until", "2026-11-22T02:00:00Z"]).stderr;
+    assert_eq!(error, "maint: the end, 21:00 EST, has passed\n");
+    let error = run(&["--json", "on", "--until", "2026-11-22T02:00:00Z"]).stderr;
+    assert!(error.contains("the end, 2026-11-22T02:00:00Z, has passed"), "{error}");
+}
+
+#[test]
 fn a_status_that_is_no_error_is_warned_about() {
     let env = TestEnv::new();
     let ran = env.run(&["on", "--status", "200"]);

@@ -69,7 +69,7 @@ fn a_message_is_for_everybody_or_for_a_language() {
 }
 
 #[test]
-fn a_run_that_takes_a_window_over_keeps_its_messages_unless_it_says_something() {
+fn a_run_that_takes_a_window_over_keeps_the_messages_that_it_does_not_say_anew() {
     let env = TestEnv::ticking();
     let reasons = |words: &[&str]| {
         let script = ["--", "sh", "-c", "cp .maint/state.json seen; exit 1"];
@@ -83,5 +83,6 @@ fn a_run_that_takes_a_window_over_keeps_its_messages_unless_it_says_something() 
     let both = json!(["Back", { "de": "Zurück" }]);
     assert_eq!(reasons(&["-m", "Back", "-m", "de=Zurück"]), both);
     assert_eq!(reasons(&["--take-over"]), both);
-    assert_eq!(reasons(&["--take-over", "-m", "Soon"]), json!(["Soon", null]));
+    let said = reasons(&["--take-over", "-m", "Soon"]);
+    assert_eq!(said, json!(["Soon", { "de": "Zurück" }]), "as `set -m` does");
 }

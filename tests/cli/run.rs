@@ -138,6 +138,26 @@ fn requirement_67_what_a_dead_run_left_is_taken_over_with_its_settings() {
     assert!(!names.iter().any(|entry| is_claim(&entry.file_name())), "{names:?}");
 }
 
+#[test]
+fn a_new_message_of_a_run_that_takes_over_leaves_those_in_other_languages() {
+    let env = TestEnv::ticking();
+    let first = ["run", "--name", "w", "-m", "Moving", "-m", "de=Umzug", "-m", "fr=Travaux"];
+    assert_eq!(env.run(&[&first[..], &["--", "false"]].concat()).code, 1);
+    let take_over = ["run", "--name", "w", "--take-over", "-m", "Still moving", "-m", "fr=Encore"];
+    let ran = env.run(&[&take_over[..], &["--", "false"]].concat());
+    assert_eq!(ran.code, 1);
+    let window = env.json(&["status"])["windows"][0].clone();
+    assert_eq!(window["reason"], "Still moving");
+    assert_eq!(window["reasons"], serde_json::json!({"de": "Umzug", "fr": "Encore"}));
+    assert!(ran.stderr.contains("the message in `de` stays: “Umzug”\n"), "{ran:?}");
+    assert!(!ran.stderr.contains("in `fr` stays"), "{ran:?}");
+    let silent = ["run", "--name", "w", "--take-over", "-m", "", "-m", "de=", "--", "false"];
+    assert_eq!(env.run(&silent).code, 1);
+    let window = env.json(&["status"])["windows"][0].clone();
+    assert!(window["reason"].is_null(), "{window}");
+    assert_eq!(window["reasons"], serde_json::json!({"fr": "Encore"}));
+}
+
 /// A command that works until it is told to end.
 struct Worker<'a> {
     env: &'a TestEnv,

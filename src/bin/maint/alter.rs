@@ -26,6 +26,7 @@ pub(crate) fn set(session: &Session, args: &Set) -> Result<Exit> {
     let change = |state: &mut State, stamp: Stamp<'_>| {
         args.expect.check(state)?;
         let change = |settings: &mut WindowSettings| {
+            let is_to_come = settings.start.is_some_and(|start| stamp.now < start);
             args.without.change(settings);
             args.window.change(settings)?;
             settings.start = start.or(settings.start);
@@ -35,6 +36,14 @@ pub(crate) fn set(session: &Session, args: &Set) -> Result<Exit> {
             let estimate = session.estimate(args.estimate.estimate.as_deref(), from)?;
             settings.end = end.or(settings.end);
             settings.estimate = estimate.or(settings.estimate);
+            if let (true, Some(start), Some(end)) = (is_to_come, settings.start, settings.end)
+                && end <= start
+            {
+                return Err(Error::invalid_with(
+                    format!("the end, {end}, is not after the start, {start}"),
+                    "give the end as well: `--for DURATION`, `--until TIME` or `--no-end`",
+                ));
+            }
             if settings.scope.read_only && !settings.scope.methods.is_empty() {
                 return Err(Error::invalid_with(
                     "a read-only window already says which methods it covers",
@@ -74,7 +83,18 @@ pub(crate) fn extend(session: &Session, args: &Extend) -> Result<Exit> {
     })?;
     let change = |state: &mut State, stamp: Stamp<'_>| {
         args.expect.check(state)?;
-        state.extend_window(name, extension, stamp)
+        let is_endless = state
+            .windows
+            .get(name)
+            .is_some_and(|window| window.end.is_none() && window.estimate.is_none());
+        state.extend_window(name, extension, stamp).map_err(|error| match error {
+            Error::Conflict { message, hint: None } if is_endless => {
+                let local = if args.local.local { " --local" } else { "" };
+                let hint = "gives it an end, and `--estimate 30m` an estimate";
+                Error::conflict_with(message, format!("`maint set {name}{local} --for 30m` {hint}"))
+            }
+            error => error,
+        })
     };
     let applied = session.apply(&site, args.dry_run.dry_run, change)?;
     show(session, &site, name, args.dry_run.dry_run, &applied)?;

@@ -249,6 +249,9 @@ The same command again leaves a window as it is. Where an open one would lose wh
 is not said again, its message, end or template, or would cover other requests,
 `on` asks first; without a terminal it needs --yes. `maint set` changes one thing.
 
+A start that has passed is refused. With --yes the window opens at once, and says
+that it is down since then.
+
 An estimate is what visitors are told. It opens nothing: the window stays until it
 ends or is closed.
 
@@ -281,7 +284,7 @@ pub(crate) struct On {
     pub(crate) end: End,
     #[command(flatten)]
     pub(crate) estimate: Estimate,
-    /// Replace the settings of an open window even if it loses some
+    /// Replace the settings of an open window even if it loses some; take a start that has passed
     #[arg(long, display_order = 29)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -498,8 +501,8 @@ impl WindowArgs {
         Ok(settings)
     }
 
-    /// Changes what is given, and leaves the rest.
-    pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+    /// Changes the messages that are given, and leaves those in other languages.
+    pub(crate) fn change_messages(&self, settings: &mut WindowSettings) -> maint::Result<()> {
         let Messages { reason, reasons } = messages(&self.message)?;
         if let Some(reason) = reason {
             settings.reason = said(reason);
@@ -508,6 +511,12 @@ impl WindowArgs {
             settings.reasons.remove(&language);
             settings.reasons.extend(said(reason).map(|reason| (language, reason)));
         }
+        Ok(())
+    }
+
+    /// Changes what is given, and leaves the rest.
+    pub(crate) fn change(&self, settings: &mut WindowSettings) -> maint::Result<()> {
+        self.change_messages(settings)?;
         let given = Scope::new().paths(&self.path)?.methods(&self.method)?.hosts(&self.host)?;
         let (scope, page) = (&mut settings.scope, &mut settings.page);
         for (list, given) in [

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use maint::internal::request::{COOKIE, PARAMETER, UrlParts, is_host, is_loopback};
-use maint::internal::state::by_number;
+use maint::internal::request::{COOKIE, PARAMETER, UrlParts, is_loopback};
+use maint::internal::state::{by_number, check_url};
 use maint::state::BypassToken;
 use maint::{Error, State};
 use serde_json::{Value, json};
@@ -92,23 +92,12 @@ impl PageOfSite<'_> {
 }
 
 fn page_of_site(url: &str) -> maint::Result<PageOfSite<'_>> {
-    let refuse = |why: &str| {
-        let message = format!("`{}` {why}", url.escape_debug());
-        Error::invalid_with(message, "write it as in a browser: https://shop.example.com/cart")
-    };
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refuse("has characters that no URL has"));
-    }
-    let parts = UrlParts::of(url);
-    if !parts.is_http() {
-        return Err(refuse("is no http or https URL"));
-    }
-    if parts.authority.contains('@') {
-        return Err(refuse("has a user name, which would travel with the link"));
-    }
-    if !is_host(parts.authority) {
-        return Err(refuse("has no host"));
-    }
+    check_url(url).map_err(|why| {
+        Error::invalid_with(
+            format!("`{}` is no page of a site: {why}", url.escape_debug()),
+            "write it as in a browser: https://shop.example.com/cart",
+        )
+    })?;
     let (rest, fragment) = url.split_once('#').map_or((url, None), |(r, f)| (r, Some(f)));
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(r, q)| (r, Some(q)));
     let has_path = rest.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));

@@ -60,6 +60,18 @@ impl Clock {
         }
     }
 
+    /// A text of the library, which writes times in RFC 3339, with the times as people read them.
+    pub(crate) fn in_words(&self, text: &str) -> String {
+        let words = text.split(' ').map(|word| {
+            let bare = word.trim_end_matches([',', ';', ':', ')']);
+            match bare.parse() {
+                Ok(time) => self.time(time) + &word[bare.len()..],
+                Err(_) => word.to_owned(),
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// The whole time, for the history.
     pub(crate) fn full(&self, time: Timestamp) -> String {
         time.to_zoned_datetime(self.shown()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()

@@ -15,6 +15,7 @@ use maint::internal::{owner_of, word};
 use serde_json::json;
 
 use crate::args::Args;
+use crate::clock::Clock;
 use crate::exit::{self, Exit};
 use crate::output::{Output, OutputFailed};
 use crate::text::{RED, Show, TIP, Text, lossy, paint, say};
@@ -44,7 +45,8 @@ pub(crate) fn tip<T: Show + ?Sized>(hint: &T) -> Text {
 }
 
 /// Prints an error with at most one hint, and says how to exit.
-pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
+/// Programs read times in UTC, people in their time zone.
+pub(crate) fn report(error: &anyhow::Error, output: &Output, clock: &Clock) -> Exit {
     let (exit, code, path, errno, hint) = match error.downcast_ref::<Error>() {
         Some(known) => {
             (exit::of(known), known.kind().as_str(), known.path(), known.errno(), hint(known))
@@ -78,7 +80,7 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
         }
         output.error_object(&object);
     } else {
-        output.error_line(mistake(&message));
+        output.error_line(mistake(&clock.in_words(&message)));
         if let Some(hint) = hint {
             output.error_line(tip(&hint));
         }

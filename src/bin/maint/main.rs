@@ -104,7 +104,7 @@ fn main() -> ExitCode {
         Ok(fixed) => Clock::new(fixed),
         Err(cause) => {
             let error = maint::Error::invalid(format!("`MAINT_NOW` is not a time: {cause}"));
-            return failure::report(&error.into(), &output).into();
+            return failure::report(&error.into(), &output, &Clock::new(None)).into();
         }
     };
     let wrapped = match &args.command {
@@ -114,7 +114,7 @@ fn main() -> ExitCode {
     let session = Session::new(args.global, output, clock, wrapped);
     match dispatch(&session, &args.command) {
         Ok(exit) => session.exit(exit).into(),
-        Err(error) => failure::report(&error, &session.output).into(),
+        Err(error) => failure::report(&error, &session.output, &session.clock).into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 use maint::internal::history;
 use maint::rules::Kind;
 use maint::state::{Loss, Opened, WindowSettings};
@@ -91,6 +92,7 @@ fn open(
         let found = RefCell::new(None);
         let change = |state: &mut State, stamp: Stamp<'_>| {
             args.expect.check(state)?;
+            refuse_passed_start(state, args, settings, stamp)?;
             let losses = state.losses(&args.name, settings, stamp.now);
             let is_agreed = args.yes || args.dry_run.dry_run || agreed.as_ref() == Some(&losses);
             if !losses.is_empty() && !is_agreed {
@@ -117,6 +119,28 @@ fn open(
             (applied, _) => return Ok(applied?),
         }
     }
+}
+
+/// Refuses a start that has passed, by which the window would be open at once: it may be a slip
+/// of the pen. The start that the window has already may be said again.
+fn refuse_passed_start(
+    state: &State,
+    args: &On,
+    settings: &WindowSettings,
+    stamp: Stamp<'_>,
+) -> maint::Result<()> {
+    // A script takes a moment from asking for the time to giving it.
+    const SLACK: SignedDuration = SignedDuration::from_mins(1);
+    let has_passed = |start: &Timestamp| stamp.now.duration_since(*start) > SLACK;
+    let Some(start) = settings.start.filter(has_passed) else { return Ok(()) };
+    let is_known = state.windows.get(&args.name).is_some_and(|one| one.start == Some(start));
+    if args.yes || is_known {
+        return Ok(());
+    }
+    Err(Error::invalid_with(
+        format!("the start, {start}, has passed"),
+        "without `--at` it opens now; `--yes` opens it now, and says since when it is down",
+    ))
 }
 
 /// Why settings are not replaced, and what to do instead.

@@ -20,13 +20,13 @@ use maint::store::{self, Applied, Purpose, Stamp};
 use maint::{Error, Site, State};
 use serde_json::json;
 
-use crate::args::{OnFailure, Run};
+use crate::args::{OnFailure, Run, WindowArgs};
 use crate::exit::{self, Exit};
 use crate::failure;
 use crate::report;
 use crate::session::Session;
 use crate::signals;
-use crate::text::{Text, say};
+use crate::text::{Text, quoted, say};
 
 /// A shorter lease could end between two heartbeats on a busy machine.
 const MIN_LEASE: Duration = Duration::from_secs(3);
@@ -61,12 +61,16 @@ pub(crate) fn run(session: &Session, args: &Run) -> Result<Exit> {
         .context("could not watch signals")?;
     let claim = session.claim(&site)?;
     let asked = asked.run(claim.id());
-    let opened = session.apply(&site, false, |state, stamp| {
-        open(state, &site, &name, &asked, args.take_over, stamp)
-    });
+    let opened =
+        session.apply(&site, false, |state, stamp| open(state, &site, &name, &asked, args, stamp));
     let opened = opened.inspect_err(|_| claim.remove())?;
     sweep(&site, &opened.after);
     session.output.note(say!("window `{}` is open", name));
+    if args.take_over {
+        let name = session.name_in_state(&name);
+        let (before, after) = (&opened.before.windows, &opened.after.windows);
+        note_messages(session, before.get(&name), after.get(&name));
+    }
     let revoked = opened.revoked();
     if !revoked.is_empty() {
         session.output.note(report::revoked_text(&revoked).trim_end());
@@ -138,10 +142,10 @@ fn open(
     site: &Site,
     name: &str,
     asked: &WindowSettings,
-    take_over: bool,
+    args: &Run,
     stamp: Stamp<'_>,
 ) -> Result<Opened, Error> {
-    let now = stamp.now;
+    let (now, take_over) = (stamp.now, args.take_over);
     let end = asked.lease.map(|seconds| lease_end(now, seconds));
     let mut settings = asked.clone().end(end);
     if let Some(window) = state.windows.get(name) {
@@ -155,7 +159,7 @@ fn open(
         };
         let is_free = has_ended && !matches!(run, Some(Standing::Going(_)));
         if take_over && is_left {
-            settings = kept(window, settings, now);
+            settings = kept(window, settings, &args.window, now)?;
         } else if !is_free {
             return Err(refusal(name, window, run.as_ref(), take_over, window.phase(now)));
         }
@@ -163,22 +167,36 @@ fn open(
     state.open_window(name, &settings, stamp)
 }
 
-/// The settings of a window that is taken over: what this run does not set stays.
-fn kept(window: &Window, asked: WindowSettings, now: Timestamp) -> WindowSettings {
-    let says = asked.reason.is_some() || !asked.reasons.is_empty();
-    let (reason, reasons) = if says {
-        (asked.reason.clone(), asked.reasons.clone())
-    } else {
-        (window.reason.clone(), window.reasons.clone())
-    };
+/// The settings of a window that is taken over: what this run does not set stays. A message
+/// leaves those in other languages, as that of `maint set` does.
+fn kept(
+    window: &Window,
+    asked: WindowSettings,
+    given: &WindowArgs,
+    now: Timestamp,
+) -> Result<WindowSettings, Error> {
     // One that has passed is late, and no estimate any more.
     let estimate = asked.estimate.or(window.estimate.filter(|&estimate| now < estimate));
     let page = asked.page.over(&window.page);
     let asks_scope = !asked.scope.is_everything();
     let scope = if asks_scope { asked.scope.clone() } else { window.scope.clone() };
     let mut settings = asked.scope(scope).page(page).estimate(estimate);
-    (settings.reason, settings.reasons) = (reason, reasons);
-    settings
+    (settings.reason, settings.reasons) = (window.reason.clone(), window.reasons.clone());
+    given.change_messages(&mut settings)?;
+    Ok(settings)
+}
+
+/// The messages of a window that is taken over which go on beside the new one: `run` shows no
+/// window, and what they say may be over.
+fn note_messages(session: &Session, before: Option<&Window>, after: Option<&Window>) {
+    let (Some(before), Some(after)) = (before, after) else { return };
+    if before.reason == after.reason && before.reasons == after.reasons {
+        return;
+    }
+    let is_kept = |(tag, text): &(&String, &String)| before.reasons.get(*tag) == Some(*text);
+    for (tag, text) in after.reasons.iter().filter(is_kept) {
+        session.output.note(say!("the message in `{}` stays: {}", tag, quoted(text)));
+    }
 }
 
 /// Why this run may not have the window, and what helps.
@@ -415,6 +433,7 @@ impl Hold<'_> {
             } else {
                 Text::default()
             };
+            let what = self.session.clock.in_words(what);
             output.error_line(failure::mistake(&say!("{}{}", what, stays)));
             if is_open {
                 // The next run of that name would be refused.

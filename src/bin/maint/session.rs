@@ -213,13 +213,32 @@ impl Session {
         is_dry: bool,
         change: impl Fn(&mut State, Stamp<'_>) -> maint::Result<T>,
     ) -> maint::Result<Applied<T>> {
-        self.write(|options| {
+        let applied = self.write(|options| {
             if is_dry {
                 store::preview(site, options, change)
             } else {
                 store::update(site, options, change)
             }
-        })
+        });
+        applied.map_err(|error| self.of_this_host(site, error))
+    }
+
+    /// Explains that a window which the fleet does not have is one of this host alone.
+    fn of_this_host(&self, site: &Site, error: Error) -> Error {
+        let name = match &error {
+            Error::Unknown { kind: "window", name, .. } if !self.is_local.get() => name,
+            _ => return error,
+        };
+        let Ok(state) = site.state() else { return error };
+        let mark = local_name("");
+        let short = name.strip_suffix(&mark).unwrap_or(name);
+        if state.windows.get(&local_name(short)).is_none_or(|window| !window.local) {
+            return error;
+        }
+        Error::invalid_with(
+            format!("the fleet has no window named `{name}`"),
+            format!("it is one of this host alone: write `{short} --local`"),
+        )
     }
 
     /// Writes in the name of this command, and prints the warnings.

@@ -82,8 +82,10 @@ impl Case {
 }
 
 /// The commands, and what the flag is afterwards.
-const CHANGES: [(&[&str], bool); 2] =
-    [(&["on", "-m", "Back at noon", "--at", "2026-01-01T00:00:00Z"], true), (&["off"], false)];
+const CHANGES: [(&[&str], bool); 2] = [
+    (&["on", "-m", "Back at noon", "--at", "2026-01-01T00:00:00Z", "--yes"], true),
+    (&["off"], false),
+];
 
 /// All files below a directory but the software's own, with their bytes.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -172,7 +174,7 @@ fn prepare(scene: &Scene, change: usize) -> BTreeMap<PathBuf, Vec<u8>> {
         scene.site.ok(CHANGES[0].0);
         return files(&scene.folder);
     }
-    scene.site.ok(&["on", "-m", "earlier", "--at", "2025-01-01T00:00:00Z"]);
+    scene.site.ok(&["on", "-m", "earlier", "--at", "2025-01-01T00:00:00Z", "--yes"]);
     let earlier = files(&scene.folder);
     scene.site.ok(&["off"]);
     earlier
