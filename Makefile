@@ -37,8 +37,8 @@ PROOF = cargo test -q --locked --all-features --test proof --
 test: tools proxies ## Format, lints, documentation, every test, planted bugs, and some fuzzing
 	$(PROOF) test
 
-test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4]
-	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4)
+test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4 TESTS='serve …']
+	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4) $(TESTS)
 
 proof: tools proxies ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
