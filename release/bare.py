@@ -16,9 +16,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from report import TARGET, skip
@@ -49,10 +50,11 @@ def until(fact: Callable[[], Any], what: str) -> Any:
     return value
 
 
-def answer(url: str) -> tuple[int, str]:
+def answer(url: str, fields: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str]:
     """The status and the body of an answer; 0 if there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as got:
+        asked = urllib.request.Request(url, headers=dict(fields))
+        with urllib.request.urlopen(asked, timeout=10) as got:
             return got.status, got.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

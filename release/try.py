@@ -191,7 +191,8 @@ def before() -> tuple[str, Path] | None:
     features = "full" if "\nfull = " in (source / "Cargo.toml").read_text() else "cli"
     build = ["cargo", "zigbuild", "--quiet", "--locked", "--bin", "maint", "--no-default-features"]
     path = f"{TARGET}/release-tools/venv/bin:{TARGET}/release-tools/bin:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "CARGO_TARGET_DIR": str(built)}
+    small = {"CARGO_PROFILE_DEV_DEBUG": "none", "CARGO_PROFILE_DEV_STRIP": "symbols"}
+    environment = os.environ | small | {"PATH": path, "CARGO_TARGET_DIR": str(built)}
     run(
         *build,
         "--features",
@@ -213,7 +214,7 @@ def packed(binary: Path, deb: Path, folder: Path) -> Path:
     control.write_text(re.sub(r"^Version: .*", "Version: 0.0.9-1", control.read_text(), flags=re.M))
     (folder / "unpacked/DEBIAN/md5sums").unlink(missing_ok=True)
     package = folder / "before.deb"
-    run("dpkg-deb", "--root-owner-group", "--build", folder / "unpacked", package)
+    run("dpkg-deb", "--root-owner-group", "-Znone", "--build", folder / "unpacked", package)
     return package
 
 
@@ -230,24 +231,29 @@ def try_upgrade() -> None:
         root.run("dpkg", "--install", earlier)
         here = {"user": "deploy", "cwd": "/srv/shop"}
         root.run("maint", "init", **here)
-        root.run("maint", "on", "-m", "Before", "--bypass", **here)
+        root.run("maint", "on", "-m", "Before", **here)
+        root.run("maint", "bypass", "new", **here)
         root.run("maint", "ignore", "add", "path", "/health", **here)
         before_upgrade = contents(root.path / "srv")
         address = "127.0.0.1:18503"
+        fields = {"X-Original-Method": "GET", "X-Original-URI": "/"}
+
+        def asked(question: str) -> tuple[int, str]:
+            return answer(f"http://{address}/{question}", fields)
+
         with root.running("maint", "serve", "--listen", address, **here):
-            page = f"http://{address}/page"
-            until(lambda: answer(page)[0] == 503, "the endpoint of the version before")
+            until(lambda: asked("auth")[0] == 403, "the endpoint of the version before")
             with root.running("maint", "wait", "off", **here) as waiting:
                 root.run("dpkg", "--install", later)
                 assert contents(root.path / "srv") == before_upgrade, "the upgrade changed the site"
-                assert answer(page)[0] == 503, "open after the upgrade"
+                assert asked("auth")[0] == 403, "open after the upgrade"
                 status = json.loads(root.run("maint", "status", "--json", **here))
                 assert status["state"] == "on", status
                 assert "/health" in root.run("maint", "ignore", "list", **here)
                 root.run("maint", "set", "-m", "After", **here)
-                until(lambda: "After" in answer(page)[1], "the endpoint before reads what is new")
+                until(lambda: "After" in asked("page")[1], "the endpoint before reads what is new")
                 root.run("maint", "off", **here)
-                until(lambda: answer(page)[0] not in (0, 503), "the endpoint before opens")
+                until(lambda: asked("auth")[0] == 204, "the endpoint before opens")
                 until(lambda: "up" in waiting.read_text(), "the waiting command before ends")
     seen(
         deb,
