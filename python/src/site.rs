@@ -197,7 +197,8 @@ impl Site {
     /// `reason`: text for visitors. `reasons`: the same for visitors who
     /// prefer a language, by its tag: `{"de": "Bis gleich"}`.
     /// `start`, `end`: aware `datetime`s, or text in RFC 3339; `None` for
-    /// now, and for no end.
+    /// now, and for no end. A start that has passed opens it at once, and
+    /// says since when it is down.
     /// `estimate`: the same, when it is expected to be over; visitors are
     /// told, and it opens nothing.
     /// `paths`, `methods`, `hosts`: which requests it covers; `None` for
