@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::server::{Server, put};
+use crate::server::{Server, free_port, put};
 use crate::wire::try_ask;
 
 /// One that hands everything to the app, with the static configuration that the head of the
@@ -17,7 +17,7 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
 pub(crate) fn with(program: &Path, snippet: &str, entry_point: &str, app: u16) -> Server {
     let command = |dir: &Path, port: u16| {
         // A port that is free here.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free = free_port();
         let snippet = snippet.replace("127.0.0.1:8599", &format!("127.0.0.1:{free}"));
         let is_open = snippet.contains("\n    maint-open:");
         let shown = snippet.lines().filter_map(|line| line.strip_prefix("#     "));

@@ -11,18 +11,14 @@ use std::time::{Duration, Instant};
 use crate::metrics::installed;
 use crate::process::Process;
 use crate::rig::{Serving, command};
+use crate::server::free_port;
 
 /// The longest that anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that nobody has.
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// An endpoint that answers agent-checks at a port.
 fn serving(more: &[&str]) -> (Serving, u16) {
-    let port = free();
+    let port = free_port();
     let address = format!("127.0.0.1:{port}");
     let mut arguments = vec!["--agent-check", &address];
     arguments.extend(more);
@@ -100,7 +96,7 @@ fn no_word_says_ready_because_a_state_cannot_be_read() {
     broken(serving.dir.path());
     assert_eq!(word(port, ""), "maint\n");
     // One that never could be read keeps the endpoint from starting.
-    let port = free();
+    let port = free_port();
     let mut process = command(&serving.dir);
     let at = format!("127.0.0.1:{port}");
     process.args(["serve", "--listen", "127.0.0.1:0", "--agent-check", &at]);
@@ -145,7 +141,7 @@ defaults\n    mode http\n    timeout client 60s\n    timeout connect 60s\n    ti
 frontend site\n    bind 127.0.0.1:{front}\n    default_backend app
 backend app\n    server one {to} check inter 100ms agent-check agent-addr 127.0.0.1 agent-port {port} agent-inter 100ms\n",
             socket = socket.display(),
-            front = free(),
+            front = free_port(),
         );
         let path = serving.dir.path().join("haproxy.cfg");
         File::create_new(&path).unwrap().write_all(text.as_bytes()).unwrap();

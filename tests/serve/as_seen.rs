@@ -1,14 +1,10 @@
 //! Whatever a proxy makes of a target or a host: what the app sees decides.
 
-use std::path::Path;
-
-use crate::app::{App, HOST};
+use crate::app::HOST;
 use crate::forged::exchange;
-use crate::front::snippet;
+use crate::front::{CADDY, ENVOY, NGINX, Proxy, TRAEFIK};
 use crate::rig::Serving;
 use crate::say::figure;
-use crate::server::{Server, installed};
-use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// Ways to write `/shop/1` and `/health`, and what looks like them.
 const TARGETS: [&str; 42] = [
@@ -73,9 +69,9 @@ fn passes(serving: &Serving, target: &str, host: &str) -> bool {
     serving.ask("GET", "/auth", &fields).status == 204
 }
 
-fn paths_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn paths_decide(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let (serving, software) = (&front.serving, proxy.name);
     let host = "shop.example.com";
     let up = TARGETS.map(|target| seen(front.port, target, host).0);
     let reached = up.iter().flatten().count();
@@ -86,7 +82,7 @@ fn paths_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> S
         for (target, up) in TARGETS.iter().zip(&up) {
             let down = seen(front.port, target, host).0;
             // What is not for the app is not, whoever refuses it.
-            let meant = up.as_deref().filter(|path| passes(&serving, path, host));
+            let meant = up.as_deref().filter(|path| passes(serving, path, host));
             assert_eq!(down.as_deref(), meant, "{software}: {window:?}: {target}: {up:?}");
             blocked += usize::from(up.is_some() && meant.is_none());
         }
@@ -96,9 +92,9 @@ fn paths_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> S
     assert!(reached > 20 && blocked > 20, "{reached} {blocked}");
 }
 
-fn hosts_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn hosts_decide(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let (serving, software) = (&front.serving, proxy.name);
     let mut reached = 0;
     for (target, host) in [
         ("/", "shop.example.com"),
@@ -127,7 +123,7 @@ fn hosts_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> S
         serving.maint(&["on", "--host", "shop.example.com"]);
         let down = seen(front.port, target, host).1;
         // Where there is none, the app is told that of the app, and the endpoint of none.
-        let meant = up.as_deref().filter(|seen| !host.is_empty() && passes(&serving, "/", seen));
+        let meant = up.as_deref().filter(|seen| !host.is_empty() && passes(serving, "/", seen));
         assert_eq!(down.as_deref(), meant, "{software}: {target} {host:?}: {up:?}");
         serving.maint(&["off"]);
     }
@@ -137,42 +133,35 @@ fn hosts_decide(software: &str, program: &Path, start: fn(&Path, &str, u16) -> S
 
 #[test]
 fn requirement_86_the_path_that_the_app_sees_decides_behind_nginx() {
-    let Some(program) = installed("nginx") else { return };
-    paths_decide("nginx", &program, nginx::before);
+    paths_decide(NGINX);
 }
 
 #[test]
 fn requirement_86_the_path_that_the_app_sees_decides_behind_caddy() {
-    let Some(program) = installed("caddy") else { return };
-    paths_decide("caddy", &program, caddy::before);
+    paths_decide(CADDY);
 }
 
 #[test]
 fn requirement_86_the_path_that_the_app_sees_decides_behind_traefik() {
-    let Some(program) = fetched::traefik() else { return };
-    paths_decide("traefik", &program, traefik::before);
+    paths_decide(TRAEFIK);
 }
 
 #[test]
 fn requirement_86_the_path_that_the_app_sees_decides_behind_envoy() {
-    let Some(program) = fetched::envoy() else { return };
-    paths_decide("envoy", &program, envoy::before);
+    paths_decide(ENVOY);
 }
 
 #[test]
 fn requirement_86_the_host_that_the_app_sees_decides_behind_caddy() {
-    let Some(program) = installed("caddy") else { return };
-    hosts_decide("caddy", &program, caddy::before);
+    hosts_decide(CADDY);
 }
 
 #[test]
 fn requirement_86_the_host_that_the_app_sees_decides_behind_traefik() {
-    let Some(program) = fetched::traefik() else { return };
-    hosts_decide("traefik", &program, traefik::before);
+    hosts_decide(TRAEFIK);
 }
 
 #[test]
 fn requirement_86_the_host_that_the_app_sees_decides_behind_envoy() {
-    let Some(program) = fetched::envoy() else { return };
-    hosts_decide("envoy", &program, envoy::before);
+    hosts_decide(ENVOY);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::front;
-use crate::server::{Server, installed, ordinary, put};
+use crate::server::{Server, free_port, ordinary, put};
 use crate::wire::try_ask;
 
 /// One whose site has the app within the `route` of the snippet.
@@ -14,7 +14,7 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
             &format!("reverse_proxy 127.0.0.1:{app}"),
         );
         // The other form has a site that lets everything pass, at a port that is free here.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free = free_port();
         let site = site.replace("127.0.0.1:8599", &format!("127.0.0.1:{free}"));
         let text = format!(
             "{{\n admin off\n auto_https off\n}}\nhttp://:{port} {{\n bind 127.0.0.1\n{site}}}
@@ -31,25 +31,20 @@ http://127.0.0.1:{free} {{\n respond 204\n}}\n"
 
 #[test]
 fn caddy_obeys_the_endpoint() {
-    let Some(program) = installed("caddy") else { return };
-    front::is_obeyed(&front::CADDY, &|text, app| before(&program, text, app));
+    front::is_obeyed(front::CADDY);
 }
 
 #[test]
 fn caddy_obeys_the_endpoint_in_its_open_form() {
-    let Some(program) = installed("caddy") else { return };
-    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
-    front::is_obeyed(&front::CADDY, &start);
+    front::is_obeyed(front::CADDY.open());
 }
 
 #[test]
 fn caddy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
-    let Some(program) = installed("caddy") else { return };
-    front::fails_as_its_form_says("caddy", 502, &|text, app| before(&program, text, app));
+    front::fails_as_its_form_says(front::CADDY, 502);
 }
 
 #[test]
 fn caddy_follows_each_toggle_among_visitors() {
-    let Some(program) = installed("caddy") else { return };
-    front::is_switched_among_visitors("caddy", &|text, app| before(&program, text, app));
+    front::is_switched_among_visitors(front::CADDY);
 }

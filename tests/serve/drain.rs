@@ -224,7 +224,7 @@ fn requirement_87_no_request_fails_over_restarts_behind_nginx() {
     let dir = tempfile::tempdir().unwrap();
     maint(&dir, &["init", "."]);
     crate::put(&dir.path().join("page.txt"), "the app\n");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::server::free_port();
     let mut endpoints = [
         Restarted::new(&dir, format!("unix:{}", dir.path().join("s.sock").display())),
         Restarted::new(&dir, format!("127.0.0.1:{port}")),

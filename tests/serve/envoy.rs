@@ -75,38 +75,32 @@ pub(crate) fn with(program: &Path, snippet: &str, filters: &str, app: u16) -> Se
 
 #[test]
 fn envoy_obeys_the_endpoint() {
-    let Some(program) = fetched::envoy() else { return };
-    front::is_obeyed(&front::ENVOY, &|text, app| before(&program, text, app));
+    front::is_obeyed(front::ENVOY);
 }
 
 #[test]
 fn envoy_obeys_the_endpoint_in_its_open_form() {
-    let Some(program) = fetched::envoy() else { return };
-    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
-    front::is_obeyed(&front::ENVOY, &start);
+    front::is_obeyed(front::ENVOY.open());
 }
 
 #[test]
 fn envoy_obeys_the_endpoint_by_a_prefix_as_before_1_38() {
-    let Some(program) = fetched::envoy() else { return };
-    let start = |text: &str, app: u16| {
+    let form = |text: &str| {
         let text = text.replace("path_override: /ext-authz", "path_prefix: /ext-authz");
         assert!(text.contains("path_prefix"), "{text}");
-        before(&program, &text, app)
+        text
     };
-    front::is_obeyed(&front::ENVOY, &start);
+    front::is_obeyed(front::Proxy { form, ..front::ENVOY });
 }
 
 #[test]
 fn envoy_without_the_endpoint_is_closed_or_open_as_its_form_says() {
-    let Some(program) = fetched::envoy() else { return };
-    front::fails_as_its_form_says("envoy", 503, &|text, app| before(&program, text, app));
+    front::fails_as_its_form_says(front::ENVOY, 503);
 }
 
 #[test]
 fn envoy_follows_each_toggle_among_visitors() {
-    let Some(program) = fetched::envoy() else { return };
-    front::is_switched_among_visitors("envoy", &|text, app| before(&program, text, app));
+    front::is_switched_among_visitors(front::ENVOY);
 }
 
 #[test]

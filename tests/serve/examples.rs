@@ -1,7 +1,6 @@
 //! The examples in `examples/`: apps in other languages behind nginx, which asks.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -33,7 +32,7 @@ fn copy(name: &str) -> TempDir {
 fn start(command: impl Fn(u16) -> Command) -> (Process, u16) {
     // Another process may take the free port first.
     for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::server::free_port();
         let mut command = command(port);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Process::start(&mut command);

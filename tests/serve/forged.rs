@@ -2,15 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::Duration;
 
-use crate::app::{App, OURS};
-use crate::front::{self, snippet};
-use crate::rig::Serving;
+use crate::app::OURS;
+use crate::front::{CADDY, ENVOY, NGINX, Proxy, TRAEFIK};
 use crate::say::figure;
-use crate::server::{Server, installed};
-use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// Header fields, as they go over the wire. 192.0.2.7, any user, the host
 /// `trusted.example.com`, the path `/health` and reads would pass.
@@ -84,9 +80,9 @@ pub(crate) fn exchange(port: u16, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn passes_none(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&["--user-field", "X-Who"]), App::start());
-    let front = start(program, &snippet(&serving, software, &["--user-field", "X-Who"]), app.port);
+fn passes_none(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&["--user-field", "X-Who"]) else { return };
+    let (serving, software) = (&front.serving, proxy.name);
     for (kind, value) in [
         ("ip", "192.0.2.7"),
         ("user", "authenticated"),
@@ -134,33 +130,26 @@ fn passes_none(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Se
 
 #[test]
 fn requirement_86_no_forged_field_passes_nginx() {
-    let Some(program) = installed("nginx") else { return };
-    passes_none("nginx", &program, nginx::before);
+    passes_none(NGINX);
 }
 
 #[test]
 fn requirement_86_no_forged_field_passes_caddy() {
-    let Some(program) = installed("caddy") else { return };
-    passes_none("caddy", &program, caddy::before);
+    passes_none(CADDY);
 }
 
 #[test]
 fn requirement_86_no_forged_field_passes_traefik() {
-    let Some(program) = fetched::traefik() else { return };
-    passes_none("traefik", &program, traefik::before);
+    passes_none(TRAEFIK);
 }
 
 #[test]
 fn requirement_86_no_forged_field_passes_traefik_in_its_open_form() {
-    let Some(program) = fetched::traefik() else { return };
     // There it asks by way of itself.
-    passes_none("traefik", &program, |program, text, app| {
-        traefik::before(program, &front::opened(text), app)
-    });
+    passes_none(TRAEFIK.open());
 }
 
 #[test]
 fn requirement_86_no_forged_field_passes_envoy() {
-    let Some(program) = fetched::envoy() else { return };
-    passes_none("envoy", &program, envoy::before);
+    passes_none(ENVOY);
 }

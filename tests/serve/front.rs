@@ -1,6 +1,7 @@
 //! What a proxy has to show in front of an app, with the configuration that
 //! `maint snippet --endpoint` prints.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,28 +9,79 @@ use std::time::Instant;
 use crate::app::{App, DECISION, FOR, OURS};
 use crate::rig::Serving;
 use crate::say::{amount, figure};
-use crate::server::Server;
+use crate::server::{Server, installed};
 use crate::wire::{Answer, Kept, ask, get, try_ask};
+use crate::{caddy, envoy, fetched, nginx, traefik};
 
-/// Starts a proxy with a snippet in front of an app.
-pub(crate) type Start<'a> = &'a dyn Fn(&str, u16) -> Server;
-
-/// A proxy, and what it cannot do.
-pub(crate) struct Kind {
-    name: &'static str,
+/// A proxy in front of an app: how it is started, and what it cannot do.
+#[derive(Clone, Copy)]
+pub(crate) struct Proxy {
+    pub(crate) name: &'static str,
+    /// The program; prints why the test is skipped if it is not there.
+    pub(crate) find: fn() -> Option<PathBuf>,
+    /// Starts the program with a snippet in front of an app.
+    pub(crate) before: fn(&Path, &str, u16) -> Server,
+    /// What a reader of the snippet makes of it: the other form, where it is `opened`.
+    pub(crate) form: fn(&str) -> String,
     /// Whether it tells the app what was decided.
-    tells_app: bool,
+    pub(crate) tells_app: bool,
     /// Whether it adds fields to the answers of the app.
-    adds_fields: bool,
+    pub(crate) adds_fields: bool,
     /// Whether it knows the usual methods alone, and refuses others by itself.
-    is_strict: bool,
+    pub(crate) is_strict: bool,
 }
 
-pub(crate) const NGINX: Kind =
-    Kind { name: "nginx", tells_app: false, adds_fields: true, is_strict: false };
-pub(crate) const CADDY: Kind = Kind { name: "caddy", tells_app: true, ..NGINX };
-pub(crate) const TRAEFIK: Kind = Kind { name: "traefik", adds_fields: false, ..CADDY };
-pub(crate) const ENVOY: Kind = Kind { name: "envoy", is_strict: true, ..CADDY };
+pub(crate) const NGINX: Proxy = Proxy {
+    name: "nginx",
+    find: || installed("nginx"),
+    before: nginx::before,
+    form: str::to_owned,
+    tells_app: false,
+    adds_fields: true,
+    is_strict: false,
+};
+pub(crate) const CADDY: Proxy = Proxy {
+    name: "caddy",
+    find: || installed("caddy"),
+    before: caddy::before,
+    tells_app: true,
+    ..NGINX
+};
+pub(crate) const TRAEFIK: Proxy = Proxy {
+    name: "traefik",
+    find: fetched::traefik,
+    before: traefik::before,
+    adds_fields: false,
+    ..CADDY
+};
+pub(crate) const ENVOY: Proxy =
+    Proxy { name: "envoy", find: fetched::envoy, before: envoy::before, is_strict: true, ..CADDY };
+
+/// An app behind a proxy that asks an endpoint.
+pub(crate) struct Behind {
+    pub(crate) serving: Serving,
+    /// Where the proxy answers.
+    pub(crate) port: u16,
+    _proxy: Server,
+    _app: App,
+}
+
+impl Proxy {
+    /// The same in its open form.
+    pub(crate) fn open(self) -> Self {
+        Self { form: opened, ..self }
+    }
+
+    /// It in front of an app, with arguments for the endpoint and for the snippet alike; `None` if
+    /// the program is not there.
+    pub(crate) fn in_front(self, arguments: &[&str]) -> Option<Behind> {
+        let program = (self.find)()?;
+        let (serving, app) = (Serving::start(arguments), App::start());
+        let text = (self.form)(&snippet(&serving, self.name, arguments));
+        let proxy = (self.before)(&program, &text, app.port);
+        Some(Behind { serving, port: proxy.port, _proxy: proxy, _app: app })
+    }
+}
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MADEUP"];
@@ -64,11 +116,10 @@ pub(crate) fn opened(snippet: &str) -> String {
 }
 
 /// A site that is up, down, down in part, and read-only, as visitors meet it.
-pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
-    let (serving, app) = (Serving::start(&["--user-field", "X-Who"]), App::start());
-    let front = start(&snippet(&serving, kind.name, &["--user-field", "X-Who"]), app.port);
-    let port = front.port;
-    let methods = METHODS.iter().filter(|method| !(kind.is_strict && **method == "MADEUP"));
+pub(crate) fn is_obeyed(proxy: Proxy) {
+    let Some(behind) = proxy.in_front(&["--user-field", "X-Who"]) else { return };
+    let (serving, port) = (&behind.serving, behind.port);
+    let methods = METHODS.iter().filter(|method| !(proxy.is_strict && **method == "MADEUP"));
     let methods: Vec<&str> = methods.copied().collect();
     for &method in &methods {
         let answer = ask(port, method, "/shop?id=7", &[]);
@@ -95,7 +146,7 @@ pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
     let cookies = answer.cookies();
     let passed = ask(port, "POST", "/cart", &[("Cookie", &cookies)]);
     assert!(is_of_the_app(&passed), "{passed:?}");
-    let private = kind.adds_fields.then_some("private, no-store");
+    let private = proxy.adds_fields.then_some("private, no-store");
     assert_eq!(passed.header("cache-control"), private, "{passed:?}");
     assert!(is_refused(&get(port, "/cart")));
 
@@ -120,7 +171,7 @@ pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
         let reads = matches!(method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
         let is_meant = if reads { is_of_the_app(&answer) } else { is_refused(&answer) };
         assert!(is_meant || method == "PROPFIND", "read-only: {method}: {answer:?}");
-        if kind.adds_fields && is_of_the_app(&answer) {
+        if proxy.adds_fields && is_of_the_app(&answer) {
             assert_eq!(answer.header("maint-decision"), Some("read-only"), "{method}: {answer:?}");
         }
     }
@@ -128,11 +179,11 @@ pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
         let answer = ask(port, "GET", "/", &[("Maint-Decision", "block")]);
         assert_eq!(answer.header(DECISION), Some(meant), "{answer:?}");
     };
-    if kind.tells_app {
+    if proxy.tells_app {
         told("read-only");
     }
     serving.maint(&["off"]);
-    if kind.tells_app {
+    if proxy.tells_app {
         told("pass");
     }
     let answer = get(port, "/");
@@ -141,17 +192,15 @@ pub(crate) fn is_obeyed(kind: &Kind, start: Start<'_>) {
 }
 
 /// An endpoint that is not there, in both forms.
-pub(crate) fn fails_as_its_form_says(software: &str, closed: u16, start: Start<'_>) {
-    let app = App::start();
-    for is_open in [false, true] {
-        let serving = Serving::start(&[]);
-        let text = snippet(&serving, software, &[]);
-        let front = start(&if is_open { opened(&text) } else { text }, app.port);
+pub(crate) fn fails_as_its_form_says(proxy: Proxy, closed: u16) {
+    for (proxy, is_open) in [(proxy, false), (proxy.open(), true)] {
+        let Some(behind) = proxy.in_front(&[]) else { return };
+        let Behind { serving, port, _proxy, _app } = behind;
         serving.maint(&["on"]);
-        assert!(is_refused(&get(front.port, "/")), "open: {is_open}");
+        assert!(is_refused(&get(port, "/")), "open: {is_open}");
         drop(serving);
         for method in ["GET", "POST", "HEAD"] {
-            let answer = ask(front.port, method, "/", &[]);
+            let answer = ask(port, method, "/", &[]);
             if is_open {
                 assert!(is_of_the_app(&answer), "{method}: {answer:?}");
             } else {
@@ -162,17 +211,17 @@ pub(crate) fn fails_as_its_form_says(software: &str, closed: u16, start: Start<'
 }
 
 /// A visit that began after a change had returned sees it, and none is lost.
-pub(crate) fn is_switched_among_visitors(software: &str, start: Start<'_>) {
+pub(crate) fn is_switched_among_visitors(proxy: Proxy) {
     let toggles = amount(40, 220);
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(&snippet(&serving, software, &[]), app.port);
+    let Some(behind) = proxy.in_front(&[]) else { return };
+    let (serving, port) = (&behind.serving, behind.port);
     // When it began, when it ended, and whether it met the app.
     let seen = Mutex::new(Vec::new());
     let goes_on = AtomicBool::new(true);
     let mut spans = Vec::new();
     std::thread::scope(|scope| {
         for number in 0..2 {
-            let (seen, goes_on, port) = (&seen, &goes_on, front.port);
+            let (seen, goes_on) = (&seen, &goes_on);
             scope.spawn(move || {
                 let mut kept = Kept::default();
                 while goes_on.load(Ordering::Relaxed) {
@@ -213,8 +262,9 @@ pub(crate) fn is_switched_among_visitors(software: &str, start: Start<'_>) {
         }
     }
     figure(&format!(
-        "{software}: {toggles} toggles, {} visits, {fresh} begun after a change and answered \
+        "{}: {toggles} toggles, {} visits, {fresh} begun after a change and answered \
          before the next, {stale} stale, 0 lost",
+        proxy.name,
         seen.len()
     ));
     assert_eq!(stale, 0);

@@ -1,19 +1,14 @@
 //! Visitors who speak HTTP/2 to the proxy.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::handshake;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::app::{App, HOST, OURS};
-use crate::front::snippet;
-use crate::rig::Serving;
-use crate::server::Server;
+use crate::app::{HOST, OURS};
+use crate::front::{ENVOY, Proxy, TRAEFIK};
 use crate::watched::PATIENCE;
-use crate::{envoy, fetched, traefik};
 
 /// Asks in a connection of its own.
 fn ask(port: u16, request: Request<Full<Bytes>>) -> Response<Bytes> {
@@ -29,9 +24,9 @@ fn ask(port: u16, request: Request<Full<Bytes>>) -> Response<Bytes> {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, answer).await.expect("it hangs") })
 }
 
-fn speaks_http_2(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn speaks_http_2(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let serving = &front.serving;
     let of = |method: &str, authority: &str, host: Option<&str>| {
         let url = format!("http://{authority}/shop/1?q=a");
         let request = Request::builder().method(method).uri(url);
@@ -63,12 +58,10 @@ fn speaks_http_2(software: &str, program: &Path, start: fn(&Path, &str, u16) -> 
 
 #[test]
 fn requirement_86_a_visitor_with_http_2_is_blocked_behind_traefik() {
-    let Some(program) = fetched::traefik() else { return };
-    speaks_http_2("traefik", &program, traefik::before);
+    speaks_http_2(TRAEFIK);
 }
 
 #[test]
 fn requirement_86_a_visitor_with_http_2_is_blocked_behind_envoy() {
-    let Some(program) = fetched::envoy() else { return };
-    speaks_http_2("envoy", &program, envoy::before);
+    speaks_http_2(ENVOY);
 }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use crate::app::App;
-use crate::front::{self, is_of_the_app, snippet};
-use crate::rig::Serving;
-use crate::server::{Server, installed, ordinary, put};
+use crate::front::{self, is_of_the_app};
+use crate::server::{Server, ordinary, put};
 use crate::wire::{get, try_ask};
 
 /// One whose `server` begins with the second part of the snippet.
@@ -42,34 +40,27 @@ pub(crate) fn before(program: &Path, snippet: &str, app: u16) -> Server {
 
 #[test]
 fn nginx_obeys_the_endpoint() {
-    let Some(program) = installed("nginx") else { return };
-    front::is_obeyed(&front::NGINX, &|text, app| before(&program, text, app));
+    front::is_obeyed(front::NGINX);
 }
 
 #[test]
 fn nginx_obeys_the_endpoint_in_its_open_form() {
-    let Some(program) = installed("nginx") else { return };
-    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
-    front::is_obeyed(&front::NGINX, &start);
+    front::is_obeyed(front::NGINX.open());
 }
 
 #[test]
 fn nginx_without_the_endpoint_is_closed_or_open_as_its_form_says() {
-    let Some(program) = installed("nginx") else { return };
-    front::fails_as_its_form_says("nginx", 500, &|text, app| before(&program, text, app));
+    front::fails_as_its_form_says(front::NGINX, 500);
 }
 
 #[test]
 fn nginx_follows_each_toggle_among_visitors() {
-    let Some(program) = installed("nginx") else { return };
-    front::is_switched_among_visitors("nginx", &|text, app| before(&program, text, app));
+    front::is_switched_among_visitors(front::NGINX);
 }
 
 #[test]
 fn nginx_keeps_a_403_of_its_own() {
-    let Some(program) = installed("nginx") else { return };
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = before(&program, &snippet(&serving, "nginx", &[]), app.port);
+    let Some(front) = front::NGINX.in_front(&[]) else { return };
     assert!(is_of_the_app(&get(front.port, "/")));
     let answer = get(front.port, "/own-403");
     assert_eq!((answer.status, answer.header("maint-decision")), (403, None), "{answer:?}");

@@ -2,14 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 
-use crate::app::{App, OURS};
-use crate::front::snippet;
+use crate::app::OURS;
+use crate::front::{CADDY, ENVOY, NGINX, Proxy, TRAEFIK};
 use crate::rig::{Answered, Serving};
-use crate::server::{Server, installed};
 use crate::watched::PATIENCE;
-use crate::{caddy, envoy, fetched, nginx, traefik};
 
 /// The head of an answer to a request, as it goes over the wire.
 fn head(port: u16, request: &[u8]) -> String {
@@ -22,9 +19,9 @@ fn head(port: u16, request: &[u8]) -> String {
     answer.split("\r\n\r\n").next().unwrap().to_owned()
 }
 
-fn passes_all(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn passes_all(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let software = proxy.name;
     let fields = (0..300).map(|number| format!("X-{number}: a\r\n"));
     let fields = fields.collect::<Vec<_>>().concat();
     for (target, fields) in [
@@ -58,26 +55,22 @@ fn passes_all(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Ser
 
 #[test]
 fn what_is_unusual_passes_nginx_while_the_site_is_up() {
-    let Some(program) = installed("nginx") else { return };
-    passes_all("nginx", &program, nginx::before);
+    passes_all(NGINX);
 }
 
 #[test]
 fn what_is_unusual_passes_caddy_while_the_site_is_up() {
-    let Some(program) = installed("caddy") else { return };
-    passes_all("caddy", &program, caddy::before);
+    passes_all(CADDY);
 }
 
 #[test]
 fn what_is_unusual_passes_traefik_while_the_site_is_up() {
-    let Some(program) = fetched::traefik() else { return };
-    passes_all("traefik", &program, traefik::before);
+    passes_all(TRAEFIK);
 }
 
 #[test]
 fn what_is_unusual_passes_envoy_while_the_site_is_up() {
-    let Some(program) = fetched::envoy() else { return };
-    passes_all("envoy", &program, envoy::before);
+    passes_all(ENVOY);
 }
 
 /// A WebSocket that the app has taken, or the status of the refusal.
@@ -106,9 +99,9 @@ fn is_alive(stream: &mut TcpStream) -> bool {
     stream.read_exact(&mut back).is_ok() && &back == b"hello"
 }
 
-fn keeps_websockets(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn keeps_websockets(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let serving = &front.serving;
     let mut open = socket(front.port).expect("one is taken while the site is up");
     assert!(is_alive(&mut open));
     serving.maint(&["on"]);
@@ -125,32 +118,28 @@ fn keeps_websockets(software: &str, program: &Path, start: fn(&Path, &str, u16) 
 
 #[test]
 fn a_websocket_is_refused_behind_nginx_and_an_open_one_goes_on() {
-    let Some(program) = installed("nginx") else { return };
-    keeps_websockets("nginx", &program, nginx::before);
+    keeps_websockets(NGINX);
 }
 
 #[test]
 fn a_websocket_is_refused_behind_caddy_and_an_open_one_goes_on() {
-    let Some(program) = installed("caddy") else { return };
-    keeps_websockets("caddy", &program, caddy::before);
+    keeps_websockets(CADDY);
 }
 
 #[test]
 fn a_websocket_is_refused_behind_traefik_and_an_open_one_goes_on() {
-    let Some(program) = fetched::traefik() else { return };
-    keeps_websockets("traefik", &program, traefik::before);
+    keeps_websockets(TRAEFIK);
 }
 
 #[test]
 fn a_websocket_is_refused_behind_envoy_and_an_open_one_goes_on() {
-    let Some(program) = fetched::envoy() else { return };
-    keeps_websockets("envoy", &program, envoy::before);
+    keeps_websockets(ENVOY);
 }
 
 /// Large bodies pass while the site is up; while it is down, nobody waits for them.
-fn asks_before_the_body(software: &str, program: &Path, start: fn(&Path, &str, u16) -> Server) {
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = start(program, &snippet(&serving, software, &[]), app.port);
+fn asks_before_the_body(proxy: Proxy) {
+    let Some(front) = proxy.in_front(&[]) else { return };
+    let serving = &front.serving;
     let fields = "Host: a\r\nConnection: close\r\nContent-Length: 5000000";
     let mut request = format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n").into_bytes();
     let begun = request.clone();
@@ -163,20 +152,17 @@ fn asks_before_the_body(software: &str, program: &Path, start: fn(&Path, &str, u
 
 #[test]
 fn caddy_refuses_before_it_has_the_body() {
-    let Some(program) = installed("caddy") else { return };
-    asks_before_the_body("caddy", &program, caddy::before);
+    asks_before_the_body(CADDY);
 }
 
 #[test]
 fn traefik_refuses_before_it_has_the_body() {
-    let Some(program) = fetched::traefik() else { return };
-    asks_before_the_body("traefik", &program, traefik::before);
+    asks_before_the_body(TRAEFIK);
 }
 
 #[test]
 fn envoy_refuses_before_it_has_the_body() {
-    let Some(program) = fetched::envoy() else { return };
-    asks_before_the_body("envoy", &program, envoy::before);
+    asks_before_the_body(ENVOY);
 }
 
 #[test]
@@ -208,9 +194,8 @@ fn requirement_86_a_host_that_the_request_line_contradicts_is_not_believed() {
 
 #[test]
 fn requirement_86_a_url_in_the_request_line_passes_no_window_of_the_host_behind_nginx() {
-    let Some(program) = installed("nginx") else { return };
-    let (serving, app) = (Serving::start(&[]), App::start());
-    let front = nginx::before(&program, &snippet(&serving, "nginx", &[]), app.port);
+    let Some(front) = NGINX.in_front(&[]) else { return };
+    let serving = &front.serving;
     serving.maint(&["on", "--host", "shop.example.com"]);
     let met = |target: &str, host: &str| {
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

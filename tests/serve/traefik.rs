@@ -10,27 +10,22 @@ pub(crate) use crate::traefik_server::{before, with};
 
 #[test]
 fn traefik_obeys_the_endpoint() {
-    let Some(program) = fetched::traefik() else { return };
-    front::is_obeyed(&front::TRAEFIK, &|text, app| before(&program, text, app));
+    front::is_obeyed(front::TRAEFIK);
 }
 
 #[test]
 fn traefik_obeys_the_endpoint_in_its_open_form() {
-    let Some(program) = fetched::traefik() else { return };
-    let start = |text: &str, app: u16| before(&program, &front::opened(text), app);
-    front::is_obeyed(&front::TRAEFIK, &start);
+    front::is_obeyed(front::TRAEFIK.open());
 }
 
 #[test]
 fn traefik_without_the_endpoint_is_closed_or_open_as_its_form_says() {
-    let Some(program) = fetched::traefik() else { return };
-    front::fails_as_its_form_says("traefik", 500, &|text, app| before(&program, text, app));
+    front::fails_as_its_form_says(front::TRAEFIK, 500);
 }
 
 #[test]
 fn traefik_follows_each_toggle_among_visitors() {
-    let Some(program) = fetched::traefik() else { return };
-    front::is_switched_among_visitors("traefik", &|text, app| before(&program, text, app));
+    front::is_switched_among_visitors(front::TRAEFIK);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use crate::app::App;
-use crate::front::{Start, is_of_the_app, is_refused, snippet};
+use crate::front::{CADDY, ENVOY, NGINX, Proxy, TRAEFIK, is_of_the_app, is_refused, snippet};
 use crate::rig::Serving;
-use crate::server::{directory, installed, put};
+use crate::server::{Server, directory, installed, put};
 use crate::wire::{ask, get};
 use crate::{caddy, envoy, fetched, nginx, traefik};
 
@@ -23,7 +23,7 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
-fn passes_who_is_verified(serving: &Serving, text: &str, start: Start<'_>) {
+fn passes_who_is_verified(serving: &Serving, text: &str, start: &dyn Fn(&str, u16) -> Server) {
     let app = App::start();
     let front = start(text, app.port);
     let right = ("Authorization", "Basic YW5uOmFubg==");
@@ -44,31 +44,21 @@ fn passes_who_is_verified(serving: &Serving, text: &str, start: Start<'_>) {
 }
 
 /// An endpoint that reads a field, and a proxy that was not told so.
-fn believes_nobody(software: &str, start: Start<'_>) {
+fn believes_nobody(proxy: Proxy) {
+    let Some(program) = (proxy.find)() else { return };
     let (serving, app) = (Serving::start(&["--user-field", "Remote-User"]), App::start());
-    let front = start(&snippet(&serving, software, &[]), app.port);
+    let front = (proxy.before)(&program, &snippet(&serving, proxy.name, &[]), app.port);
     serving.maint(&["ignore", "add", "user", "authenticated"]);
     serving.maint(&["on"]);
     for name in ["Remote-User", "remote-user"] {
         let answer = ask(front.port, "GET", "/", &[(name, "ann")]);
-        assert!(is_refused(&answer), "{software}: {answer:?}");
+        assert!(is_refused(&answer), "{}: {answer:?}", proxy.name);
     }
 }
 
 #[test]
 fn requirement_86_a_proxy_that_knows_of_no_user_passes_on_none() {
-    if let Some(program) = installed("nginx") {
-        believes_nobody("nginx", &|text, app| nginx::before(&program, text, app));
-    }
-    if let Some(program) = installed("caddy") {
-        believes_nobody("caddy", &|text, app| caddy::before(&program, text, app));
-    }
-    if let Some(program) = fetched::traefik() {
-        believes_nobody("traefik", &|text, app| traefik::before(&program, text, app));
-    }
-    if let Some(program) = fetched::envoy() {
-        believes_nobody("envoy", &|text, app| envoy::before(&program, text, app));
-    }
+    [NGINX, CADDY, TRAEFIK, ENVOY].into_iter().for_each(believes_nobody);
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn requirement_83_what_haproxy_refuses_is_said_and_its_next_start_obeys() {
     assert_eq!(on.status.code(), Some(10), "{on:?}");
     let text = fs::read_to_string(&map).unwrap();
     assert!(text.ends_with("\nshop 120\n"), "{text}");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::server::free_port();
     fs::remove_file(dir.join("haproxy.cfg")).unwrap();
     put(&dir.join("haproxy.cfg"), &configuration(&dir, port, app.port, "admin"));
     if geteuid().is_root() {

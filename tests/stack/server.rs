@@ -40,7 +40,7 @@ impl Server {
             if geteuid().is_root() {
                 chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
             }
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut command = command(dir.path(), port);
             let path = dir.path().join("log");
             let log = File::options().create_new(true).append(true).open(&path).unwrap();
@@ -55,6 +55,11 @@ impl Server {
         }
         panic!("the server does not start: {said}");
     }
+}
+
+/// A port of 127.0.0.1 that nobody has, for now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The program, in the usual places; prints why the test is skipped if there is none.
