@@ -77,6 +77,7 @@ pub mod state {
     };
     pub use crate::state::shadow::behind_proxies;
     pub use crate::state::shown::{next_window, overall, window_object};
+    pub use crate::state::window::validate_order;
     pub use crate::state::{by_number, lease_end, read};
 }
 

@@ -213,7 +213,11 @@ impl Window {
 }
 
 /// Refuses an end that is not after the start.
-pub(crate) fn validate_order(start: Option<Timestamp>, end: Option<Timestamp>) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Invalid`] then.
+pub fn validate_order(start: Option<Timestamp>, end: Option<Timestamp>) -> Result<()> {
     match (start, end) {
         (Some(start), Some(end)) if end <= start => {
             Err(Error::invalid(format!("the end, {end}, is not after the start, {start}")))

@@ -1,6 +1,7 @@
 //! `maint set` and `maint extend`
 
 use anyhow::Result;
+use maint::internal::state::validate_order;
 use maint::state::{DEFAULT_WINDOW, WindowSettings};
 use maint::store::{Applied, Stamp};
 use maint::{Error, Site, State};
@@ -36,13 +37,12 @@ pub(crate) fn set(session: &Session, args: &Set) -> Result<Exit> {
             let estimate = session.estimate(args.estimate.estimate.as_deref(), from)?;
             settings.end = end.or(settings.end);
             settings.estimate = estimate.or(settings.estimate);
-            if let (true, Some(start), Some(end)) = (is_to_come, settings.start, settings.end)
-                && end <= start
-            {
-                return Err(Error::invalid_with(
-                    format!("the end, {end}, is not after the start, {start}"),
-                    "give the end as well: `--for DURATION`, `--until TIME` or `--no-end`",
-                ));
+            if is_to_come {
+                validate_order(settings.start, settings.end).map_err(|error| {
+                    let hint =
+                        "give the end as well: `--for DURATION`, `--until TIME` or `--no-end`";
+                    Error::invalid_with(error.to_string(), hint)
+                })?;
             }
             if settings.scope.read_only && !settings.scope.methods.is_empty() {
                 return Err(Error::invalid_with(
