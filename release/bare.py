@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
 import platform
@@ -137,16 +136,24 @@ def mirror() -> str:
     return "http://deb.debian.org/debian"
 
 
-@functools.cache
-def pristine(suite: str) -> Path:
-    """A bare Debian, kept from one run to the next."""
-    path = TARGET / "bare" / suite
+def kept(name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is made once, and kept from one run to the next."""
+    path = TARGET / "bare" / name
     if not (path / "made").exists():
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        run("debootstrap", "--variant=minbase", suite, path, mirror(), timeout=1800)
+        make(path)
         (path / "made").touch()
     return path
+
+
+def bootstrap(path: Path, suite: str, *options: str) -> None:
+    run("debootstrap", "--variant=minbase", *options, suite, path, mirror(), timeout=1800)
+
+
+def pristine(suite: str) -> Path:
+    """A bare Debian."""
+    return kept(suite, lambda path: bootstrap(path, suite))
 
 
 @contextlib.contextmanager
@@ -179,20 +186,16 @@ def unmount(root: Root) -> None:
     run("umount", "--recursive", "--lazy", root.path / "dev", root.path / "proc", ok=False)
 
 
-@functools.cache
 def foreign() -> Path:
-    """The files of a Debian 12 for aarch64 with its Python, and of musl beside them, kept from one
-    run to the next. Nothing of it is set up: it is run from outside, by `emulated`."""
-    path = TARGET / "bare" / "bookworm-arm64"
-    if not (path / "made").exists():
-        shutil.rmtree(path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        options = ["--arch=arm64", "--foreign", "--variant=minbase", "--include=python3,musl"]
-        run("debootstrap", *options, "bookworm", path, mirror(), timeout=1800)
+    """The files of a Debian 12 for aarch64 with its Python, and of musl beside them. Nothing of it
+    is set up: it is run from outside, by `emulated`."""
+
+    def make(path: Path) -> None:
+        bootstrap(path, "bookworm", "--arch=arm64", "--foreign", "--include=python3,musl")
         for package in (path / "var/cache/apt/archives").glob("*.deb"):
             run("dpkg-deb", "--extract", package, path)
-        (path / "made").touch()
-    return path
+
+    return kept("bookworm-arm64", make)
 
 
 def emulated(program: str) -> list[str]:
