@@ -25,7 +25,7 @@ test-stack: TOOLS += /usr/sbin/apache2:apache2 caddy:caddy /usr/sbin/haproxy:hap
 	/usr/share/mediawiki/api.php:mediawiki /var/lib/dpkg/info/php-sqlite3.list:php-sqlite3 \
 	ruby:ruby /var/lib/dpkg/info/ruby-rack.list:ruby-rack
 
-.PHONY: weight help test test-stack test-fleet test-busy proof tools proxies check unit python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
+.PHONY: weight help test test-stack test-fleet test-busy proof tools proxies check unit browser python python-tools python-check python-test mutants mutants-all fuzz supply tokens \
 	power-cut power-cut-tools old-kernel platforms generate picture bench bench-fleet bench-python bench-static install release release-test reproducible check-workflows
 
 help: ## Show this
@@ -34,11 +34,11 @@ help: ## Show this
 # Runs the other targets and reads what they print.
 PROOF = cargo test -q --locked --all-features --test proof --
 
-test: tools proxies ## Format, lints, documentation, every test, planted bugs, and some fuzzing
-	$(PROOF) test
+test: tools proxies ## Format, lints, documentation, every test, planted bugs, and some fuzzing [PARTS='tests …']
+	$(PROOF) test $(PARTS)
 
-test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4 TESTS='serve …']
-	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4) $(TESTS)
+test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4 PARTS='tests …']
+	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4) $(PARTS)
 
 proof: tools proxies ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
@@ -96,7 +96,7 @@ check: ## Format, lints, documentation, and who imports whom
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --all-features --locked -- -D warnings
-	cargo clippy --test mutants --test proof --test windows --all-features --locked -- -D warnings
+	cargo clippy --test browser --test mutants --test proof --test windows --all-features --locked -- -D warnings
 	for features in '' $(if $(filter short,$(MAINT_PROOF)),,actix http testing tower); do \
 		cargo clippy --lib --no-default-features --features "$$features" --locked -- -D warnings || exit; \
 		RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --no-default-features --features "$$features" --locked || exit; \
@@ -107,9 +107,12 @@ check: ## Format, lints, documentation, and who imports whom
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/{build,bundles,check-tag,notes,recipes,same,units.sh,version,workflows} tests/recipes/*.sh tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
-unit: ## Every test, with and without the command
+unit: ## Every test of Rust but those in a browser, with and without the command
 	cargo test --no-fail-fast --all-features --locked
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
+
+browser: tools ## The page in a real browser
+	cargo test --locked --all-features --test browser
 
 # For the guide that is followed on a machine of its own.
 test-stack: TOOLS += curl:curl ip:iproute2 python3:python3-minimal

@@ -158,6 +158,12 @@ fn a_new_message_of_a_run_that_takes_over_leaves_those_in_other_languages() {
     assert_eq!(window["reasons"], serde_json::json!({"fr": "Encore"}));
 }
 
+/// A script that works until a file is there, or its site is gone: the test is over then, and
+/// nothing of it is left behind.
+fn works_until(file: &str) -> String {
+    format!("while [ -e .maint ] && ! [ -e {file} ]; do sleep 0.02; done")
+}
+
 /// A command that works until it is told to end.
 struct Worker<'a> {
     env: &'a TestEnv,
@@ -167,7 +173,7 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn start(env: &'a TestEnv, name: char) -> Self {
-        let script = format!("touch began-{name}; until [ -e end-{name} ]; do sleep 0.02; done");
+        let script = format!("touch began-{name}; {}", works_until(&format!("end-{name}")));
         let mut command =
             env.command(&["run", "--name", "deploy", "--take-over", "--", "sh", "-c", &script]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -238,10 +244,10 @@ fn requirement_67_a_killed_run_goes_on_while_its_command_works() {
 fn requirement_67_a_run_whose_lease_lapsed_meanwhile_does_not_exit_0() {
     use rustix::process::{Pid, Signal, kill_process};
     let env = TestEnv::ticking();
-    let script = "touch began; until [ -e end ]; do sleep 0.02; done";
+    let script = format!("touch began; {}", works_until("end"));
     let child = env
         .command(&["run", "--name", "w", "--on-failure", "release", "--lease", "3s"])
-        .args(["--", "sh", "-c", script])
+        .args(["--", "sh", "-c", &script])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -371,7 +377,7 @@ fn signals_reach_the_command() {
 fn a_command_that_handles_a_signal_decides_its_exit_code() {
     use rustix::process::{Pid, Signal, kill_process};
     let env = TestEnv::ticking();
-    let script = "trap 'exit 7' USR1; touch ready; while :; do sleep 0.05; done";
+    let script = "trap 'exit 7' USR1; touch ready; while [ -e .maint ]; do sleep 0.05; done";
     let child = env
         .command(&["run", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
@@ -396,7 +402,7 @@ fn an_ignored_hangup_stays_ignored() {
 #[test]
 fn a_lease_is_renewed_while_the_command_runs() {
     let env = TestEnv::ticking();
-    let script = "maint --json status >one; while [ \"$(maint --json log --all | grep -c '\"renewal\":true')\" = 0 ]; do sleep 0.1; done; maint --json status >two";
+    let script = "maint --json status >one; while [ -e .maint ] && [ \"$(maint --json log --all | grep -c '\"renewal\":true')\" = 0 ]; do sleep 0.1; done; maint --json status >two";
     let ran =
         env.run(&["run", "--on-failure", "release", "--lease", "3s", "--", "sh", "-c", script]);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -415,7 +421,7 @@ fn a_killed_holder_loses_its_lease_by_itself() {
     let env = TestEnv::ticking();
     let mut child = env
         .command(&["run", "--on-failure", "release", "--lease", "3s"])
-        .args(["--", "sh", "-c", "until [ -e end ]; do sleep 0.02; done"])
+        .args(["--", "sh", "-c", &works_until("end")])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

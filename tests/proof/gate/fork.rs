@@ -18,7 +18,7 @@ use crate::say::{amount, figure, skip};
 
 /// How often it forks.
 fn forks() -> u64 {
-    amount(200, 20_000)
+    amount(60, 20_000)
 }
 
 /// Many rules, so that reading the state again takes long enough to be forked in.

@@ -16,13 +16,14 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use parts::{PARTS, Part, Size};
+use parts::{Lane, PARTS, Part, Size};
 use record::Record;
 
 const USAGE: &str = "\
 usage: make proof [PARTS='tests fuzz …'] [MAINT_PROOF=short]
                        before a release: the long run of all parts, or of some
-       make test       what each change has to pass: the short run of most parts
+       make test [PARTS='tests …']
+                       what each change has to pass: the short run of most parts, or of some
        make generate   no run: what the records say, written down again";
 
 /// The committed pages: what people read, and the records behind it.
@@ -32,19 +33,20 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let every = PARTS.map(|part| part.name);
-    let (occasion, chosen) = match words.as_slice() {
-        ["test"] => (Occasion::Test, PARTS.iter().filter(|part| part.in_test).collect()),
-        ["proof"] => (Occasion::Release, PARTS.iter().collect()),
-        ["proof", named @ ..] => {
-            if let Some(unknown) = named.iter().find(|name| !every.contains(name)) {
-                return usage(&format!("there is no part `{unknown}`"));
-            }
-            let named = PARTS.iter().filter(|part| named.contains(&part.name));
-            (Occasion::Release, named.collect())
-        }
-        ["page"] => (Occasion::Release, Vec::new()),
+    let (occasion, named) = match words.as_slice() {
+        ["test", named @ ..] => (Occasion::Test, named),
+        ["proof", named @ ..] => (Occasion::Release, named),
+        ["page"] => return run(Occasion::Release, &[]),
         _ => return usage("say `test`, `proof` or `page`"),
     };
+    if let Some(unknown) = named.iter().find(|name| !every.contains(name)) {
+        return usage(&format!("there is no part `{unknown}`"));
+    }
+    let is_chosen = |part: &&Part| match named {
+        [] => part.in_test || occasion == Occasion::Release,
+        _ => named.contains(&part.name),
+    };
+    let chosen: Vec<&Part> = PARTS.iter().filter(is_chosen).collect();
     run(occasion, &chosen)
 }
 
@@ -98,12 +100,16 @@ fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
         failed
     };
     // A release does more, and its parts have the machine for themselves.
-    let (beside, one): (Vec<_>, Vec<_>) =
-        chosen.iter().partition(|part| occasion == Occasion::Test && part.beside);
+    let lanes: Vec<Vec<&Part>> = match occasion {
+        Occasion::Release => vec![chosen.to_vec()],
+        Occasion::Test => [Lane::Rust, Lane::Python, Lane::Apart]
+            .map(|lane| chosen.iter().copied().filter(|part| part.lane == lane).collect())
+            .into(),
+    };
     let failed = std::thread::scope(|scope| {
-        let beside = scope.spawn(|| run_all(beside));
-        let failed = run_all(one);
-        [failed, beside.join().expect("no part panics")].concat()
+        let lanes: Vec<_> = lanes.into_iter().map(|lane| scope.spawn(|| run_all(lane))).collect();
+        let failed = lanes.into_iter().map(|lane| lane.join().expect("no part panics"));
+        failed.collect::<Vec<_>>().concat()
     });
     let verdicts = fill(root, &records, &pages);
     let table = pen.into_inner().unwrap();

@@ -26,6 +26,14 @@ impl Size {
     }
 }
 
+/// Parts that run one after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Rust,
+    Python,
+    Apart,
+}
+
 /// A make target that shows claims.
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
@@ -34,9 +42,10 @@ pub(crate) struct Part {
     pub(crate) shows: &'static str,
     /// Whether it is in `make test`.
     pub(crate) in_test: bool,
-    /// Whether `make test` runs it beside the others. What these wait for, servers and disks
-    /// and one crate after the other, leaves much of two cores to it.
-    pub(crate) beside: bool,
+    /// Which parts of `make test` it comes after; those of another lane run beside it. What they
+    /// wait for, servers and browsers and disks and one crate after the other, leaves much of two
+    /// cores to it.
+    pub(crate) lane: Lane,
 }
 
 const fn part(
@@ -45,7 +54,7 @@ const fn part(
     in_test: bool,
     shows: &'static str,
 ) -> Part {
-    Part { name, target, shows, in_test, beside: false }
+    Part { name, target, shows, in_test, lane: Lane::Rust }
 }
 
 impl Part {
@@ -57,14 +66,20 @@ impl Part {
 }
 
 /// All of them. What takes longest comes last.
-pub(crate) const PARTS: [Part; 12] = [
+pub(crate) const PARTS: [Part; 13] = [
     part("check", "check", true, "format, lints, documentation, and who imports whom"),
     part("tests", "unit", true, "every test of Rust"),
-    Part { beside: true, ..part("python", "python", true, "every test of the Python package") },
     Part {
-        beside: true,
+        lane: Lane::Python,
+        ..part("python", "python", true, "every test of the Python package")
+    },
+    Part {
+        lane: Lane::Apart,
         ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
     },
+    // After the planted bugs, which have a folder of their own: these would wait for one another
+    // while they are built.
+    Part { lane: Lane::Apart, ..part("browser", "browser", true, "the page in a real browser") },
     part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("stack", "test-stack", false, "unmodified servers and apps obey the command"),

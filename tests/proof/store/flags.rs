@@ -186,7 +186,7 @@ fn requirement_76_a_kill_before_any_system_call_leaves_whole_files_and_one_sync_
         return;
     }
     // The whole of it is for the long run: a kill is two processes and their tracer.
-    let stride = amount(7, 1);
+    let stride = amount(17, 1);
     let mut work = Vec::new();
     for case in &CASES {
         for (number, (args, _)) in CHANGES.iter().enumerate() {

@@ -73,7 +73,7 @@ fn run() -> Result<Storm, String> {
     let meanwhile = Meanwhile::new();
     thread::scope(|scope| {
         let reader = scope.spawn(|| watch(&site, &meanwhile));
-        let storm = meanwhile.of(|| kill_writers(&site, amount(1_000, 10_000)));
+        let storm = meanwhile.of(|| kill_writers(&site, amount(300, 10_000)));
         let (reads, revision) = reader.join().unwrap()?;
         let storm = storm?;
         if revision > storm.revision {

@@ -92,7 +92,7 @@ fn requirement_13_a_thousand_writes_by_eight_processes_and_four_spellings_all_co
 fn requirement_14_writes_survive_somebody_who_keeps_deleting_the_lock() {
     let site = TestSite::new();
     site.ok(&["on"]);
-    let each = amount(125, 500);
+    let each = amount(40, 500);
     let deleted = while_the_lock_is_deleted(&site, || {
         add_rules(std::slice::from_ref(&site.dir), PROCESSES, each);
     });
