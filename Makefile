@@ -37,8 +37,8 @@ PROOF = cargo test -q --locked --all-features --test proof --
 test: tools proxies ## Format, lints, documentation, every test, planted bugs, and some fuzzing [PARTS='tests …']
 	$(PROOF) test $(PARTS)
 
-test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4 PARTS='tests …']
-	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4) $(PARTS)
+test-busy: ## The same beside processes that never rest, several times [RUNS=3 BUSY=4 BUSY_PARTS='tests …']
+	tests/proof/busy $(or $(RUNS),3) $(or $(BUSY),4) $(BUSY_PARTS)
 
 proof: tools proxies ## The long run of everything, before a release: writes docs/reliability*.md [PARTS='tests …']
 	$(PROOF) proof $(PARTS)
@@ -179,13 +179,13 @@ mutants: ## Plant faults in the product; the tests named by each must fail
 
 # The same version makes the same mutants.
 CARGO_MUTANTS := 27.1.0
-mutants-all: ## Every mutant of the code that locks, writes and decides: hours, in shards that are kept
+mutants-all: ## Every mutant of the code that locks, writes and decides: hours, file by file, which is kept [FILES='lock …']
 	@tools="$(abspath $(or $(CARGO_TARGET_DIR),target))/tools"; \
 	PATH="$$tools/bin:$$PATH"; \
 	[ "$$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $(CARGO_MUTANTS)" ] \
 		|| cargo install -q --locked --root "$$tools" cargo-mutants@$(CARGO_MUTANTS) \
 		|| { echo "SKIPPED: requirement_57_cargo_mutants: cargo-mutants cannot be installed here" >&2; exit 0; }; \
-	cargo test -q --locked --all-features --test mutants -- all
+	cargo test -q --locked --all-features --test mutants -- all $(FILES)
 
 platforms: ## Type-check for macOS, Windows and FreeBSD
 	@for target in aarch64-apple-darwin x86_64-pc-windows-gnu x86_64-unknown-freebsd; do \

@@ -66,7 +66,7 @@ impl Part {
 }
 
 /// All of them. What takes longest comes last.
-pub(crate) const PARTS: [Part; 13] = [
+pub(crate) const PARTS: [Part; 14] = [
     part("check", "check", true, "format, lints, documentation, and who imports whom"),
     part("tests", "unit", true, "every test of Rust"),
     Part {
@@ -92,6 +92,7 @@ pub(crate) const PARTS: [Part; 13] = [
     part("tokens", "tokens", false, "the time that comparing a token takes"),
     part("power-cut", "power-cut", false, "virtual machines that lose their power"),
     part("old-kernel", "old-kernel", false, "claim 20 under Linux 6.1, whose clock is coarse"),
+    part("busy", "test-busy", false, "`make test` beside processes that never rest"),
     part("mutants-all", "mutants-all", false, "every mutant that cargo-mutants makes"),
 ];
 
@@ -102,6 +103,8 @@ pub(crate) fn run(part: &Part, size: Size, root: &Path) -> (Record, Steps) {
     let begun = Instant::now();
     let mut child = Command::new("make")
         .args(["--no-print-directory", part.target])
+        // These are parts of this run, and not of one that it starts.
+        .arg("PARTS=")
         .env("MAINT_PROOF", size.word())
         // This one runs below cargo, whose settings are not for those that it runs.
         .env_remove("CARGO_MANIFEST_DIR")
