@@ -431,7 +431,7 @@ fn requirement_93_a_frozen_server_is_found_in_time_and_heals() {
     let failure = waiter.wait(Some(&first), LONG).unwrap_err();
     let found = begin.elapsed();
     assert!(failure.reason.ends_with("it does not answer"), "{failure:?}");
-    assert!(found < Duration::from_secs(6), "{found:?}");
+    assert!(found < SOON, "{found:?}");
     // Nothing of a change is sent before the server has answered something else.
     let begin = Instant::now();
     let write = Write { document: b"two", put: &[], remove: &[] };
@@ -439,7 +439,7 @@ fn requirement_93_a_frozen_server_is_found_in_time_and_heals() {
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure:?}");
     let failure = engine(&server.address("")).load(Duration::from_secs(1)).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure:?}");
-    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < SOON, "each had a second: {:?}", begin.elapsed());
     server.thaw();
     let begin = Instant::now();
     assert_eq!(writer.load(LONG).unwrap().unwrap().revision, first);
@@ -462,11 +462,10 @@ fn a_frozen_endpoint_leaves_time_for_the_next() {
         "redis://127.0.0.1:{dead},127.0.0.1:{},127.0.0.1:{}/shop",
         frozen.port, primary.port
     );
-    let begin = Instant::now();
     let mut engine = engine(&address);
-    let found = engine.load(Duration::from_secs(4)).unwrap().unwrap();
+    // It would not be found if the frozen one had all of the time.
+    let found = engine.load(Duration::from_secs(8)).unwrap().unwrap();
     assert_eq!(text(&found), "one");
-    assert!(begin.elapsed() < Duration::from_secs(4));
     assert!(matches!(put(&mut *engine, Some(&found.revision), "two"), Ok(Cas::Committed(_))));
     frozen.thaw();
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::say::skip;
 
 /// Long enough for a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// How Debian configures a server.
 const DEBIAN: &str = "/etc/redis/redis.conf";
