@@ -1,11 +1,15 @@
-//! Every mutant that cargo-mutants makes of the code that locks, writes and decides.
-//! It takes hours, so it is a part of the long run alone, and runs in shards. What a shard
-//! found is kept for as long as sources and tests stay the same: a run that is stopped goes
-//! on where it was.
+//! Every mutant that cargo-mutants makes of the code that locks, writes and decides: some
+//! thousand, each of which is built and tested, which takes many hours. A shard is a file. What
+//! was found of it is kept in `tried.json`, which is committed, and holds for as long as that
+//! file stays as it was: a run that is stopped goes on where it was, on any machine.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
 
 use crate::survivors::Answered;
 use crate::tree::{ROOT, Tree};
@@ -16,8 +20,8 @@ struct Part {
     files: &'static str,
     /// A target beside the tests in the library.
     target: &'static str,
-    /// Tests that are left out: each is run for every mutant, and these take long for
-    /// what they add, or are about other files.
+    /// Tests that are left out: they are run for every mutant that the library's quick tests
+    /// let live, and these take long for what they add, or are about other files.
     without: &'static str,
 }
 
@@ -27,7 +31,8 @@ const PARTS: [Part; 3] = [
         files: "src/store/**",
         target: "store",
         without: "gate:: page:: request:: rules:: time:: doctor:: window:: state:: every_fault_leaves \
-            storm::requirement_03 crash:: writers::requirement_13 writers::requirement_14_w writers::requirement_36 linear:: lockers:: caps:: requirement_20_the_mod",
+            storm:: crash:: writers::requirement_13 writers::requirement_14_w writers::requirement_36 linear:: lockers:: caps:: \
+            requirement_20_the_mod requirement_76_a_kill power::",
     },
     Part {
         name: "decide",
@@ -41,46 +46,83 @@ const PARTS: [Part; 3] = [
         name: "read",
         files: "src/gate/snapshot.rs src/gate/content.rs src/load.rs src/watch.rs src/gate/reload.rs",
         target: "gate",
-        without: "gate::index requirement_39_ requirement_37_ state:: stress:: doctor:: thousand_",
+        without: "gate::index requirement_39_ requirement_37_ state:: stress:: doctor:: thousand_ terminal:: fork::",
     },
 ];
 
-/// How many shards a part is cut into. Each takes some minutes.
-const SHARDS: usize = 24;
+/// Tests of the library that are left out at first, since each takes seconds. Who lives through
+/// the others meets them, unless its part leaves them out.
+const SLOW: &str = "million thousand_ no_shape_of_a_template silent_or_endless a_client_never_chooses a_state_too_large \
+    that_trickles awaited:: what_the_whole_refuses";
 
-/// What became of the mutants, each as `FILE: replace … with …`.
-#[derive(Default)]
-struct Found {
+/// How many files are at work at once, each in a copy of the tree.
+const AT_ONCE: usize = 2;
+
+/// In seconds: far longer than these tests take, even beside others.
+const RUN: &str = "600";
+const BUILD: &str = "1800";
+
+/// What became of the mutants of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tried {
+    /// Of the file, as git has it.
+    digest: String,
+    date: String,
     killed: usize,
+    /// Those that do not compile.
     unviable: usize,
+    /// Each as `FILE: replace … with …`.
     survived: Vec<String>,
 }
 
-/// Runs the parts that are named, or all.
-pub(crate) fn run(only: &[&str]) -> Result<(), String> {
-    let chosen: Vec<&Part> =
-        PARTS.iter().filter(|part| only.is_empty() || only.contains(&part.name)).collect();
-    if chosen.len() < only.len() {
-        return Err(format!("the parts are {}", PARTS.map(|part| part.name).join(", ")));
-    }
+/// What is known, by file.
+type Known = BTreeMap<String, Tried>;
+
+/// Tries the mutants of every file that is not known as it is, or of those whose path has one of
+/// the words.
+pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     let answered = Answered::read(&Path::new(ROOT).join("tests/proof/mutants/survivors.md"))?;
-    let mut found = Found::default();
-    for part in &chosen {
-        found.add(part)?;
-    }
-    let names: Vec<&str> = chosen.iter().map(|part| part.name).collect();
-    let tried = found.killed + found.survived.len();
-    let unanswered = answered.missing(&found.survived);
     if answered.missing(&["src/lib.rs: replace everything with nothing".to_owned()]).is_empty() {
         return Err("a survivor that nobody answered would go unnoticed".to_owned());
     }
+    let mut files = Vec::new();
+    for part in &PARTS {
+        let of_part = part.files()?;
+        files.extend(of_part.into_iter().map(|(file, digest)| (part, file, digest)));
+    }
+    let known = Mutex::new(read()?);
+    // A file that is gone is not known.
+    known.lock().unwrap().retain(|file, _| files.iter().any(|(_, one, _)| one == file));
+    let is_wanted = |file: &str| words.is_empty() || words.iter().any(|word| file.contains(word));
+    files.retain(|(_, file, _)| is_wanted(file));
+    let is_known = |file: &str, digest: &str| {
+        known.lock().unwrap().get(file).is_some_and(|tried| tried.digest == digest)
+    };
+    let mut left: Vec<_> =
+        files.iter().filter(|(_, file, digest)| !is_known(file, digest)).collect();
+    left.reverse();
+    eprintln!("mutants: {} files, {} of them not tried yet", files.len(), left.len());
+    let left = Mutex::new(left);
+    std::thread::scope(|scope| {
+        let (left, known) = (&left, &known);
+        let workers: Vec<_> = (0..AT_ONCE)
+            .map(|number| scope.spawn(move || Workshop::new(number)?.work(left, known)))
+            .collect();
+        let mut ends = workers.into_iter().map(|worker| worker.join().expect("no panic"));
+        ends.try_for_each(|end| end)
+    })?;
+    let known = known.into_inner().unwrap();
+    let of_files: Vec<&Tried> = files.iter().filter_map(|(_, file, _)| known.get(file)).collect();
+    let survived: Vec<String> = of_files.iter().flat_map(|tried| tried.survived.clone()).collect();
+    let killed: usize = of_files.iter().map(|tried| tried.killed).sum();
+    let unanswered = answered.missing(&survived);
     eprintln!(
-        "figure: requirement_57_cargo_mutants: {} of {tried} killed ({}), {} that do not compile, {} survivors, {} of them answered in survivors.md",
-        found.killed,
-        names.join(", "),
-        found.unviable,
-        found.survived.len(),
-        found.survived.len() - unanswered.len()
+        "figure: requirement_57_cargo_mutants: {killed} of {} killed in {} files, {} that do not compile, {} survivors, {} of them answered in survivors.md",
+        killed + survived.len(),
+        of_files.len(),
+        of_files.iter().map(|tried| tried.unviable).sum::<usize>(),
+        survived.len(),
+        survived.len() - unanswered.len()
     );
     if unanswered.is_empty() {
         Ok(())
@@ -89,76 +131,164 @@ pub(crate) fn run(only: &[&str]) -> Result<(), String> {
     }
 }
 
-impl Found {
-    /// Runs the shards of one part that are not known yet, and counts what came of all.
-    fn add(&mut self, part: &Part) -> Result<(), String> {
-        let place = Tree::target()?.join("mutants").join(part.name).join(sources()?);
-        for shard in 0..SHARDS {
-            let found = place.join(shard.to_string());
-            if !found.is_dir() {
-                part.run(shard, &place)?;
+/// A copy of the tree where one file after the other is tried.
+struct Workshop {
+    tree: Tree,
+    /// The parts whose tests passed here without any mutant.
+    sound: Vec<&'static str>,
+}
+
+impl Workshop {
+    fn new(number: usize) -> Result<Self, String> {
+        // Each has a target folder of its own: in a shared one cargo would take what is built of
+        // one copy for what is built of the other.
+        Ok(Self { tree: Tree::lay_apart(&format!("all-{number}"))?, sound: Vec::new() })
+    }
+
+    fn work(
+        mut self,
+        left: &Mutex<Vec<&(&'static Part, String, String)>>,
+        known: &Mutex<Known>,
+    ) -> Result<(), String> {
+        loop {
+            // A statement of its own, which lets go of the lock.
+            let next = left.lock().unwrap().pop();
+            let Some((part, file, digest)) = next else { return Ok(()) };
+            // A test that fails without any mutant would kill them all.
+            if !self.sound.contains(&part.name) {
+                self.control(part)?;
+                self.sound.push(part.name);
             }
-            let list = |name: &str| -> Result<Vec<String>, String> {
-                let text =
-                    fs::read_to_string(found.join(name)).map_err(|cause| cause.to_string())?;
-                Ok(text.lines().map(str::to_owned).collect())
-            };
-            // One that does not end does not pass either.
-            self.killed += list("caught.txt")?.len() + list("timeout.txt")?.len();
-            self.unviable += list("unviable.txt")?.len();
-            self.survived.extend(list("missed.txt")?.iter().map(|name| without_place(name)));
+            let tried = self.try_file(part, file, digest)?;
             eprintln!(
-                "mutants of `{}`: shard {} of {SHARDS}, {} killed, {} survived so far",
-                part.name,
-                shard + 1,
-                self.killed,
-                self.survived.len()
+                "mutants: {file}: {} killed, {} survived, {} do not compile",
+                tried.killed,
+                tried.survived.len(),
+                tried.unviable
             );
+            let mut known = known.lock().unwrap();
+            known.insert(file.clone(), tried);
+            keep(&known)?;
         }
-        Ok(())
+    }
+
+    fn cargo(&self, words: &[&str]) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(words).current_dir(&self.tree.path).env_remove("CARGO_BUILD_BUILD_DIR");
+        cargo.env("CARGO_TARGET_DIR", &self.tree.target).env("CARGO_INCREMENTAL", "1");
+        cargo
+    }
+
+    fn control(&self, part: &Part) -> Result<(), String> {
+        let mut cargo = self.cargo(&["test", "-q", "--lib", "--test", part.target, "--"]);
+        let status = cargo.args(skips(part.without)).status();
+        let status = status.map_err(|cause| format!("cargo test: {cause}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("without any mutant, the tests of the part `{}` fail", part.name))
+        }
+    }
+
+    /// Tries every mutant by the quick tests of the library, and those that live by all.
+    fn try_file(&self, part: &Part, file: &str, digest: &str) -> Result<Tried, String> {
+        let place = self.tree.target.join("found");
+        let _ = fs::remove_dir_all(&place);
+        fs::create_dir_all(&place).map_err(|cause| cause.to_string())?;
+        self.mutate(file, &place, &[], &["--cargo-arg=--lib"], SLOW)?;
+        let list = |name: &str| -> Result<Vec<String>, String> {
+            let path = place.join("mutants.out").join(name);
+            let text = fs::read_to_string(path).map_err(|cause| cause.to_string())?;
+            Ok(text.lines().map(str::to_owned).collect())
+        };
+        // One that does not end does not pass either.
+        let killed = || Ok::<_, String>(list("caught.txt")?.len() + list("timeout.txt")?.len());
+        let mut tried = Tried {
+            digest: digest.to_owned(),
+            date: jiff::ZonedDateTime::now().date().to_string(),
+            killed: killed()?,
+            unviable: list("unviable.txt")?.len(),
+            survived: Vec::new(),
+        };
+        if !list("missed.txt")?.is_empty() {
+            let tests = ["--cargo-arg=--lib", &format!("--cargo-arg=--test={}", part.target)];
+            self.mutate(file, &place, &["--iterate"], &tests, part.without)?;
+            tried.killed += killed()?;
+            tried.survived = list("missed.txt")?.iter().map(|name| without_place(name)).collect();
+        }
+        Ok(tried)
+    }
+
+    fn mutate(
+        &self,
+        file: &str,
+        place: &Path,
+        how: &[&str],
+        tests: &[&str],
+        without: &str,
+    ) -> Result<(), String> {
+        let mut cargo = self.cargo(&["mutants", "--in-place", "--no-shuffle", "--no-times"]);
+        cargo.args(["--baseline", "skip", "--timeout", RUN, "--build-timeout", BUILD]);
+        cargo.args(how).args(tests).args(["--file", file, "--output"]).arg(place);
+        cargo.args(["--", "--"]).args(skips(without));
+        let status = cargo.status().map_err(|cause| format!("cargo mutants: {cause}"))?;
+        // 2: some were missed; 3: some did not end. Anything else is no result.
+        if matches!(status.code(), Some(0 | 2 | 3)) {
+            Ok(())
+        } else {
+            Err(format!("cargo mutants of {file}: {status}"))
+        }
     }
 }
 
 impl Part {
-    /// Runs one shard. Its folder appears once all of it is known.
-    #[expect(clippy::disallowed_methods, reason = "what a shard found is no state")]
-    fn run(&self, shard: usize, place: &Path) -> Result<(), String> {
-        let unfinished = place.join("unfinished");
-        fs::create_dir_all(&unfinished).map_err(|cause| cause.to_string())?;
+    /// Each file that has something to mutate, and its digest.
+    fn files(&self) -> Result<Vec<(String, String)>, String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["mutants", "--jobs", "2", "--no-shuffle", "--output"]).arg(&unfinished);
-        cargo.args(["--shard", &format!("{shard}/{SHARDS}")]);
+        cargo.args(["mutants", "--list"]).current_dir(ROOT);
         cargo.args(self.files.split_whitespace().flat_map(|file| ["--file", file]));
-        // For building too: all other targets would be built for nothing.
-        cargo.args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={}", self.target)]);
-        cargo.args(["--", "--"]);
-        cargo.args(self.without.split_whitespace().flat_map(|test| ["--skip", test]));
-        cargo.current_dir(ROOT);
-        // Each copy of the tree has a target folder of its own: in a shared one cargo
-        // would take what is built of one for what is built of the other.
-        cargo.env_remove("CARGO_BUILD_BUILD_DIR").env_remove("CARGO_TARGET_DIR");
-        let status = cargo.status().map_err(|cause| format!("cargo mutants: {cause}"))?;
-        // 2: some were missed; 3: some did not end. Anything else is no result.
-        if !matches!(status.code(), Some(0 | 2 | 3)) {
-            return Err(format!("cargo mutants of the part `{}`: {status}", self.name));
+        let mut files = Vec::new();
+        for line in said(&mut cargo)?.lines() {
+            let file = line.split(':').next().unwrap_or(line);
+            if files.last().is_none_or(|(last, _)| last != file) {
+                let digest =
+                    said(Command::new("git").args(["hash-object", file]).current_dir(ROOT))?;
+                files.push((file.to_owned(), digest.trim().to_owned()));
+            }
         }
-        fs::rename(unfinished.join("mutants.out"), place.join(shard.to_string()))
-            .map_err(|cause| cause.to_string())
+        if files.is_empty() { Err(format!("no files in `{}`", self.name)) } else { Ok(files) }
     }
 }
 
-/// What the verdicts depend on, as a digest: every file of the sources and the tests.
-fn sources() -> Result<String, String> {
-    let script = "git ls-files -z -co --exclude-standard Cargo.lock Cargo.toml src tests \
-        | xargs -0 git hash-object | git hash-object --stdin";
-    let done = Command::new("sh").args(["-c", script]).current_dir(ROOT).output();
-    let done = done.map_err(|cause| format!("git: {cause}"))?;
-    let digest = String::from_utf8_lossy(&done.stdout).trim().to_owned();
-    if done.status.success() && !digest.is_empty() {
-        Ok(digest)
+fn skips(tests: &str) -> impl Iterator<Item = &str> {
+    tests.split_whitespace().flat_map(|test| ["--skip", test])
+}
+
+/// What a program says.
+fn said(command: &mut Command) -> Result<String, String> {
+    let done = command.output().map_err(|cause| format!("{command:?}: {cause}"))?;
+    if done.status.success() {
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     } else {
-        Err(format!("git: {}", String::from_utf8_lossy(&done.stderr)))
+        Err(format!("{command:?}: {}", String::from_utf8_lossy(&done.stderr)))
     }
+}
+
+fn place() -> PathBuf {
+    Path::new(ROOT).join("tests/proof/mutants/tried.json")
+}
+
+fn read() -> Result<Known, String> {
+    match fs::read(place()) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|cause| format!("tried.json: {cause}")),
+        Err(_) => Ok(Known::new()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is known of mutants is no state")]
+fn keep(known: &Known) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(known).expect("plain values") + "\n";
+    fs::write(place(), text).map_err(|cause| format!("tried.json: {cause}"))
 }
 
 /// `src/a.rs:7:9: replace …` without the line and the column, which move.

@@ -40,6 +40,14 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Lays a copy of its own, with a folder of its own for what is built of it.
+    pub(crate) fn lay_apart(name: &str) -> Result<Self, String> {
+        let place = Self::target()?.join("mutants").join(name);
+        let tree = Self { path: place.join("tree"), target: place.join("target") };
+        tree.copy()?;
+        Ok(tree)
+    }
+
     /// The folder that this program was built in.
     pub(crate) fn target() -> Result<PathBuf, String> {
         let own = std::env::current_exe().map_err(|cause| cause.to_string())?;
@@ -84,6 +92,7 @@ impl Tree {
                 .and_then(|()| write(&path, &bytes))
                 .map_err(|cause| format!("{}: {cause}", path.display()))?;
         }
+        fs::create_dir_all(&self.path).map_err(|cause| cause.to_string())?;
         remove_others(&self.path, &self.path, &names).map_err(|cause| cause.to_string())
     }
 }

@@ -77,10 +77,13 @@ pub(crate) const PARTS: [Part; 14] = [
         lane: Lane::Apart,
         ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
     },
-    // After the planted bugs, which have a folder of their own: these would wait for one another
-    // while they are built.
+    // It is built in the folder of `check` and `tests`, where one waits for the other. The planted
+    // bugs have one of their own, so they go first.
     Part { lane: Lane::Apart, ..part("browser", "browser", true, "the page in a real browser") },
-    part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up"),
+    Part {
+        lane: Lane::Apart,
+        ..part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up")
+    },
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("stack", "test-stack", false, "unmodified servers and apps obey the command"),
     part(
