@@ -180,7 +180,8 @@ impl Workshop {
     }
 
     fn control(&self, part: &Part) -> Result<(), String> {
-        let mut cargo = self.cargo(&["test", "-q", "--lib", "--test", part.target, "--"]);
+        let mut cargo =
+            self.cargo(&["test", "-q", "--all-features", "--lib", "--test", part.target, "--"]);
         let status = cargo.args(skips(part.without)).status();
         let status = status.map_err(|cause| format!("cargo test: {cause}"))?;
         if status.success() {
@@ -227,7 +228,10 @@ impl Workshop {
         tests: &[&str],
         without: &str,
     ) -> Result<(), String> {
-        let mut cargo = self.cargo(&["mutants", "--in-place", "--no-shuffle", "--no-times"]);
+        // With the lints as they are, since other settings would build everything again.
+        let how_always = ["mutants", "--in-place", "--no-shuffle", "--no-times"];
+        let mut cargo = self.cargo(&how_always);
+        cargo.args(["--all-features", "--cap-lints=false"]);
         cargo.args(["--baseline", "skip", "--timeout", RUN, "--build-timeout", BUILD]);
         cargo.args(how).args(tests).args(["--file", file, "--output"]).arg(place);
         cargo.args(["--", "--"]).args(skips(without));
