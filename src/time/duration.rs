@@ -47,6 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_longest_duration_is_ten_years() {
+        let longest = MAX_DURATION.as_secs();
+        assert_eq!(parse_duration(&format!("{longest}s")).unwrap(), MAX_DURATION);
+        let error = parse_duration(&format!("{}s", longest + 1)).unwrap_err();
+        assert!(error.to_string().contains("ten years"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_duration_lacks_more_than_its_unit() {
+        let error = parse_duration("").unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{error}");
+    }
+
+    #[test]
     fn durations_read_as_people_write_them() {
         for (text, seconds) in [
             ("90s", 90),

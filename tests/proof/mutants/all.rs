@@ -228,9 +228,8 @@ impl Workshop {
         tests: &[&str],
         without: &str,
     ) -> Result<(), String> {
-        // With the lints as they are, since other settings would build everything again.
-        let how_always = ["mutants", "--in-place", "--no-shuffle", "--no-times"];
-        let mut cargo = self.cargo(&how_always);
+        let mut cargo = self.cargo(&["mutants", "--in-place", "--no-shuffle", "--no-times"]);
+        // With the settings of the control, since others would build everything again.
         cargo.args(["--all-features", "--cap-lints=false"]);
         cargo.args(["--baseline", "skip", "--timeout", RUN, "--build-timeout", BUILD]);
         cargo.args(how).args(tests).args(["--file", file, "--output"]).arg(place);
