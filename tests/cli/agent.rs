@@ -82,15 +82,13 @@ fn requirement_80_the_agent_sets_and_clears_a_flag_by_the_clock() {
 #[test]
 fn requirement_80_a_killed_agent_that_is_back_brings_flags_in_step_at_once() {
     let (env, down) = with_flag();
-    let agent = Running::start(&env, &[]);
     // The agent has to be dead before the window opens, however slow this machine is.
-    let mut agent = Some(agent);
     for lead in [1, 5, 25, 125].map(Duration::from_secs) {
-        let living = agent.take().unwrap_or_else(|| Running::start(&env, &[]));
+        let agent = Running::start(&env, &[]);
         let soon = jiff::Timestamp::now() + lead;
         env.ok(&["on", "--at", &soon.to_string()]);
-        living.signal(Signal::KILL);
-        drop(living);
+        agent.signal(Signal::KILL);
+        drop(agent);
         if jiff::Timestamp::now() < soon {
             break;
         }

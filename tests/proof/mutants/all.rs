@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
+use crate::run::cargo;
 use crate::survivors::Answered;
 use crate::tree::{ROOT, Tree};
 
@@ -25,7 +26,7 @@ struct Part {
     without: &'static str,
 }
 
-const PARTS: [Part; 3] = [
+static PARTS: [Part; 3] = [
     Part {
         name: "write",
         files: "src/store/**",
@@ -62,10 +63,18 @@ const AT_ONCE: usize = 2;
 const RUN: &str = "600";
 const BUILD: &str = "1800";
 
+/// A file that has something to mutate.
+struct Shard {
+    part: &'static Part,
+    file: String,
+    /// As git has it.
+    digest: String,
+}
+
 /// What became of the mutants of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tried {
-    /// Of the file, as git has it.
+    /// That of the file.
     digest: String,
     date: String,
     killed: usize,
@@ -85,24 +94,19 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     if answered.missing(&["src/lib.rs: replace everything with nothing".to_owned()]).is_empty() {
         return Err("a survivor that nobody answered would go unnoticed".to_owned());
     }
-    let mut files = Vec::new();
+    let mut shards = Vec::new();
     for part in &PARTS {
-        let of_part = part.files()?;
-        files.extend(of_part.into_iter().map(|(file, digest)| (part, file, digest)));
+        shards.extend(part.shards()?);
     }
-    let known = Mutex::new(read()?);
+    let mut known = read()?;
     // A file that is gone is not known.
-    known.lock().unwrap().retain(|file, _| files.iter().any(|(_, one, _)| one == file));
-    let is_wanted = |file: &str| words.is_empty() || words.iter().any(|word| file.contains(word));
-    files.retain(|(_, file, _)| is_wanted(file));
-    let is_known = |file: &str, digest: &str| {
-        known.lock().unwrap().get(file).is_some_and(|tried| tried.digest == digest)
-    };
-    let mut left: Vec<_> =
-        files.iter().filter(|(_, file, digest)| !is_known(file, digest)).collect();
-    left.reverse();
-    eprintln!("mutants: {} files, {} of them not tried yet", files.len(), left.len());
-    let left = Mutex::new(left);
+    known.retain(|file, _| shards.iter().any(|shard| shard.file == *file));
+    shards.retain(|shard| words.is_empty() || words.iter().any(|word| shard.file.contains(word)));
+    let is_known =
+        |shard: &&Shard| known.get(&shard.file).is_some_and(|tried| tried.digest == shard.digest);
+    let left: Vec<&Shard> = shards.iter().filter(|shard| !is_known(shard)).rev().collect();
+    eprintln!("mutants: {} files, {} of them not tried yet", shards.len(), left.len());
+    let (left, known) = (Mutex::new(left), Mutex::new(known));
     std::thread::scope(|scope| {
         let (left, known) = (&left, &known);
         let workers: Vec<_> = (0..AT_ONCE)
@@ -112,7 +116,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ends.try_for_each(|end| end)
     })?;
     let known = known.into_inner().unwrap();
-    let of_files: Vec<&Tried> = files.iter().filter_map(|(_, file, _)| known.get(file)).collect();
+    let of_files: Vec<&Tried> = shards.iter().filter_map(|shard| known.get(&shard.file)).collect();
     let survived: Vec<String> = of_files.iter().flat_map(|tried| tried.survived.clone()).collect();
     let killed: usize = of_files.iter().map(|tried| tried.killed).sum();
     let unanswered = answered.missing(&survived);
@@ -145,43 +149,48 @@ impl Workshop {
         Ok(Self { tree: Tree::lay_apart(&format!("all-{number}"))?, sound: Vec::new() })
     }
 
-    fn work(
-        mut self,
-        left: &Mutex<Vec<&(&'static Part, String, String)>>,
-        known: &Mutex<Known>,
-    ) -> Result<(), String> {
+    fn work(mut self, left: &Mutex<Vec<&Shard>>, known: &Mutex<Known>) -> Result<(), String> {
         loop {
             // A statement of its own, which lets go of the lock.
             let next = left.lock().unwrap().pop();
-            let Some((part, file, digest)) = next else { return Ok(()) };
+            let Some(shard) = next else { return Ok(()) };
             // A test that fails without any mutant would kill them all.
-            if !self.sound.contains(&part.name) {
-                self.control(part)?;
-                self.sound.push(part.name);
+            if !self.sound.contains(&shard.part.name) {
+                self.control(shard.part)?;
+                self.sound.push(shard.part.name);
             }
-            let tried = self.try_file(part, file, digest)?;
+            let tried = self.try_file(shard)?;
             eprintln!(
-                "mutants: {file}: {} killed, {} survived, {} do not compile",
+                "mutants: {}: {} killed, {} survived, {} do not compile",
+                shard.file,
                 tried.killed,
                 tried.survived.len(),
                 tried.unviable
             );
             let mut known = known.lock().unwrap();
-            known.insert(file.clone(), tried);
+            known.insert(shard.file.clone(), tried);
             keep(&known)?;
         }
     }
 
     fn cargo(&self, words: &[&str]) -> Command {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo.args(words).current_dir(&self.tree.path).env_remove("CARGO_BUILD_BUILD_DIR");
         cargo.env("CARGO_TARGET_DIR", &self.tree.target).env("CARGO_INCREMENTAL", "1");
         cargo
     }
 
     fn control(&self, part: &Part) -> Result<(), String> {
-        let mut cargo =
-            self.cargo(&["test", "-q", "--all-features", "--lib", "--test", part.target, "--"]);
+        let mut cargo = self.cargo(&[
+            "test",
+            "-q",
+            "--locked",
+            "--all-features",
+            "--lib",
+            "--test",
+            part.target,
+            "--",
+        ]);
         let status = cargo.args(skips(part.without)).status();
         let status = status.map_err(|cause| format!("cargo test: {cause}"))?;
         if status.success() {
@@ -192,7 +201,7 @@ impl Workshop {
     }
 
     /// Tries every mutant by the quick tests of the library, and those that live by all.
-    fn try_file(&self, part: &Part, file: &str, digest: &str) -> Result<Tried, String> {
+    fn try_file(&self, Shard { part, file, digest }: &Shard) -> Result<Tried, String> {
         let place = self.tree.target.join("found");
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(&place).map_err(|cause| cause.to_string())?;
@@ -205,7 +214,7 @@ impl Workshop {
         // One that does not end does not pass either.
         let killed = || Ok::<_, String>(list("caught.txt")?.len() + list("timeout.txt")?.len());
         let mut tried = Tried {
-            digest: digest.to_owned(),
+            digest: digest.clone(),
             date: jiff::ZonedDateTime::now().date().to_string(),
             killed: killed()?,
             unviable: list("unviable.txt")?.len(),
@@ -229,8 +238,9 @@ impl Workshop {
         without: &str,
     ) -> Result<(), String> {
         let mut cargo = self.cargo(&["mutants", "--in-place", "--no-shuffle", "--no-times"]);
-        // With the settings of the control, since others would build everything again.
-        cargo.args(["--all-features", "--cap-lints=false"]);
+        // As the control is built, since other settings would build everything again. The rest of
+        // them stands in .cargo/mutants.toml.
+        cargo.arg("--cap-lints=false");
         cargo.args(["--baseline", "skip", "--timeout", RUN, "--build-timeout", BUILD]);
         cargo.args(how).args(tests).args(["--file", file, "--output"]).arg(place);
         cargo.args(["--", "--"]).args(skips(without));
@@ -245,21 +255,22 @@ impl Workshop {
 }
 
 impl Part {
-    /// Each file that has something to mutate, and its digest.
-    fn files(&self) -> Result<Vec<(String, String)>, String> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    /// Each of its files that has something to mutate.
+    fn shards(&'static self) -> Result<Vec<Shard>, String> {
+        let mut cargo = cargo();
         cargo.args(["mutants", "--list"]).current_dir(ROOT);
         cargo.args(self.files.split_whitespace().flat_map(|file| ["--file", file]));
-        let mut files = Vec::new();
+        let mut shards: Vec<Shard> = Vec::new();
         for line in said(&mut cargo)?.lines() {
             let file = line.split(':').next().unwrap_or(line);
-            if files.last().is_none_or(|(last, _)| last != file) {
-                let digest =
-                    said(Command::new("git").args(["hash-object", file]).current_dir(ROOT))?;
-                files.push((file.to_owned(), digest.trim().to_owned()));
+            if shards.last().is_none_or(|last| last.file != file) {
+                let mut git = Command::new("git");
+                let digest = said(git.args(["hash-object", file]).current_dir(ROOT))?;
+                let (file, digest) = (file.to_owned(), digest.trim().to_owned());
+                shards.push(Shard { part: self, file, digest });
             }
         }
-        if files.is_empty() { Err(format!("no files in `{}`", self.name)) } else { Ok(files) }
+        if shards.is_empty() { Err(format!("no files in `{}`", self.name)) } else { Ok(shards) }
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Tests<'a> {
 
     /// The program that has the tests of a target.
     fn build(&self, target: &str) -> Result<PathBuf, String> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         // Engines take long to build, and no other target has to do with them.
         let features = match target {
             "fleet" => "fleet,tower",
@@ -122,6 +122,11 @@ impl<'a> Tests<'a> {
         });
         programs.next().ok_or_else(|| "cargo names no program".to_owned())
     }
+}
+
+/// The cargo that runs this.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Runs a command to its end; one that does not come to it is killed with all its children.

@@ -35,17 +35,13 @@ impl Tree {
     /// Lays the copy.
     pub(crate) fn lay() -> Result<Self, String> {
         let target = Self::target()?;
-        let tree = Self { path: target.join("mutants/tree"), target };
-        tree.copy()?;
-        Ok(tree)
+        Self { path: target.join("mutants/tree"), target }.copied()
     }
 
     /// Lays a copy of its own, with a folder of its own for what is built of it.
     pub(crate) fn lay_apart(name: &str) -> Result<Self, String> {
         let place = Self::target()?.join("mutants").join(name);
-        let tree = Self { path: place.join("tree"), target: place.join("target") };
-        tree.copy()?;
-        Ok(tree)
+        Self { path: place.join("tree"), target: place.join("target") }.copied()
     }
 
     /// The folder that this program was built in.
@@ -79,7 +75,7 @@ impl Tree {
 
     /// Makes the copy what the tree is. Only what differs is written, since cargo
     /// builds anew what was written.
-    fn copy(&self) -> Result<(), String> {
+    fn copied(self) -> Result<Self, String> {
         let names = known()?;
         for name in &names {
             // What git knows and somebody just deleted is left out.
@@ -92,8 +88,8 @@ impl Tree {
                 .and_then(|()| write(&path, &bytes))
                 .map_err(|cause| format!("{}: {cause}", path.display()))?;
         }
-        fs::create_dir_all(&self.path).map_err(|cause| cause.to_string())?;
-        remove_others(&self.path, &self.path, &names).map_err(|cause| cause.to_string())
+        remove_others(&self.path, &self.path, &names).map_err(|cause| cause.to_string())?;
+        Ok(self)
     }
 }
 

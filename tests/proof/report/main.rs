@@ -102,7 +102,7 @@ fn run(occasion: Occasion, chosen: &[&Part]) -> ExitCode {
     // A release does more, and its parts have the machine for themselves.
     let lanes: Vec<Vec<&Part>> = match occasion {
         Occasion::Release => vec![chosen.to_vec()],
-        Occasion::Test => [Lane::Rust, Lane::Python, Lane::Apart]
+        Occasion::Test => Lane::ALL
             .map(|lane| chosen.iter().copied().filter(|part| part.lane == lane).collect())
             .into(),
     };

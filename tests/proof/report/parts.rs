@@ -34,6 +34,10 @@ pub(crate) enum Lane {
     Apart,
 }
 
+impl Lane {
+    pub(crate) const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Apart];
+}
+
 /// A make target that shows claims.
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
@@ -73,16 +77,16 @@ pub(crate) const PARTS: [Part; 14] = [
         lane: Lane::Python,
         ..part("python", "python", true, "every test of the Python package")
     },
-    Part {
-        lane: Lane::Apart,
-        ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
-    },
-    // It is built in the folder of `check` and `tests`, where one waits for the other. The planted
-    // bugs have one of their own, so they go first.
-    Part { lane: Lane::Apart, ..part("browser", "browser", true, "the page in a real browser") },
+    // What is built for fuzzing has a folder of its own, so it goes first. The other two are built in
+    // that of `check` and `tests`, where one waits for the other.
     Part {
         lane: Lane::Apart,
         ..part("fuzz", "fuzz", true, "whatever is parsed, fed with what a fuzzer makes up")
+    },
+    Part { lane: Lane::Apart, ..part("browser", "browser", true, "the page in a real browser") },
+    Part {
+        lane: Lane::Apart,
+        ..part("mutants", "mutants", true, "planted bugs, each killed by a test that is named")
     },
     part("supply", "supply", false, "licences, sources and advisories of the dependencies"),
     part("stack", "test-stack", false, "unmodified servers and apps obey the command"),
