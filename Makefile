@@ -107,8 +107,9 @@ check: ## Format, lints, documentation, and who imports whom
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run benches/weight fuzz/run release/{build,bundles,check-tag,notes,recipes,same,units.sh,version,workflows} tests/recipes/*.sh tests/proof/busy tests/proof/supply tests/proof/power_cut/*.sh; fi
 
 # The library has the same code with the command and without: that it builds alone shows `check`.
+# At its long size tens of thousands of processes are killed and forked, so they are built to be quick.
 unit: ## Every test of Rust but those in a browser, with and without the command
-	cargo test --no-fail-fast --all-features --locked
+	cargo test --no-fail-fast --all-features --locked $(if $(filter long,$(MAINT_PROOF)),--profile proof)
 	$(if $(filter short,$(MAINT_PROOF)),,cargo test --no-fail-fast --locked --no-default-features --lib)
 
 browser: tools ## The page in a real browser
@@ -136,6 +137,9 @@ VENV := python/.venv
 # `make test` tries out what is built quickly, as some of its tests do anyway: a release is one
 # crate that one core works on for minutes.
 QUICK_BUILD = $(if $(filter short,$(MAINT_PROOF)),MAINT_BUILD_PROFILE=dev)
+SHORT_TOX = $(if $(filter short,$(MAINT_PROOF)),-m short)
+# What decides is the same Rust under each Python.
+SHORT_PYTEST = $(if $(filter short,$(MAINT_PROOF)),--ignore tests/binding/test_vectors.py)
 # Both builds share the compiled dependencies.
 PYTHON_TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 
@@ -165,8 +169,8 @@ python-test: python-tools
 	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w python/dist/compat ./python/compat
 	cd python && CARGO_TARGET_DIR=$(PYTHON_TARGET) ../$(VENV)/bin/pytest -q -n 2 --dist loadfile
 	cd python/compat && ../.venv/bin/pytest -q -n 2 --dist loadfile
-	cd python && ../$(VENV)/bin/tox run -q $(if $(filter short,$(MAINT_PROOF)),-m short) \
-		--installpkg dist/*.whl --discover $(PYTHONS) -- -p no:cacheprovider
+	cd python && ../$(VENV)/bin/tox run -q $(SHORT_TOX) --installpkg dist/*.whl --discover $(PYTHONS) -- \
+		-p no:cacheprovider $(SHORT_PYTEST)
 
 fuzz: tools ## Look for input that breaks a reader; half an hour a target with MAINT_PROOF=long
 	fuzz/run

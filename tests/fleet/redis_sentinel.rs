@@ -91,7 +91,9 @@ fn requirement_93_a_failover_is_found_and_heals() {
         watched.servers[0].cli(&["info", "replication"]).contains("role:slave")
     });
     committed(&mut *writer, Some(&known), "201");
-    assert_eq!(text(&engine(&address).load(LONG).unwrap().unwrap()), "201");
+    let found = engine(&address).load(LONG).unwrap().unwrap();
+    let roles = watched.servers.iter().map(|server| server.cli(&["role"])).collect::<Vec<_>>();
+    assert_eq!(text(&found), "201", "while the servers say {roles:?}");
 }
 
 #[test]

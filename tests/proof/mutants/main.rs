@@ -105,7 +105,7 @@ fn planted(only: &[&str]) -> Result<(), String> {
 
 /// How many commits in a row plant each fault once where the run is to be short. Each fault
 /// costs a build of the product.
-const TURNS: usize = 6;
+const TURNS: usize = 12;
 
 /// Whether this is a part of `make test`.
 fn is_short() -> bool {

@@ -97,6 +97,8 @@ impl<'a> Tests<'a> {
         };
         cargo.args(["test", "--no-run", "--locked", "--features", features]);
         cargo.args(["--message-format", "json-render-diagnostics"]);
+        // A fault is a line, and what it does not touch is built already.
+        cargo.env("CARGO_INCREMENTAL", "1");
         match target {
             "lib" => cargo.arg("--lib"),
             other => cargo.args(["--test", other]),
