@@ -25,6 +25,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         os.write(2, f"\nSKIPPED: {name}: {reason}\n".encode())
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names each test of a claim that passed, as pytest names by itself only those that failed."""
+    passed = {report.nodeid.partition("[")[0] for report in terminalreporter.stats.get("passed", ())}
+    for name in sorted(passed):
+        if "::test_requirement_" in name:
+            terminalreporter.write_line(f"PASSED {name}")
+
+
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Reports a number that was seen, past the capture: `tests/proof/report/` reads it."""

@@ -22,7 +22,8 @@ impl Gathered {
         } else if let Some(said) = line.strip_prefix("SKIPPED: ") {
             self.skipped.insert(named(said).unwrap_or_else(|| (String::new(), said.to_owned())));
         } else if let Some((name, passed)) = verdict(line) {
-            self.tests += 1;
+            // The last line of pytest counts those of its tests that passed.
+            self.tests += usize::from(!line.starts_with(PASSED));
             if !numbers(name).is_empty() {
                 // Some tests run more than once, in builds with other features.
                 *self.verdicts.entry(name.to_owned()).or_insert(true) &= passed;
@@ -39,8 +40,11 @@ pub(crate) fn named(said: &str) -> Option<(String, String)> {
     (!name.contains(' ')).then(|| (name.to_owned(), text.to_owned()))
 }
 
+/// Before the name of a test, as `python/tests/conftest.py` writes it.
+const PASSED: &str = "PASSED ";
+
 /// A test and whether it passed: `test NAME ... ok` of cargo, `FAILED FILE::NAME - WHY`
-/// of pytest, which names no others.
+/// of pytest, and `PASSED FILE::NAME` of our own ones that show a claim.
 pub(crate) fn verdict(line: &str) -> Option<(&str, bool)> {
     if let Some(said) = line.strip_prefix("test ") {
         let (name, result) = said.split_once(" ... ")?;
@@ -52,9 +56,14 @@ pub(crate) fn verdict(line: &str) -> Option<(&str, bool)> {
             _ => None,
         };
     }
-    let said = line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR "))?;
-    let name = said.split(" - ").next()?;
-    name.contains("::").then_some((name, false))
+    let (name, passed) = match line.strip_prefix(PASSED) {
+        Some(name) => (name, true),
+        None => {
+            let said = line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR "))?;
+            (said.split(" - ").next()?, false)
+        }
+    };
+    name.contains("::").then_some((name, passed))
 }
 
 /// How many tests passed, by the last line of pytest: `2 failed, 72 passed in 9.17s`.

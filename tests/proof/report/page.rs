@@ -194,7 +194,7 @@ impl<'r> Seen<'r> {
         }
         let size = if command.starts_with("MAINT_PROOF") { "MAINT_PROOF=long " } else { "" };
         let number = format!("{:0>2}", self.number);
-        format!("{size}cargo test --features tower requirement_{number}")
+        format!("{size}cargo test --all-features requirement_{number}")
     }
 }
 

@@ -77,9 +77,21 @@ fn a_passing_test_with_a_figure_holds_a_claim() {
     let (seen, text) = verdicts(&lines, true);
     assert_eq!(seen, Verdicts { held: 1, not_run: 1, ..Verdicts::default() });
     assert!(text.contains("**Held.**") && text.contains("- a kill: 7 kills"), "{text}");
-    assert!(text.contains("`cargo test --features tower requirement_03`, 1 test"), "{text}");
+    assert!(text.contains("`cargo test --all-features requirement_03`, 1 test"), "{text}");
     assert!(text.contains("2 claims: 1 held") && !text.contains("of before"), "{text}");
     assert!(text.contains("| tests | `make unit` | 2026-11-24 | 0123456789 |"), "{text}");
+}
+
+#[test]
+fn a_claim_is_held_by_tests_of_pytest_which_are_counted_once() {
+    let lines = [
+        "PASSED tests/test_a.py::test_requirement_03_kill",
+        "PASSED tests/test_a.py::test_requirement_03_kill",
+        "12 passed in 3.10s",
+    ];
+    let (seen, text) = verdicts(&lines, true);
+    assert_eq!(seen, Verdicts { held: 1, not_run: 1, ..Verdicts::default() });
+    assert!(text.contains("1 test") && text.contains(" | 12 | "), "{text}");
 }
 
 #[test]
