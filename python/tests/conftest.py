@@ -27,8 +27,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Names each test of a claim that passed, as pytest names by itself only those that failed."""
-    passed = {report.nodeid.partition("[")[0] for report in terminalreporter.stats.get("passed", ())}
-    for name in sorted(passed):
+    passed = terminalreporter.stats.get("passed", ())
+    for name in sorted({report.nodeid.partition("[")[0] for report in passed}):
         if "::test_requirement_" in name:
             terminalreporter.write_line(f"PASSED {name}")
 
