@@ -140,3 +140,52 @@ impl User {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an app has to say of a request, and nothing else.
+    struct Bare;
+
+    impl Request for Bare {
+        fn path(&self) -> &[u8] {
+            b"/"
+        }
+
+        fn method(&self) -> &str {
+            "GET"
+        }
+
+        fn host(&self) -> Option<&str> {
+            None
+        }
+
+        fn peer(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn header(&self, _name: &str, _each: &mut dyn FnMut(&[u8])) {}
+    }
+
+    #[test]
+    fn what_an_app_does_not_say_of_a_request_is_unknown() {
+        assert_eq!((Bare.query(), Bare.is_https(), Bare.client()), (None, None, None));
+        assert_eq!((Bare.format(), Bare.user()), (None, None));
+        assert!(!Bare.tells_client() && Bare.tells_user() && !Bare.is_read());
+        assert!(!Bare.header_names(&mut |_| panic!("a name that nobody sent")));
+    }
+
+    #[test]
+    fn a_user_is_what_the_framework_said_and_no_more() {
+        let said = User::authenticated();
+        for (user, is_authenticated, is_staff, is_superuser) in [
+            (User::anonymous(), false, false, false),
+            (said, true, false, false),
+            (said.staff(true), true, true, false),
+            (said.superuser(true), true, false, true),
+        ] {
+            assert_eq!(user, User { is_authenticated, is_staff, is_superuser });
+        }
+    }
+}

@@ -319,6 +319,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_odd_about_a_path_or_a_method_is_told_and_of_other_kinds_nothing_is_odd() {
+        let doubt = |kind, value| Matcher::parse(&kind, value).unwrap().doubt();
+        for (kind, value, told) in [
+            (Kind::Path, "/shop/{id}", "`{id}` stands for itself"),
+            (Kind::Method, "PSOT", "did you mean `POST`?"),
+        ] {
+            let doubt = doubt(kind, value).unwrap();
+            assert!(doubt.contains(told), "{doubt}");
+        }
+        for (kind, value) in [
+            (Kind::Path, "/shop/*"),
+            (Kind::Method, "POST"),
+            (Kind::Host, "shop.example"),
+            (Kind::Ip, "10.0.0.0/8"),
+        ] {
+            assert_eq!(doubt(kind, value), None, "{value}");
+        }
+    }
+
+    #[test]
     fn requirement_43_rules_for_everyone_are_recognised() {
         for (kind, value) in [
             (Kind::Path, "/**"),

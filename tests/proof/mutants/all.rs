@@ -40,8 +40,8 @@ static PARTS: [Part; 3] = [
         files: "src/gate/plan.rs src/gate/rules.rs src/gate/index.rs src/gate/link.rs src/state/bypass.rs src/state/window.rs \
             src/time/** src/rules/** src/request/**",
         target: "vectors",
-        without: "noticing:: a_client_never_chooses thousand_ a_million_networks state::parts \
-            requirement_11_an_app doctor::",
+        without: "requirement_84 noticing:: a_client_never_chooses thousand_ million state::parts requirement_11_an_app doctor:: \
+            flags:: fleet:: store:: fuzzed::shapes awaited:: a_page_that_fails_is_told_once",
     },
     Part {
         name: "read",
