@@ -288,20 +288,17 @@ fn requirement_83_laravel_obeys_while_visitors_come() {
     for opcache in [Opcache::Usual, Opcache::Frozen] {
         let Some(shop) = Shop::open(opcache) else { return };
         for round in 0..amount(2, 20) {
-            let ((on, off), seen) = while_they_come(shop.php.port, || {
+            let ((on, off), seen) = while_they_come(shop.php.port, |coming| {
                 let reason = format!("Round {round}");
                 shop.maint(&["on", "-m", &reason]);
                 let on = Instant::now();
-                // Each of the visitors comes about as often.
-                for _ in 0..60 {
-                    shop.is_closed(&reason);
-                }
+                shop.is_closed(&reason);
+                coming.wait();
                 let before = Instant::now();
                 shop.maint(&["off"]);
                 let off = (before, Instant::now());
-                for _ in 0..60 {
-                    shop.is_open();
-                }
+                shop.is_open();
+                coming.wait();
                 (on, off)
             });
             figure(&format!("{opcache:?} opcache: {}", seen.obeyed(on, off, Duration::ZERO)));

@@ -35,7 +35,13 @@ impl Wiki {
             assert!(installed.status.success(), "{installed:?}");
             let settings = dir.join("LocalSettings.php");
             let text = fs::read_to_string(&settings).unwrap();
-            let with = format!("{text}\n$wgReadOnlyFile = '{}';\n", lock.display());
+            // What it keeps of its languages is its own, and not that of a wiki of somebody else.
+            let with = format!(
+                "{text}\n$wgReadOnlyFile = '{}';\n$wgCacheDirectory = '{}';\n\
+                 $wgShowExceptionDetails = true;\n",
+                lock.display(),
+                dir.join("data").display()
+            );
             put(&dir.join("settings.php"), &with);
             let mut command = ordinary(php);
             command.env("MW_CONFIG_FILE", dir.join("settings.php"));

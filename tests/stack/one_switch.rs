@@ -8,7 +8,7 @@ use crate::php::Opcache;
 use crate::say::{amount, figure, skip};
 use crate::server::{Server, installed, ordinary, put};
 use crate::site::TestSite;
-use crate::visitors::{Coming, while_they_are_counted};
+use crate::visitors::{Coming, while_they_come};
 use crate::wire::try_ask;
 use crate::{nginx, wordpress};
 
@@ -82,9 +82,9 @@ fn requirement_83_nginx_wordpress_and_an_app_in_python_obey_one_command() {
             wait();
             (on, (calling, off))
         };
-        let (((times, python), wordpress), nginx) = while_they_are_counted(before.port, |one| {
-            while_they_are_counted(php.port, |two| {
-                while_they_are_counted(in_python.port, |three| flip([one, two, three]))
+        let (((times, python), wordpress), nginx) = while_they_come(before.port, |one| {
+            while_they_come(php.port, |two| {
+                while_they_come(in_python.port, |three| flip([one, two, three]))
             })
         });
         let (on, off) = times;

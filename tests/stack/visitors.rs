@@ -21,12 +21,6 @@ struct Visit {
 /// What visitors saw.
 pub(crate) struct Seen(Vec<Visit>);
 
-/// Runs `test` while visitors ask for `/`, one request after the other. Each second one keeps
-/// its connection.
-pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce() -> R) -> (R, Seen) {
-    while_they_are_counted(port, |_| test())
-}
-
 /// The visitors, for a test that waits for some of them.
 pub(crate) struct Coming<'a>(&'a Mutex<Vec<Visit>>);
 
@@ -45,11 +39,9 @@ impl Coming<'_> {
     }
 }
 
-/// The same with a test that waits for visitors.
-pub(crate) fn while_they_are_counted<R>(
-    port: u16,
-    test: impl FnOnce(&Coming<'_>) -> R,
-) -> (R, Seen) {
+/// Runs `test` while visitors ask for `/`, one request after the other. Each second one keeps
+/// its connection.
+pub(crate) fn while_they_come<R>(port: u16, test: impl FnOnce(&Coming<'_>) -> R) -> (R, Seen) {
     const VISITORS: usize = 2;
     let (goes_on, seen) = (AtomicBool::new(true), Mutex::new(Vec::new()));
     let tested = std::thread::scope(|scope| {
@@ -89,7 +81,7 @@ pub(crate) fn switched_among_them(
     message: &str,
     grace: Duration,
 ) -> String {
-    let ((on, off), seen) = while_they_are_counted(port, |coming| {
+    let ((on, off), seen) = while_they_come(port, |coming| {
         let wait = || {
             // As many as come within a while, and enough of them where they are slow.
             std::thread::sleep(grace + Duration::from_millis(400));

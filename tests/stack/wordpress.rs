@@ -270,19 +270,16 @@ fn requirement_83_every_door_of_wordpress_is_closed_with_the_page() {
 fn requirement_83_wordpress_obeys_while_visitors_come() {
     let Some(shop) = shop() else { return };
     for _ in 0..amount(3, 30) {
-        let ((on, off), seen) = while_they_come(shop.php.port, || {
+        let ((on, off), seen) = while_they_come(shop.php.port, |coming| {
             shop.maint(&["on", "-m", "Bigger shelves"]);
             let on = Instant::now();
-            // Each of the visitors comes about as often.
-            for _ in 0..60 {
-                shop.is_closed("Bigger shelves");
-            }
+            shop.is_closed("Bigger shelves");
+            coming.wait();
             let before = Instant::now();
             shop.maint(&["off"]);
             let off = (before, Instant::now());
-            for _ in 0..60 {
-                shop.is_open();
-            }
+            shop.is_open();
+            coming.wait();
             (on, off)
         });
         figure(&seen.obeyed(on, off, Duration::ZERO));
