@@ -286,8 +286,8 @@ fn list(place: &Path, name: &str) -> Result<Vec<String>, String> {
 #[expect(clippy::disallowed_methods, reason = "what is known of mutants is no state")]
 fn end_the_endless(place: &Path) -> Result<(), String> {
     let caught = [list(place, "caught.txt")?, list(place, "timeout.txt")?].concat();
-    let lines: String = caught.iter().map(|name| format!("{name}\n")).collect();
-    fs::write(place.join("mutants.out/caught.txt"), lines).map_err(|cause| cause.to_string())
+    fs::write(place.join("mutants.out/caught.txt"), caught.join("\n"))
+        .map_err(|cause| cause.to_string())
 }
 
 fn skips(tests: &str) -> impl Iterator<Item = &str> {

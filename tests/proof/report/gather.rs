@@ -56,12 +56,11 @@ pub(crate) fn verdict(line: &str) -> Option<(&str, bool)> {
             _ => None,
         };
     }
-    let (name, passed) = match line.strip_prefix(PASSED) {
-        Some(name) => (name, true),
-        None => {
-            let said = line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR "))?;
-            (said.split(" - ").next()?, false)
-        }
+    let (name, passed) = if let Some(name) = line.strip_prefix(PASSED) {
+        (name, true)
+    } else {
+        let said = line.strip_prefix("FAILED ").or_else(|| line.strip_prefix("ERROR "))?;
+        (said.split(" - ").next()?, false)
     };
     name.contains("::").then_some((name, passed))
 }
