@@ -153,7 +153,7 @@ mod tests {
             b"/"
         }
 
-        fn method(&self) -> &str {
+        fn method(&self) -> &'static str {
             "GET"
         }
 
