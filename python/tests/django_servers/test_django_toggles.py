@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from servers import Server
+from sizes import amount
 from visitors import Shop
 
-TOGGLES = 120
+TOGGLES = amount(40, 120)
 
 #: How long everything may take. It is a bound, not a measure.
 PATIENCE = 240.0

@@ -1,4 +1,4 @@
-"""The package, installed from the repository and from the sdist."""
+"""The package, installed as a wheel, from the repository, and from the sdist."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-#: `make test` has built what is in the repository already, in the same way.
+#: `make test` has built a wheel of what is in the repository, and takes that.
 SOURCES = (
-    ["the sdist"] if os.environ.get("MAINT_PROOF") == "short" else ["the repository", "the sdist"]
+    ["the wheel"] if os.environ.get("MAINT_PROOF") == "short" else ["the repository", "the sdist"]
 )
 
 
@@ -65,7 +65,11 @@ def test_an_empty_environment_gets_the_module_and_the_command(
     run(sys.executable, "-m", "venv", prefix, cwd=tmp_path)
     # The guides begin beside a clone that is called so.
     (tmp_path / "maint").symlink_to(PACKAGE.parent)
-    what = ["./maint/python"] if source == "the repository" else [sdist]
+    what = {
+        "the wheel": list((PACKAGE / "dist").glob("*.whl")),
+        "the repository": ["./maint/python"],
+        "the sdist": [sdist],
+    }[source]
     for guide in ("django.md", "flask.md", "fastapi.md"):
         fence = (PACKAGE.parent / "docs" / guide).read_text().split("<!-- test: install -->\n")[1]
         assert "./maint/python" in fence.splitlines()[1].split(), guide
@@ -162,4 +166,7 @@ def test_the_sdist_has_all_that_a_build_needs_and_nothing_private(sdist: Path) -
         "LICENSE-APACHE",
     ]:
         assert name in names, name
+    sources = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.parent.glob("src/**/*.rs")}
+    of_tests = {name for name in sources - names if re.search(r"_test\.rs$|/tests(\.rs$|/)", name)}
+    assert sources - names == of_tests, "what the compiler needs is left out"
     assert not [name for name in names if name.endswith((".so", ".pyc")) or "target/" in name]

@@ -12,9 +12,10 @@ import pytest
 
 import servers
 from sites import Operator
+from sizes import amount
 from traffic import Exchange, flowing
 
-TOGGLES = 100
+TOGGLES = amount(30, 100)
 
 Start = Callable[..., AbstractContextManager[servers.Server]]
 
