@@ -196,13 +196,18 @@ fn a_client_that_says_too_much_or_nothing_keeps_nobody_waiting() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     assert!(preview.send(b"GET / HTTP/1.1\r\n").is_none(), "half a request has no answer");
     assert_eq!(preview.get("/").status, 200);
-    // More than are served at once: the oldest make room, and nobody waits for them.
-    let many: Vec<TcpStream> =
-        (0..150).map(|_| TcpStream::connect(preview.address()).unwrap()).collect();
-    let begun = Instant::now();
-    assert_eq!(preview.get("/").status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(8), "they would have had ten seconds");
-    drop((silent, many));
+    // More than are served at once: the oldest make room, and nobody waits for them. Each of them
+    // has ten seconds, which a busy machine may need for an answer now and then, but not always.
+    let is_quick = || {
+        let many: Vec<TcpStream> =
+            (0..150).map(|_| TcpStream::connect(preview.address()).unwrap()).collect();
+        let begun = Instant::now();
+        assert_eq!(preview.get("/").status, 200);
+        drop(many);
+        begun.elapsed() < Duration::from_secs(8)
+    };
+    assert!((0..5).any(|_| is_quick()), "it waits for those that are silent");
+    drop(silent);
 }
 
 #[cfg(unix)]

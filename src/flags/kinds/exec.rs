@@ -172,6 +172,9 @@ mod tests {
     use crate::state::WindowSettings;
     use crate::store;
 
+    /// As long as the commands of these tests sleep.
+    const SLEEP: Duration = Duration::from_secs(60);
+
     fn flag(on: &str, off: &str, check: Option<&str>) -> Flag {
         Flag::new(Kind::Exec).options(Options {
             on: Some(on.to_owned()),
@@ -276,7 +279,7 @@ mod tests {
         let host = Host::with(|_| slow);
         let began = Instant::now();
         let report = host.on(&WindowSettings::new());
-        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(began.elapsed() < SLEEP, "it waits for those that sleep");
         assert!(problem(&report.flags[0]).contains("took more than 1 s"), "{report:?}");
         let pid = fs::read_to_string(host.folder.join("pid")).unwrap();
         let status = format!("/proc/{}/status", pid.trim());
@@ -294,7 +297,7 @@ mod tests {
         let host = Host::with(|_| flag(on, "rm -f folder/down", Some("test -e folder/down")));
         let began = Instant::now();
         assert!(host.on(&WindowSettings::new()).is_in_step());
-        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(began.elapsed() < SLEEP, "it waits for those that sleep");
         let pid = fs::read_to_string(host.folder.join("pid")).unwrap();
         let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
