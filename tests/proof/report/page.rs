@@ -192,9 +192,11 @@ impl<'r> Seen<'r> {
         if part != "tests" {
             return command.clone();
         }
-        let size = if command.starts_with("MAINT_PROOF") { "MAINT_PROOF=long " } else { "" };
+        // As `make unit` has it.
+        let before = command.strip_suffix("make unit").unwrap_or_default();
+        let profile = if before.is_empty() { "" } else { "--profile proof " };
         let number = format!("{:0>2}", self.number);
-        format!("{size}cargo test --all-features requirement_{number}")
+        format!("{before}cargo test {profile}--all-features requirement_{number}")
     }
 }
 

@@ -83,6 +83,15 @@ fn a_passing_test_with_a_figure_holds_a_claim() {
 }
 
 #[test]
+fn a_claim_of_the_long_run_is_shown_alone_by_what_the_long_run_is_made_of() {
+    let mut long = record(&["test storm::requirement_03_a_kill ... ok"], true);
+    long.command = "MAINT_PROOF=long make unit".to_owned();
+    let (text, _) = fill(DOCUMENT, &[long], &PARTS);
+    let command = "`MAINT_PROOF=long cargo test --profile proof --all-features requirement_03`";
+    assert!(text.contains(command), "{text}");
+}
+
+#[test]
 fn a_claim_is_held_by_tests_of_pytest_which_are_counted_once() {
     let lines = [
         "PASSED tests/test_a.py::test_requirement_03_kill",
