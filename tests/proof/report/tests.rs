@@ -1,6 +1,8 @@
 //! What the report makes of what it reads. A report that could not say FAILED would
 //! be worth nothing.
 
+#[path = "busy.rs"]
+mod busy;
 #[path = "gather.rs"]
 mod gather;
 #[path = "page.rs"]
