@@ -109,13 +109,20 @@ pub(crate) fn say(text: &str) {
     let _ = retry(|| rustix::io::write(io::stderr(), visible_lines(text).as_bytes()));
 }
 
-/// Replaces the content of a small advisory file such as the lock.
+/// How much of a note is made blank at once.
+const MAX_BLANK: u64 = 64 * 1024;
+
+/// Replaces the content of a small advisory file of JSON, such as the lock.
 pub(crate) fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
-    check_size_limit(bytes.len() as u64)?;
     // Truncate last: a file that is first cut to nothing loses its block on the disk,
-    // and the sync of the state would pay for a new one.
-    let written = retry(|| rustix::io::pwrite(file, bytes, 0));
-    let length = written.as_ref().map_or(0, |&length| length as u64);
+    // and the sync of the state would pay for a new one. Whoever reads it before sees the text,
+    // and blanks where a longer one was.
+    let mut whole = bytes.to_vec();
+    let before = usize::try_from(file.metadata()?.len().min(MAX_BLANK)).unwrap_or_default();
+    whole.resize(before.max(bytes.len()), b' ');
+    check_size_limit(whole.len() as u64)?;
+    let written = retry(|| rustix::io::pwrite(file, &whole, 0));
+    let length = written.as_ref().map_or(0, |&length| length.min(bytes.len()) as u64);
     retry(|| rustix::fs::ftruncate(file, length))?;
     written.map(drop)
 }
@@ -378,4 +385,27 @@ fn filled(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> Optio
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn set_attribute(file: &File, name: &OsStr, value: &[u8]) -> io::Result<()> {
     retry(|| rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn a_note_is_whole_before_it_is_cut() {
+        let mut file = File::from(memfd_create("note", MemfdFlags::ALLOW_SEALING).unwrap());
+        overwrite(&file, br#"{"a":"a long note"}"#).unwrap();
+        fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
+        // As somebody sees it who reads before it is cut.
+        assert!(overwrite(&file, b"[7]\n").is_err());
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text.len(), 19);
+        assert_eq!(serde_json::from_str::<[u8; 1]>(&text).unwrap(), [7]);
+    }
 }
