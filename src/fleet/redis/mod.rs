@@ -28,8 +28,7 @@ const PREFIX: &str = "maint:";
 /// How long one `XREAD` blocks. Its answer, even an empty one, shows that the server is alive.
 const BLOCK: Duration = Duration::from_secs(3);
 
-/// How long any answer may take while hosts wait. With [`BLOCK`] it makes the five seconds in which
-/// a frozen server is found.
+/// How long any answer may take while hosts wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a waiter reads again although nothing came, since a stream that is deleted, or is
@@ -247,7 +246,7 @@ impl Redis {
             let mut read = cmd("XREAD");
             read.arg("COUNT").arg(100).arg("BLOCK").arg(millis(block));
             read.arg("STREAMS").arg(&self.keys.document).arg(from);
-            let answer = link.wire.follow(&read, Instant::now() + block + PATIENCE, PATIENCE);
+            let answer = link.wire.follow(&read, Instant::now() + silence(block), PATIENCE);
             let answer = link.wire.settle(answer)?;
             let newest = answer::newest(answer).map_err(|_| odd_document(&link.wire));
             if let Some(snapshot) = newest? {
@@ -358,7 +357,7 @@ impl Engine for Redis {
             }
             (None, Some(link)) => (link, Role::Primary),
             (None, None) => {
-                let until = Instant::now() + BLOCK + PATIENCE;
+                let until = Instant::now() + silence(BLOCK);
                 self.connect(self.first, self.has_sentinels(), until)?
             }
         };
@@ -496,6 +495,11 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 50)
 }
 
+/// How long a server may be silent that was asked to wait for as long as `block`.
+const fn silence(block: Duration) -> Duration {
+    block.saturating_add(PATIENCE)
+}
+
 /// Asks a server what it is.
 fn role(wire: &mut Wire, until: Instant) -> Outcome<Role> {
     let answer = wire.ask(&cmd("ROLE"), until);
@@ -539,6 +543,11 @@ mod tests {
         for odd in [&b"x"[..], b"", b" x", b"x y"] {
             assert_eq!(current(odd, 0), None);
         }
+    }
+
+    #[test]
+    fn requirement_93_a_silent_server_is_given_up_after_five_seconds() {
+        assert_eq!(silence(BLOCK), Duration::from_secs(5));
     }
 
     #[test]

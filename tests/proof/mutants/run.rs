@@ -89,9 +89,9 @@ impl<'a> Tests<'a> {
     /// The program that has the tests of a target.
     fn build(&self, target: &str) -> Result<PathBuf, String> {
         let mut cargo = cargo();
-        // Engines take long to build, and no other target has to do with them.
+        // Engines take long to build, and no other targets have to do with them.
         let features = match target {
-            "fleet" => "fleet,tower",
+            "fleet" | "lib" => "fleet,tower",
             "serve" => "serve,tower",
             _ => "tower",
         };
